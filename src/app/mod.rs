@@ -1,0 +1,1 @@
+//! The front end's state, pure: `State`, `Event`, `Effect`, `Command`, `update`.

@@ -1,0 +1,54 @@
+//! Conversations as they are listed, found and opened.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{ConversationId, Message, MessageId, UnixMs};
+
+/// One row of a list of conversations; made from metadata alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    pub id: ConversationId,
+    /// The given title, else the first line of the first message; raw.
+    pub title: String,
+    pub folder: String,
+    pub model: String,
+    pub created: UnixMs,
+    pub updated: UnixMs,
+    pub messages: u32,
+    pub calls: u32,
+    pub failed_calls: u32,
+    /// Input plus output tokens of the last round, where the endpoint told.
+    pub tokens: Option<u64>,
+    pub pinned: bool,
+    /// The last answer is partial: a crash or a stop.
+    pub interrupted: bool,
+}
+
+/// A found conversation and where the words stand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hit {
+    pub summary: Summary,
+    pub message: MessageId,
+    /// A piece of the text around the match; raw.
+    pub snippet: String,
+    /// Byte ranges in `snippet` that matched.
+    pub marks: Vec<(usize, usize)>,
+    /// How many messages of the conversation match.
+    pub matches: u32,
+}
+
+/// A conversation opened: the path from its first message to its head.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conversation {
+    pub summary: Summary,
+    pub base_url: String,
+    pub system: Option<String>,
+    /// In order; branches that do not lead to the head are left out.
+    pub messages: Vec<Arc<Message>>,
+    /// Another process has it open: shown, and written to only after a take-over.
+    pub open_elsewhere: bool,
+    /// Settings kept with it, unknown to this version.
+    pub extra: Value,
+}

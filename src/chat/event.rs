@@ -1,0 +1,236 @@
+//! What the engine tells its readers: the screen, the NDJSON writer, tests.
+
+use std::sync::Arc;
+
+use super::{CallUpdate, ConversationId, Fault, Message, ServerName, TurnId, Usage};
+
+/// One event of the engine, in the order in which it acted. Text deltas may be merged for a slow reader and call
+/// states overwritten by later ones; nothing else is dropped.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TurnEvent {
+    Started {
+        turn: TurnId,
+        conversation: ConversationId,
+        model: String,
+        base_url: String,
+        api: &'static str,
+    },
+    /// A message became part of the conversation (the user's at the start, answers and outcomes as they settle). For
+    /// an answer it replaces what was streamed for its round.
+    Message {
+        turn: TurnId,
+        message: Arc<Message>,
+    },
+    Request {
+        turn: TurnId,
+        round: u32,
+        attempt: u32,
+        tools: u32,
+        tools_hash: String,
+    },
+    /// Nothing has come from the endpoint yet.
+    Slow {
+        turn: TurnId,
+        round: u32,
+        waited_ms: u64,
+    },
+    /// The request failed before anything was shown; it is sent again after the delay.
+    Retrying {
+        turn: TurnId,
+        round: u32,
+        attempt: u32,
+        delay_ms: u64,
+        fault: Fault,
+    },
+    Text {
+        turn: TurnId,
+        round: u32,
+        text: String,
+    },
+    Reasoning {
+        turn: TurnId,
+        round: u32,
+        text: String,
+    },
+    Refusal {
+        turn: TurnId,
+        round: u32,
+        text: String,
+    },
+    Call {
+        turn: TurnId,
+        update: CallUpdate,
+    },
+    Usage {
+        turn: TurnId,
+        round: u32,
+        usage: Usage,
+    },
+    /// The stream of the round has ended.
+    Finish {
+        turn: TurnId,
+        round: u32,
+        reason: Option<String>,
+        effective: Effective,
+    },
+    /// `kind` is a stable word for programs; `message` is for people.
+    Notice {
+        turn: Option<TurnId>,
+        kind: NoticeKind,
+        message: String,
+    },
+    Error {
+        turn: Option<TurnId>,
+        fault: Fault,
+    },
+    Ended {
+        turn: TurnId,
+        status: TurnStatus,
+        text: String,
+        rounds: u32,
+        calls: u32,
+        conversation: ConversationId,
+    },
+    Server(ServerStatus),
+    /// Whether what was said is on disk; sent when it changes, and after every synced commit with its moment.
+    Saved {
+        conversation: ConversationId,
+        at_ms: i64,
+    },
+    Unsaved {
+        reason: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effective {
+    Stop,
+    ToolCalls,
+    Length,
+    ContentFilter,
+    Error,
+    Other,
+}
+
+impl Effective {
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::ToolCalls => "tool_calls",
+            Self::Length => "length",
+            Self::ContentFilter => "content_filter",
+            Self::Error => "error",
+            Self::Other => "other",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TurnStatus {
+    Ok,
+    Failed,
+    Cancelled,
+    Limit,
+}
+
+impl TurnStatus {
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Limit => "limit",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NoticeKind {
+    /// A tool, schema or definition was set aside.
+    Quarantine,
+    /// A definition changed and is withheld.
+    Changed,
+    /// Calls of this endpoint and model now leave at the finish.
+    LateData,
+    /// Arguments changed after a call was sent.
+    Conflict,
+    Limit,
+    Unsaved,
+    Denied,
+    Config,
+    Server,
+    Stream,
+    Result,
+    Secret,
+    Info,
+}
+
+impl NoticeKind {
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Quarantine => "quarantine",
+            Self::Changed => "changed",
+            Self::LateData => "late_data",
+            Self::Conflict => "conflict",
+            Self::Limit => "limit",
+            Self::Unsaved => "unsaved",
+            Self::Denied => "denied",
+            Self::Config => "config",
+            Self::Server => "server",
+            Self::Stream => "stream",
+            Self::Result => "result",
+            Self::Secret => "secret",
+            Self::Info => "info",
+        }
+    }
+}
+
+/// A server as lists show it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServerStatus {
+    pub server: ServerName,
+    pub state: ServerState,
+    /// How many of its tools are offered.
+    pub tools: u32,
+    /// How many are set aside or withheld.
+    pub withheld: u32,
+    /// The negotiated protocol version.
+    pub protocol: Option<String>,
+    /// Why it is in this state, in one line; raw.
+    pub message: Option<String>,
+    /// `stdio` or `http`.
+    pub transport: &'static str,
+    /// The exact command or address; raw.
+    pub line: String,
+    pub pid: Option<u32>,
+    /// The last lines of its standard error; raw.
+    pub stderr: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ServerState {
+    Starting,
+    Ready,
+    Failed,
+    NeedsLogin,
+    Off,
+    /// It may not start before a person has seen its command.
+    NeedsConsent,
+}
+
+impl ServerState {
+    /// The NDJSON word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Failed => "failed",
+            Self::NeedsLogin => "needs_login",
+            Self::Off | Self::NeedsConsent => "off",
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What the engine writes down: a closed list of changes, applied by the store in order.
+//!
+//! A list given to the store in one go is one transaction.
+
+use std::sync::Arc;
+
+use super::{
+    Answer, CallId, ClosedBy, ConversationId, Grant, Message, MessageId, OutcomeKind, Pin, RoundTimes, ToolOutcome,
+    ToolRef, UnixMs, Usage,
+};
+
+/// How hard a transaction must reach the disk before it is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Fully synced: survives a power cut.
+    Synced,
+    /// Committed without a sync: survives a crash of the process.
+    Written,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Creates the conversation where it is new.
+    Conversation {
+        id: ConversationId,
+        folder: String,
+        model: String,
+        base_url: String,
+        system: Option<String>,
+        at: UnixMs,
+    },
+    /// Adds a message, makes it the head of its conversation. An assistant message may come again under its id, whole.
+    Message {
+        conversation: ConversationId,
+        message: Arc<Message>,
+    },
+    /// The text of an answer that is still being written, whole so far.
+    AnswerText {
+        message: MessageId,
+        answer: Box<Answer>,
+    },
+    TurnStarted {
+        conversation: ConversationId,
+        turn: MessageId,
+        at: UnixMs,
+    },
+    /// The round's request may leave: calls of it may run. `answer` is the id under which its answer will stand.
+    RoundArmed {
+        turn: MessageId,
+        round: u32,
+        answer: MessageId,
+    },
+    RoundTimes {
+        turn: MessageId,
+        times: RoundTimes,
+        usage: Usage,
+        finish: Option<String>,
+    },
+    /// The intent: a call of this tool is being written and may be sent.
+    CallOpened {
+        turn: MessageId,
+        round: u32,
+        call: CallId,
+        index: u32,
+        wire_name: String,
+        tool: Option<ToolRef>,
+        at_us: u64,
+    },
+    CallClosed {
+        turn: MessageId,
+        call: CallId,
+        arguments: Arc<str>,
+        closed_by: ClosedBy,
+        at_us: u64,
+    },
+    CallAsked {
+        turn: MessageId,
+        call: CallId,
+        at_us: u64,
+    },
+    CallApproved {
+        turn: MessageId,
+        call: CallId,
+        at_us: u64,
+    },
+    CallSent {
+        turn: MessageId,
+        call: CallId,
+        at_us: u64,
+    },
+    CallEnded {
+        turn: MessageId,
+        call: CallId,
+        outcome: Arc<ToolOutcome>,
+        at_us: u64,
+    },
+    TurnEnded {
+        turn: MessageId,
+        status: &'static str,
+        at_us: u64,
+    },
+    Title {
+        conversation: ConversationId,
+        title: String,
+    },
+    Pinned {
+        conversation: ConversationId,
+        pinned: bool,
+    },
+    Pin(Pin),
+    Grant(Grant),
+    Revoke {
+        entry: Arc<str>,
+        tool: ToolRef,
+    },
+    /// What was learnt of an endpoint and model (late data, refused parameters): a small JSON object under a key.
+    Learnt {
+        base_url: String,
+        model: String,
+        key: String,
+        value: String,
+    },
+}
+
+/// A call found in the store that may be equal to a new one: it ran, or may have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PastCall {
+    pub tool: ToolRef,
+    pub arguments: Arc<str>,
+    pub outcome: Option<Arc<ToolOutcome>>,
+    pub kind: OutcomeKind,
+}

@@ -1,0 +1,84 @@
+//! Every limit, in one table (contract section 2). Whoever acts on one says so.
+
+use std::time::Duration;
+
+/// Durations and sizes; sizes in bytes. `config` fills it, everyone else reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub connect: Duration,
+    pub first_byte: Duration,
+    /// When to say that the endpoint has not answered yet.
+    pub first_byte_warning: Duration,
+    /// Longest silence of the connection; any byte counts.
+    pub any_byte: Duration,
+    /// Longest time without progress; only a data event counts.
+    pub data_event: Duration,
+    pub turn: Duration,
+    pub rounds: u32,
+    pub calls_per_round: u32,
+    pub calls_per_server: u32,
+    pub calls_in_all: u32,
+    pub line: u64,
+    pub event: u64,
+    pub body: u64,
+    pub arguments: u64,
+    pub nesting: u32,
+    pub server_start: Duration,
+    /// A call without progress.
+    pub call_idle: Duration,
+    pub call: Duration,
+    /// How much of a result the model is given.
+    pub result: u64,
+    /// How much of a result is kept.
+    pub result_kept: u64,
+    pub tools: u32,
+    pub tool_pages: u32,
+    pub schema: u64,
+    pub validation: Duration,
+    /// Progress and log messages, each, a second.
+    pub messages_per_second: u32,
+    pub stderr: u64,
+    /// Automatic attempts of one request.
+    pub attempts: u32,
+    pub import: u64,
+    pub image: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const KIB: u64 = 1024;
+        const MIB: u64 = 1024 * KIB;
+        let secs = Duration::from_secs;
+        Self {
+            connect: secs(10),
+            first_byte: secs(600),
+            first_byte_warning: secs(30),
+            any_byte: secs(300),
+            data_event: secs(600),
+            turn: secs(3600),
+            rounds: 32,
+            calls_per_round: 128,
+            calls_per_server: 8,
+            calls_in_all: 32,
+            line: 16 * MIB,
+            event: 16 * MIB,
+            body: 256 * MIB,
+            arguments: 4 * MIB,
+            nesting: 128,
+            server_start: secs(30),
+            call_idle: secs(60),
+            call: secs(1800),
+            result: 32 * KIB,
+            result_kept: 64 * MIB,
+            tools: 1000,
+            tool_pages: 250,
+            schema: 256 * KIB,
+            validation: Duration::from_millis(50),
+            messages_per_second: 20,
+            stderr: 12 * KIB,
+            attempts: 5,
+            import: 256 * MIB,
+            image: 20 * MIB,
+        }
+    }
+}

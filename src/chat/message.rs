@@ -1,0 +1,110 @@
+//! Messages: what was said, by whom, with which calls.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{CallId, MessageId, ToolCall, ToolOutcome, UnixMs};
+
+/// One message of a conversation's tree.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    pub id: MessageId,
+    /// None for the first of a conversation.
+    pub parent: Option<MessageId>,
+    pub at: UnixMs,
+    pub body: Body,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    User(Vec<Part>),
+    Assistant(Answer),
+    /// The outcome of one call of the assistant message before it.
+    Tool(ToolMessage),
+}
+
+/// A part of a user's message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Part {
+    Text {
+        text: String,
+    },
+    /// A text file, sent inline under its name.
+    File {
+        name: String,
+        text: String,
+    },
+    /// Base64 of the bytes; `mime` was read from the magic bytes, not from the name.
+    Image {
+        name: String,
+        mime: String,
+        data: String,
+    },
+}
+
+impl Part {
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Part::Text { text: text.into() }
+    }
+}
+
+/// What a model answered in one round.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Answer {
+    pub text: String,
+    pub reasoning: String,
+    pub refusal: String,
+    pub calls: Vec<ToolCall>,
+    pub model: String,
+    /// The provider's origin (scheme, host, port): `extra` is echoed only there.
+    pub origin: String,
+    /// Unknown message-level fields, verbatim (`reasoning_details` and the like).
+    pub extra: Map<String, Value>,
+    /// The finish reason as sent; None while streaming and where none came.
+    pub finish: Option<String>,
+    pub state: AnswerState,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerState {
+    /// Still arriving, or found so after a crash.
+    #[default]
+    Partial,
+    Complete,
+    /// The stream broke, hit a limit of length, or a person stopped it: what came is kept.
+    Interrupted,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToolMessage {
+    pub call: CallId,
+    pub outcome: Arc<ToolOutcome>,
+}
+
+impl Message {
+    /// The text that a person would search for or copy; raw.
+    #[must_use]
+    pub fn plain_text(&self) -> String {
+        match &self.body {
+            Body::User(parts) => {
+                let mut out = String::new();
+                for part in parts {
+                    let (Part::Text { text } | Part::File { text, .. }) = part else { continue };
+                    if !out.is_empty() {
+                        out.push('\n');
+                    }
+                    out.push_str(text);
+                }
+                out
+            }
+            Body::Assistant(answer) if answer.text.is_empty() => answer.refusal.clone(),
+            Body::Assistant(answer) => answer.text.clone(),
+            Body::Tool(message) => message.outcome.content.clone(),
+        }
+    }
+}

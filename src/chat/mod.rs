@@ -1,0 +1,39 @@
+//! The domain's words, shared by every layer: conversations, messages, calls, requests, deltas, events and orders.
+//!
+//! # Invariants
+//! - Plain data only: no IO, no clock, no runtime, no locks. Time comes in as a [`Stamp`].
+//! - Text in these types is *raw*: exactly what came from outside. It becomes drawable by `text::sanitize` alone.
+//! - Every call in an assistant message has exactly one outcome once its turn has ended.
+//!
+//! # Does not
+//! Know a provider's wire, a database row, or a screen.
+
+mod call;
+mod conversation;
+mod delta;
+mod event;
+mod fault;
+mod ids;
+mod journal;
+mod limits;
+mod message;
+mod order;
+mod policy;
+mod request;
+mod timeline;
+mod usage;
+
+pub use call::*;
+pub use conversation::*;
+pub use delta::*;
+pub use event::*;
+pub use fault::*;
+pub use ids::*;
+pub use journal::*;
+pub use limits::*;
+pub use message::*;
+pub use order::*;
+pub use policy::*;
+pub use request::*;
+pub use timeline::*;
+pub use usage::*;

@@ -1,0 +1,96 @@
+//! What the engine can be told.
+
+use std::sync::Arc;
+
+use super::{
+    Approve, CallId, ConversationId, Decision, Dispatch, MessageId, Part, Sampling, ServerName, ToolChoice, TurnId,
+};
+
+#[derive(Clone, Debug)]
+pub enum Order {
+    /// Starts a turn with a user's message.
+    Submit(Box<Submit>),
+    /// Asks the model to go on from the conversation as it stands (after a cut stream or a stop): no new message.
+    Continue {
+        turn: TurnId,
+        conversation: ConversationId,
+        settings: Box<TurnSettings>,
+    },
+    /// Discards the answer that stands after the last user message and asks again; equal calls that ran ask first.
+    AskAgain {
+        turn: TurnId,
+        conversation: ConversationId,
+        settings: Box<TurnSettings>,
+    },
+    /// A person's answer to a review. Void unless `hash` is that of the arguments under review.
+    Decide {
+        turn: TurnId,
+        call: CallId,
+        hash: Arc<str>,
+        decision: Decision,
+    },
+    CancelCall {
+        turn: TurnId,
+        call: CallId,
+    },
+    CancelTurn {
+        turn: TurnId,
+    },
+    /// Ends the count-down before an automatic retry.
+    RetryNow {
+        turn: TurnId,
+    },
+    Server {
+        server: ServerName,
+        action: ServerAction,
+    },
+    /// Renames; an empty title lets the first message speak again.
+    Rename {
+        conversation: ConversationId,
+        title: String,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub struct Submit {
+    /// Chosen by the sender, so that it can name the turn before the first event; never reused.
+    pub turn: TurnId,
+    /// None starts a new conversation.
+    pub conversation: Option<ConversationId>,
+    /// The message that the new one answers; None: the newest of the conversation.
+    pub parent: Option<MessageId>,
+    pub parts: Vec<Part>,
+    pub settings: TurnSettings,
+}
+
+/// How one turn is to be run.
+#[derive(Clone, Debug, Default)]
+pub struct TurnSettings {
+    pub model: String,
+    pub system: Option<String>,
+    pub sampling: Sampling,
+    /// For the first round only; later rounds are `Auto` unless it is `None`.
+    pub tool_choice: ToolChoice,
+    pub approve: Approve,
+    pub dispatch: Dispatch,
+    pub max_rounds: Option<u32>,
+    /// Nobody is there to decide: what would ask is denied.
+    pub headless: bool,
+    /// Do not write this conversation to the store.
+    pub no_save: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerAction {
+    /// Start it this time.
+    Start,
+    /// Start it from now on.
+    StartAlways,
+    Restart,
+    Off,
+    /// Believe its hints from now on.
+    Trust,
+    /// Accept its changed definitions, whose difference was on the screen.
+    AcceptChanges,
+    Refresh,
+}

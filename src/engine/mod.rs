@@ -1,0 +1,1 @@
+//! The background task that drives turns over its ports.

@@ -1,0 +1,1 @@
+//! Conversations to Markdown, JSON and HTML, and back.

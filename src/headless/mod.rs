@@ -1,0 +1,1 @@
+//! The same engine for pipes: text, JSON, NDJSON.

@@ -1,0 +1,1 @@
+//! Server connections, calls, cancellation: MCP behind one trait.

@@ -1,0 +1,1 @@
+//! HTTP and SSE: one task per response.

@@ -1,0 +1,1 @@
+//! Recordings of both wires, and their replay.

@@ -1,0 +1,1 @@
+//! SQLite on one owning thread: conversations, calls, pins, grants, search.

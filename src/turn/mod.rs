@@ -1,0 +1,1 @@
+//! The router loop as a pure machine: `Assembler`, `Dispatcher`, `Turn`.

@@ -1,0 +1,1 @@
+//! The view: `State` in, frame out.

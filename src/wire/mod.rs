@@ -1,0 +1,1 @@
+//! The provider dialects, sans-IO: request bodies out, event data in, deltas out.

@@ -1,1 +1,3 @@
 //! HTTP and SSE: one task per response.
+
+pub mod sse;

@@ -1,5 +1,6 @@
 //! What a server lists, read leniently: each tool for itself, so that a bad one costs only itself.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -54,6 +55,36 @@ pub(super) struct Definition {
     pub sha256: Arc<str>,
     /// What was mended or ignored, as sentences.
     pub notes: Vec<String>,
+}
+
+/// Compiled definitions by their SHA-256, so that a listing repeated costs next to nothing.
+#[derive(Debug, Default)]
+pub(super) struct Definitions(HashMap<Arc<str>, Arc<Definition>>);
+
+impl Definitions {
+    /// The definition, compiled now where it is not known; `note` hears what was mended in it, once.
+    ///
+    /// # Errors
+    /// Why the tool cannot be used, as the end of a sentence.
+    pub(super) fn define(
+        &mut self,
+        raw: &RawTool<'_>,
+        limits: &Limits,
+        note: impl FnMut(&str),
+    ) -> Result<Arc<Definition>, String> {
+        if let Some(known) = self.0.get(&raw.sha256) {
+            return Ok(Arc::clone(known));
+        }
+        let definition = Arc::new(raw.define(limits)?);
+        definition.notes.iter().map(String::as_str).for_each(note);
+        self.0.insert(Arc::clone(&raw.sha256), Arc::clone(&definition));
+        Ok(definition)
+    }
+
+    /// Lets go of what no listing holds any more.
+    pub(super) fn prune(&mut self) {
+        self.0.retain(|_, definition| Arc::strong_count(definition) > 1);
+    }
 }
 
 /// Reads the outside of a tool.

@@ -10,8 +10,10 @@
 //! Speak to servers, wait, measure time or keep anything on disk: listings, pins and grants come in, changes go out.
 
 mod definition;
+mod listed;
 mod names;
 mod offer;
+mod pins;
 mod policy;
 mod registry;
 mod result;
@@ -27,3 +29,6 @@ pub use result::{invalid_arguments_message, shape_result, unknown_tool_message};
 pub use rules::{AfterUntrusted, RegistryRules, RuleError, RuleGlob, RuleSource, ServerRules, ToolGlob};
 pub use schema::Problem;
 pub use snapshot::{Absence, Absent, Snapshot, Tool};
+
+#[cfg(test)]
+mod tests;

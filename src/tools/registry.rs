@@ -9,13 +9,11 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use crate::chat::{Grant, Limits, Pin, Policy, ServerName, ToolList, ToolRef};
 
-use super::definition::{self, Definition, Listing};
-use super::names::wire_name;
-use super::offer;
+use super::definition::{self, Definitions, Listing};
+use super::listed::{Content, Item, Server};
+use super::pins::Pins;
 use super::rules::RegistryRules;
 use super::snapshot::{Absence, Absent, Snapshot, Tool};
 
@@ -58,57 +56,10 @@ pub struct Registry {
     rules: RegistryRules,
     limits: Arc<Limits>,
     servers: BTreeMap<ServerName, Server>,
-    /// By entry, then by tool; the tool `""` is the server's instructions and marks an entry as known.
-    pins: HashMap<Arc<str>, BTreeMap<Arc<str>, Pin>>,
+    pins: Pins,
     grants: Arc<Vec<Grant>>,
-    /// By the SHA-256 of the definition.
-    definitions: HashMap<Arc<str>, Arc<Definition>>,
+    definitions: Definitions,
     snapshot: Arc<Snapshot>,
-}
-
-/// What a server listed last.
-#[derive(Debug)]
-struct Server {
-    entry: Arc<str>,
-    from_cache: bool,
-    /// The entry was known, or its first listing is over.
-    settled: bool,
-    /// In listing order.
-    items: Vec<Item>,
-    instructions: Option<String>,
-    instructions_pinned: bool,
-}
-
-#[derive(Debug)]
-struct Item {
-    reference: ToolRef,
-    wire_name: Arc<str>,
-    content: Content,
-}
-
-#[derive(Debug)]
-enum Content {
-    Usable {
-        definition: Arc<Definition>,
-        /// Its element of the tool list.
-        function: Arc<str>,
-        pinned: bool,
-    },
-    Unusable(String),
-}
-
-impl Item {
-    fn unusable(server: &ServerName, tool: &str, reason: String) -> Self {
-        let reference = ToolRef::new(server.as_str(), tool);
-        Self { wire_name: Arc::from(wire_name(&reference)), reference, content: Content::Unusable(reason) }
-    }
-
-    fn withheld(&self) -> Option<&Arc<Definition>> {
-        match &self.content {
-            Content::Usable { definition, pinned: false, .. } => Some(definition),
-            Content::Usable { .. } | Content::Unusable(_) => None,
-        }
-    }
 }
 
 impl Registry {
@@ -119,9 +70,9 @@ impl Registry {
             rules,
             limits,
             servers: BTreeMap::new(),
-            pins: HashMap::new(),
+            pins: Pins::default(),
             grants: Arc::default(),
-            definitions: HashMap::new(),
+            definitions: Definitions::default(),
             snapshot: Arc::new(snapshot),
         }
     }
@@ -129,7 +80,7 @@ impl Registry {
     /// Takes what the store knows. To be called before the first listing.
     pub fn load_pins(&mut self, pins: Vec<Pin>) {
         for pin in pins {
-            self.pin(pin);
+            self.pins.insert(pin);
         }
     }
 
@@ -157,32 +108,15 @@ impl Registry {
     /// Replaces what a server offers by a complete new listing. The order of the changes is that of the listing.
     pub fn apply(&mut self, listing: Listing) -> Vec<RegistryChange> {
         let mut changes = Vec::new();
-        let known = self.pins.contains_key(&listing.entry);
-        let items = self.read(&listing, known, &mut changes);
-        let told = listing.instructions.filter(|text| !text.trim().is_empty());
-        let instructions_pinned = if known || listing.from_cache {
-            self.pinned(&listing.entry, "").is_some_and(|pin| *pin.sha256 == definition::sha256(&instructions(&told)))
-        } else {
-            true
-        };
-        let server = Server {
-            entry: listing.entry,
-            from_cache: listing.from_cache,
-            settled: known,
-            items,
-            instructions: told,
-            instructions_pinned,
-        };
-        let old = self.servers.insert(listing.server.clone(), server);
-        if let Some(server) = self.servers.get(&listing.server)
-            && known
-            && !server.from_cache
-        {
-            self.announce_withheld(&listing.server, server, old.as_ref(), &mut changes);
+        let name = listing.server.clone();
+        let server = Server::read(listing, &self.pins, &mut self.definitions, &self.limits, &mut changes);
+        let old = self.servers.insert(name.clone(), server);
+        if let Some(server) = self.servers.get(&name).filter(|server| server.is_judged()) {
+            self.announce_withheld(&name, server, old.as_ref(), &mut changes);
         }
         drop(old);
         // What no listing holds any more need not stay compiled.
-        self.definitions.retain(|_, definition| Arc::strong_count(definition) > 1);
+        self.definitions.prune();
         self.rebuild(changes)
     }
 
@@ -193,16 +127,24 @@ impl Registry {
             Some(state) if !state.settled && !state.from_cache => state.settled = true,
             Some(_) | None => return Vec::new(),
         }
-        self.pin_all(server)
+        self.pin_where(server, |_, _| true)
     }
 
     /// A person saw the differences and accepts them: what is withheld is pinned and offered.
     pub fn accept(&mut self, server: &ServerName) -> Vec<RegistryChange> {
-        match self.servers.get(server) {
-            Some(state) if state.settled && !state.from_cache => {}
-            Some(_) | None => return Vec::new(),
+        let shown = self.differences(server);
+        self.accept_shown(server, &shown)
+    }
+
+    /// As [`Registry::accept`], of what is withheld now only that which was shown: a server may have changed its mind
+    /// since.
+    pub fn accept_shown(&mut self, server: &ServerName, shown: &[Difference]) -> Vec<RegistryChange> {
+        if !self.servers.get(server).is_some_and(Server::is_judged) {
+            return Vec::new();
         }
-        let changes = self.pin_all(server);
+        let changes = self.pin_where(server, |tool, definition| {
+            shown.iter().any(|difference| &*difference.tool.tool == tool && &*difference.after == definition)
+        });
         self.rebuild(changes)
     }
 
@@ -223,7 +165,7 @@ impl Registry {
     /// What waits for a person, in listing order, the instructions last.
     #[must_use]
     pub fn differences(&self, server: &ServerName) -> Vec<Difference> {
-        let Some(state) = self.servers.get(server).filter(|state| state.settled && !state.from_cache) else {
+        let Some(state) = self.servers.get(server).filter(|state| state.is_judged()) else {
             return Vec::new();
         };
         let mut found: Vec<Difference> = state
@@ -233,7 +175,7 @@ impl Registry {
                 let definition = item.withheld()?;
                 Some(Difference {
                     tool: item.reference.clone(),
-                    before: self.pinned(&state.entry, &item.reference.tool).map(|pin| Arc::clone(&pin.definition)),
+                    before: self.pins.get(&state.entry, &item.reference.tool).map(|pin| Arc::clone(&pin.definition)),
                     after: Arc::clone(&definition.canonical),
                 })
             })
@@ -241,8 +183,8 @@ impl Registry {
         if !state.instructions_pinned {
             found.push(Difference {
                 tool: ToolRef { server: server.clone(), tool: Arc::from("") },
-                before: self.pinned(&state.entry, "").map(|pin| Arc::clone(&pin.definition)),
-                after: Arc::from(instructions(&state.instructions)),
+                before: self.pins.get(&state.entry, "").map(|pin| Arc::clone(&pin.definition)),
+                after: Arc::from(state.pinnable_instructions()),
             });
         }
         found
@@ -254,83 +196,6 @@ impl Registry {
         Arc::clone(&self.snapshot)
     }
 
-    fn pin(&mut self, pin: Pin) {
-        self.pins.entry(Arc::clone(&pin.entry)).or_default().insert(Arc::clone(&pin.tool.tool), pin);
-    }
-
-    fn pinned(&self, entry: &str, tool: &str) -> Option<&Pin> {
-        self.pins.get(entry)?.get(tool)
-    }
-
-    fn read(&mut self, listing: &Listing, known: bool, changes: &mut Vec<RegistryChange>) -> Vec<Item> {
-        let most = usize::try_from(self.limits.tools).unwrap_or(usize::MAX);
-        let server = &listing.server;
-        let mut items: Vec<Item> = Vec::new();
-        let mut places: HashMap<Arc<str>, usize> = HashMap::new();
-        for (at, tool) in listing.tools.iter().take(most).enumerate() {
-            let raw = match definition::read(tool, &self.limits) {
-                Ok(raw) => raw,
-                Err((name, reason)) => {
-                    // A name of any length may come; a shown row needs only its beginning.
-                    let name = name.map_or_else(
-                        || format!("(unnamed tool {})", at + 1),
-                        |name| name.chars().take(128).collect::<String>(),
-                    );
-                    items.push(Item::unusable(server, &name, reason));
-                    continue;
-                }
-            };
-            if let Some(place) = places.get(raw.name) {
-                if let Some(first) = items.get_mut(*place)
-                    && !matches!(&first.content, Content::Usable { definition, .. } if definition.sha256 == raw.sha256)
-                {
-                    first.content = Content::Unusable("its server lists it more than once, differently".to_owned());
-                }
-                continue;
-            }
-            let item = match self.define(&raw, server, changes) {
-                Ok(definition) => {
-                    let reference = ToolRef::new(server.as_str(), raw.name);
-                    let wire = wire_name(&reference);
-                    let title = definition.title.as_deref();
-                    let function = offer::function(&wire, title, &definition.description, &definition.parameters);
-                    let pinned = if known || listing.from_cache {
-                        self.pinned(&listing.entry, raw.name).is_some_and(|pin| pin.sha256 == definition.sha256)
-                    } else {
-                        true
-                    };
-                    let content = Content::Usable { definition, function: Arc::from(function), pinned };
-                    Item { wire_name: Arc::from(wire), reference, content }
-                }
-                Err(reason) => Item::unusable(server, raw.name, reason),
-            };
-            places.insert(Arc::clone(&item.reference.tool), items.len());
-            items.push(item);
-        }
-        if listing.tools.len() > most {
-            let reason = format!("the server lists {} tools, and the limit is {most}", listing.tools.len());
-            items.push(Item::unusable(server, "(the rest of its tools)", reason));
-        }
-        items
-    }
-
-    fn define(
-        &mut self,
-        raw: &definition::RawTool<'_>,
-        server: &ServerName,
-        changes: &mut Vec<RegistryChange>,
-    ) -> Result<Arc<Definition>, String> {
-        if let Some(known) = self.definitions.get(&raw.sha256) {
-            return Ok(Arc::clone(known));
-        }
-        let definition = Arc::new(raw.define(&self.limits)?);
-        for note in &definition.notes {
-            changes.push(RegistryChange::Noted { tool: ToolRef::new(server.as_str(), raw.name), note: note.clone() });
-        }
-        self.definitions.insert(Arc::clone(&raw.sha256), Arc::clone(&definition));
-        Ok(definition)
-    }
-
     /// Tells of what is withheld now and was not in the listing before.
     fn announce_withheld(
         &self,
@@ -339,7 +204,7 @@ impl Registry {
         old: Option<&Server>,
         changes: &mut Vec<RegistryChange>,
     ) {
-        let old = old.filter(|old| old.settled && !old.from_cache && old.entry == server.entry);
+        let old = old.filter(|old| old.is_judged() && old.entry == server.entry);
         let told: HashSet<&str> = old
             .iter()
             .flat_map(|old| &old.items)
@@ -353,13 +218,13 @@ impl Registry {
             }
             changes.push(RegistryChange::Withheld {
                 tool: item.reference.clone(),
-                before: self.pinned(&server.entry, &item.reference.tool).map(|pin| Arc::clone(&pin.definition)),
+                before: self.pins.get(&server.entry, &item.reference.tool).map(|pin| Arc::clone(&pin.definition)),
                 after: Arc::clone(&definition.canonical),
             });
         }
         let told = old.is_some_and(|old| !old.instructions_pinned && old.instructions == server.instructions);
         if !server.instructions_pinned && !told {
-            let before = self.pinned(&server.entry, "");
+            let before = self.pins.get(&server.entry, "");
             changes.push(RegistryChange::InstructionsChanged {
                 server: name.clone(),
                 before: before.and_then(|pin| serde_json::from_str::<Option<String>>(&pin.definition).ok().flatten()),
@@ -368,32 +233,36 @@ impl Registry {
         }
     }
 
-    /// Pins all that a server's listing holds and that is not pinned as it is.
-    fn pin_all(&mut self, server: &ServerName) -> Vec<RegistryChange> {
+    /// Pins of a server's listing what is not pinned as it is and is wanted, by tool and definition.
+    fn pin_where(&mut self, server: &ServerName, wanted: impl Fn(&str, &str) -> bool) -> Vec<RegistryChange> {
         let Some(state) = self.servers.get_mut(server) else { return Vec::new() };
         let entry = Arc::clone(&state.entry);
         let mut pins = Vec::new();
         for item in &mut state.items {
             let Content::Usable { definition, pinned, .. } = &mut item.content else { continue };
-            *pinned = true;
+            if wanted(&item.reference.tool, &definition.canonical) {
+                *pinned = true;
+                pins.push(Pin {
+                    entry: Arc::clone(&entry),
+                    tool: item.reference.clone(),
+                    sha256: Arc::clone(&definition.sha256),
+                    definition: Arc::clone(&definition.canonical),
+                });
+            }
+        }
+        let told = state.pinnable_instructions();
+        if wanted("", &told) {
+            state.instructions_pinned = true;
             pins.push(Pin {
                 entry: Arc::clone(&entry),
-                tool: item.reference.clone(),
-                sha256: Arc::clone(&definition.sha256),
-                definition: Arc::clone(&definition.canonical),
+                tool: ToolRef { server: server.clone(), tool: Arc::from("") },
+                sha256: Arc::from(definition::sha256(&told)),
+                definition: Arc::from(told),
             });
         }
-        state.instructions_pinned = true;
-        let told = instructions(&state.instructions);
-        pins.push(Pin {
-            entry: Arc::clone(&entry),
-            tool: ToolRef { server: server.clone(), tool: Arc::from("") },
-            sha256: Arc::from(definition::sha256(&told)),
-            definition: Arc::from(told),
-        });
-        pins.retain(|pin| self.pinned(&entry, &pin.tool.tool).is_none_or(|old| old.sha256 != pin.sha256));
+        pins.retain(|pin| self.pins.get(&entry, &pin.tool.tool).is_none_or(|old| old.sha256 != pin.sha256));
         for pin in &pins {
-            self.pin(pin.clone());
+            self.pins.insert(pin.clone());
         }
         pins.into_iter().map(RegistryChange::Pinned).collect()
     }
@@ -527,9 +396,4 @@ fn tool_list<'a>(functions: impl Iterator<Item = &'a str>) -> Option<Arc<ToolLis
     json.push(']');
     let hash = definition::sha256(&json);
     (count > 0).then(|| Arc::new(ToolList { json, hash, count }))
-}
-
-/// A server's instructions as their pin holds them: a JSON text, or null.
-fn instructions(told: &Option<String>) -> String {
-    told.as_deref().map_or(Value::Null, Value::from).to_string()
 }

@@ -360,7 +360,7 @@ fn unusable(error: &ValidationError<'_>) -> String {
     if place.is_empty() {
         format!("its schema is not valid: {}", short(error))
     } else {
-        format!("its schema is not valid at {place}: {}", short(error))
+        format!("its schema is not valid at {place}: {}", shown(error.instance()))
     }
 }
 

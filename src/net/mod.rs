@@ -18,6 +18,7 @@ mod proxy;
 mod pump;
 mod response;
 mod retry;
+pub mod sse;
 
 pub use endpoint::{Endpoint, is_loopback};
 pub use failure::Failure;

@@ -140,7 +140,7 @@ fn read_model(value: &Value) -> Option<ModelInfo> {
         "/meta/n_ctx",
         "/meta/n_ctx_train",
     ];
-    let context = places.iter().find_map(|place| value.pointer(place)?.as_u64()).filter(|n| *n > 0);
+    let context = places.iter().find_map(|place| value.pointer(place)?.as_u64().filter(|n| *n > 0));
     Some(ModelInfo { id: id.to_owned(), context, owner: text(&["owned_by", "publisher"]).map(str::to_owned) })
 }
 
@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(context(r#"{"id":"a","context_length":8192}"#), Some(8192));
         assert_eq!(context(r#"{"id":"a","max_model_len":4096}"#), Some(4096));
         assert_eq!(context(r#"{"id":"a","meta":{"n_ctx_train":8192}}"#), Some(8192));
-        assert_eq!(context(r#"{"id":"a","context_length":0,"top_provider":{"context_length":1}}"#), None);
+        assert_eq!(context(r#"{"id":"a","context_length":0,"top_provider":{"context_length":1}}"#), Some(1));
         assert_eq!(context(r#"{"id":"a"}"#), None);
     }
 }

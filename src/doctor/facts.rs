@@ -27,7 +27,10 @@ pub struct Finding {
 pub fn configuration(facts: &ConfigFacts) -> Vec<Check> {
     const NAME: &str = "configuration";
     if !facts.exists {
-        return vec![Check::ok(NAME, format!("none at {}; defaults hold (`millrace config init` writes one)", facts.path))];
+        return vec![Check::ok(
+            NAME,
+            format!("none at {}; defaults hold (`millrace config init` writes one)", facts.path),
+        )];
     }
     if facts.findings.is_empty() {
         return vec![Check::ok(NAME, facts.path.clone())];
@@ -102,7 +105,9 @@ pub fn server(status: &ServerStatus) -> Check {
             let fix = format!("`millrace mcp login {}`", status.server.as_str());
             Check::not_ok(name, Status::Broken, "wants a sign-in", fix)
         }
-        ServerState::Off => Check { name, status: Status::Skipped, what: "switched off".into(), fix: Some("ctrl+o starts it.".into()) },
+        ServerState::Off => {
+            Check { name, status: Status::Skipped, what: "switched off".into(), fix: Some("ctrl+o starts it.".into()) }
+        }
         ServerState::NeedsConsent => Check::not_ok(
             name,
             Status::Skipped,
@@ -146,7 +151,11 @@ mod tests {
             .collect();
         checks.push(store(Err(&Fault::new(FaultKind::Store, "It is locked."))));
         let finding = Finding { error: true, place: "config.toml:1:1".into(), message: "unknown key".into() };
-        checks.extend(configuration(&ConfigFacts { path: "config.toml".into(), exists: true, findings: vec![finding] }));
+        checks.extend(configuration(&ConfigFacts {
+            path: "config.toml".into(),
+            exists: true,
+            findings: vec![finding],
+        }));
         for check in &checks {
             assert!(check.status == Status::Ok || check.fix.is_some(), "{check:?}");
         }

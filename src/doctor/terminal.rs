@@ -67,7 +67,12 @@ fn size(size: Option<(u16, u16)>) -> Check {
             format!("Make it {}x{} or larger.", SMALLEST.0, SMALLEST.1),
         ),
         Some((columns, rows)) => Check::ok(NAME, format!("{columns}x{rows}")),
-        None => Check::not_ok(NAME, Status::Warn, "the terminal does not tell its size", "Use another terminal, or --plain."),
+        None => Check::not_ok(
+            NAME,
+            Status::Warn,
+            "the terminal does not tell its size",
+            "Use another terminal, or --plain.",
+        ),
     }
 }
 
@@ -97,7 +102,9 @@ fn characters(set: &dyn Fn(&str) -> Option<String>) -> Check {
             format!("{name}={value} does not say UTF-8"),
             "Set LANG to a UTF-8 locale, for example C.UTF-8.",
         ),
-        None => Check::not_ok(NAME, Status::Warn, "no locale is set", "Set LANG to a UTF-8 locale, for example C.UTF-8."),
+        None => {
+            Check::not_ok(NAME, Status::Warn, "no locale is set", "Set LANG to a UTF-8 locale, for example C.UTF-8.")
+        }
     }
 }
 
@@ -136,7 +143,8 @@ mod tests {
 
     #[test]
     fn a_good_terminal_is_ok_throughout() {
-        let good = [("TERM", "xterm-256color"), ("COLORTERM", "truecolor"), ("LANG", "de_DE.UTF-8"), ("TMUX", "/tmp/x")];
+        let good =
+            [("TERM", "xterm-256color"), ("COLORTERM", "truecolor"), ("LANG", "de_DE.UTF-8"), ("TMUX", "/tmp/x")];
         let words = words(&good, true, Some((120, 36)));
         assert!(words.iter().all(|line| line.contains(" ok ")), "{words:?}");
         assert!(words.iter().any(|line| line.contains("16 million")));
@@ -145,7 +153,9 @@ mod tests {
     #[test]
     fn what_is_lacking_is_a_warning() {
         let words = words(&[("TERM", "dumb"), ("LC_ALL", "C")], true, Some((30, 10)));
-        for lacking in ["terminal.size warn 30x10", "terminal.type warn TERM is dumb", "terminal.characters warn LC_ALL=C"] {
+        for lacking in
+            ["terminal.size warn 30x10", "terminal.type warn TERM is dumb", "terminal.characters warn LC_ALL=C"]
+        {
             assert!(words.iter().any(|line| line.starts_with(lacking)), "{lacking}: {words:?}");
         }
     }

@@ -39,8 +39,7 @@ impl Whole {
             TurnEvent::Ended { .. } => {
                 let Some(mut whole) = ended(event) else { return };
                 let usage = self.usage.values().fold(Usage::default(), |sum, one| sum.plus(*one));
-                let messages: Vec<&Message> = self.messages.iter().map(|m| &**m).collect();
-                whole.insert("messages".into(), wire::messages_json(&messages));
+                whole.insert("messages".into(), wire::messages_json(&self.messages));
                 whole.insert("usage".into(), tokens(usage));
                 whole.insert("notices".into(), Value::Array(std::mem::take(&mut self.notices)));
                 whole.insert("error".into(), self.error.as_ref().map_or(json!(null), error));

@@ -324,7 +324,8 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Writer<O, E> {
                     if let Err(error) = written.await {
                         self.closed = true;
                         if error.kind() != io::ErrorKind::BrokenPipe {
-                            let _ = self.stderr.write_all(format!("error: standard output: {error}\n").as_bytes()).await;
+                            let _ =
+                                self.stderr.write_all(format!("error: standard output: {error}\n").as_bytes()).await;
                         }
                         result = Err(error);
                     }

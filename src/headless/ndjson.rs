@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use crate::chat::{
-    CallId, CallState, CallUpdate, Fault, NoticeKind, Retry, ServerStatus, Stamp, ToolOutcome, TurnEvent, Usage, WaitFor,
+    CallId, CallState, CallUpdate, Fault, NoticeKind, Retry, ServerStatus, Stamp, ToolOutcome, TurnEvent, Usage,
+    WaitFor,
 };
 
 use super::{Outbox, escape};
@@ -114,10 +115,9 @@ fn server(status: &ServerStatus) -> Value {
 fn call(update: &CallUpdate) -> Fields {
     let (state, more) = match &update.state {
         CallState::Arguments { bytes, .. } => ("arguments", json!({"bytes": bytes})),
-        CallState::Closed { arguments, closed_by, closed_at } => (
-            "closed",
-            json!({"arguments": &**arguments, "closed_by": closed_by.word(), "closed_at": closed_at}),
-        ),
+        CallState::Closed { arguments, closed_by, closed_at } => {
+            ("closed", json!({"arguments": &**arguments, "closed_by": closed_by.word(), "closed_at": closed_at}))
+        }
         CallState::Waiting(what) => {
             let what = match what {
                 WaitFor::Approval(_) => "approval",

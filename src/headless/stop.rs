@@ -27,9 +27,7 @@ fn listen(send: &mpsc::UnboundedSender<Stop>) {
         let send = send.clone();
         // Where a signal cannot be listened to it keeps its default: it ends the process.
         let Ok(mut signals) = signal(kind) else { continue };
-        tokio::spawn(async move {
-            while signals.recv().await.is_some() && send.send(Stop::Signal(code)).is_ok() {}
-        });
+        tokio::spawn(async move { while signals.recv().await.is_some() && send.send(Stop::Signal(code)).is_ok() {} });
     }
     let send = send.clone();
     tokio::spawn(async move {
@@ -53,7 +51,5 @@ fn watch_stdout() -> std::io::Result<tokio::net::unix::pipe::Sender> {
 #[cfg(not(unix))]
 fn listen(send: &mpsc::UnboundedSender<Stop>) {
     let send = send.clone();
-    tokio::spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() && send.send(Stop::Signal(130)).is_ok() {}
-    });
+    tokio::spawn(async move { while tokio::signal::ctrl_c().await.is_ok() && send.send(Stop::Signal(130)).is_ok() {} });
 }

@@ -78,7 +78,9 @@ impl Text {
                 let why = status.message.as_deref().map(|m| format!(": {m}")).unwrap_or_default();
                 let line = format!("server {} {}{why}", status.server.as_str(), status.state.word());
                 match status.state {
-                    ServerState::Failed | ServerState::NeedsLogin | ServerState::NeedsConsent => self.activity(&line, to),
+                    ServerState::Failed | ServerState::NeedsLogin | ServerState::NeedsConsent => {
+                        self.activity(&line, to)
+                    }
                     ServerState::Starting | ServerState::Ready | ServerState::Off if self.options.verbose => {
                         self.activity(&line, to);
                     }
@@ -175,7 +177,10 @@ impl Text {
                     self.activity(&line, to);
                 }
             }
-            CallState::Arguments { .. } | CallState::Waiting(_) | CallState::Cancelling | CallState::Progress { .. } => {}
+            CallState::Arguments { .. }
+            | CallState::Waiting(_)
+            | CallState::Cancelling
+            | CallState::Progress { .. } => {}
         }
     }
 

@@ -4,12 +4,15 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 
 use crate::chat::{Fault, FaultKind, Retry, WireError};
+use crate::wire::{self, ErrorClass, ErrorReply};
 
 use super::endpoint::{Endpoint, host_of};
 use super::http::Http;
+use super::models::is_page;
 
 /// How much of a provider's own words a message quotes, in characters.
 const QUOTED: usize = 300;
@@ -28,14 +31,14 @@ pub struct Failure {
     pub should_retry: Option<bool>,
     /// Whether the same request, sent again without anyone's doing, can help.
     pub again: bool,
-    /// What the endpoint said, where it said something that could be read.
-    pub wire: Option<WireError>,
+    /// What the endpoint said, and what it is about: `Unsupported` names a parameter to leave out.
+    pub reply: Option<ErrorReply>,
 }
 
 impl Failure {
     /// Without any answer: nothing of it came.
     pub(super) fn new(fault: Fault, again: bool) -> Self {
-        Self { fault, status: None, data: false, retry_after: None, should_retry: None, again, wire: None }
+        Self { fault, status: None, data: false, retry_after: None, should_retry: None, again, reply: None }
     }
 
     pub(super) fn with_data(mut self, data: bool) -> Self {
@@ -62,7 +65,8 @@ impl Failure {
         let host = host_of(url);
         let proxy = http.proxy_for(url);
         let through = proxy.as_ref().map(|p| format!(", through the proxy {p}")).unwrap_or_default();
-        let check_proxy = |hint: String| if proxy.is_some() { format!("{hint} Or the proxy: check its setting.") } else { hint };
+        let check_proxy =
+            |hint: String| if proxy.is_some() { format!("{hint} Or the proxy: check its setting.") } else { hint };
         let (message, hint, again) = if error.is_dns() {
             (
                 format!("No address is known for {host}{through}."),
@@ -82,7 +86,10 @@ impl Failure {
             )
         } else if error.is_connect() && error.is_timeout() {
             (
-                format!("{host} accepted no connection within {}{through} (limit connect).", seconds(http.connect_limit())),
+                format!(
+                    "{host} accepted no connection within {}{through} (limit connect).",
+                    seconds(http.connect_limit())
+                ),
                 "Check the address and the network.".to_owned(),
                 true,
             )
@@ -102,7 +109,11 @@ impl Failure {
                 )
             }
         } else if error.is_builder() || error.is_request() && error.url().is_none() {
-            (format!("The request to {host} could not be made: {}.", root(error)), "Check the base URL.".to_owned(), false)
+            (
+                format!("The request to {host} could not be made: {}.", root(error)),
+                "Check the base URL.".to_owned(),
+                false,
+            )
         } else {
             (
                 format!("{host} closed the connection without an answer{through}: {}.", root(error)),
@@ -114,23 +125,30 @@ impl Failure {
         Self::new(Fault::new(FaultKind::Network, message).hint(check_proxy(hint)).retry(retry), again)
     }
 
-    /// A status that is not 2xx. `wire` is what the body said, decoded; `html` whether it was a page for people.
-    pub(super) fn refused(endpoint: &Endpoint, status: StatusCode, headers: &HeaderMap, wire: WireError, html: bool) -> Self {
+    /// A status that is not 2xx, with the beginning of its body.
+    pub(super) fn refused(endpoint: &Endpoint, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let retry_after = retry_after(headers);
-        let should_retry = header(headers, "x-should-retry").and_then(|v| match v {
+        let should_retry = header(headers, "x-should-retry").and_then(|word| match word {
             "true" => Some(true),
             "false" => Some(false),
             _ => None,
         });
-        let (fault, again) = if status.is_redirection() {
-            (moved(endpoint, status, headers), false)
-        } else if html {
-            (page(endpoint, status), status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS)
+        let kind = header(headers, CONTENT_TYPE.as_str());
+        let busy = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+        let (fault, again, reply) = if status.is_redirection() {
+            (moved(endpoint, status, headers), false, None)
+        } else if is_page(kind.unwrap_or_default(), body) && !busy && status != StatusCode::UNAUTHORIZED {
+            (page(endpoint, status), false, None)
         } else {
-            told(endpoint, Some(status), &wire, retry_after)
+            let mut reply = wire::error_reply(status.as_u16(), kind, body);
+            if body.iter().all(u8::is_ascii_whitespace) || is_page(kind.unwrap_or_default(), body) {
+                // The status says as much, and markup is no sentence.
+                reply.error.message.clear();
+            }
+            let (fault, again) = told(endpoint, Some(status), &reply.error, &reply.class, retry_after);
+            (fault, again, Some(reply))
         };
-        let wire = (!html).then_some(wire);
-        Self { fault, status: Some(status.as_u16()), data: false, retry_after, should_retry, again, wire }
+        Self { fault, status: Some(status.as_u16()), data: false, retry_after, should_retry, again, reply }
     }
 }
 
@@ -138,89 +156,49 @@ impl Endpoint {
     /// An error that the endpoint told inside its stream, as a person meets it. The second value says whether the
     /// same request may help.
     #[must_use]
-    pub fn fault(&self, wire: &WireError) -> (Fault, bool) {
-        told(self, None, wire, None)
+    pub fn fault(&self, error: &WireError) -> (Fault, bool) {
+        told(self, None, error, &wire::classify(None, error, None), None)
     }
 }
 
-/// What an error reply is about, whatever its status: codes and words that providers use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meaning {
-    Context,
-    Quota,
-    Key,
-    Model,
-    Rate,
-    Other,
-}
-
-fn meaning(status: Option<StatusCode>, wire: &WireError) -> Meaning {
-    let code = match &wire.code {
-        Some(serde_json::Value::String(code)) => code.to_ascii_lowercase(),
-        Some(serde_json::Value::Number(number)) => number.to_string(),
-        _ => String::new(),
-    };
-    let text = wire.message.to_ascii_lowercase();
-    let says = |words: &[&str]| words.iter().any(|w| text.contains(w));
-    let number = status.map(|s| s.as_u16()).or_else(|| code.parse().ok()).unwrap_or(0);
-    // Of OpenAI, llama.cpp, Anthropic, Gemini, vLLM, Mistral, in this order of the words.
-    let context = [
-        "maximum context length",
-        "context size",
-        "prompt is too long",
-        "exceeds the maximum number of tokens",
-        "context window",
-        "context length",
-        "too large for model",
-    ];
-    if code == "context_length_exceeded" || code == "exceed_context_size_error" || says(&context) {
-        Meaning::Context
-    } else if number == 402
-        || ["insufficient_quota", "billing_hard_limit_reached", "billing_not_active"].contains(&code.as_str())
-        || says(&["exceeded your current quota", "insufficient credits", "insufficient balance"])
-    {
-        Meaning::Quota
-    } else if number == 401 || code == "invalid_api_key" {
-        Meaning::Key
-    } else if number == 404 && (code == "model_not_found" || says(&["model"]))
-        || code == "model_not_found"
-        || says(&["model"]) && says(&["does not exist", "not found", "unknown model"]) && (number == 400 || number == 0)
-    {
-        Meaning::Model
-    } else if number == 429 || code == "rate_limit_exceeded" {
-        Meaning::Rate
-    } else {
-        Meaning::Other
-    }
-}
-
-fn told(endpoint: &Endpoint, status: Option<StatusCode>, wire: &WireError, wait: Option<Duration>) -> (Fault, bool) {
+fn told(
+    endpoint: &Endpoint,
+    status: Option<StatusCode>,
+    error: &WireError,
+    class: &ErrorClass,
+    wait: Option<Duration>,
+) -> (Fault, bool) {
     let host = endpoint.host();
     let number = status.map(|s| format!(" ({})", s.as_u16())).unwrap_or_default();
-    let said = quote(&wire.message);
+    let said = quote(&error.message);
     let with = |sentence: String| if said.is_empty() { format!("{sentence}.") } else { format!("{sentence}: {said}") };
     let later = Retry::Later(wait.map(|w| u64::try_from(w.as_millis()).unwrap_or(u64::MAX)));
-    match meaning(status, wire) {
-        Meaning::Context => (
-            Fault::new(FaultKind::Context, with(format!("The conversation is too long for the model at {host}{number}")))
-                .hint("Start a new conversation, leave large files or results out, or choose a model with a larger context.")
-                .retry(Retry::AfterChange),
+    match class {
+        ErrorClass::Context => (
+            Fault::new(
+                FaultKind::Context,
+                with(format!("The conversation is too long for the model at {host}{number}")),
+            )
+            .hint(
+                "Start a new conversation, leave large files or results out, or choose a model with a larger context.",
+            )
+            .retry(Retry::AfterChange),
             false,
         ),
-        Meaning::Quota => (
+        ErrorClass::Quota => (
             Fault::new(FaultKind::RateLimit, with(format!("The account at {host} has nothing left to spend{number}")))
                 .hint("Add credit at the provider, or use another key or endpoint.")
                 .retry(Retry::AfterChange),
             false,
         ),
-        Meaning::Key => (key_refused(endpoint, &number), false),
-        Meaning::Model => (
+        ErrorClass::Auth if status != Some(StatusCode::FORBIDDEN) => (key_refused(endpoint, &number), false),
+        ErrorClass::NotFound if error.message.to_ascii_lowercase().contains("model") => (
             Fault::new(FaultKind::Provider, with(format!("{host} does not have this model{number}")))
                 .hint("`millrace models` lists what it has; choose one with -m.")
                 .retry(Retry::AfterChange),
             false,
         ),
-        Meaning::Rate => {
+        ErrorClass::RateLimit => {
             let asks = wait.map(|w| format!(" It asks to wait {}.", seconds(w))).unwrap_or_default();
             (
                 Fault::new(FaultKind::RateLimit, with(format!("{host} takes no more requests for now{number}")))
@@ -229,7 +207,18 @@ fn told(endpoint: &Endpoint, status: Option<StatusCode>, wire: &WireError, wait:
                 true,
             )
         }
-        Meaning::Other => other(endpoint, status, &with, later),
+        ErrorClass::Unsupported(parameter) => (
+            Fault::new(
+                FaultKind::Provider,
+                with(format!("{host} does not take `{parameter}` from this model{number}")),
+            )
+            .hint("Leave it out: its flag, or its key in the profile.")
+            .retry(Retry::AfterChange),
+            false,
+        ),
+        ErrorClass::Auth | ErrorClass::NotFound | ErrorClass::Refused | ErrorClass::Server => {
+            other(endpoint, status, &with, later)
+        }
     }
 }
 
@@ -310,7 +299,10 @@ fn moved(endpoint: &Endpoint, status: StatusCode, headers: &HeaderMap) -> Fault 
         .map_or_else(|| "another address".to_owned(), |url| url.origin().ascii_serialization());
     Fault::new(
         FaultKind::Protocol,
-        format!("{host} sends on to {to} ({}). It was not followed: the key and the chat are for {host}.", status.as_u16()),
+        format!(
+            "{host} sends on to {to} ({}). It was not followed: the key and the chat are for {host}.",
+            status.as_u16()
+        ),
     )
     .hint("If you trust that address, make it the base URL.")
     .retry(Retry::AfterChange)
@@ -319,9 +311,12 @@ fn moved(endpoint: &Endpoint, status: StatusCode, headers: &HeaderMap) -> Fault 
 /// A page for people where an answer for programs should be.
 pub(super) fn page(endpoint: &Endpoint, status: StatusCode) -> Fault {
     let host = endpoint.host();
-    Fault::new(FaultKind::Protocol, format!("{host} answered with a web page instead of a model's answer ({}).", status.as_u16()))
-        .hint("The base URL may lead to a site, a sign-in page or a proxy; it goes up to and with /v1.")
-        .retry(Retry::AfterChange)
+    Fault::new(
+        FaultKind::Protocol,
+        format!("{host} answered with a web page instead of a model's answer ({}).", status.as_u16()),
+    )
+    .hint("The base URL may lead to a site, a sign-in page or a proxy; it goes up to and with /v1.")
+    .retry(Retry::AfterChange)
 }
 
 /// `retry-after-ms`, else `retry-after` in seconds (with fractions) or as an HTTP date.
@@ -402,4 +397,109 @@ fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
         next = cause.source();
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::{Api, WireErrorKind};
+    use crate::config::Secret;
+    use http::header::HeaderValue;
+
+    fn endpoint() -> Endpoint {
+        Endpoint::new("https://api.openai.com/v1", Api::Chat).unwrap().key(Secret::new("sk-1"), "$OPENAI_API_KEY")
+    }
+
+    fn said(message: &str, code: Option<&str>) -> WireError {
+        WireError { kind: WireErrorKind::Provider, message: message.into(), code: code.map(Into::into) }
+    }
+
+    fn check(status: u16, message: &str, code: Option<&str>, expect: (&str, FaultKind, bool)) {
+        let status = StatusCode::from_u16(status).unwrap();
+        let body = match message {
+            "" => String::new(),
+            message => serde_json::json!({"error": {"message": message, "code": code}}).to_string(),
+        };
+        let failure = Failure::refused(&endpoint(), status, &HeaderMap::new(), body.as_bytes());
+        assert_eq!((failure.fault.message.as_str(), failure.fault.kind, failure.again), expect);
+        assert!(failure.fault.hint.is_some(), "{failure:?}");
+    }
+
+    #[test]
+    fn refusals_say_what_where_and_whether_asking_again_helps() {
+        let refused = "api.openai.com refused the key from $OPENAI_API_KEY (401).";
+        check(401, "Incorrect API key provided: sk-1", None, (refused, FaultKind::Auth, false));
+        let none = "api.openai.com does not have this model (404): The model `x` does not exist.";
+        check(404, "The model `x` does not exist", Some("model_not_found"), (none, FaultKind::Provider, false));
+        let path = "api.openai.com has nothing at /v1/chat/completions (404): Not Found.";
+        check(404, "Not Found", None, (path, FaultKind::Provider, false));
+        let rate = "api.openai.com takes no more requests for now (429): Slow down.";
+        check(429, "Slow down.", None, (rate, FaultKind::RateLimit, true));
+        let spent = "The account at api.openai.com has nothing left to spend (429): You exceeded your current quota.";
+        check(429, "You exceeded your current quota", Some("insufficient_quota"), (spent, FaultKind::RateLimit, false));
+        let long = "The conversation is too long for the model at api.openai.com (400): \
+                    This model's maximum context length is 8192 tokens.";
+        check(400, "This model's maximum context length is 8192 tokens", None, (long, FaultKind::Context, false));
+        let llama = "The conversation is too long for the model at api.openai.com (400): \
+                     the request exceeds the available context size.";
+        check(400, "the request exceeds the available context size", None, (llama, FaultKind::Context, false));
+        check(500, "", None, ("api.openai.com failed (500).", FaultKind::Provider, true));
+        check(503, "Loading model", None, ("api.openai.com failed (503): Loading model.", FaultKind::Provider, true));
+        let bad = "api.openai.com did not accept the request (400): bad schema.";
+        check(400, "bad schema", None, (bad, FaultKind::Provider, false));
+    }
+
+    #[test]
+    fn a_key_that_is_missing_or_withheld_is_told_apart_from_a_refused_one() {
+        let message = |endpoint: &Endpoint| key_refused(endpoint, " (401)").message;
+        let bare = Endpoint::new("http://10.0.0.1:8000/v1", Api::Chat).unwrap();
+        assert_eq!(message(&bare), "10.0.0.1:8000 wants a key (401), and there is none for it.");
+        let withheld = message(&bare.key(Secret::new("sk-1"), "$K"));
+        assert!(withheld.contains("The key from $K is not sent") && !withheld.contains("sk-1"), "{withheld}");
+    }
+
+    #[test]
+    fn an_error_inside_the_stream_is_worded_alike() {
+        let (fault, again) = endpoint().fault(&said("The server had an error", None));
+        assert_eq!(fault.message, "api.openai.com reported an error in its stream: The server had an error.");
+        assert!(again);
+        let (fault, again) = endpoint().fault(&said("prompt is too long: 9 tokens", None));
+        assert_eq!((fault.kind, again), (FaultKind::Context, false));
+    }
+
+    #[test]
+    fn waits_are_read_in_each_of_their_forms() {
+        let read = |name: &'static str, value: &str| {
+            retry_after(&HeaderMap::from_iter([(
+                http::HeaderName::from_static(name),
+                HeaderValue::from_str(value).unwrap(),
+            )]))
+        };
+        assert_eq!(read("retry-after-ms", "1500"), Some(Duration::from_millis(1500)));
+        assert_eq!(read("retry-after", "20"), Some(Duration::from_secs(20)));
+        assert_eq!(read("retry-after", "0.5"), Some(Duration::from_millis(500)));
+        for not in ["0", "-3", "NaN", "inf", "soon", "Wed, 21 Oct 2015 07:28:00 GMT", "1e300"] {
+            assert_eq!(read("retry-after", not), None, "{not}");
+        }
+        let date = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(60);
+        let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&date).unwrap();
+        let wait = read("retry-after", &date).unwrap();
+        assert!(wait > Duration::from_secs(30) && wait <= Duration::from_secs(60), "{wait:?}");
+    }
+
+    #[test]
+    fn a_redirect_elsewhere_is_named_and_not_followed() {
+        let headers =
+            HeaderMap::from_iter([(http::header::LOCATION, HeaderValue::from_static("https://evil.example/x"))]);
+        let failure = Failure::refused(&endpoint(), StatusCode::TEMPORARY_REDIRECT, &headers, b"<p>Moved");
+        assert!(failure.fault.message.contains("https://evil.example"), "{}", failure.fault);
+        assert!(!failure.again);
+    }
+
+    #[test]
+    fn long_words_of_a_provider_are_cut() {
+        let quoted = quote(&format!("a\n\nb {}", "x".repeat(1000)));
+        assert!(quoted.starts_with("a b x") && quoted.ends_with('…'));
+        assert_eq!(quoted.chars().count(), QUOTED + 1);
+    }
 }

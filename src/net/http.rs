@@ -128,8 +128,11 @@ fn build(options: &HttpOptions, proxies: &Proxies) -> Result<reqwest::Client, Fa
         }
     }
     builder.build().map_err(|error| {
-        Fault::new(FaultKind::Internal, format!("The HTTP client could not be built: {}.", super::failure::chain(&error)))
-            .hint("Check the platform's root certificates, or name a bundle in $SSL_CERT_FILE.")
+        Fault::new(
+            FaultKind::Internal,
+            format!("The HTTP client could not be built: {}.", super::failure::chain(&error)),
+        )
+        .hint("Check the platform's root certificates, or name a bundle in $SSL_CERT_FILE.")
     })
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use url::Url;
 
-use super::models::{ModelInfo, ask};
 use super::Http;
+use super::models::{ModelInfo, ask};
 
 const LONGEST: Duration = Duration::from_millis(400);
 const USUAL: [(u16, &str); 4] = [(11434, "Ollama"), (1234, "LM Studio"), (8080, "llama.cpp"), (8000, "vLLM")];
@@ -24,7 +24,8 @@ pub struct Found {
 /// Asks the usual ports of 127.0.0.1 at the same time, each for 400 ms at most; in the order of Ollama, LM Studio,
 /// llama.cpp, vLLM. Only a server that lists models in OpenAI's form counts: a web page on port 8080 is not found.
 pub async fn probe_local(http: &Http) -> Vec<Found> {
-    let places = USUAL.iter().filter_map(|(port, name)| Some((Url::parse(&format!("http://127.0.0.1:{port}/v1")).ok()?, *name)));
+    let places =
+        USUAL.iter().filter_map(|(port, name)| Some((Url::parse(&format!("http://127.0.0.1:{port}/v1")).ok()?, *name)));
     probe(http, places.collect()).await
 }
 

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::ACCEPT;
 use serde_json::Value;
 use url::Url;
 
 use crate::chat::{Fault, FaultKind, Retry};
-use crate::wire;
 
-use super::failure::{Failure, header, quote, root};
+use super::failure::{Failure, quote, root};
 use super::{Endpoint, Http};
 
 /// OpenRouter's list is 1.5 MB.
@@ -48,20 +47,23 @@ pub async fn models(http: &Http, endpoint: &Endpoint) -> Result<Vec<ModelInfo>, 
 
 async fn get(http: &Http, endpoint: &Endpoint) -> Result<Vec<u8>, Fault> {
     let client = http.ready().await?;
-    let request = client.get(endpoint.url("models")).headers(endpoint.request_headers()?).header(ACCEPT, "application/json");
+    let request =
+        client.get(endpoint.url("models")).headers(endpoint.request_headers()?).header(ACCEPT, "application/json");
     let response = request.send().await.map_err(|error| Failure::unsent(http, endpoint, &error).fault)?;
     let (status, headers) = (response.status(), response.headers().clone());
     let (body, whole) = read_body(response, if status.is_success() { LARGEST } else { 64 << 10 }).await;
     if status.is_success() {
         return match whole {
             Ok(()) => Ok(body),
-            Err(why) => Err(Fault::new(FaultKind::Network, format!("The list of models of {} broke off: {why}.", endpoint.host()))
-                .hint("Try again, or name a model with -m.")
-                .retry(Retry::Later(None))),
+            Err(why) => Err(Fault::new(
+                FaultKind::Network,
+                format!("The list of models of {} broke off: {why}.", endpoint.host()),
+            )
+            .hint("Try again, or name a model with -m.")
+            .retry(Retry::Later(None))),
         };
     }
-    let kind = header(&headers, CONTENT_TYPE.as_str()).unwrap_or_default();
-    let mut fault = Failure::refused(endpoint, status, &headers, wire::error_reply(status.as_u16(), kind, &body), is_page(kind, &body)).fault;
+    let mut fault = Failure::refused(endpoint, status, &headers, &body).fault;
     if status == StatusCode::NOT_FOUND {
         fault = Fault::new(FaultKind::Provider, format!("{} offers no list of models (404).", endpoint.url("models")))
             .hint("Check that the base URL goes up to and with /v1, or name a model with -m.")
@@ -106,7 +108,9 @@ fn read_list(body: &[u8]) -> Option<Vec<ModelInfo>> {
         Value::Object(object) => match object.get("data").or_else(|| object.get("models")) {
             Some(Value::Array(list)) => list,
             // Ollama without models.
-            Some(Value::Null) if object.get("object").and_then(Value::as_str) == Some("list") => return Some(Vec::new()),
+            Some(Value::Null) if object.get("object").and_then(Value::as_str) == Some("list") => {
+                return Some(Vec::new());
+            }
             _ => return None,
         },
         _ => return None,

@@ -53,7 +53,8 @@ impl Proxies {
     /// Gives the client these proxies. Where there are none the system's settings (macOS, Windows) hold.
     pub(super) fn apply(&self, mut builder: ClientBuilder) -> Result<ClientBuilder, Fault> {
         let except = NoProxy::from_string(&format!("{LOOPBACK},{}", self.except));
-        for (entry, make) in [(&self.http, Proxy::http as fn(String) -> _), (&self.https, Proxy::https as fn(String) -> _)]
+        for (entry, make) in
+            [(&self.http, Proxy::http as fn(String) -> _), (&self.https, Proxy::https as fn(String) -> _)]
         {
             let Some(entry) = entry else { continue };
             let proxy: Result<Proxy, reqwest::Error> = make(entry.address.clone());

@@ -17,10 +17,10 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::chat::{Delta, Fault, FaultKind, Limits, Retry};
-use crate::wire::{self, Decoder};
+use crate::wire::Decoder;
 
 use super::failure::{Failure, header, page, quote, root, seconds};
-use super::models::{is_page, read_body};
+use super::models::read_body;
 use super::sse::{SseError, SseReader};
 use super::{Endpoint, Event, Http};
 
@@ -39,9 +39,9 @@ pub(super) async fn run(http: Http, endpoint: Endpoint, body: Bytes, limits: Arc
     let mut pump = Pump::new(&endpoint, &limits, out);
     let result = match open(&http, &endpoint, body, &mut pump).await {
         Ok(response) => {
-            let kind = header(response.headers(), CONTENT_TYPE.as_str()).unwrap_or_default().to_owned();
+            let kind = header(response.headers(), CONTENT_TYPE.as_str()).map(str::to_owned);
             pump.status = response.status();
-            pump.run(response.bytes_stream(), &kind).await
+            pump.run(response.bytes_stream(), kind.as_deref()).await
         }
         Err(stop) => Err(stop),
     };
@@ -92,19 +92,7 @@ async fn open(http: &Http, endpoint: &Endpoint, body: Bytes, pump: &mut Pump<'_>
         () = pump.out.closed() => return Err(Stop::Gone),
         read = read => read.map(|(body, _)| body).unwrap_or_default(),
     };
-    let kind = header(&headers, CONTENT_TYPE.as_str()).unwrap_or_default();
-    let wire = wire::error_reply(status.as_u16(), kind, &body);
-    Err(Failure::refused(endpoint, status, &headers, wire, is_page(kind, &body)).into())
-}
-
-/// What the body turned out to be.
-enum Form {
-    /// Not known: so far only blanks.
-    Unknown(Vec<u8>),
-    Sse(SseReader),
-    /// One JSON document where a stream was asked for: an answer, or an error.
-    Json(Vec<u8>),
-    Page,
+    Err(Failure::refused(endpoint, status, &headers, &body).into())
 }
 
 struct Pump<'a> {
@@ -119,7 +107,6 @@ struct Pump<'a> {
     /// When the last data event came, from the first byte on.
     event: Instant,
     warned: bool,
-    bytes: u64,
     data: bool,
     /// A finish reason came: the answer is whole even if the connection then breaks.
     finished: bool,
@@ -141,7 +128,6 @@ impl<'a> Pump<'a> {
             byte: None,
             event: now,
             warned: false,
-            bytes: 0,
             data: false,
             finished: false,
             done: false,
@@ -171,10 +157,10 @@ impl<'a> Pump<'a> {
     async fn run<E: std::error::Error>(
         &mut self,
         body: impl Stream<Item = Result<Bytes, E>>,
-        content_type: &str,
+        content_type: Option<&str>,
     ) -> Result<(), Stop> {
         let mut body = pin!(body);
-        let mut form = Form::Unknown(Vec::new());
+        let mut reader = SseReader::new(content_type, self.limits);
         let mut sleep = pin!(sleep_until(self.deadline()));
         let out = self.out.clone();
         loop {
@@ -193,13 +179,13 @@ impl<'a> Pump<'a> {
             };
             match chunk {
                 None => {
-                    self.end(form).await?;
+                    self.end(&mut reader).await?;
                     return self.whole().await;
                 }
                 Some(Ok(chunk)) if chunk.is_empty() => {}
                 Some(Ok(chunk)) => {
                     let first = self.byte.is_none();
-                    self.chunk(&mut form, &chunk, content_type).await?;
+                    self.chunk(&mut reader, &chunk).await?;
                     if first {
                         sleep.as_mut().reset(self.deadline());
                     }
@@ -216,61 +202,24 @@ impl<'a> Pump<'a> {
         }
     }
 
-    async fn chunk(&mut self, form: &mut Form, chunk: &Bytes, content_type: &str) -> Result<(), Stop> {
+    async fn chunk(&mut self, reader: &mut SseReader, chunk: &Bytes) -> Result<(), Stop> {
         let now = Instant::now();
         if self.byte.replace(now).is_none() {
             self.event = now;
             self.emit(Event::FirstByte { at: now.into_std() }).await?;
         }
-        self.bytes = self.bytes.saturating_add(chunk.len() as u64);
-        if self.bytes > self.limits.body {
-            return Err(self.too_much("body", "The answer", self.limits.body));
-        }
         let room = 400_usize.saturating_sub(self.beginning.len()).min(chunk.len());
         self.beginning.extend_from_slice(chunk.get(..room).unwrap_or_default());
-        match form {
-            Form::Sse(reader) => {
-                let read = reader.push(chunk);
-                self.read(read).await
-            }
-            Form::Page => Ok(()),
-            Form::Json(body) => {
-                body.extend_from_slice(chunk);
-                if body.len() as u64 > self.limits.event {
-                    return Err(self.too_much("event", "The answer, one JSON document,", self.limits.event));
-                }
-                Ok(())
-            }
-            Form::Unknown(before) => {
-                before.extend_from_slice(chunk);
-                let Some(first) = first_sign(before) else {
-                    // Blank lines keep a connection alive (DeepSeek); there may be many.
-                    if before.len() > 3 {
-                        before.clear();
-                    }
-                    return Ok(());
-                };
-                let before = std::mem::take(before);
-                match first {
-                    b'{' | b'[' => *form = Form::Json(before),
-                    b'<' => *form = Form::Page,
-                    _ if content_type.to_ascii_lowercase().contains("text/html") => *form = Form::Page,
-                    _ => {
-                        let mut reader = SseReader::new(self.limits);
-                        let read = reader.push(&before);
-                        *form = Form::Sse(reader);
-                        return self.read(read).await;
-                    }
-                }
-                Ok(())
-            }
-        }
+        let mut read = Vec::new();
+        let result = reader.push(chunk, &mut read);
+        self.read(read).await?;
+        result.map_err(|error| self.unreadable(&error))
     }
 
     /// Decodes and hands on the data of some events.
-    async fn read(&mut self, read: Result<Vec<String>, SseError>) -> Result<(), Stop> {
+    async fn read(&mut self, read: Vec<String>) -> Result<(), Stop> {
         let at = Instant::now();
-        for data in read.map_err(|error| self.unreadable(&error))? {
+        for data in read {
             if self.done {
                 break;
             }
@@ -300,19 +249,17 @@ impl<'a> Pump<'a> {
     }
 
     /// The body has ended.
-    async fn end(&mut self, form: Form) -> Result<(), Stop> {
-        match form {
-            Form::Unknown(_) => Err(self.empty()),
-            Form::Page => Err(Failure::new(page(self.endpoint, self.status), false).with_status(self.status).into()),
-            Form::Json(body) => {
-                let text = String::from_utf8_lossy(&body);
-                self.data(text.trim_start_matches('\u{feff}').trim(), Instant::now()).await
+    async fn end(&mut self, reader: &mut SseReader) -> Result<(), Stop> {
+        let mut rest = Vec::new();
+        let result = reader.finish(&mut rest);
+        self.read(rest).await?;
+        result.map_err(|error| self.unreadable(&error))?;
+        match (self.data, self.byte) {
+            (true, _) => Ok(()),
+            (false, None) => {
+                Err(self.cut(format!("{} answered with nothing ({}).", self.endpoint.host(), self.status.as_u16())))
             }
-            Form::Sse(mut reader) => {
-                let rest = reader.finish();
-                self.read(rest).await?;
-                if self.data { Ok(()) } else { Err(self.nothing()) }
-            }
+            (false, Some(_)) => Err(self.nothing()),
         }
     }
 
@@ -369,27 +316,33 @@ impl<'a> Pump<'a> {
     }
 
     fn too_much(&self, key: &str, what: &str, limit: u64) -> Stop {
-        let message = format!("{what} of {} is larger than {}", self.endpoint.host(), size(limit));
+        let message = format!("{what} from {} is larger than {}", self.endpoint.host(), size(limit));
         let hint = "What came before is kept. Raise the limit under [limits] if this is right.";
         let mut failure = Failure::limit(key, message, hint, false).with_status(self.status).with_data(self.data);
         failure.fault.retry = Retry::AfterChange;
         failure.into()
     }
 
-    /// The reader of events gave up: a line or an event is larger than it may be.
+    /// The reader of events gave up.
     fn unreadable(&self, error: &SseError) -> Stop {
         match error {
-            SseError::Line(limit) => self.too_much("line", "A line of the answer", *limit),
+            SseError::Line { limit } => self.too_much("line", "A line of the answer", *limit),
+            SseError::Event { limit } => self.too_much("event", "An event of the answer", *limit),
+            SseError::Body { limit } => self.too_much("body", "The answer", *limit),
+            SseError::Html { .. } => self.foreign(page(self.endpoint, self.status)),
+            SseError::Parser(why) => self.foreign(
+                Fault::new(
+                    FaultKind::Protocol,
+                    format!("The answer of {} cannot be read as a stream of events: {why}.", self.endpoint.host()),
+                )
+                .hint("Ask again; if it stays so, the endpoint is at fault."),
+            ),
         }
     }
 
     fn broken(&self, error: &dyn std::error::Error) -> Stop {
         let message = format!("The stream from {} broke: {}.", self.endpoint.host(), root(error));
         self.cut(message)
-    }
-
-    fn empty(&self) -> Stop {
-        self.cut(format!("{} answered with nothing ({}).", self.endpoint.host(), self.status.as_u16()))
     }
 
     fn cut(&self, message: String) -> Stop {
@@ -410,17 +363,13 @@ impl<'a> Pump<'a> {
         )
         .hint("Check the base URL; it goes up to and with /v1.")
         .retry(Retry::AfterChange);
-        Failure::new(fault, false).with_status(self.status).into()
+        self.foreign(fault)
     }
-}
 
-/// The first byte that tells what a body is: after a BOM and blanks.
-fn first_sign(body: &[u8]) -> Option<u8> {
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    if body.len() < 3 && b"\xef\xbb\xbf".starts_with(body) {
-        return None;
+    /// What came is no answer of a model.
+    fn foreign(&self, fault: Fault) -> Stop {
+        Failure::new(fault, false).with_status(self.status).with_data(self.data).into()
     }
-    body.iter().copied().find(|b| !b.is_ascii_whitespace())
 }
 
 /// `16 MiB`, `64 KiB`.
@@ -429,5 +378,189 @@ fn size(bytes: u64) -> impl fmt::Display {
         b if b >= 1 << 20 && b % (1 << 20) == 0 => format!("{} MiB", b >> 20),
         b if b >= 1 << 10 && b % (1 << 10) == 0 => format!("{} KiB", b >> 10),
         b => format!("{b} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::Api;
+    use futures_util::stream;
+
+    const TEXT: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\n";
+    const FINISH: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    const DONE: &str = "data: [DONE]\n\n";
+
+    /// What a body may do: say something, wait, break.
+    enum Do {
+        Say(&'static str),
+        Wait(u64),
+        Break,
+    }
+    use Do::{Break, Say, Wait};
+
+    fn body(steps: Vec<Do>, then_hang: bool) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
+        let steps = stream::iter(steps).filter_map(|step| async move {
+            match step {
+                Say(text) => Some(Ok(Bytes::from_static(text.as_bytes()))),
+                Wait(seconds) => {
+                    tokio::time::sleep(Duration::from_secs(seconds)).await;
+                    None
+                }
+                Break => Some(Err(std::io::Error::other("connection reset by peer"))),
+            }
+        });
+        steps.chain(if then_hang { stream::pending().left_stream() } else { stream::empty().right_stream() })
+    }
+
+    /// Runs a body through the pump and tells its events, one word each, and the fault's message.
+    async fn check(limits: &Limits, kind: &str, body: impl Stream<Item = Result<Bytes, std::io::Error>>) -> String {
+        let endpoint = Endpoint::new("http://127.0.0.1:9/v1", Api::Chat).unwrap();
+        let (out, mut events) = mpsc::channel(64);
+        let mut pump = Pump::new(&endpoint, limits, out);
+        let reply = async { stream_of(&mut pump, body, kind).await };
+        let failure = reply.await;
+        drop(pump);
+        let mut told = Vec::new();
+        while let Some(event) = events.recv().await {
+            told.push(match event {
+                Event::FirstByte { .. } => "first".to_owned(),
+                Event::Slow { waited } => format!("slow {}", waited.as_secs()),
+                Event::Deltas { event, .. } => format!("#{}x{}", event.number, event.deltas.len()),
+                Event::Ended { .. } => "ended".to_owned(),
+                Event::Failed(failure) => failure.fault.message,
+            });
+        }
+        if let Some(failure) = failure {
+            let data = if failure.data { "after data" } else { "before data" };
+            told.push(format!("{} [{} {data}]", failure.fault.message, failure.fault.kind.word()));
+        }
+        told.join(" | ")
+    }
+
+    async fn stream_of(
+        pump: &mut Pump<'_>,
+        body: impl Stream<Item = Result<Bytes, std::io::Error>>,
+        kind: &str,
+    ) -> Option<Failure> {
+        match pump.run(body, Some(kind)).await {
+            Err(Stop::Failed(failure)) => Some(*failure),
+            Ok(()) | Err(Stop::Gone) => None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_ends_at_done_at_its_body_s_end_or_broken_after_its_finish() {
+        let limits = Limits::default();
+        let hangs = body(vec![Say(TEXT), Say(DONE)], true);
+        assert_eq!(check(&limits, "", hangs).await, "first | #1x1 | #2x1 | ended");
+        let ends = body(vec![Say(TEXT), Say(FINISH)], false);
+        assert_eq!(check(&limits, "", ends).await, "first | #1x1 | #2x1 | ended");
+        let breaks = body(vec![Say(TEXT), Say(FINISH), Break], false);
+        assert_eq!(check(&limits, "", breaks).await, "first | #1x1 | #2x1 | ended");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_broken_stream_tells_why_and_whether_anything_had_come() {
+        let limits = Limits::default();
+        assert_eq!(
+            check(&limits, "", body(vec![Say(TEXT), Break], false)).await,
+            "first | #1x1 | The stream from 127.0.0.1:9 broke: connection reset by peer. [truncated after data]"
+        );
+        assert_eq!(
+            check(&limits, "", body(vec![], false)).await,
+            "127.0.0.1:9 answered with nothing (200). [truncated before data]"
+        );
+        assert_eq!(
+            check(&limits, "", body(vec![Say(": hello\n\n")], false)).await,
+            "first | 127.0.0.1:9 sent keep-alives and no answer. [truncated before data]"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_warned_of_then_ends_at_the_first_byte_s_limit() {
+        let limits = Limits::default();
+        assert_eq!(
+            check(&limits, "", body(vec![], true)).await,
+            "slow 30 | 127.0.0.1:9 sent nothing for 600 s (limit first_byte). [limit before data]"
+        );
+        let late = body(vec![Wait(590), Say(TEXT), Say(DONE)], false);
+        assert_eq!(check(&limits, "", late).await, "slow 30 | first | #1x1 | #2x1 | ended");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn any_byte_proves_the_connection_and_only_an_event_proves_progress() {
+        let limits = Limits::default();
+        assert_eq!(
+            check(&limits, "", body(vec![Say(TEXT), Wait(290), Say(": ping\n\n")], true)).await,
+            "first | #1x1 | 127.0.0.1:9 fell silent for 300 s (limit any_byte). [limit after data]"
+        );
+        let comments = (0..9).flat_map(|_| [Say(": keep-alive\n\n"), Wait(200)]).collect();
+        assert_eq!(
+            check(&limits, "", body(comments, true)).await,
+            "first | 127.0.0.1:9 made no progress for 600 s: only keep-alives came (limit data_event). [limit before data]"
+        );
+        let slow = (0..9).flat_map(|_| [Say(TEXT), Wait(290)]).chain([Say(DONE)]).collect();
+        assert!(check(&limits, "", body(slow, false)).await.ends_with("#10x1 | ended"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_does_not_read_stops_the_clocks() {
+        let limits = Limits::default();
+        let endpoint = Endpoint::new("http://127.0.0.1:9/v1", Api::Chat).unwrap();
+        let (out, mut events) = mpsc::channel(1);
+        let mut pump = Pump::new(&endpoint, &limits, out);
+        let body = body(vec![Say(TEXT), Say(TEXT), Wait(1), Say(TEXT), Say(DONE)], false);
+        let reader = async {
+            tokio::time::sleep(Duration::from_secs(5000)).await;
+            let mut count = 0;
+            while events.recv().await.is_some_and(|event| !matches!(event, Event::Ended { .. })) {
+                count += 1;
+            }
+            count
+        };
+        let (failure, count) = tokio::join!(stream_of(&mut pump, body, ""), reader);
+        assert_eq!((failure, count), (None, 5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn json_and_pages_in_place_of_a_stream_are_known_by_their_first_byte() {
+        let limits = Limits::default();
+        let whole = body(vec![Say("\n\n"), Say(" {\"choices\":[{\"message\":"), Say("{\"content\":\"hi\"}}]}")], false);
+        assert_eq!(check(&limits, "text/event-stream", whole).await, "first | #1x1 | ended");
+        let page = body(vec![Say("<!doctype html><p>Sign in")], false);
+        assert_eq!(
+            check(&limits, "text/event-stream", page).await,
+            "first | 127.0.0.1:9 answered with a web page instead of a model's answer (200). [protocol before data]"
+        );
+        let other = body(vec![Say("Service is\nhere")], false);
+        assert_eq!(
+            check(&limits, "text/plain", other).await,
+            "first | 127.0.0.1:9 answered with something that is no event stream: Service is here. [protocol before data]"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ceilings_name_their_limit() {
+        let limits = Limits { line: 64, event: 100, body: 4 << 10, ..Limits::default() };
+        let long = "data: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+        let line = check(&limits, "", body(vec![Say(long)], true)).await;
+        assert!(line.contains("larger than 64 bytes (limit line)"), "{line}");
+        let json = body(vec![Say("{"), Say(long), Say(long)], true);
+        let json = check(&limits, "", json).await;
+        assert!(json.contains("(limit event)"), "{json}");
+        let flood = (0..1000).map(|_| Say(": x\n\n")).collect();
+        let flood = check(&limits, "", body(flood, true)).await;
+        assert!(flood.contains("larger than 4 KiB (limit body)"), "{flood}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_went_away_ends_the_stream() {
+        let limits = Limits::default();
+        let endpoint = Endpoint::new("http://127.0.0.1:9/v1", Api::Chat).unwrap();
+        let (out, events) = mpsc::channel(8);
+        let mut pump = Pump::new(&endpoint, &limits, out);
+        drop(events);
+        assert_eq!(stream_of(&mut pump, body(vec![Say(TEXT)], true), "").await, None);
     }
 }

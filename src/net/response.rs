@@ -17,13 +17,22 @@ const WAITING: usize = 256;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The first byte of the body is there.
-    FirstByte { at: Instant },
+    FirstByte {
+        at: Instant,
+    },
     /// Still no byte after `Limits::first_byte_warning`.
-    Slow { waited: Duration },
+    Slow {
+        waited: Duration,
+    },
     /// One data event, and when its last byte was read.
-    Deltas { at: Instant, event: EventDeltas },
+    Deltas {
+        at: Instant,
+        event: EventDeltas,
+    },
     /// The body is whole as far as HTTP can tell; whether the answer is, the assembler judges.
-    Ended { at: Instant },
+    Ended {
+        at: Instant,
+    },
     Failed(Box<Failure>),
 }
 

@@ -34,3 +34,47 @@ pub fn retry(failure: &Failure, attempt: u32, attempts: u32, random: f64) -> Opt
     let doubled = FIRST.saturating_mul(1_u32 << attempt.saturating_sub(1).min(16)).min(CAP);
     Some(doubled.mul_f64(1.0 - 0.25 * random.clamp(0.0, 1.0)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::Fault;
+
+    fn failure(status: Option<u16>, again: bool) -> Failure {
+        let fault = Fault::new(FaultKind::Provider, "x").retry(Retry::Later(None));
+        Failure { status, ..Failure::new(fault, again) }
+    }
+
+    fn waits(failure: &Failure) -> Vec<u128> {
+        (1..).map_while(|attempt| retry(failure, attempt, 5, 0.0)).map(|wait| wait.as_millis()).collect()
+    }
+
+    #[test]
+    fn waits_double_up_to_a_cap_and_attempts_are_counted() {
+        assert_eq!(waits(&failure(Some(503), true)), [500, 1000, 2000, 4000]);
+        assert_eq!(waits(&failure(None, true)).len(), 4);
+        assert_eq!(waits(&failure(Some(500), true)), [500, 1000]);
+        assert_eq!(retry(&failure(None, true), 30, 99, 0.0), Some(CAP));
+        assert_eq!(retry(&failure(None, true), 1, 5, 1.0), Some(Duration::from_millis(375)));
+    }
+
+    #[test]
+    fn what_cannot_help_is_not_tried() {
+        assert_eq!(waits(&failure(Some(400), false)), [0_u128; 0]);
+        let mut spent = failure(Some(429), true);
+        spent.fault = Fault::new(FaultKind::RateLimit, "spent").retry(Retry::AfterChange);
+        spent.should_retry = Some(true);
+        assert_eq!(waits(&spent), [0_u128; 0]);
+    }
+
+    #[test]
+    fn the_endpoint_has_the_first_word() {
+        let told = |again, word| waits(&Failure { should_retry: Some(word), ..failure(Some(400), again) }).len();
+        assert_eq!(told(false, true), 4);
+        assert_eq!(told(true, false), 0);
+        let wait = |seconds| Failure { retry_after: Some(Duration::from_secs(seconds)), ..failure(Some(429), true) };
+        assert_eq!(retry(&wait(20), 1, 5, 0.7), Some(Duration::from_secs(20)));
+        assert_eq!(retry(&wait(120), 1, 5, 0.7), Some(Duration::from_secs(120)));
+        assert_eq!(retry(&wait(121), 1, 5, 0.7), None);
+    }
+}

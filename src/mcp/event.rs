@@ -1,0 +1,47 @@
+//! What the host tells the engine about its servers, outside of calls.
+
+use crate::chat::{ServerName, ServerStatus};
+use crate::tools::Listing;
+
+/// One event of the host. Text in it is raw: whoever draws it sanitises it.
+#[derive(Debug)]
+pub enum HostEvent {
+    /// A server's state as a whole; each one replaces the one before.
+    Status(ServerStatus),
+    /// A server's tools: first those of the cache (`from_cache`), then those that it told itself.
+    Listing(Listing),
+    /// A log message of the server, or a remark of the host about it. At most `limits.messages_per_second` per server.
+    Log { server: ServerName, level: LogLevel, text: String },
+}
+
+/// The severities that matter to a reader; the protocol's eight are folded into them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Warning,
+    Error,
+}
+
+impl LogLevel {
+    /// Folds a level as the protocol spells it; an unknown one is information.
+    #[must_use]
+    pub fn from_wire(word: &str) -> Self {
+        match word {
+            "debug" => Self::Debug,
+            "warning" => Self::Warning,
+            "error" | "critical" | "alert" | "emergency" => Self::Error,
+            _ => Self::Info,
+        }
+    }
+
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}

@@ -24,17 +24,6 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    /// Folds a level as the protocol spells it; an unknown one is information.
-    #[must_use]
-    pub fn from_wire(word: &str) -> Self {
-        match word {
-            "debug" => Self::Debug,
-            "warning" => Self::Warning,
-            "error" | "critical" | "alert" | "emergency" => Self::Error,
-            _ => Self::Info,
-        }
-    }
-
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {

@@ -13,10 +13,22 @@
 //! # Does not
 //! Decide what may be called, pin definitions, shape results for a model, or keep anything but the cache of listings.
 
+mod cache;
+mod call;
 mod child;
+mod connection;
 mod event;
+mod failure;
+mod handler;
+mod host;
+mod http;
+mod report;
+mod server;
+mod stdio;
 mod tap;
 mod ticket;
 
 pub use event::{HostEvent, LogLevel};
+pub use failure::{Failure, FailureKind};
+pub use host::Host;
 pub use ticket::{CallEnd, CallEvent, CallOrder, CallTicket};

@@ -35,6 +35,16 @@ pub(super) struct Progress {
     pub message: Option<String>,
 }
 
+/// What an incoming message was to the tap.
+#[derive(Debug, PartialEq)]
+pub(super) enum Seen {
+    /// It answered the waiter of this request.
+    Answered(NumberOrString),
+    /// Progress: nobody else needs it.
+    Consumed,
+    Other,
+}
+
 /// How far a request got on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Departure {
@@ -99,6 +109,13 @@ impl Waiter {
         self.0.changed.notified().await;
     }
 
+    /// Waits for the reply. Cancel-safe; the reply stays to be taken.
+    pub(super) async fn answered(&self) {
+        while held(&self.0.reply).is_none() {
+            self.changed().await;
+        }
+    }
+
     pub(super) fn take_progress(&self) -> Option<Progress> {
         held(&self.0.progress).take()
     }
@@ -150,29 +167,29 @@ impl Tap {
         Some(waiter)
     }
 
-    /// Looks at an incoming message. True: it answered a waiter, and its result need not be decoded by anyone else.
-    pub(super) fn incoming(&self, message: &Value) -> bool {
+    /// Looks at an incoming message, and takes the result out of one that answers a waiter.
+    pub(super) fn incoming(&self, message: &mut Value) -> Seen {
         if let Some(method) = message.get("method") {
             if method == "notifications/progress" {
                 self.progress(message);
+                return Seen::Consumed;
             }
-            return false;
+            return Seen::Other;
         }
-        let Some(id) = message.get("id").and_then(number_or_string) else { return false };
+        let Some(id) = message.get("id").and_then(number_or_string) else { return Seen::Other };
+        let Some(waiter) = self.leave_seat(&id) else { return Seen::Other };
         let reply = if let Some(error) = message.get("error") {
             let text = error.get("message").and_then(Value::as_str).or_else(|| error.as_str());
             Reply::Error {
                 code: error.get("code").and_then(Value::as_i64).unwrap_or_default(),
                 message: text.map_or_else(|| error.to_string(), str::to_owned),
             }
-        } else if let Some(result) = message.get("result") {
-            Reply::Result(result.clone())
         } else {
-            return false;
+            // An answer with neither is an answer nonetheless; its reader will find that it holds nothing.
+            Reply::Result(message.get_mut("result").map_or(Value::Null, Value::take))
         };
-        let Some(waiter) = self.leave_seat(&id) else { return false };
         waiter.answer(reply);
-        true
+        Seen::Answered(id)
     }
 
     fn progress(&self, message: &Value) {
@@ -204,6 +221,11 @@ impl Tap {
         for (waiter, _) in seats.into_values() {
             waiter.answer(Reply::Gone(reason.to_owned()));
         }
+    }
+
+    /// Why the connection ended; None while it lives.
+    pub(super) fn reason(&self) -> Option<String> {
+        held(&self.0).closed.clone()
     }
 
     fn leave_seat(&self, id: &RequestId) -> Option<Waiter> {
@@ -259,9 +281,9 @@ mod tests {
         let (message, waiter) = request(7, 3);
         assert!(tap.outgoing(&message).is_some());
         let odd = json!({"content": "not a list", "x": 1});
-        assert!(tap.incoming(&json!({"jsonrpc": "2.0", "id": "7", "result": odd})));
+        assert_ne!(tap.incoming(&mut json!({"jsonrpc": "2.0", "id": "7", "result": odd})), Seen::Other);
         assert_eq!(waiter.take_reply(), Some(Reply::Result(odd)));
-        assert!(!tap.incoming(&json!({"id": 7, "result": {}})), "a second reply has nobody to go to");
+        assert_eq!(tap.incoming(&mut json!({"id": 7, "result": {}})), Seen::Other, "a second reply has nobody to go to");
     }
 
     #[test]
@@ -270,8 +292,8 @@ mod tests {
         let (message, waiter) = request(1, 42);
         tap.outgoing(&message);
         for n in 1..=3 {
-            let note = json!({"method": "notifications/progress", "params": {"progressToken": 42, "progress": n}});
-            assert!(!tap.incoming(&note));
+            let mut note = json!({"method": "notifications/progress", "params": {"progressToken": 42, "progress": n}});
+            assert_eq!(tap.incoming(&mut note), Seen::Consumed);
         }
         assert_eq!(waiter.take_progress().map(|p| p.progress), Some(3.0));
         assert_eq!(waiter.take_progress(), None);
@@ -287,7 +309,7 @@ mod tests {
             let tap = Tap::default();
             let (message, waiter) = request(1, 1);
             tap.outgoing(&message);
-            assert!(tap.incoming(&json!({"id": 1, "error": error})));
+            tap.incoming(&mut json!({"id": 1, "error": error}));
             assert_eq!(waiter.take_reply(), Some(Reply::Error { code, message: text.to_owned() }));
         }
     }

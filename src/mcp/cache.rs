@@ -33,15 +33,17 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn new(
-        entry: &str,
-        era: Era,
-        protocol: &str,
-        instructions: Option<String>,
-        tools: Vec<Value>,
-    ) -> Self {
+    pub(super) fn new(entry: &str, era: Era, protocol: &str, instructions: Option<String>, tools: Vec<Value>) -> Self {
         let sha256 = fingerprint(instructions.as_deref(), &tools);
-        Self { format: FORMAT, entry: entry.to_owned(), era, protocol: protocol.to_owned(), instructions, tools, sha256 }
+        Self {
+            format: FORMAT,
+            entry: entry.to_owned(),
+            era,
+            protocol: protocol.to_owned(),
+            instructions,
+            tools,
+            sha256,
+        }
     }
 }
 

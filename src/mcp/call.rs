@@ -329,7 +329,8 @@ fn unfinished(result: &Value) -> Option<String> {
 /// Servers answer a forgotten session with 404, as they should, or with an error that says so.
 fn is_session_lost(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
-    message.contains("session") && ["not found", "no valid", "invalid", "expired", "unknown"].iter().any(|word| message.contains(word))
+    message.contains("session")
+        && ["not found", "no valid", "invalid", "expired", "unknown"].iter().any(|word| message.contains(word))
 }
 
 fn http_status(text: &str) -> Option<i64> {

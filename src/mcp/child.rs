@@ -76,7 +76,8 @@ pub(super) fn spawn(
     wrapped.wrap(process_wrap::tokio::ProcessGroup::leader());
     #[cfg(windows)]
     wrapped.wrap(process_wrap::tokio::JobObject);
-    let mut inner = wrapped.spawn().map_err(|error| Failure::cannot_start(format!("{command} did not start: {error}")))?;
+    let mut inner =
+        wrapped.spawn().map_err(|error| Failure::cannot_start(format!("{command} did not start: {error}")))?;
     let pid = inner.id();
     let (stdin, stdout, stderr) = (inner.stdin().take(), inner.stdout().take(), inner.stderr().take());
     let (Some(stdin), Some(stdout), Some(stderr)) = (stdin, stdout, stderr) else {
@@ -253,7 +254,17 @@ mod tests {
 
     #[test]
     fn a_child_is_told_little_of_us() {
-        let ours = ["PATH", "HOME", "LC_TIME", "LANG", "TMPDIR", "OPENAI_API_KEY", "AWS_SECRET", "SSH_AUTH_SOCK", "LD_PRELOAD"];
+        let ours = [
+            "PATH",
+            "HOME",
+            "LC_TIME",
+            "LANG",
+            "TMPDIR",
+            "OPENAI_API_KEY",
+            "AWS_SECRET",
+            "SSH_AUTH_SOCK",
+            "LD_PRELOAD",
+        ];
         let kept: Vec<_> =
             inherited(ours.iter().map(|name| (name.into(), "x".into()))).into_iter().map(|(name, _)| name).collect();
         assert_eq!(kept, ["PATH", "HOME", "LC_TIME", "LANG", "TMPDIR"]);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rmcp::RoleClient;
 use rmcp::model::{
     CallToolRequest, CallToolRequestParams, CancelledNotification, CancelledNotificationParam, ClientRequest,
     ListToolsRequest, PaginatedRequestParams, ProtocolVersion, RequestId, ServerPeerInfo,
@@ -12,7 +13,6 @@ use rmcp::service::{
     RunningService,
 };
 use rmcp::transport::Transport;
-use rmcp::RoleClient;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
@@ -135,7 +135,9 @@ impl Opener<'_> {
             Err(error) => return Err(failed(&error, child).await),
         };
         let Some(info) = service.peer().peer_info() else {
-            return Err(refused(service, child, Failure::new(FailureKind::Protocol, "it did not introduce itself")).await);
+            return Err(
+                refused(service, child, Failure::new(FailureKind::Protocol, "it did not introduce itself")).await
+            );
         };
         if !ProtocolVersion::KNOWN_VERSIONS.contains(&info.protocol_version) {
             let failure = Failure::version(info.protocol_version.as_str());
@@ -179,7 +181,11 @@ async fn failed(error: &ClientInitializeError, child: Option<Child>) -> OpenErro
     OpenError { failure, stderr, other_era }
 }
 
-async fn refused(mut service: RunningService<RoleClient, Handler>, child: Option<Child>, failure: Failure) -> OpenError {
+async fn refused(
+    mut service: RunningService<RoleClient, Handler>,
+    child: Option<Child>,
+    failure: Failure,
+) -> OpenError {
     let _ = service.close_with_timeout(Duration::from_secs(3)).await;
     if let Some(child) = child {
         child.end().await;

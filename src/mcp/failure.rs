@@ -100,8 +100,11 @@ impl Failure {
             return Self::needs_login();
         }
         let kind = if text.contains("HTTP 404") || text.contains("HTTP 405") {
-            return Self::new(FailureKind::Protocol, format!("there is no MCP server at its address ({})", status(&text)))
-                .hinted(Some("Check the path of `url`, often /mcp."));
+            return Self::new(
+                FailureKind::Protocol,
+                format!("there is no MCP server at its address ({})", status(&text)),
+            )
+            .hinted(Some("Check the path of `url`, often /mcp."));
         } else if text.contains("HTTP 5") || text.contains("HTTP 429") {
             FailureKind::Unreachable
         } else {

@@ -46,7 +46,6 @@ impl ClientHandler for Handler {
             LoggingLevel::Error | LoggingLevel::Critical | LoggingLevel::Alert | LoggingLevel::Emergency => {
                 LogLevel::Error
             }
-            _ => LogLevel::Info,
         };
         self.reporter.log(level, || {
             let text = log.data.as_str().map_or_else(|| log.data.to_string(), str::to_owned);

@@ -43,7 +43,11 @@ impl Host {
     /// may stream for as long as a call may take. `cache` is a folder for what was known of servers; None keeps
     /// nothing. The receiver must be read: a full one holds the servers' tasks back, never the calls.
     #[must_use]
-    pub fn new(http: reqwest::Client, limits: Arc<Limits>, cache: Option<PathBuf>) -> (Self, mpsc::Receiver<HostEvent>) {
+    pub fn new(
+        http: reqwest::Client,
+        limits: Arc<Limits>,
+        cache: Option<PathBuf>,
+    ) -> (Self, mpsc::Receiver<HostEvent>) {
         let (events, receiver) = mpsc::channel(1024);
         let inner = Inner { http, limits, cache, events, servers: Mutex::default(), leaving: Mutex::default() };
         (Self(Arc::new(inner)), receiver)

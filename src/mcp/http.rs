@@ -163,10 +163,8 @@ impl StreamableHttpClient for TappedClient {
             JsonRpcMessage::Request(request) => Some(request.id.clone()),
             JsonRpcMessage::Response(_) | JsonRpcMessage::Notification(_) | JsonRpcMessage::Error(_) => None,
         };
-        let reply = self
-            .client
-            .post_message_with_max_sse_event_size(uri, message, session, auth, headers, event)
-            .await?;
+        let reply =
+            self.client.post_message_with_max_sse_event_size(uri, message, session, auth, headers, event).await?;
         Ok(match reply {
             StreamableHttpPostResponse::Sse(stream, session) => {
                 StreamableHttpPostResponse::Sse(self.tapped(stream), session)
@@ -208,10 +206,8 @@ impl StreamableHttpClient for TappedClient {
         headers: HashMap<HeaderName, HeaderValue>,
         event: usize,
     ) -> Result<BoxedSseResponse, HttpError> {
-        let stream = self
-            .client
-            .get_stream_with_max_sse_event_size(uri, session, last_event, auth, headers, event)
-            .await?;
+        let stream =
+            self.client.get_stream_with_max_sse_event_size(uri, session, last_event, auth, headers, event).await?;
         Ok(self.tapped(stream))
     }
 }

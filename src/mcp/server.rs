@@ -10,9 +10,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rmcp::RoleClient;
 use rmcp::model::{ServerPeerInfo, SubscriptionFilter};
 use rmcp::service::{Peer, QuitReason};
-use rmcp::RoleClient;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -44,7 +44,10 @@ pub(super) enum Order {
     Restart,
     Refresh,
     /// A call found this connection unusable.
-    Broken { generation: u64, reason: String },
+    Broken {
+        generation: u64,
+        reason: String,
+    },
 }
 
 /// Whether calls can be made.
@@ -213,9 +216,7 @@ impl Server {
         };
         match opened {
             Ok(Ok(opened)) => self.up(Life::of(opened)).await,
-            Ok(Err(error)) => {
-                Over::Failed { failure: error.failure, stderr: error.stderr, lived: Duration::ZERO }
-            }
+            Ok(Err(error)) => Over::Failed { failure: error.failure, stderr: error.stderr, lived: Duration::ZERO },
             Err(_) => {
                 let reason = format!("it did not answer within {} s", limit.as_secs());
                 let failure = Failure::new(FailureKind::TimedOut, reason)
@@ -341,7 +342,8 @@ impl Server {
             let reporter = self.reporter.clone();
             tokio::task::spawn_blocking(move || {
                 if let Err(error) = cache::keep(&folder, &known) {
-                    reporter.log(LogLevel::Warning, || format!("its tools could not be kept for the next start: {error}"));
+                    reporter
+                        .log(LogLevel::Warning, || format!("its tools could not be kept for the next start: {error}"));
                 }
             });
         }
@@ -410,9 +412,8 @@ impl Life {
     /// In the modern era changes are announced only to those who listen for them.
     fn listen(&self) -> Option<JoinHandle<()>> {
         let announced = self.info.capabilities.tools.as_ref().and_then(|tools| tools.list_changed) == Some(true);
-        (self.era == Era::Modern && announced).then(|| {
-            tokio::spawn(listen(self.connection.peer.clone(), self.tools_changed.clone()))
-        })
+        (self.era == Era::Modern && announced)
+            .then(|| tokio::spawn(listen(self.connection.peer.clone(), self.tools_changed.clone())))
     }
 
     /// Closes the connection and ends the child. Returns how the child exited.

@@ -62,10 +62,7 @@ impl StdioTransport {
 impl Transport<RoleClient> for StdioTransport {
     type Error = io::Error;
 
-    fn send(
-        &mut self,
-        message: TxJsonRpcMessage<RoleClient>,
-    ) -> impl Future<Output = io::Result<()>> + Send + 'static {
+    fn send(&mut self, message: TxJsonRpcMessage<RoleClient>) -> impl Future<Output = io::Result<()>> + Send + 'static {
         // Queued here and now, not when the future is polled: that keeps the order of the calls.
         let waiter = self.tap.outgoing(&message);
         let queued = serde_json::to_vec(&message).map_err(io::Error::other).and_then(|mut line| {
@@ -226,4 +223,3 @@ async fn read_line<R: AsyncBufRead + Unpin>(input: &mut R, line: &mut Vec<u8>, l
         }
     }
 }
-

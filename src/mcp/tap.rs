@@ -23,7 +23,10 @@ use tokio::sync::Notify;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Reply {
     Result(Value),
-    Error { code: i64, message: String },
+    Error {
+        code: i64,
+        message: String,
+    },
     /// The connection ended first.
     Gone(String),
 }
@@ -283,7 +286,11 @@ mod tests {
         let odd = json!({"content": "not a list", "x": 1});
         assert_ne!(tap.incoming(&mut json!({"jsonrpc": "2.0", "id": "7", "result": odd})), Seen::Other);
         assert_eq!(waiter.take_reply(), Some(Reply::Result(odd)));
-        assert_eq!(tap.incoming(&mut json!({"id": 7, "result": {}})), Seen::Other, "a second reply has nobody to go to");
+        assert_eq!(
+            tap.incoming(&mut json!({"id": 7, "result": {}})),
+            Seen::Other,
+            "a second reply has nobody to go to"
+        );
     }
 
     #[test]

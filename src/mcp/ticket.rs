@@ -23,7 +23,11 @@ pub enum CallEvent {
     /// POST has begun.
     Sent,
     /// At most `limits.messages_per_second`; of a burst the last one always comes.
-    Progress { progress: f64, total: Option<f64>, message: Option<String> },
+    Progress {
+        progress: f64,
+        total: Option<f64>,
+        message: Option<String>,
+    },
     Ended(CallEnd),
 }
 

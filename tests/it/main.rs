@@ -2,4 +2,5 @@
 
 mod engine;
 mod fakes;
+mod mcp;
 mod tools;

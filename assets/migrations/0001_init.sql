@@ -45,7 +45,8 @@ CREATE TABLE message (
     no           INTEGER PRIMARY KEY,
     id           TEXT NOT NULL UNIQUE,
     conversation INTEGER NOT NULL REFERENCES conversation(no) ON DELETE CASCADE,
-    parent       INTEGER REFERENCES message(no) ON DELETE CASCADE,
+    -- Not a cascade: a long conversation would be deeper than SQLite follows one.
+    parent       INTEGER REFERENCES message(no) ON DELETE SET NULL,
     at           INTEGER NOT NULL,
     role         TEXT NOT NULL CHECK (role IN ('user', 'assistant', 'tool')),
     -- What a person would search for; empty for a tool's message, whose text is its call's.

@@ -125,6 +125,13 @@ impl Desk {
         })
     }
 
+    /// Gives everything back that this process holds.
+    pub(super) fn resign(&mut self) -> Result<(), StoreError> {
+        let Some(us) = self.leave() else { return Ok(()) };
+        let path = self.path.clone();
+        self.change(|db| forget(db, &[us], &path))
+    }
+
     pub(super) fn release(&mut self, id: &ConversationId) -> Result<(), StoreError> {
         let Some(us) = self.lock.as_ref().map(|l| l.token.clone()) else { return Ok(()) };
         self.change(|db| {

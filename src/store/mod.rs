@@ -440,6 +440,25 @@ impl Store {
         self.read(schema::check).await
     }
 
+    /// Waits until everything queued is written and synced, and gives this process's claims back. The threads end with
+    /// the last handle; this one is for leaving in good order.
+    ///
+    /// # Errors
+    /// Where something could not be written.
+    pub async fn close(self) -> Result<(), StoreError> {
+        self.apply(Vec::new(), Durability::Synced).await?;
+        self.write(|desk| desk.resign()).await
+    }
+
+    /// Lets the file grow to so many pages and no more, as a full disk would; for tests.
+    ///
+    /// # Errors
+    /// Where the store is closed.
+    #[doc(hidden)]
+    pub async fn limit_size(&self, pages: u32) -> Result<(), StoreError> {
+        self.write(move |w| Ok(w.db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?)).await
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,

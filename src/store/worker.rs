@@ -283,6 +283,12 @@ impl Desk {
         Ok(token)
     }
 
+    /// Frees the lock that says that this process lives; its name.
+    pub(super) fn leave(&mut self) -> Option<String> {
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.lock.take().map(|lock| lock.token.clone())
+    }
+
     /// Runs a small change of its own kind as a synced transaction.
     pub(super) fn change<T>(
         &mut self,

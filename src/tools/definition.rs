@@ -121,6 +121,14 @@ pub(super) fn read<'a>(tool: &'a Value, limits: &Limits) -> Result<RawTool<'a>, 
     Ok(RawTool { name, members, canonical: Arc::from(canonical), sha256 })
 }
 
+impl Definition {
+    /// What compiling it costs, in bytes of plain schema: a pattern is as dear as two kilobytes of it.
+    pub(super) fn cost(&self) -> usize {
+        let patterns = self.input.patterns() + self.output.as_ref().map_or(0, |schema| schema.patterns());
+        self.canonical.len() + 2048 * patterns
+    }
+}
+
 impl RawTool<'_> {
     /// Compiles the schemas and makes what the model is offered.
     ///

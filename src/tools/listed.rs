@@ -13,6 +13,10 @@ use super::offer;
 use super::pins::Pins;
 use super::registry::RegistryChange;
 
+/// How much a listing's definitions may cost to compile, all told: a hostile server could else hold up everything by
+/// listing a thousand tools, each just within its limits.
+const MOST_COST: usize = 4 << 20;
+
 /// What a server listed last.
 #[derive(Debug)]
 pub(super) struct Server {
@@ -74,6 +78,7 @@ impl Server {
         let most = usize::try_from(limits.tools).unwrap_or(usize::MAX);
         let server = &listing.server;
         let mut items: Vec<Item> = Vec::new();
+        let mut cost = 0;
         let mut places: HashMap<Arc<str>, usize> = HashMap::new();
         for (at, tool) in listing.tools.iter().take(most).enumerate() {
             let raw = match definition::read(tool, limits) {
@@ -95,10 +100,16 @@ impl Server {
                 continue;
             }
             let reference = ToolRef::new(server.as_str(), raw.name);
+            if cost > MOST_COST {
+                let reason = "the definitions that its server lists before it are too much to check".to_owned();
+                items.push(Item::unusable(server, raw.name, reason));
+                continue;
+            }
             let item = match definitions.define(&raw, limits, |note| {
                 changes.push(RegistryChange::Noted { tool: reference.clone(), note: note.to_owned() });
             }) {
                 Ok(definition) => {
+                    cost += definition.cost();
                     let wire = wire_name(&reference);
                     let title = definition.title.as_deref();
                     let function = offer::function(&wire, title, &definition.description, &definition.parameters);
@@ -106,7 +117,11 @@ impl Server {
                     let content = Content::Usable { definition, function: Arc::from(function), pinned };
                     Item { wire_name: Arc::from(wire), reference, content }
                 }
-                Err(reason) => Item::unusable(server, raw.name, reason),
+                Err(reason) => {
+                    // How far its compiling came is not known.
+                    cost += 2 * raw.canonical.len();
+                    Item::unusable(server, raw.name, reason)
+                }
             };
             places.insert(Arc::clone(&item.reference.tool), items.len());
             items.push(item);

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::chat::{Grant, Limits, Pin, Policy, ServerName, ToolList, ToolRef};
+use crate::chat::{Grant, Limits, NoticeKind, Pin, Policy, ServerName, ToolList, ToolRef};
 
 use super::definition::{self, Definitions, Listing};
 use super::listed::{Content, Item, Server};
@@ -38,6 +38,37 @@ pub enum RegistryChange {
     InstructionsChanged { server: ServerName, before: Option<String>, after: Option<String> },
     /// The tool works, with something about it mended or ignored; a sentence. Raw.
     Noted { tool: ToolRef, note: String },
+}
+
+impl RegistryChange {
+    /// What a person should hear of it; None where it is in the ordinary course of things. Raw: sanitise to draw.
+    #[must_use]
+    pub fn notice(&self) -> Option<(NoticeKind, String)> {
+        Some(match self {
+            Self::Pinned(_) | Self::Added(_) | Self::Removed(_) => return None,
+            Self::Quarantined { tool, reason } => {
+                (NoticeKind::Quarantine, format!("{} is set aside: {reason}.", tool.path()))
+            }
+            Self::Withheld { tool, before: None, .. } => (
+                NoticeKind::Changed,
+                format!("{} is new and withheld until you have seen and accepted it.", tool.path()),
+            ),
+            Self::Withheld { tool, before: Some(_), .. } => {
+                let path = tool.path();
+                (
+                    NoticeKind::Changed,
+                    format!("{path} has changed and is withheld until you have seen and accepted it."),
+                )
+            }
+            Self::InstructionsChanged { server, .. } => {
+                let server = server.as_str();
+                let message =
+                    format!("The instructions of {server} have changed and are not passed on until you accept them.");
+                (NoticeKind::Changed, message)
+            }
+            Self::Noted { tool, note } => (NoticeKind::Info, format!("{}: {note}", tool.path())),
+        })
+    }
 }
 
 /// A definition that waits for a person: canonical JSON, raw.

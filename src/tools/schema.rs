@@ -20,8 +20,8 @@ const MOST_NODES: usize = 10_000;
 const MOST_WORK: u64 = 20_000;
 /// Longest chain of references and combinators.
 const LONGEST_CHAIN: usize = 256;
-/// How many patterns are given up before the schema is.
-const MOST_PATTERNS_DROPPED: usize = 64;
+/// How many patterns a schema may have: compiling them is by far the dearest part of it.
+const MOST_PATTERNS: usize = 100;
 /// Compiled size of one pattern, bytes.
 const PATTERN_SIZE: usize = 1 << 20;
 /// How many problems are told.
@@ -40,6 +40,7 @@ pub struct Problem {
 pub(super) struct Schema {
     value: Value,
     validator: Validator,
+    patterns: usize,
 }
 
 impl Schema {
@@ -53,10 +54,15 @@ impl Schema {
         if size > limits.schema {
             return Err(format!("its schema has {size} bytes, and the limit is {}", limits.schema));
         }
-        Work::of_all(schema)?;
+        let patterns = Work::of_all(schema)?;
         local_references(schema, schema)?;
         let validator = build(schema, notes)?;
-        Ok(Self { value: schema.clone(), validator })
+        Ok(Self { value: schema.clone(), validator, patterns })
+    }
+
+    /// How many patterns it has.
+    pub(super) fn patterns(&self) -> usize {
+        self.patterns
     }
 
     pub(super) fn value(&self) -> &Value {
@@ -163,17 +169,22 @@ struct Work<'a> {
     /// Subschemas of parts of the value: counted one after the other, a value's part may well be described by the
     /// schema around it.
     pending: Vec<&'a Value>,
+    patterns: usize,
 }
 
 impl<'a> Work<'a> {
-    fn of_all(root: &'a Value) -> Result<(), String> {
-        let mut work = Self { root, known: HashMap::new(), pending: vec![root] };
+    /// Counts the whole; returns how many patterns it has.
+    fn of_all(root: &'a Value) -> Result<usize, String> {
+        let mut work = Self { root, known: HashMap::new(), pending: vec![root], patterns: 0 };
         while let Some(schema) = work.pending.pop() {
             if !work.known.contains_key(&std::ptr::from_ref(schema)) {
                 work.of(schema, 0)?;
             }
         }
-        Ok(())
+        if work.patterns > MOST_PATTERNS {
+            return Err(format!("its schema has more than {MOST_PATTERNS} patterns"));
+        }
+        Ok(work.patterns)
     }
 
     fn of(&mut self, schema: &'a Value, chain: usize) -> Result<u64, String> {
@@ -187,6 +198,8 @@ impl<'a> Work<'a> {
             None => {}
         }
         self.known.insert(std::ptr::from_ref(schema), None);
+        let named = map.get("patternProperties").and_then(Value::as_object).map_or(0, Map::len);
+        self.patterns += named + usize::from(map.contains_key("pattern"));
         let mut same = 1_u64;
         for (place, child) in subschemas(map) {
             match place {
@@ -320,7 +333,7 @@ fn build_as(draft: Draft, mut schema: Value, notes: &mut Vec<String>) -> Result<
         .offline()
         .should_validate_formats(false)
         .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_SIZE).dfa_size_limit(PATTERN_SIZE));
-    for _ in 0..=MOST_PATTERNS_DROPPED {
+    for _ in 0..=MOST_PATTERNS {
         let error = match options.build(&schema) {
             Ok(validator) => return Ok(validator),
             Err(error) => error,

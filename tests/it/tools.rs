@@ -15,7 +15,7 @@ fn listing(server: &str, recorded: &Value) -> Listing {
     Listing {
         server: ServerName::new(server),
         entry: Arc::from(server),
-        tools: recorded["tools"].as_array().unwrap().clone(),
+        tools: recorded["tools"].as_array().cloned().unwrap_or_default(),
         instructions: recorded["instructions"].as_str().map(str::to_owned),
         from_cache: false,
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::chat::{Limits, Pin, ServerName, ToolRef};
+use crate::chat::{Limits, NoticeKind, Pin, ServerName, ToolRef};
 use crate::tools::tests::{lines, listing, names, offered, settled, tool, tool_with};
 use crate::tools::{Listing, Registry, RegistryChange, RegistryRules};
 
@@ -52,6 +52,14 @@ fn what_changes_later_is_withheld_until_it_was_accepted() {
     assert_eq!(lines(&changes), ["changed fs/a", "new fs/c", "removed fs/a"]);
     assert_eq!(names(&registry.snapshot()), ["fs__b"]);
     assert_eq!(registry.snapshot().counts(&fs()), (1, 2));
+    let told: Vec<_> = changes.iter().filter_map(RegistryChange::notice).collect();
+    assert_eq!(
+        told,
+        [
+            (NoticeKind::Changed, "fs/a has changed and is withheld until you have seen and accepted it.".to_owned()),
+            (NoticeKind::Changed, "fs/c is new and withheld until you have seen and accepted it.".to_owned()),
+        ]
+    );
     // Told once.
     assert!(registry.apply(listing("fs", vec![changed("a"), tool("b"), tool("c")])).is_empty());
     let differences = registry.differences(&fs());
@@ -353,4 +361,20 @@ proptest! {
         prop_assert!(registry.apply(listing("fs", shuffled)).is_empty());
         prop_assert_eq!(registry.snapshot().list(), plain.snapshot().list());
     }
+}
+
+#[test]
+fn a_listing_that_is_too_much_to_check_is_cut_and_said() {
+    let heavy = |at: usize| {
+        let patterns = (0..90).map(|p| (format!("p{p}"), json!({ "pattern": format!("^{at}x{p}$") })));
+        tool_with(&format!("t{at:03}"), json!({ "properties": patterns.collect::<serde_json::Map<_, _>>() }))
+    };
+    let mut registry = fresh();
+    registry.apply(listing("fs", (0..40).map(heavy).collect()));
+    let (offered, aside) = registry.snapshot().counts(&fs());
+    assert!(offered >= 10 && aside >= 10 && offered + aside == 40, "{offered} {aside}");
+    let message = registry.snapshot().absent("fs__t039").unwrap().message();
+    assert!(message.contains("too much to check"), "{message}");
+    // A listing that comes again is judged alike, compiled or not.
+    assert!(registry.apply(listing("fs", (0..40).map(heavy).collect())).is_empty());
 }

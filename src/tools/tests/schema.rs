@@ -32,6 +32,9 @@ fn hostile_schemas_are_refused_with_their_reason() {
     refused(&json!({ "$defs": { "unused": { "$ref": "#/none" } } }), "which is not there");
     refused(&json!({ "$ref": "#" }), "without end");
     refused(&json!({ "$ref": "#/$defs/a", "$defs": { "a": { "allOf": [{ "$ref": "#/$defs/a" }] } } }), "without end");
+    let patterns = (0..200).map(|at| (format!("p{at}"), json!({ "pattern": "^a" }))).collect::<serde_json::Map<_, _>>();
+    refused(&json!({ "properties": patterns }), "more than 100 patterns");
+    refused(&json!({ "patternProperties": patterns }), "more than 100 patterns");
     refused(&json!({ "type": "int" }), "not valid at /type");
     refused(&json!({ "required": "a" }), "not valid at /required");
 }

@@ -12,6 +12,8 @@ pub mod completions;
 pub mod config;
 pub mod setup;
 
+pub mod decode;
+
 use std::process::ExitCode;
 
 use crate::chat::{Fault, FaultKind};

@@ -5,3 +5,4 @@ mod fakes;
 mod mcp;
 mod store;
 mod tools;
+mod wire;

@@ -217,8 +217,7 @@ impl<'a> Call<'a> {
                 Some(message) => CallEnd::RpcError { code: 0, message },
             },
             Reply::Error { message, .. } if !self.connection.late_replies && is_session_lost(&message) => {
-                self.reconnect("its session had ended").await;
-                CallEnd::NotSent { message: "the server had ended the session; it is being connected again".to_owned() }
+                self.session_ended().await
             }
             Reply::Error { code, message } => CallEnd::RpcError { code, message },
             Reply::Gone(message) => CallEnd::ServerGone { sent: self.may_have_left(), message },
@@ -250,24 +249,12 @@ impl<'a> Call<'a> {
 
     /// A request that HTTP did not carry to an answer.
     async fn end_of_post(&self, error: &(dyn std::error::Error + Send + Sync + 'static)) -> CallEnd {
-        let text = error.to_string();
-        if text.contains("Session expired") {
-            self.reconnect("its session had ended").await;
-            return CallEnd::NotSent {
-                message: "the server had ended the session; it is being connected again".to_owned(),
-            };
-        }
         let failure = Failure::of_transport(error);
-        if let Some(code) = http_status(&text) {
-            if failure.kind == FailureKind::NeedsLogin {
-                self.reconnect("it wants you to sign in").await;
-                return CallEnd::NotSent { message: failure.line() };
-            }
-            return CallEnd::RpcError { code, message: text };
-        }
         match failure.kind {
+            FailureKind::SessionEnded => self.session_ended().await,
+            FailureKind::Status(code) => CallEnd::RpcError { code: code.into(), message: failure.reason },
             FailureKind::NeedsLogin => {
-                self.reconnect("it wants you to sign in").await;
+                self.reconnect(&failure.reason).await;
                 CallEnd::NotSent { message: failure.line() }
             }
             FailureKind::Unreachable | FailureKind::CannotStart => {
@@ -278,6 +265,12 @@ impl<'a> Call<'a> {
                 CallEnd::ServerGone { sent: self.may_have_left(), message: failure.reason }
             }
         }
+    }
+
+    /// The server turned the call away because it forgot us. The next one meets a new session.
+    async fn session_ended(&self) -> CallEnd {
+        self.reconnect("it had ended the session").await;
+        CallEnd::NotSent { message: "the server had ended the session; it is being connected again".to_owned() }
     }
 
     async fn reconnect(&self, reason: &str) {
@@ -331,11 +324,6 @@ fn is_session_lost(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     message.contains("session")
         && ["not found", "no valid", "invalid", "expired", "unknown"].iter().any(|word| message.contains(word))
-}
-
-fn http_status(text: &str) -> Option<i64> {
-    let at = text.find("HTTP ")? + "HTTP ".len();
-    text.get(at..at + 3)?.parse().ok()
 }
 
 #[cfg(test)]

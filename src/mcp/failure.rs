@@ -27,6 +27,10 @@ pub enum FailureKind {
     TimedOut,
     /// Its process or connection ended.
     Gone,
+    /// It answered with this HTTP status.
+    Status(u16),
+    /// It no longer knows our session: what was asked did not run.
+    SessionEnded,
 }
 
 impl Failure {
@@ -45,7 +49,7 @@ impl Failure {
 
     /// Whether trying again by itself can help.
     pub(super) fn may_pass(&self) -> bool {
-        matches!(self.kind, FailureKind::Unreachable | FailureKind::Gone)
+        matches!(self.kind, FailureKind::Unreachable | FailureKind::Gone | FailureKind::Status(429 | 500..))
     }
 
     /// One line: the reason, and what to do.
@@ -88,29 +92,42 @@ impl Failure {
 
     /// Reads an error of a transport. Our own stdio transport speaks for itself; of HTTP's only the cause is told.
     pub(super) fn of_transport(error: &(dyn std::error::Error + 'static)) -> Self {
-        let mut source = Some(error);
-        while let Some(cause) = source {
-            if let Some(http) = cause.downcast_ref::<reqwest::Error>() {
-                return Self::of_http(http);
-            }
-            source = cause.source();
-        }
-        let text = error.to_string();
-        if text.contains("HTTP 401") || text.contains("HTTP 403") {
-            return Self::needs_login();
-        }
-        let kind = if text.contains("HTTP 404") || text.contains("HTTP 405") {
-            return Self::new(
-                FailureKind::Protocol,
-                format!("there is no MCP server at its address ({})", status(&text)),
-            )
-            .hinted(Some("Check the path of `url`, often /mcp."));
-        } else if text.contains("HTTP 5") || text.contains("HTTP 429") {
-            FailureKind::Unreachable
-        } else {
-            FailureKind::Protocol
+        use rmcp::transport::streamable_http_client::StreamableHttpError as Http;
+        let Some(http) = error.downcast_ref::<Http<reqwest::Error>>() else {
+            return Self::new(FailureKind::Gone, error.to_string());
         };
-        Self::new(kind, text)
+        match http {
+            Http::Client(error) => Self::of_http(error),
+            Http::AuthRequired(_) | Http::InsufficientScope(_) | Http::Auth(_) => Self::needs_login(),
+            Http::HttpStatus(status) => Self::of_status(status.status),
+            Http::SessionExpired => Self::new(FailureKind::SessionEnded, "it had ended the session"),
+            // The SDK tells these statuses in its text alone: `HTTP 404 Not Found: body`.
+            Http::UnexpectedServerResponse(text) => match status(text) {
+                Some(status) => Self::of_status(status),
+                None => Self::new(FailureKind::Protocol, format!("its answer is not MCP: {text}")),
+            },
+            Http::UnexpectedContentType(_) | Http::Deserialize(_) => {
+                Self::new(FailureKind::Protocol, "its answer is not MCP").hinted(Some("Check `url`, often ending in /mcp."))
+            }
+            Http::ResponseBodyTooLarge { max_size } => {
+                Self::new(FailureKind::Protocol, format!("its answer is larger than {max_size} bytes"))
+            }
+            other => Self::new(FailureKind::Gone, format!("the connection broke: {other}")),
+        }
+    }
+
+    fn of_status(status: u16) -> Self {
+        match status {
+            401 | 403 => Self::needs_login(),
+            404 | 405 | 410 => {
+                Self::new(FailureKind::Status(status), format!("there is no MCP server at its address (HTTP {status})"))
+                    .hinted(Some("Check the path of `url`, often /mcp."))
+            }
+            429 => Self::new(FailureKind::Status(status), "it is asked too often (HTTP 429)"),
+            500.. => Self::new(FailureKind::Status(status), format!("it is in trouble (HTTP {status})"))
+                .hinted(Some("See the server's own log.")),
+            _ => Self::new(FailureKind::Status(status), format!("it refused the request (HTTP {status})")),
+        }
     }
 
     fn of_http(error: &reqwest::Error) -> Self {
@@ -124,7 +141,7 @@ impl Failure {
         } else if error.is_timeout() {
             Self::new(FailureKind::TimedOut, "it did not answer in time")
         } else if let Some(status) = error.status() {
-            Self::new(FailureKind::Protocol, format!("it answered HTTP {}", status.as_u16()))
+            Self::of_status(status.as_u16())
         } else {
             Self::new(FailureKind::Gone, format!("the connection broke: {deepest}"))
         }
@@ -141,29 +158,27 @@ impl Failure {
     }
 }
 
-/// The `HTTP nnn` of an error text.
-fn status(text: &str) -> &str {
-    let Some(at) = text.find("HTTP ") else { return text };
-    let end = text[at + 5..].find(|c: char| !c.is_ascii_digit()).map_or(text.len(), |n| at + 5 + n);
-    &text[at..end]
+/// The number of an `HTTP nnn` at the beginning of a text.
+fn status(text: &str) -> Option<u16> {
+    text.strip_prefix("HTTP ")?.get(..3)?.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("{0}")]
-    struct Text(&'static str);
+    use rmcp::transport::streamable_http_client::StreamableHttpError;
 
     #[test]
     fn a_status_is_told_in_words() {
-        let of = |text| Failure::of_transport(&Text(text));
-        assert_eq!(of("unexpected server response: HTTP 401 Unauthorized: no").kind, FailureKind::NeedsLogin);
+        let of = |text: &'static str| {
+            Failure::of_transport(&StreamableHttpError::<reqwest::Error>::UnexpectedServerResponse(text.into()))
+        };
+        assert_eq!(of("HTTP 401 Unauthorized: no").kind, FailureKind::NeedsLogin);
         assert_eq!(
-            of("unexpected server response: HTTP 404 Not Found: <html>").line(),
+            of("HTTP 404 Not Found: <html>").line(),
             "there is no MCP server at its address (HTTP 404). Check the path of `url`, often /mcp."
         );
-        assert!(of("HTTP 503").may_pass());
+        assert!(of("HTTP 503 Service Unavailable").may_pass());
+        assert_eq!(of("what").reason, "its answer is not MCP: what");
     }
 }

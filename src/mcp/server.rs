@@ -171,6 +171,8 @@ impl Server {
             | FailureKind::Unreachable
             | FailureKind::Protocol
             | FailureKind::TimedOut
+            | FailureKind::Status(_)
+            | FailureKind::SessionEnded
             | FailureKind::Gone => ServerState::Failed,
         };
         self.tell(state, Some(message)).await;

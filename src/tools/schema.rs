@@ -20,6 +20,8 @@ const MOST_NODES: usize = 10_000;
 const MOST_WORK: u64 = 20_000;
 /// Longest chain of references and combinators.
 const LONGEST_CHAIN: usize = 256;
+/// How many more patterns may fail to compile before the schema is given up; each costs another attempt at the whole.
+const MOST_FAILURES: usize = 8;
 /// How many patterns a schema may have: compiling them is by far the dearest part of it.
 const MOST_PATTERNS: usize = 100;
 /// Compiled size of one pattern, bytes.
@@ -333,36 +335,99 @@ fn build_as(draft: Draft, mut schema: Value, notes: &mut Vec<String>) -> Result<
         .offline()
         .should_validate_formats(false)
         .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_SIZE).dfa_size_limit(PATTERN_SIZE));
-    for _ in 0..=MOST_PATTERNS {
+    // Look-around is common (e-mail patterns of a well-known generator have it): the server checks these itself.
+    let mut failed: Vec<String> = Vec::new();
+    for _ in 0..=MOST_FAILURES {
+        loosen(&mut schema, &failed, notes);
         let error = match options.build(&schema) {
             Ok(validator) => return Ok(validator),
             Err(error) => error,
         };
-        // Look-around is common (e-mail patterns of a well-known generator have it): the server checks these itself.
-        match drop_pattern(&mut schema, &error) {
-            Some(pattern) => notes.push(format!("The pattern {pattern} is not checked here.")),
-            None => return Err(unusable(&error)),
+        match bad_pattern(&schema, &error) {
+            Some(pattern) if !failed.contains(&pattern) => failed.push(pattern),
+            Some(_) | None => return Err(unusable(&error)),
         }
     }
     Err("it has too many patterns that cannot be checked in linear time".to_owned())
 }
 
-/// Removes the pattern that an error complains of; None where it complains of something else.
-fn drop_pattern(schema: &mut Value, error: &ValidationError<'_>) -> Option<String> {
+/// Removes every pattern that only a backtracking engine could match, and those that failed to compile. What is left
+/// accepts all that the whole did: a negation or a condition around such a pattern goes with it. Returns whether
+/// anything was removed.
+fn loosen(schema: &mut Value, failed: &[String], notes: &mut Vec<String>) -> bool {
+    let Value::Object(map) = schema else { return false };
+    let mut note = |pattern: &str| notes.push(format!("The pattern {} is not checked here.", quoted(pattern)));
+    let unusable = |pattern: &str| backtracks(pattern) || failed.iter().any(|bad| bad == pattern);
+    let mut loosened = false;
+    if map.get("pattern").and_then(Value::as_str).is_some_and(unusable)
+        && let Some(Value::String(pattern)) = map.shift_remove("pattern")
+    {
+        note(&pattern);
+        loosened = true;
+    }
+    if let Some(Value::Object(patterns)) = map.get_mut("patternProperties") {
+        let before = patterns.len();
+        patterns.retain(|pattern, _| {
+            let keep = !unusable(pattern);
+            if !keep {
+                note(pattern);
+            }
+            keep
+        });
+        if patterns.len() < before {
+            // Which properties are additional is not known any more.
+            map.shift_remove("additionalProperties");
+            map.shift_remove("unevaluatedProperties");
+            loosened = true;
+        }
+    }
+    let mut gone: Vec<&str> = Vec::new();
+    for (name, value) in map.iter_mut() {
+        let inside = match (keyword(name), value) {
+            (Some((_, Shape::Schemas)), Value::Array(items)) => {
+                items.iter_mut().fold(false, |any, item| loosen(item, failed, notes) | any)
+            }
+            (Some((_, Shape::Schemas)), value) => loosen(value, failed, notes),
+            (Some((_, Shape::Map)), Value::Object(map)) => {
+                map.values_mut().fold(false, |any, item| loosen(item, failed, notes) | any)
+            }
+            (Some((_, Shape::Map)), _) | (None, _) => false,
+        };
+        loosened |= inside;
+        match name.as_str() {
+            "not" if inside => gone.push("not"),
+            "if" if inside => gone.extend(["if", "then", "else"]),
+            "oneOf" if inside => gone.push("oneOf"),
+            _ => {}
+        }
+    }
+    for name in gone {
+        let removed = map.shift_remove(name);
+        // One of several forms, no longer told apart exactly: any of them.
+        if let ("oneOf", Some(forms)) = (name, removed) {
+            map.entry("anyOf").or_insert(forms);
+        }
+    }
+    loosened
+}
+
+/// Look-around or a back-reference, by its looks: one in a character class is given up without need.
+fn backtracks(pattern: &str) -> bool {
+    let reference = |pair: &[u8]| pair[0] == b'\\' && matches!(pair[1], b'1'..=b'9' | b'k');
+    ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|mark| pattern.contains(mark))
+        || pattern.as_bytes().windows(2).any(reference)
+}
+
+/// The pattern that an error complains of; None where it complains of something else.
+fn bad_pattern(schema: &Value, error: &ValidationError<'_>) -> Option<String> {
     if !matches!(error.kind(), ValidationErrorKind::Format { format } if format == "regex") {
         return None;
     }
-    let place = error.instance_path().as_str();
-    let (parent, key) = place.rsplit_once('/')?;
-    let key = key.replace("~1", "/").replace("~0", "~");
-    if key == "patternProperties" || key == "propertyNames" {
+    match schema.pointer(error.instance_path().as_str()) {
+        Some(Value::String(pattern)) => Some(pattern.clone()),
         // The bad one of several is only told as the value.
-        let bad = error.instance().as_str()?.to_owned();
-        schema.pointer_mut(place)?.as_object_mut()?.shift_remove(&bad)?;
-        return Some(quoted(&bad));
+        Some(_) | None => error.instance().as_str().map(str::to_owned),
     }
-    let removed = schema.pointer_mut(parent)?.as_object_mut()?.shift_remove(&key)?;
-    Some(quoted(removed.as_str().unwrap_or(&key)))
 }
 
 fn unusable(error: &ValidationError<'_>) -> String {

@@ -7,11 +7,14 @@
 
 use std::collections::HashMap;
 
-use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value};
 
 use crate::chat::Limits;
+
+use super::patterns::loosen;
+use super::problem::{Problem, problems, short, shown};
 
 /// Deepest nesting and most nodes of a schema; the specification asks a client to bound both (SEP-2106).
 const DEEPEST: usize = 64;
@@ -26,17 +29,6 @@ const MOST_FAILURES: usize = 8;
 const MOST_PATTERNS: usize = 100;
 /// Compiled size of one pattern, bytes.
 const PATTERN_SIZE: usize = 1 << 20;
-/// How many problems are told.
-const MOST_PROBLEMS: usize = 5;
-
-/// One thing that is wrong with a value, for the model and the person alike.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// JSON pointer into the value; empty for the whole.
-    pub path: String,
-    /// A sentence.
-    pub message: String,
-}
 
 #[derive(Debug)]
 pub(super) struct Schema {
@@ -75,14 +67,7 @@ impl Schema {
         if self.validator.is_valid(value) {
             return Ok(());
         }
-        let mut problems: Vec<Problem> = Vec::new();
-        for error in self.validator.iter_errors(value).take(MOST_PROBLEMS) {
-            problems.push(Problem { path: error.instance_path().as_str().to_owned(), message: sentence(&error) });
-        }
-        if problems.is_empty() {
-            problems.push(Problem { path: String::new(), message: "It does not match the schema.".to_owned() });
-        }
-        Err(problems)
+        Err(problems(self.validator.iter_errors(value)))
     }
 }
 
@@ -351,73 +336,6 @@ fn build_as(draft: Draft, mut schema: Value, notes: &mut Vec<String>) -> Result<
     Err("it has too many patterns that cannot be checked in linear time".to_owned())
 }
 
-/// Removes every pattern that only a backtracking engine could match, and those that failed to compile. What is left
-/// accepts all that the whole did: a negation or a condition around such a pattern goes with it. Returns whether
-/// anything was removed.
-fn loosen(schema: &mut Value, failed: &[String], notes: &mut Vec<String>) -> bool {
-    let Value::Object(map) = schema else { return false };
-    let mut note = |pattern: &str| notes.push(format!("The pattern {} is not checked here.", quoted(pattern)));
-    let unusable = |pattern: &str| backtracks(pattern) || failed.iter().any(|bad| bad == pattern);
-    let mut loosened = false;
-    if map.get("pattern").and_then(Value::as_str).is_some_and(unusable)
-        && let Some(Value::String(pattern)) = map.shift_remove("pattern")
-    {
-        note(&pattern);
-        loosened = true;
-    }
-    if let Some(Value::Object(patterns)) = map.get_mut("patternProperties") {
-        let before = patterns.len();
-        patterns.retain(|pattern, _| {
-            let keep = !unusable(pattern);
-            if !keep {
-                note(pattern);
-            }
-            keep
-        });
-        if patterns.len() < before {
-            // Which properties are additional is not known any more.
-            map.shift_remove("additionalProperties");
-            map.shift_remove("unevaluatedProperties");
-            loosened = true;
-        }
-    }
-    let mut gone: Vec<&str> = Vec::new();
-    for (name, value) in map.iter_mut() {
-        let inside = match (keyword(name), value) {
-            (Some((_, Shape::Schemas)), Value::Array(items)) => {
-                items.iter_mut().fold(false, |any, item| loosen(item, failed, notes) | any)
-            }
-            (Some((_, Shape::Schemas)), value) => loosen(value, failed, notes),
-            (Some((_, Shape::Map)), Value::Object(map)) => {
-                map.values_mut().fold(false, |any, item| loosen(item, failed, notes) | any)
-            }
-            (Some((_, Shape::Map)), _) | (None, _) => false,
-        };
-        loosened |= inside;
-        match name.as_str() {
-            "not" if inside => gone.push("not"),
-            "if" if inside => gone.extend(["if", "then", "else"]),
-            "oneOf" if inside => gone.push("oneOf"),
-            _ => {}
-        }
-    }
-    for name in gone {
-        let removed = map.shift_remove(name);
-        // One of several forms, no longer told apart exactly: any of them.
-        if let ("oneOf", Some(forms)) = (name, removed) {
-            map.entry("anyOf").or_insert(forms);
-        }
-    }
-    loosened
-}
-
-/// Look-around or a back-reference, by its looks: one in a character class is given up without need.
-fn backtracks(pattern: &str) -> bool {
-    let reference = |pair: &[u8]| pair[0] == b'\\' && matches!(pair[1], b'1'..=b'9' | b'k');
-    ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|mark| pattern.contains(mark))
-        || pattern.as_bytes().windows(2).any(reference)
-}
-
 /// The pattern that an error complains of; None where it complains of something else.
 fn bad_pattern(schema: &Value, error: &ValidationError<'_>) -> Option<String> {
     if !matches!(error.kind(), ValidationErrorKind::Format { format } if format == "regex") {
@@ -439,65 +357,5 @@ fn unusable(error: &ValidationError<'_>) -> String {
         format!("its schema is not valid: {}", short(error))
     } else {
         format!("its schema is not valid at {place}: {}", shown(error.instance()))
-    }
-}
-
-/// A message of somebody else's, held to a length that fits a line or two.
-fn short(message: &impl std::fmt::Display) -> String {
-    let text = message.to_string();
-    match text.char_indices().nth(200) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text,
-    }
-}
-
-fn quoted(text: &str) -> String {
-    format!("`{}`", short(&text))
-}
-
-fn shown(value: &Value) -> String {
-    quoted(&value.to_string())
-}
-
-fn list(names: &[String]) -> String {
-    let mut out = names.iter().take(5).map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
-    if names.len() > 5 {
-        out.push_str(&format!(" and {} more", names.len() - 5));
-    }
-    out
-}
-
-/// One problem as a sentence that a model can act on.
-fn sentence(error: &ValidationError<'_>) -> String {
-    use ValidationErrorKind as Kind;
-    match error.kind() {
-        Kind::Required { property } => format!("The property {} is required.", shown(property)),
-        Kind::Type { kind: TypeKind::Single(expected) } => {
-            format!("It must be of type {expected}, and is {}.", shown(error.instance()))
-        }
-        Kind::Type { kind: TypeKind::Multiple(_) } => format!("It has the wrong type: {}.", short(error)),
-        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
-            format!("There is no such property: {}.", list(unexpected))
-        }
-        Kind::Enum { options } => format!("It must be one of {}, and is {}.", short(options), shown(error.instance())),
-        Kind::Constant { expected_value } => format!("It must be {}.", short(expected_value)),
-        Kind::Minimum { limit } => format!("It must be at least {limit}."),
-        Kind::Maximum { limit } => format!("It must be at most {limit}."),
-        Kind::ExclusiveMinimum { limit } => format!("It must be more than {limit}."),
-        Kind::ExclusiveMaximum { limit } => format!("It must be less than {limit}."),
-        Kind::MinLength { limit } => format!("It must have at least {limit} characters."),
-        Kind::MaxLength { limit } => format!("It must have at most {limit} characters."),
-        Kind::MinItems { limit } => format!("It must have at least {limit} items."),
-        Kind::MaxItems { limit } => format!("It must have at most {limit} items."),
-        Kind::MinProperties { limit } => format!("It must have at least {limit} properties."),
-        Kind::MaxProperties { limit } => format!("It must have at most {limit} properties."),
-        Kind::UniqueItems => "Its items must differ from each other.".to_owned(),
-        Kind::Pattern { pattern } => format!("It must match the pattern {}.", quoted(pattern)),
-        Kind::AnyOf { .. } => "It matches none of the forms that the schema allows here.".to_owned(),
-        Kind::OneOfNotValid { .. } => "It matches none of the forms of which it must match one.".to_owned(),
-        Kind::OneOfMultipleValid { .. } => "It matches several of the forms of which it must match one.".to_owned(),
-        Kind::FalseSchema => "Nothing is allowed here.".to_owned(),
-        // The rest is rare: the validator's own words, without the value.
-        _ => format!("It does not match the schema: {}.", short(&error.masked())),
     }
 }

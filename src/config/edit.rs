@@ -55,6 +55,11 @@ impl Edit {
         for part in &path {
             item = item.get(part.as_str())?;
         }
+        // A value's decor is the blank and the comment around it.
+        let mut item = item.clone();
+        if let Some(value) = item.as_value_mut() {
+            value.decor_mut().clear();
+        }
         Some(item.to_string().trim().to_owned())
     }
 

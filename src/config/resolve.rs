@@ -120,7 +120,7 @@ pub fn resolve(given: &Given<'_>) -> Result<Resolved, Fault> {
     let empty = Profile::default();
     let chosen = profile.unwrap_or(&empty);
     let (endpoint, from) = choose_endpoint(given, name.as_deref(), profile, &mut out)?;
-    let (key, key_missing) = choose_key(given, profile, &endpoint, &from, &mut out);
+    let (key, key_missing) = choose_key(given, name.as_deref(), profile, &endpoint, &from, &mut out);
     let headers = choose_headers(chosen, &endpoint, &mut out);
     let by_profile = || Origin::Profile(name.clone().unwrap_or_default());
     let env = |name: &str| given.env.get(name).filter(|v| !v.trim().is_empty()).cloned();
@@ -281,10 +281,10 @@ impl Shown for Dispatch {
 
 fn choose_profile<'a>(given: &'a Given<'_>, out: &mut Notes) -> Result<(Option<String>, Option<&'a Profile>), Fault> {
     let env = given.env.get("MILLRACE_PROFILE").filter(|v| !v.trim().is_empty()).cloned();
-    let (kind, name) = match (&given.flags.profile, &env) {
-        (Some(name), _) => (FaultKind::Usage, Some((name.clone(), Origin::Flag("--profile")))),
-        (None, Some(name)) => (FaultKind::Config, Some((name.clone(), Origin::Env("MILLRACE_PROFILE")))),
-        (None, None) => (FaultKind::Config, given.config.profile.clone().map(|name| (name, Origin::User))),
+    let name = match (&given.flags.profile, env) {
+        (Some(name), _) => Some((name.clone(), Origin::Flag("--profile"))),
+        (None, Some(name)) => Some((name, Origin::Env("MILLRACE_PROFILE"))),
+        (None, None) => given.config.profile.clone().map(|name| (name, Origin::User)),
     };
     let Some((name, origin)) = name else { return Ok((None, None)) };
     let Some(profile) = given.config.profiles.get(&name) else {
@@ -296,9 +296,7 @@ fn choose_profile<'a>(given: &'a Given<'_>, out: &mut Notes) -> Result<(Option<S
             }
             None => format!("There are: {}.", names().collect::<Vec<_>>().join(", ")),
         };
-        // A name on the command line that is not in the file: the configuration is what lacks it.
-        let kind = if kind == FaultKind::Usage { FaultKind::Config } else { kind };
-        return Err(Fault::new(kind, format!("no profile is called {name:?}")).hint(hint));
+        return Err(Fault::new(FaultKind::Config, format!("no profile is called {name:?}")).hint(hint));
     };
     out.set("profile", name.shown(), origin);
     Ok((Some(name), Some(profile)))
@@ -341,6 +339,7 @@ fn choose_endpoint(
 /// a kept one by origin. Never over plain HTTP to another computer.
 fn choose_key(
     given: &Given<'_>,
+    name: Option<&str>,
     profile: Option<&Profile>,
     endpoint: &Endpoint,
     from: &Origin,
@@ -360,9 +359,7 @@ fn choose_key(
                 Some(KeySource::Env(name)) if own && !set(name) => why = Some(format!("${name} is not set")),
                 Some(source) if own => {
                     key = Some(source.clone());
-                    origin = Origin::Profile(
-                        given.flags.profile.clone().or_else(|| given.config.profile.clone()).unwrap_or_default(),
-                    );
+                    origin = Origin::Profile(name.unwrap_or_default().to_owned());
                 }
                 Some(_) => why = Some("the profile's key goes only to the profile's own address".to_owned()),
                 None => {}

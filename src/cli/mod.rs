@@ -10,6 +10,7 @@
 pub mod args;
 pub mod completions;
 pub mod config;
+pub mod session;
 pub mod setup;
 
 use std::process::ExitCode;

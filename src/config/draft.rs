@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::chat::{Dispatch, Policy, ServerName};
 
-use super::config::{dispatch, headers, policy, policy_word};
+use super::file::{dispatch, headers, policy, policy_word};
 use super::node::Node;
 use super::problem::Findings;
 use super::server::{Consent, ServerEntry, Source, Transport, known_token, secret_name};
@@ -233,7 +233,7 @@ impl Variables<'_> {
         }
         let inner = inner.strip_prefix("env:").unwrap_or(inner);
         let (name, default) = inner.split_once(":-").map_or((inner, None), |(name, default)| (name, Some(default)));
-        if !super::config::variable_name(name) {
+        if !super::file::variable_name(name) {
             let shown: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
             return Err(format!("`${{{shown}}}` in its configuration is not something millrace can fill in"));
         }

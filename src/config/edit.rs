@@ -4,8 +4,8 @@ use std::path::Path;
 
 use toml_edit::{DocumentMut, Item, Table, Value, value};
 
-use super::config::{Config, ConfigError, read_text};
 use super::draft::{DraftTransport, ServerDraft};
+use super::file::{Config, ConfigError, read_text};
 use super::problem::Problem;
 use super::saved::write_private;
 

@@ -56,9 +56,9 @@ pub fn show_duration(duration: Duration) -> String {
     let ms = duration.as_millis();
     match ms {
         0 => "0 s".to_owned(),
-        _ if ms % 3_600_000 == 0 && ms > 3_600_000 => format!("{} h", ms / 3_600_000),
-        _ if ms % 60_000 == 0 && ms > 60_000 => format!("{} min", ms / 60_000),
-        _ if ms % 1000 == 0 => format!("{} s", ms / 1000),
+        _ if ms.is_multiple_of(3_600_000) && ms > 3_600_000 => format!("{} h", ms / 3_600_000),
+        _ if ms.is_multiple_of(60_000) && ms > 60_000 => format!("{} min", ms / 60_000),
+        _ if ms.is_multiple_of(1000) => format!("{} s", ms / 1000),
         _ => format!("{ms} ms"),
     }
 }

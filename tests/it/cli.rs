@@ -1,5 +1,7 @@
 //! The command line from outside: the built binary, with everything of its own in one folder.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

@@ -1,5 +1,7 @@
 //! Configuration from outside: bad files, the example, which value wins, other clients' files.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -704,5 +706,37 @@ fn other_clients_are_found() {
     for one in &found {
         let written = config.servers.iter().find(|s| s.name == one.draft.name).unwrap();
         assert_eq!((&written.how, written.ask_first, written.hash()), (&one.draft.how, true, one.draft.hash()));
+    }
+}
+
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whatever stands in a file: no panic, and every problem has a place in it.
+        #[test]
+        fn any_file_is_read_or_told(at in 0usize..6000, cut in 0usize..40, junk in "\\PC{0,12}|[\"\\[\\]={}#\n.]{0,6}") {
+            let mut text = uncommented(|_| true);
+            let floor = |mut n: usize, text: &str| { n = n.min(text.len()); while !text.is_char_boundary(n) { n -= 1; } n };
+            let (from, to) = (floor(at, &text), floor(at + cut, &text));
+            text.replace_range(from..to, &junk);
+            if let Err(ConfigError::Bad { problems }) = Config::parse(Path::new("c.toml"), &text) {
+                prop_assert!(!problems.is_empty());
+                for problem in problems {
+                    prop_assert!(problem.line <= text.lines().count() + 1);
+                    prop_assert!(problem.render(&|p| p.display().to_string()).contains("--> c.toml:"));
+                }
+            }
+        }
+
+        /// Comments may stand anywhere between tokens, and strings are never touched.
+        #[test]
+        fn comments_change_nothing(words in proptest::collection::vec("[ -~é]{0,12}", 1..8), comment in "[a-z \",}\\]]{0,10}") {
+            let plain = serde_json::json!({"a": words, "b": {"c": 1}});
+            let noisy = serde_json::to_string_pretty(&plain).unwrap().replace('\n', &format!(" // {comment}\n /* {comment} */ "));
+            let read: serde_json::Value = serde_json::from_str(&external::without_comments(&noisy)).unwrap();
+            prop_assert_eq!(read, plain);
+        }
     }
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use toml_edit::{DocumentMut, Item, Table, Value, value};
 
-use super::config::{Config, ConfigError, read_text};
 use super::draft::{DraftTransport, ServerDraft};
+use super::file::{Config, ConfigError, read_text};
 use super::problem::Problem;
 use super::saved::write_private;
 
@@ -54,6 +54,11 @@ impl Edit {
         let mut item = self.document.as_item();
         for part in &path {
             item = item.get(part.as_str())?;
+        }
+        // A value's decor is the blank and the comment around it.
+        let mut item = item.clone();
+        if let Some(value) = item.as_value_mut() {
+            value.decor_mut().clear();
         }
         Some(item.to_string().trim().to_owned())
     }

@@ -1,5 +1,7 @@
 //! Arguments, subcommands, exit codes.
 
+pub mod decode;
+
 use std::process::ExitCode;
 
 /// Runs the program and says how it ended.

@@ -304,3 +304,79 @@ impl Events {
         self.push(b"\n\n", limits, out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(kind: Option<&str>, limits: &Limits, pieces: &[&[u8]]) -> (Vec<String>, Result<(), SseError>) {
+        let mut reader = SseReader::new(kind, limits);
+        let mut out = Vec::new();
+        let result = pieces.iter().try_for_each(|piece| reader.push(piece, &mut out));
+        let result = result.and_then(|()| reader.finish(&mut out));
+        (out, result)
+    }
+
+    fn check(body: &[u8], expect: &[&str]) {
+        let (events, result) = read(None, &Limits::default(), &[body]);
+        assert_eq!((events.iter().map(String::as_str).collect::<Vec<_>>(), result), (expect.to_vec(), Ok(())));
+        let bytes: Vec<&[u8]> = body.chunks(1).collect();
+        assert_eq!(read(None, &Limits::default(), &bytes).0, events, "byte by byte");
+    }
+
+    #[test]
+    fn what_real_endpoints_send() {
+        check(b"\xEF\xBB\xBF: hi\r\n\r\ndata:a\r\n\r\ndata: b\r\rdata\n\ndata:\n\nevent: x\nid: 1\n\n", &["a", "b"]);
+        check(b"error: {\"code\":1}\n\ndata: [DONE]", &["{\"code\":1}", "[DONE]"]);
+        check(b"data: {\"a\":\ndata: 1}\n\n", &["{\"a\":\n1}"]);
+        check(b"data: {\"a\":1}\ndata: [DONE]\n", &["{\"a\":1}", "[DONE]"]);
+        check(b"data: x\xFFy\xC3\n\n", &["x\u{fffd}y\u{fffd}"]);
+        check(b"\n\n  {\"a\":\n1}\n", &["{\"a\":\n1}"]);
+        check(b"{\"a\":1}\n{\"a\":2}\n", &["{\"a\":1}", "{\"a\":2}"]);
+        check(b"", &[]);
+        check(b"\n\n", &[]);
+    }
+
+    #[test]
+    fn a_line_cut_by_the_end_of_the_body_is_no_event() {
+        check(b"data: {\"a\":1}\n\ndata: {\"a\"", &["{\"a\":1}"]);
+        check(b"data: {\"a\":1}\n\ndata: {\"a\"\n", &["{\"a\":1}", "{\"a\""]);
+    }
+
+    #[test]
+    fn an_event_is_there_as_soon_as_its_blank_line() {
+        let mut reader = SseReader::new(None, &Limits::default());
+        let mut out = Vec::new();
+        for (piece, count) in [("data: 1", 0), ("\r", 0), ("\n\r", 1), ("\ndata: 2\n", 1), ("data: 3\n\n", 3)] {
+            reader.push(piece.as_bytes(), &mut out).expect("read");
+            assert_eq!(out.len(), count, "{piece:?}");
+        }
+    }
+
+    #[test]
+    fn each_limit_is_named_and_what_came_before_is_kept() {
+        let limits = Limits { line: 10, event: 24, body: 60, ..Limits::default() };
+        let long = SseError::Line { limit: 10 };
+        assert_eq!(read(None, &limits, &[b"data: 1\n\ndata: 12345\n\n"]), (vec!["1".into()], Err(long.clone())));
+        assert_eq!(read(None, &limits, &[b"data: 1\n\n", b"data: 1", b"2345\n"]), (vec!["1".into()], Err(long)));
+        let event = b"data: [1\ndata: ,2\ndata: ,3]\n\n";
+        assert_eq!(read(None, &limits, &[event]), (vec![], Err(SseError::Event { limit: 24 })));
+        let body = b": aaaaaaa\n".repeat(5);
+        let (events, result) = read(None, &limits, &[body.as_slice(), b"data: 1\n\n", b"data: 2\n\n"]);
+        assert_eq!((events, result), (vec!["1".into()], Err(SseError::Body { limit: 60 })));
+        let json = [b"{".as_slice(), &[b' '; 30]].concat();
+        assert_eq!(read(None, &limits, &[&json]).1, Err(SseError::Event { limit: 24 }));
+    }
+
+    #[test]
+    fn a_web_page_is_named_with_its_beginning() {
+        let (events, result) = read(Some("text/html"), &Limits::default(), &[b" <html>", b"no", b"</html>"]);
+        assert_eq!((events, result), (vec![], Err(SseError::Html { start: "<html>no</html>".into() })));
+    }
+
+    #[test]
+    fn the_reader_can_move_between_threads() {
+        fn send<T: Send>() {}
+        send::<SseReader>();
+    }
+}

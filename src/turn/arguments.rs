@@ -325,7 +325,7 @@ mod tests {
         fn printing_is_stable(key in "\\PC{0,8}", text in "\\PC{0,16}", number in any::<f64>(), integer in any::<i64>()) {
             let value = serde_json::json!({"k": {key: [text, integer]}, "n": number});
             if let Ok(first) = parse(&value.to_string(), 128, 1 << 20) {
-                prop_assert_eq!(&*first.text, value.to_string().as_str());
+                prop_assert_eq!(first.text.to_string(), value.to_string());
                 prop_assert_eq!(parse(&first.text, 128, 1 << 20).expect("stable"), first);
             }
         }

@@ -437,3 +437,6 @@ fn is_stopped(word: &str) -> bool {
         .iter()
         .any(|known| word.eq_ignore_ascii_case(known))
 }
+
+#[cfg(test)]
+mod tests;

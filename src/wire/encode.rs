@@ -259,3 +259,164 @@ fn flush(text: &mut String, out: &mut Vec<Value>) {
         out.push(json!({"type": "text", "text": std::mem::take(text)}));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::{MessageId, OutcomeKind, ToolList};
+
+    fn message(body: Body) -> Arc<Message> {
+        Arc::new(Message { id: MessageId::new("m"), parent: None, at: 0, body })
+    }
+
+    fn call(id: &str, wire_id: Option<&str>, extra: Value) -> ToolCall {
+        ToolCall {
+            id: CallId::new(id),
+            wire_id: wire_id.map(str::to_owned),
+            index: 0,
+            wire_name: "fs__read".into(),
+            tool: None,
+            arguments: r#"{"path":"a b"}"#.into(),
+            extra: extra.as_object().cloned().unwrap_or_default(),
+        }
+    }
+
+    fn outcome(id: &str, content: &str) -> Arc<Message> {
+        let outcome = Arc::new(ToolOutcome::unsent(OutcomeKind::Done, content));
+        message(Body::Tool(ToolMessage { call: CallId::new(id), outcome }))
+    }
+
+    fn answer(text: &str, calls: Vec<ToolCall>) -> Answer {
+        let extra = json!({"reasoning_content": "", "reasoning_details": [1]});
+        Answer {
+            text: text.into(),
+            reasoning: "because".into(),
+            calls,
+            origin: "https://a".into(),
+            extra: extra.as_object().cloned().unwrap_or_default(),
+            ..Answer::default()
+        }
+    }
+
+    fn request(messages: Vec<Arc<Message>>) -> Request {
+        Request {
+            model: "m".into(),
+            system: Some("Be short.".into()),
+            messages,
+            tools: None,
+            tool_choice: ToolChoice::Auto,
+            sampling: Sampling::default(),
+        }
+    }
+
+    fn sent(request: &Request, quirks: &Quirks) -> Value {
+        serde_json::from_slice(&encode(Api::Chat, request, quirks)).expect("a body is JSON")
+    }
+
+    #[test]
+    fn a_conversation_with_calls_keeps_its_order_and_its_fields() {
+        let calls = vec![call("1", Some("w1"), json!({"extra_content": {"s": 1}})), call("2", None, json!({}))];
+        let messages = vec![
+            message(Body::User(vec![Part::text("Look"), Part::File { name: "a.txt".into(), text: "A".into() }])),
+            message(Body::Assistant(answer("", calls))),
+            outcome("2", "two"),
+            outcome("1", "one"),
+            message(Body::Assistant(Answer::default())),
+        ];
+        let quirks = Quirks { origin: "https://a".into(), ..Quirks::default() };
+        assert_eq!(
+            sent(&request(messages.clone()), &quirks)["messages"],
+            json!([
+                {"role": "system", "content": "Be short."},
+                {"role": "user", "content": "Look\n\n<file name=\"a.txt\">\nA\n</file>"},
+                {"role": "assistant", "content": null, "tool_calls": [
+                    {"extra_content": {"s": 1}, "id": "w1", "type": "function",
+                     "function": {"name": "fs__read", "arguments": "{\"path\":\"a b\"}"}},
+                    {"id": "2", "type": "function",
+                     "function": {"name": "fs__read", "arguments": "{\"path\":\"a b\"}"}},
+                ], "reasoning_content": "because", "reasoning_details": [1]},
+                {"role": "tool", "tool_call_id": "w1", "content": "one"},
+                {"role": "tool", "tool_call_id": "2", "content": "two"},
+            ])
+        );
+        // Elsewhere nothing of it is echoed.
+        let foreign = sent(&request(messages), &Quirks { origin: "https://b".into(), ..Quirks::default() });
+        assert_eq!(foreign["messages"][2].as_object().map(Map::len), Some(3));
+        assert_eq!(foreign["messages"][2]["tool_calls"][0].get("extra_content"), None);
+    }
+
+    #[test]
+    fn every_call_has_exactly_one_outcome_on_the_wire() {
+        let messages =
+            vec![outcome("0", "orphan"), message(Body::Assistant(answer("", vec![call("1", None, json!({}))])))];
+        let sent = sent(&request(messages), &Quirks::default());
+        assert_eq!(sent["messages"][2], json!({"role": "tool", "tool_call_id": "1", "content": NO_OUTCOME}));
+        assert_eq!(sent["messages"].as_array().map(Vec::len), Some(3));
+    }
+
+    #[test]
+    fn ids_that_repeat_or_do_not_fit_are_replaced_on_both_sides() {
+        let calls = vec![call("c1", Some("same"), json!({})), call("c2", Some("same"), json!({}))];
+        let messages = vec![message(Body::Assistant(answer("", calls))), outcome("c1", "1"), outcome("c2", "2")];
+        let ids = |quirks: &Quirks| {
+            let sent = sent(&request(messages.clone()), quirks);
+            let ids = |pointer: &str| sent.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+            let pairs = [
+                (ids("/messages/1/tool_calls/0/id"), ids("/messages/2/tool_call_id")),
+                (ids("/messages/1/tool_calls/1/id"), ids("/messages/3/tool_call_id")),
+            ];
+            assert!(pairs.iter().all(|(call, outcome)| call.is_some() && call == outcome), "{pairs:?}");
+            pairs.map(|(id, _)| id.unwrap_or_default())
+        };
+        assert_eq!(ids(&Quirks::default()), ["same", "c2"]);
+        let nine = ids(&Quirks { nine_char_ids: true, ..Quirks::default() });
+        assert!(nine.iter().all(|id| is_nine(id)) && nine[0] != nine[1], "{nine:?}");
+    }
+
+    #[test]
+    fn the_tool_list_is_sent_byte_for_byte() {
+        let json = r#"[{"type":"function", "function":{"name":"a","parameters":{"z":1e5}}}]"#;
+        let mut request = request(vec![]);
+        request.tools = Some(Arc::new(ToolList { json: json.into(), hash: String::new(), count: 1 }));
+        request.tool_choice = ToolChoice::Named("a".into());
+        let bytes = String::from_utf8(encode(Api::Chat, &request, &Quirks::default())).expect("text");
+        assert!(bytes.ends_with(&format!(",\"tools\":{json}}}")), "{bytes}");
+        assert!(bytes.contains(r#""tool_choice":{"type":"function","function":{"name":"a"}}"#));
+        request.tools = None;
+        assert_eq!(sent(&request, &Quirks::default()).get("tool_choice"), None);
+    }
+
+    #[test]
+    fn sampling_is_sent_only_where_given_and_params_win() {
+        let mut request = request(vec![]);
+        let plain = json!({"model": "m", "messages": [{"role": "system", "content": "Be short."}], "stream": true,
+            "stream_options": {"include_usage": true}});
+        assert_eq!(sent(&request, &Quirks::default()), plain);
+        request.sampling = Sampling {
+            temperature: Some(0.0),
+            max_output_tokens: Some(5),
+            reasoning_effort: Some("low".into()),
+            params: vec![("temperature".into(), json!(1)), ("seed".into(), json!(7))],
+            schema: Some(json!({"type": "object"})),
+        };
+        let quirks =
+            Quirks { max_completion_tokens: true, include_usage: false, developer_role: true, ..Quirks::default() };
+        assert_eq!(
+            sent(&request, &quirks),
+            json!({"model": "m", "messages": [{"role": "developer", "content": "Be short."}], "stream": true,
+                "temperature": 1, "max_completion_tokens": 5, "reasoning_effort": "low", "seed": 7,
+                "response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "object"}}}})
+        );
+    }
+
+    #[test]
+    fn images_are_parts() {
+        let image = Part::Image { name: "a.png".into(), mime: "image/png".into(), data: "QUJD".into() };
+        assert_eq!(
+            user(&[Part::text("See"), image, Part::text("there")]),
+            json!([{"type": "text", "text": "See"},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}},
+                {"type": "text", "text": "there"}])
+        );
+    }
+}

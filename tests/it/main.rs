@@ -2,3 +2,4 @@
 
 mod headless;
 mod net;
+mod wire;

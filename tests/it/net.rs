@@ -401,3 +401,45 @@ async fn models_are_listed_or_it_is_said_why_not() {
         assert!(fault.message.contains(says) && fault.hint.is_some(), "{fault}");
     }
 }
+
+/// `MILLRACE_REAL_MODEL=http://127.0.0.1:18080/v1 cargo test --test it -- --ignored real_model`
+#[tokio::test]
+#[ignore = "needs a real model server, named in MILLRACE_REAL_MODEL"]
+async fn a_real_model_lists_itself_and_streams() {
+    let base = std::env::var("MILLRACE_REAL_MODEL").unwrap();
+    let endpoint = Endpoint::new(&base, Api::Chat).unwrap();
+    let listed = models(&http(), &endpoint).await.unwrap();
+    let model = &listed.first().expect("a model").id;
+    let body = serde_json::json!({
+        "model": model,
+        "stream": true,
+        "stream_options": {"include_usage": true},
+        "max_tokens": 24,
+        "temperature": 0,
+        "messages": [{"role": "user", "content": "Say hello."}],
+    });
+    let mut response = respond(&http(), &endpoint, body.to_string(), Arc::new(Limits::default()));
+    let (mut events, mut deltas, mut ended) = (0, Vec::new(), false);
+    while let Some(event) = response.next().await {
+        match event {
+            Event::FirstByte { .. } | Event::Slow { .. } => {}
+            Event::Deltas { event, .. } => {
+                events += 1;
+                deltas.extend(event.deltas);
+            }
+            Event::Ended { .. } => ended = true,
+            Event::Failed(failure) => panic!("{failure:?}"),
+        }
+    }
+    println!("{listed:?}\n{events} events: {}", text_of(&deltas));
+    assert!(ended && events > 3 && !text_of(&deltas).is_empty());
+    for want in [|d: &Delta| matches!(d, Delta::Finish { .. }), |d: &Delta| matches!(d, Delta::Usage(_))] {
+        assert!(deltas.iter().any(want), "{deltas:?}");
+    }
+    assert_eq!(deltas.last(), Some(&Delta::Done));
+    let bad = serde_json::json!({"model": model, "stream": true, "messages": 7});
+    let mut response = respond(&http(), &endpoint, bad.to_string(), Arc::new(Limits::default()));
+    let Some(Event::Failed(failure)) = response.next().await else { panic!("must be refused") };
+    println!("{failure:?}");
+    assert!(failure.status.is_some_and(|status| status >= 400));
+}

@@ -10,6 +10,9 @@
 pub mod args;
 pub mod completions;
 pub mod config;
+pub mod endpoint;
+pub mod models;
+pub mod run;
 pub mod setup;
 
 pub mod decode;
@@ -61,7 +64,7 @@ fn run(cli: Cli) -> Result<u8, Fault> {
         Some(Command::Replay(_)) => absent("replay"),
         Some(Command::Decode(_)) => absent("decode"),
         Some(Command::Mcp(_)) => absent("mcp"),
-        Some(Command::Models(_)) => absent("models"),
+        Some(Command::Models(args)) => models::run(&args),
         Some(Command::Doctor(_)) => absent("doctor"),
         Some(Command::Config(args)) => config::run(args),
         Some(Command::Completions { shell }) => {

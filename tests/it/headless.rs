@@ -1,4 +1,5 @@
 //! Turns written for pipes, from canned events.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests, which clippy does not know as such
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -436,4 +437,54 @@ async fn a_closed_pipe_cancels_and_a_blocked_one_still_obeys_signals() {
 #[tokio::test]
 async fn orders_are_given_to_cancel_and_for_nothing_else() {
     assert!(write(options(Output::Ndjson), with_a_call()).await.orders.is_empty());
+}
+
+/// Not a test by itself: what the next one starts. Waits for the first stop and tells it on standard error.
+#[cfg(unix)]
+#[tokio::test]
+#[ignore = "started by the test after it"]
+async fn waits_to_be_stopped() {
+    let mut stops = std::pin::pin!(headless::stops());
+    println!("listening");
+    let stop = stops.next().await;
+    eprintln!("{stop:?}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn signals_and_a_closed_pipe_are_noticed_while_nothing_is_written() {
+    use rustix::process::{Pid, Signal, kill_process};
+    use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+
+    let stopped_by = async |signal: Option<Signal>| {
+        let mut child = tokio::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "headless::waits_to_be_stopped", "--nocapture", "--test-threads", "1"])
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("listening") {
+            line.clear();
+            assert_ne!(stdout.read_line(&mut line).await.unwrap(), 0, "the child ended");
+        }
+        match signal {
+            Some(signal) => {
+                let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)).unwrap();
+                kill_process(pid, signal).unwrap();
+                // Read on, or its last words would be a closed pipe.
+                let _ = tokio::io::copy(&mut stdout, &mut tokio::io::sink()).await;
+            }
+            None => drop(stdout),
+        }
+        let mut told = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut told).await.unwrap();
+        told
+    };
+    assert!(stopped_by(Some(Signal::INT)).await.contains("Signal(130)"));
+    assert!(stopped_by(Some(Signal::TERM)).await.contains("Signal(143)"));
+    assert!(stopped_by(Some(Signal::HUP)).await.contains("Signal(129)"));
+    assert!(stopped_by(None).await.contains("OutputClosed"));
 }

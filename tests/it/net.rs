@@ -1,4 +1,5 @@
 //! The network against scripted servers on loopback: what a real endpoint will not do when asked to.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests, which clippy does not know as such
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -10,10 +10,18 @@
 pub mod args;
 pub mod completions;
 pub mod config;
+pub mod decode;
+pub mod boot;
+pub mod endpoint;
+pub mod history;
+pub mod mcp;
+pub mod models;
+pub mod once;
+pub mod past;
+pub mod run;
 pub mod session;
 pub mod setup;
-
-pub mod decode;
+pub mod timeline;
 
 use std::process::ExitCode;
 
@@ -56,15 +64,15 @@ pub fn report(fault: &Fault) {
 fn run(cli: Cli) -> Result<u8, Fault> {
     match cli.command {
         None => absent("the chat screen"),
-        Some(Command::Run(_)) => absent("run"),
+        Some(Command::Run(args)) => once::run(&args),
         Some(Command::Demo(_)) => absent("demo"),
-        Some(Command::DemoServer) => absent("demo-server"),
-        Some(Command::History(_)) => absent("history"),
-        Some(Command::Timeline(_)) => absent("timeline"),
+        Some(Command::DemoServer) => mcp::demo_server(),
+        Some(Command::History(args)) => past::history(args),
+        Some(Command::Timeline(args)) => past::timeline(args),
         Some(Command::Replay(_)) => absent("replay"),
-        Some(Command::Decode(_)) => absent("decode"),
-        Some(Command::Mcp(_)) => absent("mcp"),
-        Some(Command::Models(_)) => absent("models"),
+        Some(Command::Decode(args)) => decode::run(&args),
+        Some(Command::Mcp(args)) => mcp::run(args),
+        Some(Command::Models(args)) => models::run(&args),
         Some(Command::Doctor(_)) => absent("doctor"),
         Some(Command::Config(args)) => config::run(args),
         Some(Command::Completions { shell }) => written(completions::completions(shell)),

@@ -10,6 +10,7 @@
 pub mod args;
 pub mod completions;
 pub mod config;
+pub mod mcp;
 pub mod setup;
 
 use std::process::ExitCode;
@@ -53,12 +54,12 @@ fn run(cli: Cli) -> Result<u8, Fault> {
         None => absent("the chat screen"),
         Some(Command::Run(_)) => absent("run"),
         Some(Command::Demo(_)) => absent("demo"),
-        Some(Command::DemoServer) => absent("demo-server"),
+        Some(Command::DemoServer) => mcp::demo_server(),
         Some(Command::History(_)) => absent("history"),
         Some(Command::Timeline(_)) => absent("timeline"),
         Some(Command::Replay(_)) => absent("replay"),
         Some(Command::Decode(_)) => absent("decode"),
-        Some(Command::Mcp(_)) => absent("mcp"),
+        Some(Command::Mcp(args)) => mcp::run(args),
         Some(Command::Models(_)) => absent("models"),
         Some(Command::Doctor(_)) => absent("doctor"),
         Some(Command::Config(args)) => config::run(args),

@@ -10,9 +10,13 @@
 //! Speak to servers, wait, measure time or keep anything on disk: listings, pins and grants come in, changes go out.
 
 mod definition;
+mod listed;
 mod names;
 mod offer;
+mod patterns;
+mod pins;
 mod policy;
+mod problem;
 mod registry;
 mod result;
 mod rules;
@@ -22,8 +26,11 @@ mod snapshot;
 pub use definition::Listing;
 pub use names::wire_name;
 pub use policy::{AllowedBy, PolicyContext, Verdict, decide, taints};
+pub use problem::Problem;
 pub use registry::{Difference, Registry, RegistryChange};
 pub use result::{invalid_arguments_message, shape_result, unknown_tool_message};
 pub use rules::{AfterUntrusted, RegistryRules, RuleError, RuleGlob, RuleSource, ServerRules, ToolGlob};
-pub use schema::Problem;
 pub use snapshot::{Absence, Absent, Snapshot, Tool};
+
+#[cfg(test)]
+mod tests;

@@ -94,9 +94,7 @@ pub fn decide(tool: &Tool, context: &PolicyContext<'_>) -> Verdict {
         Approve::All => Verdict::Allow { by: AllowedBy::All },
         Approve::ReadOnly if known_read_only => Verdict::Allow { by: AllowedBy::ReadOnly },
         Approve::Ask if !context.headless => Verdict::Ask(reason),
-        Approve::Ask | Approve::ReadOnly | Approve::None => {
-            deny(refusal(current, reason, tainting, context, allowed.is_some()))
-        }
+        Approve::Ask | Approve::ReadOnly | Approve::None => deny(refusal(current, reason, tainting, context)),
     }
 }
 
@@ -128,13 +126,7 @@ fn granted(tool: &Tool, context: &PolicyContext<'_>) -> Option<AllowedBy> {
 }
 
 /// Says why nobody let the call through, and what would.
-fn refusal(
-    tool: &Tool,
-    reason: AskReason,
-    tainting: Option<&ServerName>,
-    context: &PolicyContext<'_>,
-    allowed: bool,
-) -> String {
+fn refusal(tool: &Tool, reason: AskReason, tainting: Option<&ServerName>, context: &PolicyContext<'_>) -> String {
     let path = tool.path();
     let nobody = if context.headless && context.approve != Approve::None {
         "nobody is here to ask"
@@ -147,7 +139,6 @@ fn refusal(
     // Only a plain question of policy is settled by a rule; the others come in spite of one.
     let remedy = match reason {
         AskReason::Policy => format!("--allow {}", tool.rule()),
-        AskReason::AfterUntrusted | AskReason::Repeat | AskReason::Unsaved if allowed => "--approve all".to_owned(),
         AskReason::AfterUntrusted | AskReason::Repeat | AskReason::Unsaved => "--approve all".to_owned(),
     };
     let before = match (reason, tainting) {

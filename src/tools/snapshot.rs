@@ -8,8 +8,9 @@ use serde_json::Value;
 use crate::chat::{Claims, Dispatch, Grant, Policy, ServerName, ToolList, ToolRef};
 use crate::text;
 
+use super::problem::Problem;
 use super::rules::{AfterUntrusted, RuleSource};
-use super::schema::{Problem, Schema};
+use super::schema::Schema;
 
 /// One tool that is offered to the model. Texts are raw: sanitise before drawing.
 #[derive(Clone, Debug)]
@@ -134,7 +135,8 @@ impl Absent {
 pub struct Snapshot {
     pub(super) tools: BTreeMap<Arc<str>, Arc<Tool>>,
     pub(super) by_ref: HashMap<ToolRef, Arc<Tool>>,
-    pub(super) absent: HashMap<Arc<str>, Absent>,
+    pub(super) absent: HashMap<ToolRef, Absent>,
+    pub(super) absent_names: HashMap<Arc<str>, ToolRef>,
     pub(super) grants: Arc<Vec<Grant>>,
     pub(super) list: Option<Arc<ToolList>>,
     pub(super) instructions: Vec<(ServerName, Arc<str>)>,
@@ -155,12 +157,12 @@ impl Snapshot {
     /// Why a name that a server lists is not offered: a call to it is denied, not unknown.
     #[must_use]
     pub fn absent(&self, wire_name: &str) -> Option<&Absent> {
-        self.absent.get(wire_name)
+        self.absent.get(self.absent_names.get(wire_name)?)
     }
 
     #[must_use]
     pub(super) fn absent_ref(&self, tool: &ToolRef) -> Option<&Absent> {
-        self.absent.values().find(|absent| absent.reference == *tool)
+        self.absent.get(tool)
     }
 
     /// The tools that are not offered, in no particular order.
@@ -218,6 +220,11 @@ impl Snapshot {
             .filter(|absent| matches!(absent.why, Absence::Withheld | Absence::Quarantined(_)))
             .count();
         (u32::try_from(offered).unwrap_or(u32::MAX), u32::try_from(aside).unwrap_or(u32::MAX))
+    }
+
+    pub(super) fn set_aside(&mut self, wire_name: &Arc<str>, reference: &ToolRef, why: Absence) {
+        self.absent_names.insert(Arc::clone(wire_name), reference.clone());
+        self.absent.insert(reference.clone(), Absent { reference: reference.clone(), why });
     }
 
     #[must_use]

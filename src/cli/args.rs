@@ -174,7 +174,8 @@ pub enum McpCommand {
         server: String,
         tool: String,
         /// The arguments, an object
-        json: Option<String>,
+        #[arg(value_name = "JSON")]
+        arguments: Option<String>,
         /// Do not ask
         #[arg(short, long)]
         yes: bool,

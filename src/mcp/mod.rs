@@ -31,4 +31,5 @@ mod ticket;
 pub use event::{HostEvent, LogLevel};
 pub use failure::{Failure, FailureKind};
 pub use host::Host;
+pub use http::client;
 pub use ticket::{CallEnd, CallEvent, CallOrder, CallTicket};

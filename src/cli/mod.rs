@@ -14,6 +14,9 @@ pub mod setup;
 
 pub mod decode;
 
+pub mod history;
+pub mod timeline;
+
 use std::process::ExitCode;
 
 use crate::chat::{Fault, FaultKind};

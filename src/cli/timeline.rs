@@ -157,7 +157,7 @@ pub fn draw(heading: &Heading<'_>, times: &TurnTimes, width: usize) -> Vec<Strin
         lines.push(String::new());
         lines.push(" Sooner assumes the same server times and the same decisions.".to_owned());
     }
-    lines.into_iter().map(|line| line.trim_end().to_owned()).collect()
+    lines.into_iter().map(|line| text::cut(line.trim_end(), width)).collect()
 }
 
 /// The last moment of a turn that was measured.
@@ -226,19 +226,22 @@ fn gain(times: &TurnTimes, total: u64, wide: bool) -> Vec<String> {
         format!("Calls left as their arguments closed. Sent at the end of the answer, this turn would take {late}.")
     };
     let mut path = String::from(" longest path ");
-    for (name, us) in longest_path(times) {
+    for (name, us, yours) in longest_path(times) {
         path.push_str(&format!("   {name} {}", bare(us)));
+        if yours > 0 {
+            path.push_str(&format!(" (you {})", bare(yours)));
+        }
     }
     vec![format!(" {:<14}  {said}", format!("{} sooner", seconds(saved))), path]
 }
 
-/// What the end of each round waited for, one after the other.
-fn longest_path(times: &TurnTimes) -> Vec<(String, u64)> {
+/// What the end of each round waited for, one after the other, and how much of it was a person's decision.
+fn longest_path(times: &TurnTimes) -> Vec<(String, u64, u64)> {
     let mut path = Vec::new();
     for round in &times.rounds {
         let Some(first) = round.first_byte else { continue };
         let stream_end = round.ended.unwrap_or(first);
-        path.push(("first byte".to_owned(), first.saturating_sub(round.requested)));
+        path.push(("first byte".to_owned(), first.saturating_sub(round.requested), 0));
         let last = times
             .calls
             .iter()
@@ -253,12 +256,13 @@ fn longest_path(times: &TurnTimes) -> Vec<(String, u64)> {
             .map(|(_, from, to)| (*to).min(until).saturating_sub(*from))
             .sum();
         if thinking > 0 {
-            path.push(("thinking".to_owned(), thinking));
+            path.push(("thinking".to_owned(), thinking, 0));
         }
         let writing = until.saturating_sub(first).saturating_sub(thinking);
-        path.push((if last.is_some() { "writing" } else { "answer" }.to_owned(), writing));
+        path.push((if last.is_some() { "writing" } else { "answer" }.to_owned(), writing, 0));
         if let Some((call, answered)) = last.and_then(|c| Some((c, c.answered?))) {
-            path.push((name_of(call), answered.saturating_sub(until)));
+            let yours = call.asked.and_then(|asked| Some(call.approved?.saturating_sub(asked))).unwrap_or(0);
+            path.push((name_of(call), answered.saturating_sub(until), yours));
         }
     }
     path
@@ -408,5 +412,147 @@ fn bare(us: u64) -> String {
     match us {
         0..100_000 => format!("{:.2}", us as f64 / 1e6),
         _ => format!("{:.1}", us as f64 / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::{CallId, ToolRef};
+
+    fn call(round: u32, index: u32, name: &str, times: [Option<u64>; 5], answered: Option<u64>) -> CallTimes {
+        let ms = |t: Option<u64>| t.map(|t| t * 1000);
+        let [opened, closed, asked, approved, sent] = times.map(ms);
+        let (server, tool) = name.split_once('/').unwrap();
+        CallTimes {
+            call: CallId::new(format!("{round}-{index}")),
+            round,
+            index,
+            wire_name: name.into(),
+            tool: Some(ToolRef::new(server, tool)),
+            arguments_bytes: 118,
+            closed_by: None,
+            outcome: Some(match (name, sent) {
+                ("shell/test", _) => OutcomeKind::Failed,
+                ("web/fetch", Some(7_400_000)) => OutcomeKind::Cancelled,
+                _ => OutcomeKind::Done,
+            }),
+            detail: String::new(),
+            opened: opened.unwrap_or(0),
+            closed,
+            asked,
+            approved,
+            sent,
+            answered: ms(answered),
+            result_bytes: 0,
+            told_bytes: 0,
+        }
+    }
+
+    fn sample() -> TurnTimes {
+        let at = |ms: u64| ms * 1_000;
+        TurnTimes {
+            model: "qwen3-32b".into(),
+            base_url: "http://localhost:8000/v1".into(),
+            started_wall_ms: 0,
+            ended: Some(at(28_900)),
+            rounds: vec![
+                RoundTimes {
+                    round: 1,
+                    requested: 0,
+                    first_byte: Some(at(500)),
+                    first_text: Some(at(4_600)),
+                    ended: Some(at(17_800)),
+                    spans: vec![
+                        (SpanKind::Reasoning, at(500), at(4_600)),
+                        (SpanKind::Arguments, at(4_600), at(6_000)),
+                        (SpanKind::Text, at(6_000), at(15_000)),
+                        (SpanKind::Arguments, at(15_000), at(17_800)),
+                    ],
+                },
+                RoundTimes {
+                    round: 2,
+                    requested: at(21_700),
+                    first_byte: Some(at(22_300)),
+                    first_text: Some(at(22_300)),
+                    ended: Some(at(28_900)),
+                    spans: vec![(SpanKind::Text, at(22_300), at(28_900))],
+                },
+            ],
+            calls: vec![
+                call(1, 0, "fs/read_file", [Some(4_400), Some(5_000), None, None, Some(5_000)], Some(5_080)),
+                call(
+                    1,
+                    1,
+                    "shell/test",
+                    [Some(5_400), Some(6_000), Some(6_200), Some(9_300), Some(9_300)],
+                    Some(21_700),
+                ),
+                call(1, 2, "web/fetch", [Some(7_000), Some(7_400), None, None, Some(7_400)], Some(12_400)),
+            ],
+        }
+    }
+
+    fn heading() -> Heading<'static> {
+        Heading { title: "retry-loop\u{1b}[31m refactor", number: 3, of: 3, status: Some("ok") }
+    }
+
+    #[test]
+    fn drawn_wide() {
+        let lines = draw(&heading(), &sample(), 120);
+        assert!(lines.iter().all(|l| text::width(l) <= 120));
+        insta::assert_snapshot!(lines.join("\n"), @r"
+ TIMELINE   retry-loop refactor, turn 3 of 3                                qwen3-32b @ localhost:8000   ✓ done   28.9 s
+────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+ 8.5 s sooner    Calls left as their arguments closed. Sent at the end of the answer, this turn would take 37.4 s.
+ longest path    first byte 0.5   thinking 4.1   writing 1.4   shell/test 15.7 (you 3.1)   first byte 0.6   answer 6.6
+
+                         0 s       4         8         12        16        20        24        28          RAN    SOONER
+ ROUND 1   model         .::::::::::~~~~======================~~~~~~~                                   17.8 s
+   fs/read_file                     ~✓                               ┊                                  0.08 s    12.8 s
+   shell/test                         ~~????????▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓✗                        12.4 s     8.5 s
+   web/fetch                              ~▓▓▓▓▓▓▓▓▓▓▓▓▓⊘            ┊                                   5.0 s         -
+
+ ROUND 2   model                                                               .=================        7.2 s
+
+ . waiting   : thinking   = text   ~ arguments   ? waiting for you   ▓ running   ┊ end of the answer
+
+ Sooner assumes the same server times and the same decisions.
+");
+    }
+
+    #[test]
+    fn drawn_narrow() {
+        let lines = draw(&heading(), &sample(), 80);
+        assert!(lines.iter().all(|l| text::width(l) <= 80));
+        insta::assert_snapshot!(lines.join("\n"), @r"
+ TIMELINE   retry-loop refactor, turn 3                          ✓ done   28.9 s
+────────────────────────────────────────────────────────────────────────────────
+ 8.5 s sooner   Sent at the end of the answer: 37.4 s.  2 rounds  3 calls
+
+                   0 s       8         16        24                RAN    SOONER
+ ROUND 1   model   :::::~~===========~~~~                       17.8 s
+   fs/read_file         ~✓               ┊                      0.08 s    12.8 s
+   shell/test            ~????▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓✗                 12.4 s     8.5 s
+   web/fetch               ~▓▓▓▓▓▓⊘      ┊                       5.0 s         -
+ ROUND 2   model                              =========          7.2 s
+
+ . waiting  : thinking  = text  ~ arguments  ? you  ▓ running  ┊ answer ends
+");
+    }
+
+    #[test]
+    fn any_times_can_be_drawn() {
+        let mut odd = sample();
+        odd.ended = None;
+        odd.calls[0].closed = None;
+        odd.calls[1].answered = Some(1);
+        odd.rounds[1].ended = None;
+        for (times, width) in [(odd, 61), (TurnTimes::default(), 0), (TurnTimes::default(), 500)] {
+            let lines = draw(&heading(), &times, width);
+            assert!(lines.iter().all(|l| text::width(l) <= width.clamp(60, 240)), "{lines:#?}");
+        }
+        assert_eq!([0, 3_100, 80_000, 28_900_000].map(seconds), ["0 s", "3.1 ms", "0.08 s", "28.9 s"]);
     }
 }

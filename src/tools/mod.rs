@@ -13,8 +13,10 @@ mod definition;
 mod listed;
 mod names;
 mod offer;
+mod patterns;
 mod pins;
 mod policy;
+mod problem;
 mod registry;
 mod result;
 mod rules;
@@ -24,10 +26,10 @@ mod snapshot;
 pub use definition::Listing;
 pub use names::wire_name;
 pub use policy::{AllowedBy, PolicyContext, Verdict, decide, taints};
+pub use problem::Problem;
 pub use registry::{Difference, Registry, RegistryChange};
 pub use result::{invalid_arguments_message, shape_result, unknown_tool_message};
 pub use rules::{AfterUntrusted, RegistryRules, RuleError, RuleGlob, RuleSource, ServerRules, ToolGlob};
-pub use schema::Problem;
 pub use snapshot::{Absence, Absent, Snapshot, Tool};
 
 #[cfg(test)]

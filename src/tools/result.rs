@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::chat::{Limits, OutcomeKind, ToolOutcome};
 use crate::text;
 
-use super::schema::Problem;
+use super::problem::Problem;
 use super::snapshot::Tool;
 
 /// Makes an outcome of a `CallToolResult`, or of whatever a server sent in its place. `Done`, or `Failed` where the

@@ -7,11 +7,14 @@
 
 use std::collections::HashMap;
 
-use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value};
 
 use crate::chat::Limits;
+
+use super::patterns::loosen;
+use super::problem::{Problem, problems, short, shown};
 
 /// Deepest nesting and most nodes of a schema; the specification asks a client to bound both (SEP-2106).
 const DEEPEST: usize = 64;
@@ -20,21 +23,12 @@ const MOST_NODES: usize = 10_000;
 const MOST_WORK: u64 = 20_000;
 /// Longest chain of references and combinators.
 const LONGEST_CHAIN: usize = 256;
+/// How many more patterns may fail to compile before the schema is given up; each costs another attempt at the whole.
+const MOST_FAILURES: usize = 8;
 /// How many patterns a schema may have: compiling them is by far the dearest part of it.
 const MOST_PATTERNS: usize = 100;
 /// Compiled size of one pattern, bytes.
 const PATTERN_SIZE: usize = 1 << 20;
-/// How many problems are told.
-const MOST_PROBLEMS: usize = 5;
-
-/// One thing that is wrong with a value, for the model and the person alike.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// JSON pointer into the value; empty for the whole.
-    pub path: String,
-    /// A sentence.
-    pub message: String,
-}
 
 #[derive(Debug)]
 pub(super) struct Schema {
@@ -73,14 +67,7 @@ impl Schema {
         if self.validator.is_valid(value) {
             return Ok(());
         }
-        let mut problems: Vec<Problem> = Vec::new();
-        for error in self.validator.iter_errors(value).take(MOST_PROBLEMS) {
-            problems.push(Problem { path: error.instance_path().as_str().to_owned(), message: sentence(&error) });
-        }
-        if problems.is_empty() {
-            problems.push(Problem { path: String::new(), message: "It does not match the schema.".to_owned() });
-        }
-        Err(problems)
+        Err(problems(self.validator.iter_errors(value)))
     }
 }
 
@@ -333,36 +320,32 @@ fn build_as(draft: Draft, mut schema: Value, notes: &mut Vec<String>) -> Result<
         .offline()
         .should_validate_formats(false)
         .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_SIZE).dfa_size_limit(PATTERN_SIZE));
-    for _ in 0..=MOST_PATTERNS {
+    // Look-around is common (e-mail patterns of a well-known generator have it): the server checks these itself.
+    let mut failed: Vec<String> = Vec::new();
+    for _ in 0..=MOST_FAILURES {
+        loosen(&mut schema, &failed, notes);
         let error = match options.build(&schema) {
             Ok(validator) => return Ok(validator),
             Err(error) => error,
         };
-        // Look-around is common (e-mail patterns of a well-known generator have it): the server checks these itself.
-        match drop_pattern(&mut schema, &error) {
-            Some(pattern) => notes.push(format!("The pattern {pattern} is not checked here.")),
-            None => return Err(unusable(&error)),
+        match bad_pattern(&schema, &error) {
+            Some(pattern) if !failed.contains(&pattern) => failed.push(pattern),
+            Some(_) | None => return Err(unusable(&error)),
         }
     }
     Err("it has too many patterns that cannot be checked in linear time".to_owned())
 }
 
-/// Removes the pattern that an error complains of; None where it complains of something else.
-fn drop_pattern(schema: &mut Value, error: &ValidationError<'_>) -> Option<String> {
+/// The pattern that an error complains of; None where it complains of something else.
+fn bad_pattern(schema: &Value, error: &ValidationError<'_>) -> Option<String> {
     if !matches!(error.kind(), ValidationErrorKind::Format { format } if format == "regex") {
         return None;
     }
-    let place = error.instance_path().as_str();
-    let (parent, key) = place.rsplit_once('/')?;
-    let key = key.replace("~1", "/").replace("~0", "~");
-    if key == "patternProperties" || key == "propertyNames" {
+    match schema.pointer(error.instance_path().as_str()) {
+        Some(Value::String(pattern)) => Some(pattern.clone()),
         // The bad one of several is only told as the value.
-        let bad = error.instance().as_str()?.to_owned();
-        schema.pointer_mut(place)?.as_object_mut()?.shift_remove(&bad)?;
-        return Some(quoted(&bad));
+        Some(_) | None => error.instance().as_str().map(str::to_owned),
     }
-    let removed = schema.pointer_mut(parent)?.as_object_mut()?.shift_remove(&key)?;
-    Some(quoted(removed.as_str().unwrap_or(&key)))
 }
 
 fn unusable(error: &ValidationError<'_>) -> String {
@@ -374,65 +357,5 @@ fn unusable(error: &ValidationError<'_>) -> String {
         format!("its schema is not valid: {}", short(error))
     } else {
         format!("its schema is not valid at {place}: {}", shown(error.instance()))
-    }
-}
-
-/// A message of somebody else's, held to a length that fits a line or two.
-fn short(message: &impl std::fmt::Display) -> String {
-    let text = message.to_string();
-    match text.char_indices().nth(200) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text,
-    }
-}
-
-fn quoted(text: &str) -> String {
-    format!("`{}`", short(&text))
-}
-
-fn shown(value: &Value) -> String {
-    quoted(&value.to_string())
-}
-
-fn list(names: &[String]) -> String {
-    let mut out = names.iter().take(5).map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
-    if names.len() > 5 {
-        out.push_str(&format!(" and {} more", names.len() - 5));
-    }
-    out
-}
-
-/// One problem as a sentence that a model can act on.
-fn sentence(error: &ValidationError<'_>) -> String {
-    use ValidationErrorKind as Kind;
-    match error.kind() {
-        Kind::Required { property } => format!("The property {} is required.", shown(property)),
-        Kind::Type { kind: TypeKind::Single(expected) } => {
-            format!("It must be of type {expected}, and is {}.", shown(error.instance()))
-        }
-        Kind::Type { kind: TypeKind::Multiple(_) } => format!("It has the wrong type: {}.", short(error)),
-        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
-            format!("There is no such property: {}.", list(unexpected))
-        }
-        Kind::Enum { options } => format!("It must be one of {}, and is {}.", short(options), shown(error.instance())),
-        Kind::Constant { expected_value } => format!("It must be {}.", short(expected_value)),
-        Kind::Minimum { limit } => format!("It must be at least {limit}."),
-        Kind::Maximum { limit } => format!("It must be at most {limit}."),
-        Kind::ExclusiveMinimum { limit } => format!("It must be more than {limit}."),
-        Kind::ExclusiveMaximum { limit } => format!("It must be less than {limit}."),
-        Kind::MinLength { limit } => format!("It must have at least {limit} characters."),
-        Kind::MaxLength { limit } => format!("It must have at most {limit} characters."),
-        Kind::MinItems { limit } => format!("It must have at least {limit} items."),
-        Kind::MaxItems { limit } => format!("It must have at most {limit} items."),
-        Kind::MinProperties { limit } => format!("It must have at least {limit} properties."),
-        Kind::MaxProperties { limit } => format!("It must have at most {limit} properties."),
-        Kind::UniqueItems => "Its items must differ from each other.".to_owned(),
-        Kind::Pattern { pattern } => format!("It must match the pattern {}.", quoted(pattern)),
-        Kind::AnyOf { .. } => "It matches none of the forms that the schema allows here.".to_owned(),
-        Kind::OneOfNotValid { .. } => "It matches none of the forms of which it must match one.".to_owned(),
-        Kind::OneOfMultipleValid { .. } => "It matches several of the forms of which it must match one.".to_owned(),
-        Kind::FalseSchema => "Nothing is allowed here.".to_owned(),
-        // The rest is rare: the validator's own words, without the value.
-        _ => format!("It does not match the schema: {}.", short(&error.masked())),
     }
 }

@@ -8,8 +8,9 @@ use serde_json::Value;
 use crate::chat::{Claims, Dispatch, Grant, Policy, ServerName, ToolList, ToolRef};
 use crate::text;
 
+use super::problem::Problem;
 use super::rules::{AfterUntrusted, RuleSource};
-use super::schema::{Problem, Schema};
+use super::schema::Schema;
 
 /// One tool that is offered to the model. Texts are raw: sanitise before drawing.
 #[derive(Clone, Debug)]

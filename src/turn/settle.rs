@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::assembler::StreamEnd as Ending;
 use super::call::Stage;
-use super::event::{Step, StreamEnd, Timer};
+use super::event::{ResponseEnd, Step, Timer};
 use super::machine::{Phase, Then, Turn};
 use crate::chat::{
     AnswerState, Body, CallId, CallState, Change, Effective, Fault, FaultKind, Message, NoticeKind, OutcomeKind, Retry,
@@ -115,10 +115,10 @@ impl Turn {
     }
 
     /// The response is over, in whatever way.
-    pub(super) fn stream_ended(&mut self, end: StreamEnd) {
+    pub(super) fn stream_ended(&mut self, end: ResponseEnd) {
         let (ending, failed) = match end {
-            StreamEnd::Eof => (Ending::Eof, None),
-            StreamEnd::Failed { fault, retry_in } => {
+            ResponseEnd::Eof => (Ending::Eof, None),
+            ResponseEnd::Failed { fault, retry_in } => {
                 if let Some(delay) = retry_in
                     && !self.round.begun
                 {

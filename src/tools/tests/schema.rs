@@ -104,6 +104,27 @@ fn patterns_run_in_linear_time_and_others_are_left_to_the_server() {
 }
 
 #[test]
+fn what_is_left_of_a_loosened_schema_accepts_all_that_the_whole_did() {
+    let odd = "^(?!x)";
+    for (schema, value) in [
+        (json!({ "patternProperties": { odd: {} }, "additionalProperties": false }), json!({ "a": 1 })),
+        (json!({ "properties": { "a": { "not": { "pattern": odd } } } }), json!({ "a": "x" })),
+        (json!({ "properties": { "a": { "oneOf": [{ "pattern": odd }, { "pattern": "^x" }] } } }), json!({ "a": "x" })),
+        (
+            json!({ "if": { "properties": { "a": { "pattern": odd } } }, "then": { "required": ["b"] } }),
+            json!({ "a": "x" }),
+        ),
+        (json!({ "propertyNames": { "pattern": odd } }), json!({ "a": 1 })),
+        (json!({ "patternProperties": { "[": {} }, "additionalProperties": false }), json!({ "a": 1 })),
+        (json!({ "properties": { "a": { "pattern": "[" } } }), json!({ "a": "x" })),
+    ] {
+        let (compiled, notes) = compile(&schema).unwrap_or_else(|reason| panic!("{schema}: {reason}"));
+        assert_eq!(compiled.check(&value), Ok(()), "{schema}");
+        assert_eq!(notes.len(), 1, "{schema}: {notes:?}");
+    }
+}
+
+#[test]
 fn a_huge_pattern_is_not_compiled() {
     let (schema, notes) =
         compile(&json!({ "properties": { "a": { "pattern": "(?:(?:\\w{200}){200}){200}" } } })).unwrap();

@@ -23,6 +23,9 @@ pub mod session;
 pub mod setup;
 pub mod timeline;
 
+pub mod history;
+pub mod timeline;
+
 use std::process::ExitCode;
 
 use crate::chat::{Fault, FaultKind};

@@ -8,10 +8,10 @@
 //! Hold any logic of chat: it builds what the layers below need and hands over.
 
 pub mod args;
+pub mod boot;
 pub mod completions;
 pub mod config;
 pub mod decode;
-pub mod boot;
 pub mod endpoint;
 pub mod history;
 pub mod mcp;
@@ -21,9 +21,6 @@ pub mod past;
 pub mod run;
 pub mod session;
 pub mod setup;
-pub mod timeline;
-
-pub mod history;
 pub mod timeline;
 
 use std::process::ExitCode;
@@ -84,7 +81,7 @@ fn run(cli: Cli) -> Result<u8, Fault> {
 }
 
 /// A reader that stops reading is no fault.
-fn written(result: std::io::Result<()>) -> Result<u8, Fault> {
+pub(crate) fn written(result: std::io::Result<()>) -> Result<u8, Fault> {
     match result {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Fault::new(FaultKind::Internal, format!("cannot write to stdout: {error}")))

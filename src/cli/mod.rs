@@ -10,6 +10,7 @@
 pub mod args;
 pub mod completions;
 pub mod config;
+pub mod log;
 pub mod session;
 pub mod setup;
 

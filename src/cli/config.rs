@@ -135,8 +135,9 @@ fn masked(key: &str, text: &str) -> String {
 }
 
 fn default(key: &str) -> Option<String> {
-    if let Some(row) = key.strip_prefix("limits.") {
-        return config::show_limit(&crate::chat::Limits::default(), row);
+    let pointer: String = key.split('.').map(|part| format!("/properties/{part}")).collect();
+    if let Some(value) = config::schema().pointer(&format!("{pointer}/default")) {
+        return Some(value.to_string());
     }
     let command = key.strip_prefix("keys.")?.trim_matches('"');
     let keys = config::Keymap::default().bindings.get(command).cloned()?;

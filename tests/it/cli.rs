@@ -87,6 +87,7 @@ fn the_configuration_is_begun_changed_and_read() {
     assert_eq!(home.run(&["config", "get", "model"], 0).0, "\"b\"\n");
     assert_eq!(home.run(&["config", "get", "limits.connect"], 0).0, "\"5 s\"\n");
     assert_eq!(home.run(&["config", "get", "limits.turn"], 0).0, "\"60 min\"\n");
+    assert_eq!(home.run(&["config", "get", "ui.theme"], 0).0, "\"auto\"\n");
     home.run(&["config", "get", "nope"], 3);
     // A change that would break the file is not made.
     for (key, value) in [

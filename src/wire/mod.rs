@@ -12,11 +12,9 @@ mod chat;
 mod encode;
 mod error;
 mod raw;
-mod usage;
 
 pub use encode::{Quirks, encode, messages_json};
 pub use error::{ErrorClass, ErrorReply, classify, error_reply};
-pub use usage::usage;
 
 use serde_json::Value;
 

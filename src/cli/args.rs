@@ -65,6 +65,9 @@ pub enum Command {
     /// The MCP server of the demo, over stdin and stdout
     #[command(hide = true, name = "demo-server")]
     DemoServer,
+    /// Ends the servers of a millrace that was killed
+    #[command(hide = true, name = "watchdog")]
+    Watchdog,
 }
 
 /// Options of the chat screen, `run` and `demo` alike.

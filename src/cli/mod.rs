@@ -55,6 +55,10 @@ fn run(cli: Cli) -> Result<u8, Fault> {
         Some(Command::Run(_)) => absent("run"),
         Some(Command::Demo(_)) => absent("demo"),
         Some(Command::DemoServer) => mcp::demo_server(),
+        Some(Command::Watchdog) => {
+            crate::mcp::watchdog::watch(std::io::stdin().lock());
+            Ok(0)
+        }
         Some(Command::History(_)) => absent("history"),
         Some(Command::Timeline(_)) => absent("timeline"),
         Some(Command::Replay(_)) => absent("replay"),

@@ -63,6 +63,9 @@ pub enum Command {
     /// The MCP server of the demo, over stdin and stdout
     #[command(hide = true, name = "demo-server")]
     DemoServer,
+    /// Ends the servers of a millrace that was killed
+    #[command(hide = true, name = "watchdog")]
+    Watchdog,
 }
 
 #[derive(Debug, Args)]

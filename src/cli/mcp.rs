@@ -31,14 +31,16 @@ pub fn run(args: McpArgs) -> Result<u8, Fault> {
     let setup = Setup::load()?;
     let tools = ToolArgs { mcp: args.mcp, ..ToolArgs::default() };
     let resolved = setup.resolve(&SessionArgs { tools, ..SessionArgs::default() })?;
-    for notice in &resolved.notices {
+    // That there is no key for a model is no news to somebody who looks after servers.
+    let is_of_key = |notice: &&String| resolved.key_missing.as_ref().is_some_and(|key| notice.contains(key.as_str()));
+    for notice in resolved.notices.iter().filter(|notice| !is_of_key(notice)) {
         eprintln!("{}", sanitize(notice));
     }
     let bench = Bench { entries: resolved.servers, limits: Arc::new(resolved.limits), setup, json: args.json };
     match args.command.unwrap_or(McpCommand::List) {
         McpCommand::List => Ok(bench.list()),
         McpCommand::Tools { server } => bench.tools(server.as_deref()),
-        McpCommand::Call { server, tool, json, yes } => bench.call(&server, tool, json.as_deref(), yes),
+        McpCommand::Call { server, tool, arguments, yes } => bench.call(&server, tool, arguments.as_deref(), yes),
         McpCommand::Test { server } => bench.test(server.as_deref()),
         McpCommand::Add { name, url, env, header, project, no_start, yes, command } => {
             let how = transport(url, &env, &header, command)?;
@@ -242,7 +244,12 @@ impl Bench {
 
     fn host(&self) -> Result<(Host, mpsc::Receiver<HostEvent>), Fault> {
         let http = client(&self.limits).map_err(|failure| Fault::new(FaultKind::Internal, failure.line()))?;
-        Ok(Host::new(http, self.limits.clone(), Some(self.setup.paths.cache.join("mcp"))))
+        let (host, events) = Host::new(http, self.limits.clone(), Some(self.setup.paths.cache.join("mcp")));
+        let host = match std::env::current_exe() {
+            Ok(program) => host.watched_by(&program),
+            Err(_) => host,
+        };
+        Ok((host, events))
     }
 
     /// The entries that may start. Whoever needs a person's consent gets it from the person here, or is left out.

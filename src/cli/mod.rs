@@ -32,6 +32,7 @@ use args::{Cli, Command};
 /// Runs the program and says how it ended.
 #[must_use]
 pub fn main() -> ExitCode {
+    let _ = crate::engine::live::process_began();
     let cli = match args::parse(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(error) => {
@@ -67,6 +68,10 @@ fn run(cli: Cli) -> Result<u8, Fault> {
         Some(Command::Run(args)) => once::run(&args),
         Some(Command::Demo(_)) => absent("demo"),
         Some(Command::DemoServer) => mcp::demo_server(),
+        Some(Command::Watchdog) => {
+            crate::mcp::watchdog::watch(std::io::stdin().lock());
+            Ok(0)
+        }
         Some(Command::History(args)) => past::history(args),
         Some(Command::Timeline(args)) => past::timeline(args),
         Some(Command::Replay(_)) => absent("replay"),

@@ -27,6 +27,7 @@ mod server;
 mod stdio;
 mod tap;
 mod ticket;
+pub mod watchdog;
 
 pub use event::{HostEvent, LogLevel};
 pub use failure::{Failure, FailureKind};

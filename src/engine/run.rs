@@ -14,8 +14,8 @@ use super::outbox::{Inbox, Outbox};
 use super::port::{Clock, Journal, Model, ServerEvent, Servers};
 use super::turns::Running;
 use crate::chat::{
-    Api, ConversationId, Durability, Fault, GrantScope, Limits, NoticeKind, Order, ServerAction, ServerName, Stamp, Stamped,
-    TurnEvent, TurnId,
+    Api, ConversationId, Durability, Fault, GrantScope, Limits, NoticeKind, Order, ServerAction, ServerName, Stamp,
+    Stamped, TurnEvent, TurnId,
 };
 use crate::tools::{Registry, RegistryRules};
 use crate::turn::Event;

@@ -10,6 +10,7 @@
 pub mod args;
 pub mod completions;
 pub mod config;
+pub mod doctor;
 pub mod endpoint;
 pub mod models;
 pub mod run;
@@ -65,7 +66,7 @@ fn run(cli: Cli) -> Result<u8, Fault> {
         Some(Command::Decode(_)) => absent("decode"),
         Some(Command::Mcp(_)) => absent("mcp"),
         Some(Command::Models(args)) => models::run(&args),
-        Some(Command::Doctor(_)) => absent("doctor"),
+        Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Config(args)) => config::run(args),
         Some(Command::Completions { shell }) => {
             completions::completions(shell);

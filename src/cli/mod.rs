@@ -12,8 +12,10 @@ pub mod boot;
 pub mod completions;
 pub mod config;
 pub mod decode;
+pub mod doctor;
 pub mod endpoint;
 pub mod history;
+pub mod log;
 pub mod mcp;
 pub mod models;
 pub mod once;
@@ -78,7 +80,7 @@ fn run(cli: Cli) -> Result<u8, Fault> {
         Some(Command::Decode(args)) => decode::run(&args),
         Some(Command::Mcp(args)) => mcp::run(args),
         Some(Command::Models(args)) => models::run(&args),
-        Some(Command::Doctor(_)) => absent("doctor"),
+        Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Config(args)) => config::run(args),
         Some(Command::Completions { shell }) => written(completions::completions(shell)),
         Some(Command::Man) => written(completions::man()),

@@ -19,6 +19,7 @@ use crate::config::{
     secrets_in_the_open, server_name_ok,
 };
 use crate::demo::server::serve_stdio;
+use crate::headless::escape;
 use crate::mcp::{CallEnd, CallEvent, CallOrder, Host, HostEvent, LogLevel, client};
 use crate::text::sanitize;
 use crate::tools::wire_name;
@@ -618,25 +619,7 @@ fn say(text: &str) {
 
 fn say_json(value: &Value) {
     let text = serde_json::to_string_pretty(value).unwrap_or_default();
-    let _ = writeln!(std::io::stdout(), "{}", escaped(&text));
-}
-
-/// JSON with control and format characters of its strings escaped, so that it is harmless on a terminal too.
-fn escaped(json: &str) -> String {
-    let mut out = String::with_capacity(json.len());
-    for c in json.chars() {
-        let hidden = matches!(c, '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
-        if hidden {
-            let mut units = [0; 2];
-            for unit in c.encode_utf16(&mut units) {
-                out.push_str(&format!("\\u{unit:04x}"));
-            }
-        } else {
-            out.push(c);
-        }
-    }
-    out
+    let _ = writeln!(std::io::stdout(), "{}", escape::document(&text));
 }
 
 #[cfg(test)]
@@ -652,11 +635,6 @@ mod tests {
         assert_eq!(readable(&result), "hello\n[image: image/png, about 3 bytes]");
         assert_eq!(readable(&json!({"content": [], "structuredContent": 7})), "7");
         assert_eq!(readable(&json!("odd")), "\"odd\"");
-    }
-
-    #[test]
-    fn hidden_characters_are_escaped_in_json() {
-        assert_eq!(escaped("\"a\u{202e}b\u{9b}c\u{e0041}\""), "\"a\\u202eb\\u009bc\\udb40\\udc41\"");
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub mod session;
 pub mod setup;
 pub mod timeline;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use crate::chat::{Fault, FaultKind};
@@ -69,6 +70,10 @@ pub fn report(fault: &Fault) {
 fn run(cli: Cli) -> Result<u8, Fault> {
     start_log(&cli)?;
     match cli.command {
+        None if !std::io::stdout().is_terminal() => {
+            Err(Fault::new(FaultKind::Usage, "The chat screen needs a terminal, and standard output is none.")
+                .hint("For scripts and pipes: `millrace run \"…\"`."))
+        }
         None => absent("the chat screen"),
         Some(Command::Run(args)) => once::run(&args),
         Some(Command::Demo(_)) => absent("demo"),

@@ -7,6 +7,7 @@ mod fakes;
 mod headless;
 mod mcp;
 mod net;
+mod run;
 mod store;
 mod tools;
 mod wire;

@@ -244,7 +244,7 @@ mod tests {
         };
         assert_eq!(call(r#"{"pin": 12345678}"#), r#"{"pin":"[redacted]"}"#);
         assert_eq!(call(r#"{"a\u0031":  1e2}"#), r#"{"a\u0031":  1e2}"#);
-        assert_eq!(call(r#"{"k": "\u0031\u00322345678"}"#), r#"{"k":"[redacted]"}"#);
+        assert_eq!(call(r#"{"k": "\u0031\u0032345678"}"#), r#"{"k":"[redacted]"}"#);
     }
 
     proptest! {

@@ -89,13 +89,15 @@ pub(super) struct Desk {
     questions: Option<Questions>,
     queue: VecDeque<Arc<Review>>,
     open: Option<(Arc<Review>, Instant)>,
+    /// A call whose approval may answer for others too: they are asked about once the engine has acted on it.
+    settling: Option<CallId>,
     /// A line was asked for and has not come.
     reading: bool,
 }
 
 impl Desk {
     pub(super) fn new(questions: Option<Questions>) -> Self {
-        Self { questions, queue: VecDeque::new(), open: None, reading: false }
+        Self { questions, queue: VecDeque::new(), open: None, settling: None, reading: false }
     }
 
     pub(super) fn is_asking(&self) -> bool {
@@ -123,6 +125,9 @@ impl Desk {
 
     fn forget(&mut self, call: &CallId) {
         self.queue.retain(|review| review.call != *call);
+        if self.settling.as_ref() == Some(call) {
+            self.settling = None;
+        }
         if self.open.as_ref().is_some_and(|(review, _)| review.call == *call) {
             self.open = None;
         }
@@ -130,7 +135,7 @@ impl Desk {
 
     /// The next question, where none stands: its text, safe for a terminal. The caller writes it at once.
     pub(super) fn next(&mut self) -> Option<String> {
-        if self.open.is_some() {
+        if self.open.is_some() || self.settling.is_some() {
             return None;
         }
         let review = self.queue.pop_front()?;
@@ -171,6 +176,9 @@ impl Desk {
         match reply(line.as_deref(), review.earlier.is_some()) {
             Ok(decision) => {
                 let (call, hash) = (review.call.clone(), Arc::clone(&review.hash));
+                if matches!(decision, Decision::Session | Decision::Always) {
+                    self.settling = Some(call.clone());
+                }
                 (Some(Order::Decide { turn, call, hash, decision }), None)
             }
             Err(()) => {
@@ -264,6 +272,14 @@ mod tests {
             why: AskReason::Policy,
             earlier: None,
         };
-        insta::assert_snapshot!(question(&review), @"");
+        insta::assert_snapshot!(question(&review), @r#"
+        fs/write wants to run   npx fs
+          it says of itself: may destroy (not verified)
+          the model said: I will write
+          exactly this will be sent:
+        {"path":"a<U+202E>txt"}
+          "always" is for fs/write as it is defined now
+        [n] deny  [y] once  [s] this session  [A] always from now on:
+        "#);
     }
 }

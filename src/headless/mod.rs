@@ -210,6 +210,8 @@ pub async fn run_asking<S: Source>(
                 let was_asking = desk.is_asking();
                 desk.note(update);
                 if was_asking && !desk.is_asking() {
+                    // Withdrawn: its line ends here.
+                    outbox.err("\n");
                     form.asked(&mut outbox);
                 }
             }

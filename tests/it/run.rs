@@ -191,8 +191,10 @@ impl Home {
         let mut servers = json!({"demo": {"command": env!("CARGO_BIN_EXE_millrace"), "args": ["demo-server"]}});
         if let Some(script) = fake {
             let script = format!("{PRELUDE}{script}\nserve\n");
+            // Not as an argument: there `${…}` is a variable of the configuration.
+            let script = self.file("fake.sh", &script);
             let log = self.path("log");
-            servers["fake"] = json!({"command": "sh", "args": ["-c", script], "env": {"LOG": log}});
+            servers["fake"] = json!({"command": "sh", "args": [script], "env": {"LOG": log}});
         }
         self.file("servers.json", &json!({"mcpServers": servers}).to_string())
     }
@@ -255,21 +257,25 @@ impl Events {
     #[track_caller]
     fn one(&self, name: &str) -> &Value {
         let found = self.named(name);
-        assert_eq!(found.len(), 1, "{name}: {:#?}", self.0);
+        assert_eq!(found.len(), 1, "{name}: {}", self.shown());
         found[0]
+    }
+
+    fn shown(&self) -> String {
+        self.0.iter().map(|line| format!("\n{line}")).collect()
     }
 
     /// How a call ended, by its tool.
     #[track_caller]
     fn end(&self, wire_name: &str) -> &Value {
         let is_end = |l: &&Value| l["event"] == "call" && l["wire_name"] == wire_name && l.get("sent").is_some();
-        self.0.iter().find(is_end).unwrap_or_else(|| panic!("{wire_name} has no end: {:#?}", self.0))
+        self.0.iter().find(is_end).unwrap_or_else(|| panic!("{wire_name} has no end: {}", self.shown()))
     }
 
     /// Where an event stands.
     #[track_caller]
     fn place(&self, what: &str, holds: impl Fn(&Value) -> bool) -> usize {
-        self.0.iter().position(holds).unwrap_or_else(|| panic!("no {what}: {:#?}", self.0))
+        self.0.iter().position(holds).unwrap_or_else(|| panic!("no {what}: {}", self.shown()))
     }
 
     fn status(&self) -> &str {

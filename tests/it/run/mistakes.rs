@@ -26,7 +26,7 @@ fn every_failure_of_an_endpoint_has_its_code_and_says_what_to_do() {
     check(Reply::plain("404 Not Found", json, "", &error("no such model")), 5, "provider", "no such model");
     check(Reply::plain("429 Too Many", json, "retry-after: 7\r\n", &error("slow down")), 5, "rate_limit", "slow down");
     check(Reply::plain("500 Oops", json, "", &error("broken")), 5, "provider", "broken");
-    check(Reply::plain("200 OK", "text/html", "", "<html><title>Login</title></html>"), 5, "protocol", "HTML");
+    check(Reply::plain("200 OK", "text/html", "", "<html><title>Login</title></html>"), 5, "protocol", "web page");
     check(Reply::plain("400 Bad", json, "", &error("maximum context length is 10 tokens")), 5, "context", "context");
     check(Reply::sse(vec![say("half an ans")]), 5, "truncated", "");
 }
@@ -69,32 +69,38 @@ fn a_models_mistakes_are_told_to_it_and_nothing_is_sent() {
     let home = Home::new();
     let servers = home.servers(None);
     let provider = Provider::start(vec![
-        Reply::calls(&[
-            ("demo__read_fil", "{\"path\":\"a\"}"),
-            ("demo__read_file", "{\"paht\":\"README.md\"}"),
-            ("demo__weather", "{\"place\": \"Aber"),
-        ]),
+        Reply::calls(&[("demo__read_fil", "{\"path\":\"a\"}"), ("demo__read_file", "{\"paht\":\"README.md\"}")]),
         Reply::text("sorry"),
     ]);
     let args = ["--mcp", servers.to_str().unwrap(), "--approve", "all", "--output", "ndjson", "go"];
     let events = Events::of(home.run(&provider, &args), 0);
-    for (name, state, says) in [
-        ("demo__read_fil", "invalid", "read_file"),
-        ("demo__read_file", "invalid", "path"),
-        ("demo__weather", "incomplete", ""),
-    ] {
+    for (name, state, says) in [("demo__read_fil", "invalid", "read_file"), ("demo__read_file", "invalid", "path")] {
         let end = events.end(name);
         assert_eq!((end["state"].as_str(), &end["sent"]), (Some(state), &Value::Bool(false)), "{end}");
         assert!(end["content"].as_str().unwrap().contains(says), "{end}");
     }
     let told = provider.told(1);
-    assert_eq!(told.iter().filter(|(role, _)| role == "tool").count(), 3);
+    assert_eq!(told.iter().filter(|(role, _)| role == "tool").count(), 2);
+}
+
+#[test]
+fn a_call_whose_arguments_break_off_is_not_sent_and_leaves_the_history_valid() {
+    let home = Home::new();
+    let servers = home.servers(None);
+    let provider =
+        Provider::start(vec![Reply::calls(&[("demo__weather", "{\"place\": \"Aber")]), Reply::text("again")]);
+    let args = ["--mcp", servers.to_str().unwrap(), "--approve", "all", "--output", "ndjson", "go"];
+    let events = Events::of(home.run(&provider, &args), 5);
+    let end = events.end("demo__weather");
+    assert_eq!((end["state"].as_str(), &end["sent"]), (Some("incomplete"), &Value::Bool(false)), "{end}");
+    assert_eq!(events.one("error")["kind"], "truncated");
+    done(home.run(&provider, &["-c", "try again"]).output().unwrap(), 0);
+    let messages = provider.requests()[1]["messages"].clone();
+    let roles: Vec<&str> = messages.as_array().unwrap().iter().map(|m| m["role"].as_str().unwrap()).collect();
+    assert_eq!(roles, ["user", "assistant", "tool", "user"]);
     // Malformed arguments are never sent back.
-    let requests = provider.requests();
-    for call in requests[1]["messages"][1]["tool_calls"].as_array().unwrap() {
-        let arguments = call["function"]["arguments"].as_str().unwrap();
-        assert!(serde_json::from_str::<Value>(arguments).unwrap().is_object(), "{arguments}");
-    }
+    let arguments = messages[1]["tool_calls"][0]["function"]["arguments"].as_str().unwrap();
+    assert!(serde_json::from_str::<Value>(arguments).unwrap().is_object(), "{arguments}");
 }
 
 #[test]

@@ -23,8 +23,8 @@ fn after_a_kill_question_partial_answer_and_the_running_call_are_there() {
         line.clear();
         assert_ne!(out.read_line(&mut line).unwrap(), 0);
     }
-    // Text is written every 250 ms.
-    std::thread::sleep(Duration::from_millis(600));
+    // Text is written every 250 ms; whoever looks from elsewhere sees it.
+    wait(&|| done(home.command(&["history", "show", "last", "--json"]).output().unwrap(), 0).out.contains("Meanwhile"));
     child.0.kill().unwrap();
     child.0.wait().unwrap();
     let kept = home.last();

@@ -1,24 +1,22 @@
-//! Text from outside, made safe to draw: sanitising to `SafeText`, graphemes, width, wrapping.
+//! Text from outside, made safe to draw, measured and wrapped.
+//!
+//! # Invariants
+//! - A [`SafeText`] holds no control character but `\n`, no escape sequence or piece of one, no character that
+//!   reorders, hides or carries unseen text. It is made by [`sanitize`] and its kin alone; cutting one keeps it safe.
+//! - Width is counted by grapheme cluster, as ratatui's buffer counts it. [`wrap`] is the one wrapping: layout, scroll
+//!   positions and search all stand on it.
+//! - All is linear in the text and pure.
+//!
+//! # Does not
+//! Style anything, keep colours of escape sequences, or reorder right-to-left text.
 
-/// Text that holds no control, escape or hidden character but `\n`: safe for any terminal.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct SafeText(String);
+mod hidden;
+mod safe;
+mod terminal;
+mod width;
+mod wrap;
 
-impl SafeText {
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Display for SafeText {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Makes any text safe to draw.
-#[must_use]
-pub fn sanitize(raw: &str) -> SafeText {
-    SafeText(raw.chars().filter(|c| *c == '\n' || !c.is_control()).collect())
-}
+pub use hidden::{hidden, strip_hidden};
+pub use safe::{SafeText, sanitize, sanitize_counted, visible};
+pub use width::{cut, cut_middle, cut_start, graphemes, width};
+pub use wrap::{wrap, wrap_hanging};

@@ -3,7 +3,6 @@
 
 use super::transcript::Anchor;
 use crate::chat::CallId;
-use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {
@@ -67,8 +66,8 @@ pub struct ListLayout {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReviewLayout {
     pub call: CallId,
-    /// Hash of the arguments as they were drawn.
-    pub hash: Arc<str>,
+    /// [`super::ReviewBox::revision`] of the bytes that were drawn.
+    pub revision: u64,
     pub lines: usize,
     pub page: usize,
     pub top: usize,

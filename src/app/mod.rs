@@ -13,6 +13,7 @@
 
 mod calls;
 mod command;
+mod completion;
 mod composer;
 mod effect;
 mod event;
@@ -29,6 +30,7 @@ mod transcript;
 
 pub use calls::*;
 pub use command::*;
+pub use completion::{Completion, CompletionKind, CompletionRow};
 pub use composer::*;
 pub use effect::*;
 pub use event::*;

@@ -25,7 +25,8 @@ pub struct ReviewBox {
     /// How many wait in all, this one included; and its place among them from 1.
     pub waiting: usize,
     pub place: usize,
-    pub(crate) generation: u64,
+    /// Another number for other bytes on the screen: the layout hands it back with what was visible.
+    pub revision: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

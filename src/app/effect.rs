@@ -2,7 +2,7 @@
 
 use super::event::Timer;
 use super::overlay::{Connection, HistoryFilter};
-use crate::chat::{ConversationId, MessageId, Order, ServerName};
+use crate::chat::{CallId, ConversationId, MessageId, Order, ServerName};
 
 #[derive(Clone, Debug)]
 pub enum Effect {
@@ -78,6 +78,12 @@ pub enum Effect {
         path: String,
     },
 
+    /// Runs a call again with the arguments that it had, by a new review.
+    RunAgain {
+        conversation: ConversationId,
+        call: CallId,
+    },
+
     // Connections.
     Models {
         generation: u64,
@@ -120,7 +126,7 @@ pub enum EditorUse {
     Composer,
     /// Arguments under review; a decision still follows.
     Arguments {
-        call: crate::chat::CallId,
+        call: CallId,
     },
     /// Only to look at.
     View,

@@ -34,8 +34,6 @@ pub enum Timer {
     Tick,
     /// The search field has rested.
     Search(u64),
-    /// A review's keys become live.
-    Review(u64),
     /// The second ctrl+c or esc comes too late.
     Twice(u64),
     /// A notice has been shown long enough.
@@ -106,6 +104,7 @@ pub enum Reply {
         base_url: String,
         key_from: Option<String>,
         model: Option<String>,
+        context_window: Option<u64>,
         warning: Option<String>,
     },
     ConnectFailed(Fault),

@@ -2,6 +2,7 @@
 
 use super::calls::Calls;
 use super::composer::Composer;
+use super::key::Key;
 use super::keymap::Keymap;
 use super::layout::{Layout, Size};
 use super::overlay::Overlay;
@@ -29,6 +30,8 @@ pub struct State {
     pub newest: Option<Summary>,
     pub keymap: Keymap,
     pub layout: Layout,
+    /// The first of two keys was pressed.
+    pub prefix: Option<Key>,
     pub(super) open_generation: u64,
 }
 
@@ -58,6 +61,7 @@ impl State {
             newest: None,
             keymap: Keymap::default(),
             layout: Layout::default(),
+            prefix: None,
             open_generation: 0,
         }
     }

@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 
-use crate::chat::{NoticeKind, ServerName, ServerStatus, TurnSettings, UnixMs, Usage};
+use super::effect::Effect;
+use super::event::Timer;
+use super::state::State;
+use crate::chat::{Fault, NoticeKind, ServerName, ServerStatus, Stamp, TurnId, TurnSettings, UnixMs, Usage};
 
 /// How turns of this session are run, and over which connection.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +22,8 @@ pub struct Session {
     pub config_path: String,
     pub data_path: String,
     pub version: &'static str,
+    /// Seconds east of UTC, for times of day.
+    pub utc_offset_s: i32,
     /// Said once in the empty chat: where messages go.
     pub greeting: Option<String>,
     pub(super) next_turn: u64,
@@ -49,8 +54,7 @@ pub struct Status {
     pub mouse: bool,
     pub(super) next_notice: u64,
     pub(super) ticking: bool,
-    pub(super) twice: Option<Twice>,
-    pub(super) twice_generation: u64,
+    pub(super) twice: Option<(Twice, u64)>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,7 +88,8 @@ pub struct Notice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Twice {
     Quit,
-    QuitWithCalls,
+    /// ctrl+d while calls run.
+    QuitAnyway,
     Stop,
 }
 
@@ -112,5 +117,102 @@ impl Servers {
     #[must_use]
     pub fn get(&self, name: &ServerName) -> Option<&ServerRow> {
         self.rows.iter().find(|row| row.status.server == *name)
+    }
+}
+
+impl ServerRow {
+    #[must_use]
+    pub fn new(status: ServerStatus, at: Stamp) -> Self {
+        Self {
+            status,
+            since_us: at.mono_us,
+            calls: 0,
+            running: 0,
+            errors: 0,
+            times_ms: VecDeque::new(),
+            declined: false,
+        }
+    }
+}
+
+impl Session {
+    /// The next turn's name.
+    pub(super) fn turn(&mut self) -> TurnId {
+        self.next_turn += 1;
+        TurnId(self.next_turn)
+    }
+
+    /// A number that was not used before: it makes late answers recognisable.
+    pub(super) fn fresh(&mut self) -> u64 {
+        self.next_generation += 1;
+        self.next_generation
+    }
+}
+
+impl State {
+    /// How long a notice stays in the footer, milliseconds.
+    const NOTICE_MS: u64 = 8_000;
+
+    pub(super) fn notice(&mut self, kind: NoticeKind, text: String, out: &mut Vec<Effect>) {
+        self.status.next_notice += 1;
+        let id = self.status.next_notice;
+        self.status.notices.push_back(Notice { id, kind, text, showing: true });
+        if self.status.notices.len() > 200 {
+            self.status.notices.pop_front();
+        }
+        out.push(Effect::SetTimer { timer: Timer::Notice(id), after_ms: Self::NOTICE_MS });
+    }
+
+    /// Says something of our own in the footer.
+    pub(super) fn say(&mut self, text: impl Into<String>, out: &mut Vec<Effect>) {
+        self.notice(NoticeKind::Info, text.into(), out);
+    }
+
+    pub(super) fn fault_notice(&mut self, fault: &Fault, out: &mut Vec<Effect>) {
+        let text = match &fault.hint {
+            Some(hint) => format!("{}  {hint}", fault.message),
+            None => fault.message.clone(),
+        };
+        self.notice(NoticeKind::Info, text, out);
+    }
+
+    pub(super) fn notice_over(&mut self, id: u64) {
+        if let Some(notice) = self.status.notices.iter_mut().find(|notice| notice.id == id) {
+            notice.showing = false;
+        }
+    }
+
+    /// Wants the same key again within `ms`. True where this was that second time.
+    pub(super) fn twice(&mut self, what: Twice, hint: String, ms: u64, out: &mut Vec<Effect>) -> bool {
+        if self.status.twice.is_some_and(|(armed, _)| armed == what) {
+            self.disarm(out);
+            return true;
+        }
+        self.disarm(out);
+        let generation = self.session.fresh();
+        self.status.twice = Some((what, generation));
+        self.status.hint = Some(hint);
+        out.push(Effect::SetTimer { timer: Timer::Twice(generation), after_ms: ms });
+        false
+    }
+
+    pub(super) fn disarm(&mut self, out: &mut Vec<Effect>) {
+        if let Some((_, generation)) = self.status.twice.take() {
+            out.push(Effect::CancelTimer(Timer::Twice(generation)));
+        }
+        self.status.hint = None;
+    }
+
+    pub(super) fn twice_over(&mut self, generation: u64) {
+        if self.status.twice.is_some_and(|(_, armed)| armed == generation) {
+            self.status.twice = None;
+            self.status.hint = None;
+        }
+    }
+
+    /// The notice that the footer shows: the newest that still stands.
+    #[must_use]
+    pub fn shown_notice(&self) -> Option<&Notice> {
+        self.status.notices.iter().rev().find(|notice| notice.showing)
     }
 }

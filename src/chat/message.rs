@@ -18,6 +18,7 @@ pub struct Message {
 }
 
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "messages are shared behind an Arc, never moved about")]
 pub enum Body {
     User(Vec<Part>),
     Assistant(Answer),

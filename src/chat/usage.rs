@@ -1,6 +1,7 @@
 //! Tokens, as far as the endpoint told.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Token counts of a round, or their sum. None where the endpoint did not tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +13,22 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Reads a usage object as endpoints spell it: Chat Completions, the Responses API, DeepSeek's cache counts.
+    #[must_use]
+    pub fn of(wire: &Value) -> Usage {
+        let at = |paths: &[&str]| paths.iter().find_map(|path| wire.pointer(path).and_then(Value::as_u64));
+        Usage {
+            input: at(&["/prompt_tokens", "/input_tokens"]),
+            output: at(&["/completion_tokens", "/output_tokens"]),
+            cached: at(&[
+                "/prompt_tokens_details/cached_tokens",
+                "/input_tokens_details/cached_tokens",
+                "/prompt_cache_hit_tokens",
+            ]),
+            reasoning: at(&["/completion_tokens_details/reasoning_tokens", "/output_tokens_details/reasoning_tokens"]),
+        }
+    }
+
     /// The sum, field by field; a field is None only where neither side told.
     #[must_use]
     pub fn plus(self, other: Usage) -> Usage {

@@ -1,1 +1,75 @@
-//! The user's configuration: TOML to `Config`, profiles, keymap, import of other clients' files.
+//! Configuration: TOML to [`Config`], profiles, servers, keymap, limits, secrets, project files, other clients' files,
+//! and the rule of which value wins.
+//!
+//! # Invariants
+//! - One table of keys (`spec`) drives the checks, the JSON Schema and the documented example.
+//! - Every problem of a file is reported with its line and column; a secret's value never is.
+//! - [`resolve()`] is a function of what it is given: it reads no environment and no file.
+//! - A key is bound to the address it belongs to when it is resolved, and to no other.
+//!
+//! # Does not
+//! Start servers, ask for keys by itself, or talk to anyone.
+
+mod config;
+mod document;
+mod draft;
+mod edit;
+mod endpoint;
+pub mod external;
+pub mod import;
+mod key;
+mod keymap;
+mod limits;
+mod node;
+mod paths;
+mod problem;
+mod profile;
+pub mod project;
+mod resolve;
+mod saved;
+mod secret;
+mod server;
+mod spec;
+mod units;
+
+pub use config::{Config, ConfigError, Glyphs, PolicySettings, Screen, StoreSettings, UiSettings};
+pub use document::{example, schema};
+pub use draft::{DraftTransport, ServerDraft, UrlKind, Variables, secrets_in_the_open, server_name_ok, source_path};
+pub use edit::{Edit, EditError};
+pub use endpoint::{Endpoint, EndpointError};
+pub use external::External;
+pub use key::KeyError;
+pub use keymap::{KeyChord, KeyCode, KeySequence, Keymap, Meaning, parse as parse_key, show as show_keys};
+pub use paths::{Paths, PathsError};
+pub use problem::{Problem, Severity, looks_secret};
+pub use profile::{KeySource, Profile};
+pub use project::{Project, ProjectState};
+pub use resolve::{Flags, Given, OPENAI_BASE_URL, Origin, Resolved, Setting, resolve};
+pub use saved::{Consents, SavedKeys, Trusted, write_private};
+pub use secret::Secret;
+pub use server::{Consent, ServerEntry, Source, Transport};
+pub use spec::nearest;
+
+/// Whether a text is a rule over tools: a glob `server/tool`.
+pub fn rule_ok(rule: &str) -> Result<(), &'static str> {
+    match rule.split_once('/') {
+        Some((server, tool)) if !server.is_empty() && !tool.is_empty() => {}
+        _ => return Err("it has no server and tool with / between"),
+    }
+    globset::Glob::new(rule).map(|_| ()).map_err(|_| "its pattern is not complete")
+}
+
+/// Bytes as lower-case hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+/// The value of a `[limits]` row as it is written in the file.
+#[must_use]
+pub fn show_limit(limits: &crate::chat::Limits, name: &str) -> Option<String> {
+    limits::show(limits, name)
+}

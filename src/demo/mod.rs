@@ -1,1 +1,3 @@
 //! The built-in scripted model and MCP server.
+
+pub mod server;

@@ -1,1 +1,496 @@
 //! SQLite on one owning thread: conversations, calls, pins, grants, search.
+//!
+//! [`Store`] is a handle that can be cloned. Everything is written by one thread that owns the one writing connection;
+//! a second thread reads over a connection of its own, so that a search never stands before a call's intent, and a
+//! third only waits for the disk. Answers come over oneshot channels: no method blocks, and none needs a runtime.
+//!
+//! # Invariants
+//! - One list of changes is one transaction, and the lists of one handle are applied in the order in which
+//!   [`Store::apply`] was called; but text that is still being written waits behind all else that is in the queue.
+//! - What was acknowledged as [`Durability::Synced`] is on the disk, and so is everything acknowledged before it.
+//! - A read sees everything that was acknowledged before it was asked for.
+//! - A conversation that is opened is valid history: every call of its answers has one tool message.
+//! - A file that cannot be opened is never replaced.
+//!
+//! # Does not
+//! Decide what is worth saving or how hard (the engine does), draw, or run anything found in it.
+
+mod apply;
+mod ask;
+mod claim;
+mod conversation;
+mod error;
+mod index;
+mod ledger;
+mod listing;
+mod query;
+mod recover;
+mod rows;
+mod schema;
+mod search;
+mod snippet;
+mod sync;
+mod times;
+mod worker;
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+pub use ask::{Claim, Cursor, Draft, DraftOf, Learnt, OpenMode, Page, SearchPage, Sort};
+pub use error::StoreError;
+pub use query::Query;
+
+use crate::chat::{
+    CallId, Change, Conversation, ConversationId, Durability, Grant, PastCall, Pin, Summary, ToolRef, TurnTimes, Usage,
+};
+use worker::{Job, Reader, Writer};
+
+/// How long a deleted conversation is kept, in milliseconds.
+pub const KEPT_AFTER_DELETE_MS: i64 = 30 * 24 * 60 * 60 * 1000;
+
+/// A handle to the store. Cheap to clone; the threads end with the last handle.
+#[derive(Clone)]
+pub struct Store {
+    writer: Writer,
+    reader: Reader,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    path: PathBuf,
+    /// A store that goes with its last handle.
+    _folder: Option<TempDir>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("path", &self.shared.path).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the store, creating folder (0700) and file (0600) where there are none, brings its schema up to date,
+    /// recovers turns whose process is gone and removes what was deleted more than 30 days ago. Blocks for a few
+    /// milliseconds.
+    ///
+    /// # Errors
+    /// Everything of [`StoreError`] that concerns the file. The file is left as it was.
+    pub fn open(path: &Path, mode: OpenMode) -> Result<Self, StoreError> {
+        Self::start(path, mode, None, true)
+    }
+
+    /// A store in a temporary folder, gone with its last handle; never synced.
+    ///
+    /// # Errors
+    /// Where no temporary folder can be made.
+    pub fn temporary() -> Result<Self, StoreError> {
+        let folder = tempfile::Builder::new()
+            .prefix("millrace-")
+            .tempdir()
+            .map_err(|e| StoreError::io(&std::env::temp_dir(), &e))?;
+        let path = folder.path().join("store.db");
+        Self::start(&path, OpenMode::Write, Some(folder), false)
+    }
+
+    fn start(path: &Path, mode: OpenMode, folder: Option<TempDir>, synced: bool) -> Result<Self, StoreError> {
+        let writer = Writer::start(path, mode, synced)?;
+        let reader = Reader::start(path, mode)?;
+        Ok(Self { writer, reader, shared: Arc::new(Shared { path: path.to_path_buf(), _folder: folder }) })
+    }
+
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// Writes a list of changes as one transaction. It is queued by the call itself; the future only waits.
+    /// Dropping the future drops the answer, not the changes.
+    ///
+    /// # Errors
+    /// Nothing of the list was written.
+    pub fn apply(
+        &self,
+        changes: Vec<Change>,
+        durability: Durability,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + 'static + use<> {
+        let answer = self.writer.apply(changes, durability);
+        async move { answer.await.unwrap_or(Err(StoreError::Closed)) }
+    }
+
+    /// Waits until everything queued so far is written, synced and, as far as it was pending, indexed.
+    ///
+    /// # Errors
+    /// Where the store is closed or cannot be written.
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        self.write(|w| w.index_all()).await?;
+        self.apply(Vec::new(), Durability::Synced).await
+    }
+
+    /// One page of conversations, from metadata alone.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn list(&self, page: Page) -> Result<Vec<Summary>, StoreError> {
+        self.read(move |db| listing::list(db, &page)).await
+    }
+
+    /// How many conversations there are, of a folder or in all.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn count(&self, folder: Option<String>) -> Result<usize, StoreError> {
+        self.read(move |db| listing::count(db, folder.as_deref())).await
+    }
+
+    /// Finds conversations by words (any script, any part of a word, also in tool names, arguments and results) and
+    /// operators: see [`Query`]. Bounded in time: a broad query looks at the newest matches and says so.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn search(&self, query: &str, limit: usize) -> Result<SearchPage, StoreError> {
+        self.search_in(query, None, limit).await
+    }
+
+    /// The same within one folder.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn search_in(
+        &self,
+        query: &str,
+        folder: Option<String>,
+        limit: usize,
+    ) -> Result<SearchPage, StoreError> {
+        // What was written a moment ago may not be indexed yet. A store that cannot be written is searched as it is.
+        match self.write(|w| w.index_some()).await {
+            Ok(()) | Err(StoreError::ReadOnly { .. } | StoreError::Full { .. } | StoreError::Locked { .. }) => {}
+            Err(other) => return Err(other),
+        }
+        let query = Query::parse(query);
+        self.read(move |db| search::search(db, &query, folder.as_deref(), limit)).await
+    }
+
+    /// The path from the first message to the head. Whole results that the model was told only a part of are left
+    /// out (`full` is None): see [`Store::whole_result`] and [`Store::open_whole`].
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], or where the store cannot be read.
+    pub async fn open_conversation(&self, id: &ConversationId) -> Result<Conversation, StoreError> {
+        let id = id.clone();
+        let us = self.writer.token();
+        self.read(move |db| conversation::open(db, &id, false, us.as_deref())).await
+    }
+
+    /// The same with whole results, for exports.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], or where the store cannot be read.
+    pub async fn open_whole(&self, id: &ConversationId) -> Result<Conversation, StoreError> {
+        let id = id.clone();
+        let us = self.writer.token();
+        self.read(move |db| conversation::open(db, &id, true, us.as_deref())).await
+    }
+
+    /// The whole text of a call's result, where the model was told less.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn whole_result(&self, conversation: &ConversationId, call: &CallId) -> Result<Option<String>, StoreError> {
+        let (conversation, call) = (conversation.clone(), call.clone());
+        self.read(move |db| conversation::whole_result(db, &conversation, &call)).await
+    }
+
+    /// A conversation by any unique prefix of its id, or `last` (of the folder, where one is given).
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Ambiguous`] with the candidates, or where the store cannot be read.
+    pub async fn resolve(&self, name: &str, folder: Option<&str>) -> Result<ConversationId, StoreError> {
+        let (name, folder) = (name.to_owned(), folder.map(str::to_owned));
+        self.read(move |db| listing::resolve(db, &name, folder.as_deref())).await
+    }
+
+    /// The conversation that was written to last, of a folder or of all.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn newest(&self, folder: Option<&str>) -> Result<Option<Summary>, StoreError> {
+        let folder = folder.map(str::to_owned);
+        self.read(move |db| listing::newest(db, folder.as_deref())).await
+    }
+
+    /// One conversation's row.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], or where the store cannot be read.
+    pub async fn summary(&self, id: &ConversationId) -> Result<Summary, StoreError> {
+        let id = id.clone();
+        self.read(move |db| listing::summary(db, &id)).await
+    }
+
+    /// Gives a title; an empty one lets the first message speak again.
+    ///
+    /// # Errors
+    /// Where it does not exist or the store cannot be written.
+    pub async fn rename(&self, id: &ConversationId, title: &str) -> Result<(), StoreError> {
+        let change = Change::Title { conversation: id.clone(), title: title.to_owned() };
+        self.apply(vec![change], Durability::Synced).await
+    }
+
+    /// Pins or unpins.
+    ///
+    /// # Errors
+    /// Where it does not exist or the store cannot be written.
+    pub async fn pin(&self, id: &ConversationId, pinned: bool) -> Result<(), StoreError> {
+        self.apply(vec![Change::Pinned { conversation: id.clone(), pinned }], Durability::Synced).await
+    }
+
+    /// Deletes; kept for 30 days, until then [`Store::undelete`] brings it back.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], or where the store cannot be written.
+    pub async fn delete(&self, id: &ConversationId) -> Result<(), StoreError> {
+        let id = id.clone();
+        self.write(move |w| w.set_deleted(&id, true)).await
+    }
+
+    /// Brings a deleted conversation back.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] once it is gone, or where the store cannot be written.
+    pub async fn undelete(&self, id: &ConversationId) -> Result<(), StoreError> {
+        let id = id.clone();
+        self.write(move |w| w.set_deleted(&id, false)).await
+    }
+
+    /// Makes another message the head: the branch that is shown and answered. A message in the middle of a branch is
+    /// taken with everything that must follow it (the outcomes of its calls).
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] where the message is not of this conversation.
+    pub async fn set_head(&self, id: &ConversationId, message: &crate::chat::MessageId) -> Result<(), StoreError> {
+        let (id, message) = (id.clone(), message.clone());
+        self.write(move |w| w.set_head(&id, &message)).await
+    }
+
+    /// Asks for the right to write a conversation (new ones too). Freed by [`Store::release`], by the end of this
+    /// process however it comes, or by [`Store::take_over`] elsewhere. Turns of it that a dead process left are
+    /// recovered here.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn claim(&self, id: &ConversationId) -> Result<Claim, StoreError> {
+        let id = id.clone();
+        self.write(move |w| w.claim(&id, false)).await
+    }
+
+    /// Takes the right from whoever has it. The other one finds out by asking [`Store::claim`] again.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn take_over(&self, id: &ConversationId) -> Result<Claim, StoreError> {
+        let id = id.clone();
+        self.write(move |w| w.claim(&id, true)).await
+    }
+
+    /// Gives the right back.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn release(&self, id: &ConversationId) -> Result<(), StoreError> {
+        let id = id.clone();
+        self.write(move |w| w.release(&id)).await
+    }
+
+    /// Every pinned definition.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn pins(&self) -> Result<Vec<Pin>, StoreError> {
+        self.read(ledger::pins).await
+    }
+
+    /// Every standing permission.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn grants(&self) -> Result<Vec<Grant>, StoreError> {
+        self.read(ledger::grants).await
+    }
+
+    /// What was learnt of an endpoint and model.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn learnt(&self, base_url: &str, model: &str) -> Result<Vec<Learnt>, StoreError> {
+        let (base_url, model) = (base_url.to_owned(), model.to_owned());
+        self.read(move |db| ledger::learnt(db, &base_url, &model)).await
+    }
+
+    /// Calls of a conversation, on any branch, that are equal (tool and exact arguments) and ran or may have run;
+    /// newest first.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn past_calls(
+        &self,
+        conversation: &ConversationId,
+        tool: &ToolRef,
+        arguments: &str,
+    ) -> Result<Vec<PastCall>, StoreError> {
+        let (conversation, tool, arguments) = (conversation.clone(), tool.clone(), arguments.to_owned());
+        self.read(move |db| times::past_calls(db, &conversation, &tool, &arguments)).await
+    }
+
+    /// The times of a conversation's last turn.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn timeline(&self, id: &ConversationId) -> Result<Option<TurnTimes>, StoreError> {
+        self.timeline_of(id, None).await
+    }
+
+    /// The times of a conversation's turn, by its number from 1; None: the last.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn timeline_of(&self, id: &ConversationId, turn: Option<u32>) -> Result<Option<TurnTimes>, StoreError> {
+        let id = id.clone();
+        Ok(self.read(move |db| times::timeline(db, &id, turn)).await?.map(|found| found.times))
+    }
+
+    /// The same with its number, how many there are, and how it ended (`ok`, `failed`, `cancelled`, `limit`,
+    /// `interrupted`; None while it runs).
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn turn(&self, id: &ConversationId, turn: Option<u32>) -> Result<Option<StoredTurn>, StoreError> {
+        let id = id.clone();
+        self.read(move |db| times::timeline(db, &id, turn)).await
+    }
+
+    /// Tokens of a conversation, summed over its rounds.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn usage(&self, id: &ConversationId) -> Result<Usage, StoreError> {
+        let id = id.clone();
+        self.read(move |db| times::usage(db, &id)).await
+    }
+
+    /// Every call id that was ever used in a conversation, on any branch.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn used_call_ids(&self, id: &ConversationId) -> Result<Vec<CallId>, StoreError> {
+        let id = id.clone();
+        self.read(move |db| times::used_call_ids(db, &id)).await
+    }
+
+    /// Keeps a text that was typed and not sent; an empty one removes it.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn save_draft(&self, owner: DraftOf, text: &str) -> Result<(), StoreError> {
+        let text = text.to_owned();
+        self.write(move |w| w.save_draft(&owner, &text)).await
+    }
+
+    /// The draft of a conversation or folder.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn draft(&self, owner: DraftOf) -> Result<Option<String>, StoreError> {
+        self.read(move |db| ledger::draft(db, &owner)).await
+    }
+
+    /// Every draft, newest first.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn drafts(&self) -> Result<Vec<Draft>, StoreError> {
+        self.read(ledger::drafts).await
+    }
+
+    /// Remembers a prompt for recall; the newest 1,000 are kept, an equal one moves to the top.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn add_prompt(&self, text: &str) -> Result<(), StoreError> {
+        let text = text.to_owned();
+        self.write(move |w| w.add_prompt(&text)).await
+    }
+
+    /// The newest prompts, newest first.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn recent_prompts(&self, limit: usize) -> Result<Vec<String>, StoreError> {
+        self.read(move |db| ledger::recent_prompts(db, limit)).await
+    }
+
+    /// SQLite's own check of the whole file; Ok(None) where nothing is wrong. Slow on a large store.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn check(&self) -> Result<Option<String>, StoreError> {
+        self.read(schema::check).await
+    }
+
+    /// Waits until everything queued is written and synced, and gives this process's claims back. The threads end with
+    /// the last handle; this one is for leaving in good order.
+    ///
+    /// # Errors
+    /// Where something could not be written.
+    pub async fn close(self) -> Result<(), StoreError> {
+        self.apply(Vec::new(), Durability::Synced).await?;
+        self.write(|desk| desk.resign()).await
+    }
+
+    /// Lets the file grow to so many pages and no more, as a full disk would; for tests.
+    ///
+    /// # Errors
+    /// Where the store is closed.
+    #[doc(hidden)]
+    pub async fn limit_size(&self, pages: u32) -> Result<(), StoreError> {
+        self.write(move |w| Ok(w.db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?)).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.reader.ask(Box::new(move |db| {
+            // Whoever asked may have typed on: then nobody waits for this any more.
+            if !answer.is_closed() {
+                let _ = answer.send(db.and_then(job));
+            }
+        }));
+        answered.await.unwrap_or(Err(StoreError::Closed)).map_err(|e| e.at(&self.shared.path))
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut worker::Desk) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.writer.send(Job::Do(Box::new(move |desk| {
+            let _ = answer.send(job(desk));
+        })));
+        answered.await.unwrap_or(Err(StoreError::Closed)).map_err(|e| e.at(&self.shared.path))
+    }
+}
+
+/// A turn as it was measured.
+#[derive(Clone, Debug)]
+pub struct StoredTurn {
+    /// From 1.
+    pub number: u32,
+    pub of: u32,
+    pub status: Option<String>,
+    pub times: TurnTimes,
+}

@@ -1,1 +1,36 @@
-//! What the model is offered and allowed: registry, wire names, schemas, policy decisions, pins.
+//! What the model is offered and allowed: registry, wire names, schemas, policy decisions, pins, results.
+//!
+//! # Invariants
+//! - A [`Snapshot`] never changes. A turn offers the tools of the one taken at its start, and is judged by the newest.
+//! - A definition that is not the pinned one is neither offered nor called.
+//! - The tools are listed in one order and as the same bytes, however often and in whatever order they were listed.
+//! - The schema that a server gave validates arguments unchanged; what the model is offered is an adapted copy.
+//!
+//! # Does not
+//! Speak to servers, wait, measure time or keep anything on disk: listings, pins and grants come in, changes go out.
+
+mod definition;
+mod listed;
+mod names;
+mod offer;
+mod patterns;
+mod pins;
+mod policy;
+mod problem;
+mod registry;
+mod result;
+mod rules;
+mod schema;
+mod snapshot;
+
+pub use definition::Listing;
+pub use names::wire_name;
+pub use policy::{AllowedBy, PolicyContext, Verdict, decide, taints};
+pub use problem::Problem;
+pub use registry::{Difference, Registry, RegistryChange};
+pub use result::{invalid_arguments_message, shape_result, unknown_tool_message};
+pub use rules::{AfterUntrusted, RegistryRules, RuleError, RuleGlob, RuleSource, ServerRules, ToolGlob};
+pub use snapshot::{Absence, Absent, Snapshot, Tool};
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,67 @@
 //! The provider dialects, sans-IO: request bodies out, event data in, deltas out.
+//!
+//! # Invariants
+//! - A deviation is known by its shape, never by the provider's name.
+//! - Decoding never fails: what is not understood is left out, what is broken becomes a [`Delta::Error`].
+//! - The bytes of the tool list are sent exactly as they were hashed.
+//!
+//! # Does not
+//! Know connections, time or retries; put calls together (`turn::Assembler` does).
+
+mod chat;
+mod encode;
+mod error;
+mod raw;
+mod usage;
+
+pub use encode::{Quirks, encode, messages_json};
+pub use error::{ErrorClass, ErrorReply, classify, error_reply};
+pub use usage::usage;
+
+use serde_json::Value;
+
+use crate::chat::{Api, Delta, EventDeltas, WireError, WireErrorKind};
+
+/// The key under which a message's extra fields say that its reasoning goes back as `reasoning_content`. Its value is
+/// empty: the text stands in `Answer::reasoning`.
+const REASONING_MARKER: &str = "reasoning_content";
+
+/// Reads one response, event by event.
+#[derive(Debug)]
+pub struct Decoder {
+    dialect: Dialect,
+    number: u64,
+}
+
+#[derive(Debug)]
+enum Dialect {
+    Chat(chat::Stream),
+}
+
+impl Decoder {
+    #[must_use]
+    pub fn new(api: Api) -> Self {
+        Self { dialect: Dialect::Chat(chat::Stream::default()), number: 0 }
+    }
+
+    /// Takes the data of the next event. Events are counted from 1, `[DONE]` included.
+    pub fn event(&mut self, data: &str) -> EventDeltas {
+        self.number += 1;
+        let data = data.trim();
+        let deltas = match serde_json::from_str(data) {
+            _ if data == "[DONE]" => vec![Delta::Done],
+            Ok(Value::Null) => Vec::new(),
+            Ok(value @ Value::Object(_)) => match &mut self.dialect {
+                Dialect::Chat(stream) => stream.event(data, &value),
+            },
+            Ok(value) => vec![Delta::Error(error::find(&value).unwrap_or_else(|| self.bad("a JSON object")))],
+            Err(_) => vec![Delta::Error(self.bad("JSON"))],
+        };
+        EventDeltas { number: self.number, deltas }
+    }
+
+    fn bad(&self, what: &str) -> WireError {
+        let message = format!("event {} is not {what}", self.number);
+        WireError { kind: WireErrorKind::BadChunk, message, code: None }
+    }
+}

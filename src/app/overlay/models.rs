@@ -1,8 +1,12 @@
-//! Lists to choose from: models, servers, commands.
+//! The list of models.
 
-use crate::app::command::Command;
+use super::{Flow, motion};
+use crate::app::completion::ranked;
+use crate::app::effect::Effect;
+use crate::app::key::{Key, KeyCode};
 use crate::app::line::LineEdit;
-use crate::chat::ServerName;
+use crate::app::state::State;
+use crate::chat::Fault;
 
 #[derive(Clone, Debug, Default)]
 pub struct Models {
@@ -30,25 +34,81 @@ pub struct ModelRow {
     pub reasoning: Option<bool>,
 }
 
-#[derive(Clone, Debug, Default)]
-pub struct ServerList {
-    pub selected: Option<ServerName>,
-    pub step: ServerStep,
-}
+impl Models {
+    pub(in crate::app) fn new(generation: u64, then_send: bool) -> Self {
+        Self { editing: true, loading: true, then_send, generation, ..Self::default() }
+    }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ServerStep {
-    #[default]
-    List,
-    /// Its standard error, from the given line.
-    Log(usize),
-    /// What changed in its definitions; accepted by `A` once its end was seen.
-    Changes { scroll: usize, end_seen: bool },
-}
+    pub(in crate::app) fn answered(&mut self, generation: u64, result: &Result<Vec<ModelRow>, Fault>, now: &str) {
+        if generation != self.generation {
+            return;
+        }
+        self.loading = false;
+        match result {
+            Ok(models) => {
+                self.all.clone_from(models);
+                self.fault = None;
+                self.filter();
+                if let Some(at) = self.rows.iter().position(|row| self.all[*row].id == now) {
+                    self.selected = at;
+                }
+            }
+            Err(fault) => self.fault = Some(fault.message.clone()),
+        }
+    }
 
-#[derive(Clone, Debug, Default)]
-pub struct Palette {
-    pub search: LineEdit,
-    pub rows: Vec<Command>,
-    pub selected: usize,
+    pub(super) fn filter(&mut self) {
+        let rows = ranked(&self.search.text, self.all.iter().enumerate(), |(_, model)| model.id.as_str());
+        self.rows = rows.into_iter().map(|(at, _)| at).collect();
+        self.selected = 0;
+    }
+
+    pub(super) fn key(&mut self, key: Key, state: &mut State, out: &mut Vec<Effect>) -> Flow {
+        let chosen = self.rows.get(self.selected).and_then(|row| self.all.get(*row)).map(|model| model.id.clone());
+        if key.code == KeyCode::Enter {
+            // An endpoint that lists nothing still has models: what was typed is taken as a name.
+            let typed = self.search.text.trim().to_owned();
+            let model = chosen.or_else(|| (!typed.is_empty()).then_some(typed));
+            let Some(model) = model else { return Flow::Stay };
+            state.session.context_window = self.all.iter().find(|row| row.id == model).and_then(|row| row.context);
+            state.choose_model(model, self.then_send, out);
+            return Flow::Close;
+        }
+        if self.editing {
+            if key.code == KeyCode::Down {
+                self.editing = false;
+                return Flow::Stay;
+            }
+            if self.search.key(key) {
+                self.filter();
+                return Flow::Stay;
+            }
+            return Flow::Pass;
+        }
+        if key.code == KeyCode::Up && self.selected == 0 {
+            self.editing = true;
+            return Flow::Stay;
+        }
+        if let Some(motion) = motion(key, true) {
+            self.selected = motion.row(self.selected, self.rows.len(), state.layout.list.page);
+            return Flow::Stay;
+        }
+        match key.typed() {
+            Some('/') => self.editing = true,
+            Some('d') => {
+                if let Some(model) = chosen {
+                    state.session.settings.model.clone_from(&model);
+                    out.push(Effect::ChooseModel { model, as_default: true });
+                    return Flow::Close;
+                }
+            }
+            Some('R') => {
+                self.generation = state.session.fresh();
+                self.loading = true;
+                out.push(Effect::Models { generation: self.generation });
+            }
+            _ => return Flow::Pass,
+        }
+        Flow::Stay
+    }
 }

@@ -1,0 +1,720 @@
+//! The command line: every option and subcommand of the contract, for clap.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use serde_json::Value;
+
+use crate::chat::{Api, Approve, Dispatch};
+use crate::config::{Flags, nearest};
+
+const EXAMPLES: &str = "Examples:
+  millrace \"Why does my retry loop never end?\"     the chat screen, the question sent at once
+  git diff | millrace run \"Review this\"            one answer, for a pipe or a script
+  millrace demo                                    everything at work: no key, no network
+
+";
+
+const AFTER: &str =
+    "`millrace COMMAND --help` says more. A first word that is a command is one; `millrace -- WORD…` sends it.";
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "millrace",
+    version,
+    about = "A streaming-first terminal client for chat with tools",
+    before_long_help = EXAMPLES,
+    after_help = AFTER,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub session: SessionArgs,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// One turn without a screen; stdin is the prompt, or is appended to it
+    Run(Box<SessionArgs>),
+    /// The built-in model and tools: no key, no network, no configuration
+    Demo(Box<SessionArgs>),
+    /// Past conversations
+    History(HistoryArgs),
+    /// The rounds and calls of a conversation's last turn
+    Timeline(TimelineArgs),
+    /// A recording, again; never reaches a network or a server
+    Replay(ReplayArgs),
+    /// A recorded response body, assembled
+    Decode(DecodeArgs),
+    /// MCP servers and their tools
+    Mcp(McpArgs),
+    /// What the endpoint offers
+    Models(ModelsArgs),
+    /// What is wrong, and what to do
+    Doctor(DoctorArgs),
+    /// The configuration
+    Config(ConfigArgs),
+    /// A completion script for a shell
+    Completions { shell: clap_complete::Shell },
+    /// The manual page
+    Man,
+    /// The MCP server of the demo, over stdin and stdout
+    #[command(hide = true, name = "demo-server")]
+    DemoServer,
+}
+
+/// Options of the chat screen, `run` and `demo` alike.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SessionArgs {
+    /// Sent at once
+    pub prompt: Vec<String>,
+    #[command(flatten)]
+    pub endpoint: EndpointArgs,
+    #[command(flatten)]
+    pub ask: AskArgs,
+    #[command(flatten)]
+    pub tools: ToolArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(flatten)]
+    pub keep: KeepArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// Which model, where.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Model")]
+pub struct EndpointArgs {
+    /// A [profiles.NAME] of the configuration [env: MILLRACE_PROFILE]
+    #[arg(short, long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// The endpoint, up to and with /v1 [env: OPENAI_BASE_URL]; its key: $OPENAI_API_KEY
+    #[arg(long, value_name = "URL")]
+    pub base_url: Option<String>,
+    /// The model [env: MILLRACE_MODEL]
+    #[arg(short, long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// The wire [default: chat]
+    #[arg(long, value_enum, value_name = "WIRE")]
+    pub api: Option<ApiWord>,
+}
+
+/// What is asked of it.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Request")]
+pub struct AskArgs {
+    /// The system prompt
+    #[arg(short, long, value_name = "TEXT", conflicts_with = "role")]
+    pub system: Option<String>,
+    /// A system prompt of [roles]
+    #[arg(long, value_name = "NAME")]
+    pub role: Option<String>,
+    #[arg(long, value_name = "N", value_parser = temperature, allow_negative_numbers = true)]
+    pub temperature: Option<f64>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_output_tokens: Option<u64>,
+    #[arg(long, value_name = "WORD")]
+    pub reasoning_effort: Option<String>,
+    /// A further field of the request
+    #[arg(long = "param", value_name = "KEY=JSON", value_parser = param)]
+    pub params: Vec<(String, Value)>,
+    /// Attach a text or an image
+    #[arg(short, long = "file", value_name = "PATH")]
+    pub files: Vec<PathBuf>,
+    /// A JSON Schema for the answer
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
+}
+
+/// Which tools, and who decides.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Tools")]
+pub struct ToolArgs {
+    /// Servers from a file, added to the configured ones
+    #[arg(long, value_name = "FILE")]
+    pub mcp: Vec<PathBuf>,
+    /// No servers
+    #[arg(long, conflicts_with = "mcp")]
+    pub no_mcp: bool,
+    /// In this run, believe what this server says about its tools
+    #[arg(long, value_name = "SERVER")]
+    pub trust: Vec<String>,
+    /// Who answers where policy says `ask`; never overrides `deny`
+    #[arg(long, value_enum, value_name = "WHO")]
+    pub approve: Option<ApproveWord>,
+    /// Allow these tools in this run: server/tool
+    #[arg(long, value_name = "GLOB")]
+    pub allow: Vec<String>,
+    /// Deny these tools in this run; deny wins
+    #[arg(long, value_name = "GLOB")]
+    pub deny: Vec<String>,
+    /// When an allowed call is sent [default: close]
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pub dispatch: Option<DispatchWord>,
+    /// auto, none, required or a tool's name, for the first round
+    #[arg(long, value_name = "CHOICE")]
+    pub tool_choice: Option<String>,
+    /// Requests of one turn [default: 32]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_rounds: Option<u32>,
+}
+
+/// How it comes out.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// Of run, demo and replay
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub output: Option<Output>,
+    /// As --output json
+    #[arg(long, conflicts_with = "output")]
+    pub json: bool,
+    /// With text: only the first code block
+    #[arg(short = 'x', long)]
+    pub extract: bool,
+    /// Draw below the prompt instead of on the whole screen
+    #[arg(long, conflicts_with = "plain")]
+    pub inline: bool,
+    /// No boxes, no colours, no motion
+    #[arg(long)]
+    pub plain: bool,
+    /// [env: NO_COLOR]
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pub color: Option<ColorWord>,
+}
+
+impl OutputArgs {
+    /// What was asked for; None: nothing was.
+    #[must_use]
+    pub fn form(&self) -> Option<Output> {
+        if self.json { Some(Output::Json) } else { self.output }
+    }
+}
+
+/// Which conversation, and whether it is kept.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Conversation")]
+pub struct KeepArgs {
+    /// The newest conversation of this folder
+    #[arg(short, long = "continue", conflicts_with = "resume")]
+    pub cont: bool,
+    /// A conversation; without ID: choose one
+    #[arg(short, long, value_name = "ID", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub resume: Option<String>,
+    /// Do not keep this conversation
+    #[arg(long)]
+    pub no_save: bool,
+    /// Record both wires of the session, secrets removed
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Messages")]
+pub struct LogArgs {
+    /// Say more; twice: even more
+    #[arg(short, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Say less
+    #[arg(short, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Where the log goes
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// error, warn, info, debug, trace [env: MILLRACE_LOG]
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ApiWord {
+    Chat,
+    Responses,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ApproveWord {
+    Ask,
+    ReadOnly,
+    All,
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DispatchWord {
+    Close,
+    Finish,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    Text,
+    Json,
+    Ndjson,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorWord {
+    Always,
+    Auto,
+    Never,
+}
+
+impl SessionArgs {
+    /// What [`crate::config::resolve()`] needs to know of them.
+    #[must_use]
+    pub fn flags(&self) -> Flags {
+        Flags {
+            profile: self.endpoint.profile.clone(),
+            base_url: self.endpoint.base_url.clone(),
+            model: self.endpoint.model.clone(),
+            api: self.endpoint.api.map(|word| match word {
+                ApiWord::Chat => Api::Chat,
+                ApiWord::Responses => Api::Responses,
+            }),
+            system: self.ask.system.clone(),
+            role: self.ask.role.clone(),
+            temperature: self.ask.temperature,
+            max_output_tokens: self.ask.max_output_tokens,
+            reasoning_effort: self.ask.reasoning_effort.clone(),
+            params: self.ask.params.clone(),
+            no_mcp: self.tools.no_mcp,
+            trust: self.tools.trust.clone(),
+            approve: self.tools.approve.map(|word| match word {
+                ApproveWord::Ask => Approve::Ask,
+                ApproveWord::ReadOnly => Approve::ReadOnly,
+                ApproveWord::All => Approve::All,
+                ApproveWord::None => Approve::None,
+            }),
+            allow: self.tools.allow.clone(),
+            deny: self.tools.deny.clone(),
+            dispatch: self.tools.dispatch.map(|word| match word {
+                DispatchWord::Close => Dispatch::Close,
+                DispatchWord::Finish => Dispatch::Finish,
+            }),
+            max_rounds: self.tools.max_rounds,
+            no_save: self.keep.no_save,
+        }
+    }
+}
+
+fn temperature(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|n| (0.0..=2.0).contains(n)).ok_or_else(|| "a number from 0 to 2".to_owned())
+}
+
+fn param(text: &str) -> Result<(String, Value), String> {
+    let (key, json) = text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or("write KEY=JSON, as top_p=0.9")?;
+    let value = serde_json::from_str(json)
+        .map_err(|_| format!("{key} is not given JSON; a text needs quotes: {key}='\"word\"'"))?;
+    Ok((key.to_owned(), value))
+}
+
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    #[command(subcommand)]
+    pub command: Option<HistoryCommand>,
+    /// One JSON value instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// An ID may be any unique prefix, or `last`.
+#[derive(Debug, Subcommand)]
+pub enum HistoryCommand {
+    List,
+    Search {
+        #[arg(required = true)]
+        query: Vec<String>,
+    },
+    Show {
+        id: String,
+    },
+    /// To stdout, or to a file
+    Export {
+        id: String,
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        #[arg(long, value_enum, value_name = "FORM")]
+        format: Option<ExportFormat>,
+    },
+    Import {
+        file: PathBuf,
+    },
+    Rename {
+        id: String,
+        #[arg(required = true)]
+        title: Vec<String>,
+    },
+    /// Kept for 30 days
+    Delete {
+        id: String,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    Markdown,
+    Json,
+    Html,
+}
+
+#[derive(Debug, Args)]
+pub struct TimelineArgs {
+    pub id: Option<String>,
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct DecodeArgs {
+    /// A recorded body, or - for stdin
+    pub file: PathBuf,
+    /// Tool name to list of parameter names, or a Chat Completions `tools` array
+    #[arg(long, value_name = "FILE")]
+    pub tools: Option<PathBuf>,
+    /// The response's status
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(100..600))]
+    pub status: Option<u16>,
+    /// The response's content type
+    #[arg(long, value_name = "T")]
+    pub content_type: Option<String>,
+    /// Feed N bytes at a time
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub chunk: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub struct McpArgs {
+    #[command(subcommand)]
+    pub command: Option<McpCommand>,
+    /// One JSON value instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Servers from a file, added to the configured ones
+    #[arg(long, value_name = "FILE", global = true)]
+    pub mcp: Vec<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum McpCommand {
+    /// The servers, and how each is reached
+    List,
+    /// What they offer
+    Tools {
+        server: Option<String>,
+    },
+    /// Call one tool
+    Call {
+        server: String,
+        tool: String,
+        /// The arguments, an object
+        json: Option<String>,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Start, list, say what is wrong
+    Test {
+        server: Option<String>,
+    },
+    /// Add a server: NAME -- COMMAND [ARG]..., or NAME URL
+    Add {
+        name: String,
+        #[arg(conflicts_with = "command", required_unless_present = "command")]
+        url: Option<String>,
+        /// Its environment
+        #[arg(long, value_name = "K=V")]
+        env: Vec<String>,
+        /// Sent with every request
+        #[arg(long, value_name = "K: V")]
+        header: Vec<String>,
+        /// In this folder's .millrace.toml
+        #[arg(long)]
+        project: bool,
+        /// Do not connect
+        #[arg(long)]
+        no_start: bool,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+        #[arg(last = true, value_name = "COMMAND")]
+        command: Vec<String>,
+    },
+    Remove {
+        name: String,
+    },
+    /// Take over servers of other clients
+    Import {
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    Login {
+        server: String,
+    },
+    Logout {
+        server: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct ModelsArgs {
+    #[command(flatten)]
+    pub endpoint: EndpointArgs,
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    pub endpoint: EndpointArgs,
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    #[command(subcommand)]
+    pub command: Option<ConfigCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Where everything is
+    Path,
+    /// Write a documented config.toml
+    Init {
+        /// Even where there is one
+        #[arg(long)]
+        force: bool,
+    },
+    /// Say everything that is wrong with it
+    Check {
+        /// Another file than config.toml
+        file: Option<PathBuf>,
+    },
+    /// What holds now; secrets masked
+    Show {
+        /// And who said so
+        #[arg(long)]
+        origin: bool,
+        #[command(flatten)]
+        endpoint: EndpointArgs,
+    },
+    /// In $VISUAL or $EDITOR
+    Edit,
+    /// What the file says, as TOML
+    Get { key: String },
+    /// Change the file; comments stay
+    Set {
+        key: String,
+        /// TOML; a bare word is a text
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+    },
+    /// A JSON Schema of config.toml
+    Schema,
+    /// Let this folder's .millrace.toml be read, as it is now
+    Trust {
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// No longer
+    Untrust,
+}
+
+/// Parses a command line, the program's name first.
+///
+/// The first word decides: a subcommand is one wherever options stand before it, one typing slip from one is an
+/// error, anything else is the prompt. `--` before it ends that.
+pub fn parse(args: Vec<std::ffi::OsString>) -> Result<Cli, clap::Error> {
+    let mut args = args;
+    match first_word(&args) {
+        Some(at) => {
+            let word = args[at].to_string_lossy().into_owned();
+            let known: Vec<_> = Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
+            if known.contains(&word) {
+                let word = args.remove(at);
+                args.insert(1, word);
+            } else if word == "help" && args.len() == 2 {
+                args[at] = "--help".into();
+            } else if let Some(near) = slip(&word, &known) {
+                let message = format!(
+                    "{word:?} is no command of millrace; did you mean `{near}`?\n\nTo send it as a message: millrace -- {word} …\n"
+                );
+                return Err(Cli::command().error(clap::error::ErrorKind::InvalidSubcommand, message));
+            }
+        }
+        None => {}
+    }
+    Cli::try_parse_from(args)
+}
+
+/// The subcommand that is one typing slip away: a letter too many, too few, wrong, or two changed over.
+fn slip<'a>(word: &str, known: &'a [String]) -> Option<&'a str> {
+    let visible = known.iter().map(String::as_str).filter(|name| *name != "demo-server");
+    visible
+        .filter(|name| strsim::osa_distance(word, name) == 1)
+        .max_by(|a, b| strsim::jaro_winkler(word, a).total_cmp(&strsim::jaro_winkler(word, b)))
+}
+
+/// Where the first word stands that is neither an option nor an option's value; None where `--` comes first.
+fn first_word(args: &[std::ffi::OsString]) -> Option<usize> {
+    let command = Cli::command();
+    let takes_value = |option: &clap::Arg| option.get_action().takes_values() && !option.is_require_equals_set();
+    let mut at = 1;
+    while at < args.len() {
+        let text = args[at].to_string_lossy();
+        if text == "--" {
+            return None;
+        }
+        if let Some(long) = text.strip_prefix("--") {
+            let option = command.get_arguments().find(|a| a.get_long() == Some(long));
+            at += if option.is_some_and(takes_value) { 2 } else { 1 };
+        } else if text.len() > 1 && text.starts_with('-') {
+            let letters: Vec<char> = text[1..].chars().collect();
+            let taker = letters
+                .iter()
+                .position(|c| command.get_arguments().any(|a| a.get_short() == Some(*c) && takes_value(a)));
+            at += if taker == Some(letters.len() - 1) { 2 } else { 1 };
+        } else {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// What is nearest to a word that should have been one of `words`.
+#[must_use]
+pub fn did_you_mean<'a>(word: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    nearest(word, words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Cli, clap::Error> {
+        parse(std::iter::once("millrace").chain(line.split_whitespace()).map(Into::into).collect())
+    }
+
+    #[test]
+    fn clap_finds_no_fault_with_the_definition() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_first_word_decides() {
+        let prompt = |line: &str| {
+            let cli = read(line).unwrap_or_else(|e| panic!("{line}: {e}"));
+            assert!(cli.command.is_none(), "{line}");
+            cli.session.prompt.join(" ")
+        };
+        assert_eq!(prompt(""), "");
+        assert_eq!(prompt("why is history written so"), "why is history written so");
+        assert_eq!(prompt("-m run tell me"), "tell me");
+        assert_eq!(prompt("--model=run tell me"), "tell me");
+        assert_eq!(prompt("-- history of Rome"), "history of Rome");
+        assert_eq!(prompt("-c -- run"), "run");
+        assert_eq!(prompt("tell -m x me"), "tell me");
+        assert_eq!(prompt("help me"), "help me");
+        assert_eq!(prompt("-r tell"), "tell");
+        let command = |line: &str| read(line).unwrap_or_else(|e| panic!("{line}: {e}")).command.unwrap();
+        assert!(matches!(command("history"), Command::History(a) if a.command.is_none()));
+        assert!(matches!(command("mcp"), Command::Mcp(a) if a.command.is_none()));
+        assert!(matches!(command("config"), Command::Config(a) if a.command.is_none()));
+        let Command::Run(run) = command("-m x run --json hello run") else { panic!() };
+        assert_eq!((run.endpoint.model.as_deref(), run.prompt.join(" ").as_str()), (Some("x"), "hello run"));
+        assert_eq!(run.output.form(), Some(Output::Json));
+        let Command::Run(run) = command("run -- -m x") else { panic!() };
+        assert_eq!(run.prompt, ["-m", "x"]);
+    }
+
+    #[test]
+    fn a_typing_slip_is_named_and_words_are_not() {
+        for (line, expect) in [
+            ("histroy list", "history"),
+            ("hstory", "history"),
+            ("runn hello", "run"),
+            ("Run hello", "run"),
+            ("modles", "models"),
+            ("-m x docter", "doctor"),
+            ("configs", "config"),
+            ("mpc", "mcp"),
+        ] {
+            let error = read(line).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains(&format!("did you mean `{expect}`")), "{line}: {error}");
+        }
+        for line in ["hello", "running late", "why run", "histories", "-- histroy", "configure me"] {
+            read(line).unwrap_or_else(|e| panic!("{line}: {e}"));
+        }
+    }
+
+    #[test]
+    fn every_option_is_read() {
+        let line = "run -p a --base-url http://x/v1 -m b --api responses -s c --temperature 0 --max-output-tokens 5 \
+            --reasoning-effort low --param top_p=0.5 --param stop=[1] -f x -f y --mcp m --mcp n --trust s --approve read-only \
+            --allow a/* --deny b/* --dispatch finish --tool-choice required --max-rounds 3 --schema s.json --output ndjson \
+            -x --resume=last --no-save --record r --plain --color never -vv --log l --log-level debug hello";
+        let Command::Run(run) = read(line).unwrap().command.unwrap() else { panic!() };
+        let flags = run.flags();
+        assert_eq!(flags.approve, Some(Approve::ReadOnly));
+        assert_eq!((flags.api, flags.dispatch), (Some(Api::Responses), Some(Dispatch::Finish)));
+        assert_eq!(flags.params, [("top_p".to_owned(), 0.5.into()), ("stop".to_owned(), serde_json::json!([1]))]);
+        assert_eq!((run.tools.mcp.len(), run.ask.files.len(), run.log.verbose), (2, 2, 2));
+        assert_eq!(run.keep.resume.as_deref(), Some("last"));
+        for (line, resume) in [("", None), ("-r", Some("")), ("--resume", Some("")), ("-r=ab", Some("ab"))] {
+            assert_eq!(read(line).unwrap().session.keep.resume.as_deref(), resume, "{line}");
+        }
+        for bad in [
+            "--approve maybe",
+            "--temperature 3",
+            "--temperature -1",
+            "--max-rounds 0",
+            "--param x",
+            "--param =1",
+            "--param x=y z",
+            "--output xml",
+            "--json --output text",
+            "-s a --role b",
+            "-c -r",
+            "--inline --plain",
+            "--no-mcp --mcp f",
+            "--bogus",
+            "history -m x",
+            "mcp add",
+            "mcp add n",
+            "mcp call s",
+            "config set k",
+            "decode",
+            "completions klingon",
+            "history search",
+        ] {
+            assert_eq!(read(bad).unwrap_err().exit_code(), 2, "{bad}");
+        }
+        let Command::Mcp(mcp) = read("mcp add files --env A=B -- npx -y pkg --flag").unwrap().command.unwrap() else {
+            panic!()
+        };
+        let Some(McpCommand::Add { name, command, env, url, .. }) = mcp.command else { panic!() };
+        assert_eq!((name.as_str(), command.len(), env.len(), url), ("files", 4, 1, None));
+        read("mcp add w http://x/mcp").unwrap();
+    }
+}

@@ -1,0 +1,17 @@
+//! `completions SHELL` and `man`: made from the definition of the command line.
+
+use std::io;
+
+use clap::CommandFactory as _;
+
+use super::args::Cli;
+
+/// Prints a completion script.
+pub fn completions(shell: clap_complete::Shell) {
+    clap_complete::generate(shell, &mut Cli::command(), "millrace", &mut io::stdout());
+}
+
+/// Prints the manual page, in roff.
+pub fn man() -> io::Result<()> {
+    clap_mangen::Man::new(Cli::command()).render(&mut io::stdout())
+}

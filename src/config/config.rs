@@ -1,0 +1,388 @@
+//! The whole of a configuration file, as values.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::chat::{Api, Dispatch, Limits, Policy};
+
+use super::draft::{self, ServerDraft};
+use super::node::{self, Node, Raw};
+use super::problem::{Findings, Problem, Severity, place};
+use super::{KeySource, Keymap, Profile, Secret, limits, spec};
+
+/// What `config.toml` says. `Config::default()` is what holds where nothing is written.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// The file it was read from; None where there is none.
+    pub file: Option<PathBuf>,
+    pub profile: Option<String>,
+    pub model: Option<String>,
+    pub temperature: Option<f64>,
+    pub system: Option<String>,
+    pub role: Option<String>,
+    pub dispatch: Option<Dispatch>,
+    pub profiles: BTreeMap<String, Profile>,
+    /// As written, variables not expanded; `resolve` makes entries of them.
+    pub servers: Vec<ServerDraft>,
+
+    pub policy: PolicySettings,
+    pub limits: Limits,
+    pub ui: UiSettings,
+    pub keymap: Keymap,
+    /// System prompts by name.
+    pub roles: BTreeMap<String, String>,
+    pub store: StoreSettings,
+    /// Dotted path of every key that is written in the file, to its line.
+    pub lines: BTreeMap<String, usize>,
+}
+
+/// `[policy]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicySettings {
+    pub default: Policy,
+    /// What happens to an allowed call on another server after untrusted content came in; `Ask` or `Allow`.
+    pub after_untrusted: Policy,
+    /// Globs `server/tool`. Deny wins.
+    pub allow: Vec<String>,
+    pub deny: Vec<String>,
+}
+
+impl Default for PolicySettings {
+    fn default() -> Self {
+        Self { default: Policy::Ask, after_untrusted: Policy::Ask, allow: Vec::new(), deny: Vec::new() }
+    }
+}
+
+/// `[ui]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UiSettings {
+    /// `auto`, `dark`, `light` or a theme's name.
+    pub theme: String,
+    pub glyphs: Glyphs,
+    /// Spinners and moving bars.
+    pub motion: bool,
+    pub screen: Screen,
+    pub mouse: bool,
+    /// Whether the tool panel is open where there is room.
+    pub panel: bool,
+    /// Whether reasoning is shown unfolded.
+    pub reasoning: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Glyphs {
+    #[default]
+    Auto,
+    Unicode,
+    Ascii,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Screen {
+    #[default]
+    Full,
+    Inline,
+    Plain,
+}
+
+impl Default for UiSettings {
+    fn default() -> Self {
+        Self {
+            theme: "auto".into(),
+            glyphs: Glyphs::Auto,
+            motion: true,
+            screen: Screen::Full,
+            mouse: true,
+            panel: true,
+            reasoning: false,
+        }
+    }
+}
+
+/// `[store]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// Whether conversations are kept.
+    pub save: bool,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self { save: true }
+    }
+}
+
+/// A file's problems, all of them.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read {}: {error}", path.display())]
+    Io { path: PathBuf, error: std::io::Error },
+    #[error("{}", problems.iter().map(|p| p.render(&|path| path.display().to_string())).collect::<Vec<_>>().join("\n"))]
+    Bad { problems: Vec<Problem> },
+}
+
+/// Largest configuration file that is read, in bytes.
+const FILE_MAX: u64 = 4 * 1024 * 1024;
+
+impl Config {
+    /// Reads the file; one that is not there is the default configuration. Warnings come with it.
+    pub fn load(path: &Path) -> Result<(Self, Vec<Problem>), ConfigError> {
+        match read_text(path) {
+            Ok(text) => Self::parse(path, &text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok((Self::default(), Vec::new())),
+            Err(error) => Err(ConfigError::Io { path: path.to_path_buf(), error }),
+        }
+    }
+
+    /// Reads the text of a file that is called `path`. Either the configuration and its warnings, or everything that
+    /// is wrong with it.
+    pub fn parse(path: &Path, text: &str) -> Result<(Self, Vec<Problem>), ConfigError> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut found = Findings::new(path.to_path_buf(), text);
+        let tree = Node::toml(&mut found);
+        let tree = node::check(tree, spec::CONFIG, "", &mut found);
+        let mut config = Self { file: Some(path.to_path_buf()), ..Self::build(&tree, &mut found) };
+        written(&tree, "", text, &mut config.lines);
+        let mut problems = found.problems;
+        problems.sort_by_key(|p| (p.line, p.column));
+        if problems.iter().any(|p| p.severity == Severity::Error) {
+            return Err(ConfigError::Bad { problems });
+        }
+        Ok((config, problems))
+    }
+
+    fn build(tree: &Node, found: &mut Findings<'_>) -> Self {
+        let mut config = Self {
+            profile: tree.text("profile"),
+            model: tree.text("model"),
+            temperature: tree.number("temperature"),
+            system: tree.text("system"),
+            role: tree.text("role"),
+            dispatch: dispatch(tree, "dispatch"),
+            roles: tree.text_map("roles"),
+            ..Self::default()
+        };
+        for (name, node) in tree.get("profiles").map(Node::entries).unwrap_or_default() {
+            config.profiles.insert(name.clone(), profile(name, node, found));
+        }
+        let source = super::Source::User(found.file.clone());
+        for (name, node) in tree.get("servers").map(Node::entries).unwrap_or_default() {
+            config.servers.extend(draft::checked(name, node, source.clone(), found));
+        }
+        if let Some(node) = tree.get("policy") {
+            config.policy = PolicySettings {
+                default: policy(node, "default").unwrap_or_default(),
+                after_untrusted: policy(node, "after_untrusted").unwrap_or_default(),
+                allow: rules(node, "allow", found),
+                deny: rules(node, "deny", found),
+            };
+        }
+        if let Some(node) = tree.get("limits") {
+            limits::apply(&mut config.limits, node, spec::LIMITS);
+        }
+        if let Some(node) = tree.get("ui") {
+            config.ui.apply(node);
+        }
+        if let Some(node) = tree.get("keys") {
+            config.keymap.apply(node, found);
+        }
+        if let Some(save) = tree.get("store").and_then(|node| node.bool("save")) {
+            config.store.save = save;
+        }
+        names_exist(tree, &config, found);
+        config
+    }
+}
+
+impl UiSettings {
+    /// Takes what a checked `[ui]` names.
+    pub(super) fn apply(&mut self, node: &Node) {
+        if let Some(theme) = node.text("theme") {
+            self.theme = theme;
+        }
+        self.glyphs = match node.text("glyphs").as_deref() {
+            Some("auto") => Glyphs::Auto,
+            Some("unicode") => Glyphs::Unicode,
+            Some("ascii") => Glyphs::Ascii,
+            _ => self.glyphs,
+        };
+        self.screen = match node.text("screen").as_deref() {
+            Some("full") => Screen::Full,
+            Some("inline") => Screen::Inline,
+            Some("plain") => Screen::Plain,
+            _ => self.screen,
+        };
+        let flag = |name: &str, old: bool| node.bool(name).unwrap_or(old);
+        self.motion = flag("motion", self.motion);
+        self.mouse = flag("mouse", self.mouse);
+        self.panel = flag("panel", self.panel);
+        self.reasoning = flag("reasoning", self.reasoning);
+    }
+}
+
+/// Reads a file of configuration: a plain file, not absurdly large, UTF-8.
+pub(super) fn read_text(path: &Path) -> std::io::Result<String> {
+    use std::io::{Error, ErrorKind, Read as _};
+    let file = std::fs::File::open(path)?;
+    let mut bytes = Vec::new();
+    file.take(FILE_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_MAX {
+        return Err(Error::new(ErrorKind::InvalidData, "the file is larger than 4 MiB"));
+    }
+    String::from_utf8(bytes).map_err(|_| Error::new(ErrorKind::InvalidData, "the file is not UTF-8"))
+}
+
+fn profile(name: &str, node: &Node, found: &mut Findings<'_>) -> Profile {
+    let path = |key: &str| format!("profiles.{name}.{key}");
+    if let Some(at) = node.get("base_url")
+        && let Err(why) = super::Endpoint::parse(at.as_text().unwrap_or(""))
+    {
+        let secret = why.mentions_secret();
+        found.error(
+            &at.span,
+            secret,
+            format!("`{}` {why}", path("base_url")),
+            "expected an address as https://host/v1",
+        );
+    }
+    let mut sources =
+        ["api_key_env", "api_key_command", "api_key"].into_iter().filter_map(|key| Some((key, node.get(key)?)));
+    let first = sources.next();
+    if let (Some((one, _)), Some((two, at))) = (first, sources.next()) {
+        found.error(&at.key, true, format!("profile `{name}` has both {one} and {two}"), "keep one of them");
+    }
+    let key = first.and_then(|(key, at)| match key {
+        "api_key_env" => at.as_text().map(|name| KeySource::Env(name.to_owned())),
+        "api_key_command" => node.texts(key).map(KeySource::Command),
+        _ => at.as_text().map(|text| KeySource::Literal(Secret::new(text))),
+    });
+    match (&key, first) {
+        (Some(KeySource::Env(variable)), Some((_, at))) if !variable_name(variable) => {
+            let message = format!("`{}` is not the name of a variable", path("api_key_env"));
+            found.error(
+                &at.span,
+                true,
+                message,
+                "expected a name as OPENAI_API_KEY; the key itself does not belong here",
+            );
+        }
+        (Some(KeySource::Literal(_)), Some((_, at))) => {
+            found.warn(
+                &at.key,
+                true,
+                format!("profile `{name}` holds its key in this file"),
+                "api_key_env or api_key_command keep it out",
+            );
+        }
+        _ => {}
+    }
+    headers(node, &format!("profiles.{name}.headers"), found);
+    Profile {
+        base_url: node.text("base_url"),
+        key,
+        model: node.text("model"),
+        api: node.text("api").map(|word| if word == "responses" { Api::Responses } else { Api::Chat }),
+        headers: node.text_map("headers").into_iter().map(|(k, v)| (k, Secret::new(v))).collect(),
+        temperature: node.number("temperature"),
+        max_output_tokens: node.int("max_output_tokens"),
+        reasoning_effort: node.text("reasoning_effort"),
+        params: node
+            .get("params")
+            .map(Node::entries)
+            .unwrap_or_default()
+            .iter()
+            .map(|(k, v)| (k.clone(), v.to_json()))
+            .collect(),
+        system: node.text("system"),
+        role: node.text("role"),
+        dispatch: dispatch(node, "dispatch"),
+    }
+}
+
+/// Header names and values that HTTP could not carry.
+pub(super) fn headers(node: &Node, path: &str, found: &mut Findings<'_>) {
+    for (name, at) in node.get("headers").map(Node::entries).unwrap_or_default() {
+        if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
+            found.error(&at.key, true, format!("`{path}` names no HTTP header here"), "letters, digits and -");
+        } else if http::HeaderValue::from_str(at.as_text().unwrap_or("")).is_err() {
+            found.error(
+                &at.span,
+                true,
+                format!("`{path}.{name}` cannot be sent"),
+                "no line breaks or control characters",
+            );
+        }
+    }
+}
+
+/// Whether a text can be the name of an environment variable.
+pub(super) fn variable_name(text: &str) -> bool {
+    let mut chars = text.chars();
+    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+pub(super) fn dispatch(node: &Node, name: &str) -> Option<Dispatch> {
+    node.text(name).map(|word| if word == "finish" { Dispatch::Finish } else { Dispatch::Close })
+}
+
+pub(super) fn policy(node: &Node, name: &str) -> Option<Policy> {
+    node.text(name).map(|word| policy_word(&word))
+}
+
+/// A checked word; what is none of the three asks.
+pub(super) fn policy_word(word: &str) -> Policy {
+    match word {
+        "allow" => Policy::Allow,
+        "deny" => Policy::Deny,
+        _ => Policy::Ask,
+    }
+}
+
+/// Globs of `server/tool`; bad ones are reported.
+pub(super) fn rules(node: &Node, name: &str, found: &mut Findings<'_>) -> Vec<String> {
+    let Some(Raw::List(items)) = node.get(name).map(|n| &n.value) else { return Vec::new() };
+    for item in items {
+        if let Err(why) = super::rule_ok(item.as_text().unwrap_or("")) {
+            found.error(
+                &item.span,
+                false,
+                format!("this is not a rule: {why}"),
+                "expected server/tool, as \"files/read_*\"",
+            );
+        }
+    }
+    node.texts(name).unwrap_or_default()
+}
+
+/// Names that point at other tables of the file must be there.
+fn names_exist(tree: &Node, config: &Config, found: &mut Findings<'_>) {
+    let mut missing = |node: Option<&Node>, what: &str, names: &[&String]| {
+        let Some((node, name)) = node.and_then(|n| Some((n, n.as_text()?))) else { return };
+        if names.iter().any(|n| *n == name) {
+            return;
+        }
+        let near = spec::nearest(name, names.iter().map(|n| n.as_str()));
+        let label =
+            near.map_or_else(|| format!("there is no [{what}.{name}]"), |near| format!("did you mean {near:?}?"));
+        found.error(&node.span, false, format!("no [{what}] is called {name:?}"), label);
+    };
+    let profiles: Vec<_> = config.profiles.keys().collect();
+    let roles: Vec<_> = config.roles.keys().collect();
+    missing(tree.get("profile"), "profiles", &profiles);
+    missing(tree.get("role"), "roles", &roles);
+    for (_, profile) in tree.get("profiles").map(Node::entries).unwrap_or_default() {
+        missing(profile.get("role"), "roles", &roles);
+    }
+}
+
+fn written(node: &Node, path: &str, text: &str, lines: &mut BTreeMap<String, usize>) {
+    for (name, child) in node.entries() {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        if matches!(child.value, Raw::Map(_)) {
+            written(child, &path, text, lines);
+        } else {
+            lines.insert(path, place(text, child.key.start).0);
+        }
+    }
+}

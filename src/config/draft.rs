@@ -1,0 +1,415 @@
+//! A server as it is written: variables not expanded yet. Expansion makes a [`ServerEntry`] of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::chat::{Dispatch, Policy, ServerName};
+
+use super::config::{dispatch, headers, policy, policy_word};
+use super::node::Node;
+use super::problem::Findings;
+use super::server::{Consent, ServerEntry, Source, Transport};
+use super::{Secret, units};
+
+/// Whether `name` may be a server's name: `[a-z0-9][a-z0-9_-]{0,31}`, without `__`, not ending in `_`.
+#[must_use]
+pub fn server_name_ok(name: &str) -> bool {
+    let fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    (1..=32).contains(&name.len())
+        && fine(name.as_bytes()[0])
+        && name.bytes().all(|b| fine(b) || b == b'_' || b == b'-')
+        && !name.contains("__")
+        && !name.ends_with('_')
+}
+
+/// What a configuration file, a project, another client or a command line says about one server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServerDraft {
+    pub name: ServerName,
+    pub how: DraftTransport,
+    pub trust: bool,
+    pub policy: Option<Policy>,
+    pub policies: BTreeMap<String, Policy>,
+    pub tools_allow: Option<Vec<String>>,
+    pub dispatch: Option<Dispatch>,
+    pub dispatches: BTreeMap<String, Dispatch>,
+    pub start_timeout: Option<Duration>,
+    pub call_timeout: Option<Duration>,
+    pub disabled: bool,
+    pub ask_first: bool,
+    pub source: Source,
+}
+
+/// How it is reached, as written. Values may hold secrets, so Debug leaves them out.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DraftTransport {
+    Stdio { command: String, args: Vec<String>, env: BTreeMap<String, String>, cwd: Option<String> },
+    Url { kind: UrlKind, url: String, headers: BTreeMap<String, String> },
+}
+
+impl std::fmt::Debug for DraftTransport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stdio { command, args, env, .. } => {
+                write!(f, "Stdio({command:?} {args:?} env {:?})", env.keys().collect::<Vec<_>>())
+            }
+            Self::Url { kind, url, headers } => {
+                write!(f, "{kind:?}({url:?} headers {:?})", headers.keys().collect::<Vec<_>>())
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UrlKind {
+    Http,
+    Sse,
+    SimpleRpc,
+}
+
+impl UrlKind {
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Sse => "sse",
+            Self::SimpleRpc => "simple-rpc",
+        }
+    }
+}
+
+impl ServerDraft {
+    #[must_use]
+    pub fn new(name: &str, how: DraftTransport, source: Source) -> Self {
+        Self {
+            name: ServerName::new(name),
+            how,
+            trust: false,
+            policy: None,
+            policies: BTreeMap::new(),
+            tools_allow: None,
+            dispatch: None,
+            dispatches: BTreeMap::new(),
+            start_timeout: None,
+            call_timeout: None,
+            disabled: false,
+            ask_first: false,
+            source,
+        }
+    }
+
+    /// `NAME:SHA256` over how it is reached, as written.
+    #[must_use]
+    pub fn hash(&self) -> Arc<str> {
+        let canonical = match &self.how {
+            DraftTransport::Stdio { command, args, env, cwd } => {
+                serde_json::json!(["stdio", command, args, env, cwd])
+            }
+            DraftTransport::Url { kind, url, headers } => serde_json::json!([kind.word(), url, headers]),
+        };
+        let name = self.name.as_str();
+        let digest = Sha256::digest(format!("{name}\0{canonical}").as_bytes());
+        Arc::from(format!("{name}:{}", super::hex(&digest)))
+    }
+
+    /// Fills in variables. What cannot be filled in disables the server, with the reason.
+    #[must_use]
+    pub fn expand(&self, variables: &Variables<'_>) -> ServerEntry {
+        let mut reason = None;
+        let mut fill = |text: &str| match variables.fill(text) {
+            Ok(text) => text,
+            Err(why) => {
+                reason.get_or_insert(why);
+                text.to_owned()
+            }
+        };
+        let transport = match &self.how {
+            DraftTransport::Stdio { command, args, env, cwd } => Transport::Stdio {
+                command: fill(command),
+                args: args.iter().map(|a| fill(a)).collect(),
+                env: env.iter().map(|(k, v)| (k.clone(), Secret::new(fill(v)))).collect(),
+                cwd: cwd.as_deref().map(|dir| variables.folder.join(fill(dir))),
+            },
+            DraftTransport::Url { kind, url, headers } => {
+                let url = fill(url);
+                let headers = headers.iter().map(|(k, v)| (k.clone(), Secret::new(fill(v)))).collect();
+                match kind {
+                    UrlKind::Http => Transport::Http { url, headers },
+                    UrlKind::Sse => Transport::Sse { url, headers },
+                    UrlKind::SimpleRpc => Transport::SimpleRpc { url, headers },
+                }
+            }
+        };
+        if reason.is_none()
+            && let Transport::Http { url, headers }
+            | Transport::Sse { url, headers }
+            | Transport::SimpleRpc { url, headers } = &transport
+        {
+            reason = address_fault(url).or_else(|| header_fault(headers));
+        }
+        if self.disabled {
+            reason = Some("disabled in its configuration".to_owned());
+        }
+        ServerEntry {
+            name: self.name.clone(),
+            transport,
+            trust: self.trust,
+            policy: self.policy,
+            policies: self.policies.clone(),
+            tools_allow: self.tools_allow.clone(),
+            dispatch: self.dispatch,
+            dispatches: self.dispatches.clone(),
+            start_timeout: self.start_timeout,
+            call_timeout: self.call_timeout,
+            consent: Consent::Given,
+            source: self.source.clone(),
+            entry_hash: self.hash(),
+            disabled: reason,
+        }
+    }
+}
+
+/// Why an address cannot be used, if so.
+fn address_fault(text: &str) -> Option<String> {
+    let Ok(address) = url::Url::parse(text) else { return Some("its url is not an address".to_owned()) };
+    if !matches!(address.scheme(), "http" | "https") {
+        return Some(format!("its url begins with {}:, not http or https", address.scheme()));
+    }
+    if !address.username().is_empty() || address.password().is_some() {
+        return Some("its url holds a user name or password; put them in headers".to_owned());
+    }
+    None
+}
+
+fn header_fault(headers: &BTreeMap<String, Secret>) -> Option<String> {
+    headers.iter().find_map(|(name, value)| {
+        let bad = http::HeaderName::from_bytes(name.as_bytes()).is_err()
+            || http::HeaderValue::from_str(value.expose()).is_err();
+        bad.then(|| "one of its headers cannot be sent".to_owned())
+    })
+}
+
+/// What texts of server entries may be filled in with.
+#[derive(Debug)]
+pub struct Variables<'a> {
+    pub env: &'a BTreeMap<String, String>,
+    /// Variables that hold keys of profiles, and are never given to servers.
+    pub refused: &'a BTreeSet<String>,
+    /// The working folder: for relative `cwd` and `${workspaceFolder}`.
+    pub folder: &'a Path,
+    pub home: Option<&'a Path>,
+}
+
+impl Variables<'_> {
+    /// Replaces `${env:NAME}`, `${NAME}` and both with `:-default`, once: what is filled in is not looked at again.
+    /// A `$` that begins none of them stays. A default is used where the variable is unset or empty.
+    pub fn fill(&self, text: &str) -> Result<String, String> {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find("${") {
+            out.push_str(&rest[..at]);
+            let inner = &rest[at + 2..];
+            let Some(end) = inner.find('}') else {
+                return Err("a `${` in its configuration has no `}`".to_owned());
+            };
+            out.push_str(&self.value(&inner[..end])?);
+            rest = &inner[end + 1..];
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+
+    fn value(&self, inner: &str) -> Result<String, String> {
+        match inner {
+            "workspaceFolder" => return Ok(self.folder.display().to_string()),
+            "userHome" => {
+                return self.home.map(|h| h.display().to_string()).ok_or_else(|| "there is no home folder".to_owned());
+            }
+            _ => {}
+        }
+        let inner = inner.strip_prefix("env:").unwrap_or(inner);
+        let (name, default) = inner.split_once(":-").map_or((inner, None), |(name, default)| (name, Some(default)));
+        if !super::config::variable_name(name) {
+            let shown: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
+            return Err(format!("`${{{shown}}}` in its configuration is not something millrace can fill in"));
+        }
+        if self.refused.contains(name) {
+            return Err(format!("${name} holds the key of an endpoint and is not given to servers"));
+        }
+        match (self.env.get(name), default) {
+            (Some(value), None) => Ok(value.clone()),
+            (Some(value), Some(_)) if !value.is_empty() => Ok(value.clone()),
+            (_, Some(default)) => Ok(default.to_owned()),
+            (None, None) => Err(format!("${name} is not set")),
+        }
+    }
+}
+
+/// Builds a draft from a checked `[servers.NAME]`; what does not fit together is reported.
+pub(super) fn checked(name: &str, node: &Node, source: Source, found: &mut Findings<'_>) -> Option<ServerDraft> {
+    let path = format!("servers.{name}");
+    let transport = node.text("transport");
+    let how = match (node.text("command"), node.text("url")) {
+        (Some(_), Some(_)) => {
+            let at = node.get("url").map_or(0..0, |n| n.key.clone());
+            found.error(&at, false, format!("[{path}] has both command and url"), "keep one of them");
+            return None;
+        }
+        (None, None) => {
+            let what = "needs a command or a url";
+            found.error(&node.key, false, format!("[{path}] {what}"), "expected command = \"…\" or url = \"…\"");
+            return None;
+        }
+        (Some(command), None) => {
+            misplaced(node, &path, &["headers"], "url", found);
+            if let (Some(word), Some(at)) = (&transport, node.get("transport"))
+                && word != "stdio"
+            {
+                found.error(
+                    &at.span,
+                    false,
+                    format!("[{path}] has a command, and transport {word:?}"),
+                    "a command speaks \"stdio\"",
+                );
+            }
+            if command.trim().is_empty() {
+                let at = node.get("command").map_or(0..0, |n| n.span.clone());
+                found.error(&at, false, format!("`{path}.command` is empty"), "expected a program");
+            }
+            DraftTransport::Stdio {
+                command,
+                args: node.texts("args").unwrap_or_default(),
+                env: node.text_map("env"),
+                cwd: node.text("cwd"),
+            }
+        }
+        (None, Some(url)) => {
+            misplaced(node, &path, &["args", "env", "cwd"], "command", found);
+            let kind = match transport.as_deref() {
+                Some("sse") => UrlKind::Sse,
+                Some("simple-rpc") => UrlKind::SimpleRpc,
+                Some("stdio") => {
+                    let at = node.get("transport").map_or(0..0, |n| n.span.clone());
+                    found.error(
+                        &at,
+                        false,
+                        format!("[{path}] has a url, and transport \"stdio\""),
+                        "expected \"http\", \"sse\" or \"simple-rpc\"",
+                    );
+                    UrlKind::Http
+                }
+                _ => UrlKind::Http,
+            };
+            if !url.contains("${")
+                && let (Some(why), Some(at)) = (address_fault(&url), node.get("url"))
+            {
+                found.error(
+                    &at.span,
+                    why.contains("password"),
+                    format!("[{path}]: {why}"),
+                    "expected an address as https://host/mcp",
+                );
+            }
+            headers(node, &format!("{path}.headers"), found);
+            DraftTransport::Url { kind, url, headers: node.text_map("headers") }
+        }
+    };
+    for (name, at) in node.get("env").map(Node::entries).unwrap_or_default() {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            found.error(&at.key, true, format!("`{path}.env` names no variable here"), "a name without =");
+        }
+    }
+    let mut draft = ServerDraft::new(name, how, source);
+    if let Some(secret) = secrets_in_the_open(&draft.how) {
+        let at = node.get("args").or_else(|| node.get("url")).map_or(0..0, |n| n.key.clone());
+        found.warn(&at, true, format!("[{path}] {secret}"), "put it in env or headers");
+    }
+    draft.trust = node.bool("trust").unwrap_or(false);
+    draft.policy = policy(node, "policy");
+    draft.policies = node.text_map("policies").into_iter().map(|(k, v)| (k, policy_word(&v))).collect();
+    draft.tools_allow = node.get("tools").and_then(|tools| tools.texts("allow"));
+    draft.dispatch = dispatch(node, "dispatch");
+    draft.dispatches = node
+        .text_map("dispatches")
+        .into_iter()
+        .map(|(k, v)| (k, if v == "finish" { Dispatch::Finish } else { Dispatch::Close }))
+        .collect();
+    draft.start_timeout = node.text("start_timeout").and_then(|t| units::duration(&t).ok());
+    draft.call_timeout = node.text("call_timeout").and_then(|t| units::duration(&t).ok());
+    draft.disabled = node.bool("disabled").unwrap_or(false);
+    draft.ask_first = node.bool("ask_first").unwrap_or(false);
+    for glob in draft.policies.keys().chain(draft.dispatches.keys()).chain(draft.tools_allow.iter().flatten()) {
+        if globset::Glob::new(glob).is_err() {
+            let shown: String = glob.chars().take(40).collect();
+            found.error(
+                &node.key,
+                false,
+                format!("[{path}]: {shown:?} is not a pattern of tool names"),
+                "as \"read_*\"",
+            );
+        }
+    }
+    Some(draft)
+}
+
+fn misplaced(node: &Node, path: &str, keys: &[&str], needs: &str, found: &mut Findings<'_>) {
+    for key in keys {
+        if let Some(at) = node.get(key) {
+            found.error(&at.key, true, format!("`{path}.{key}` means nothing here"), format!("it goes with {needs}"));
+        }
+    }
+}
+
+/// What would show a secret to others: in arguments every user of the machine can read, in addresses every log.
+#[must_use]
+pub fn secrets_in_the_open(how: &DraftTransport) -> Option<String> {
+    const NAMES: &[&str] = &["token", "secret", "password", "passwd", "api_key", "apikey", "api-key", "access_key"];
+    let named = |text: &str| NAMES.iter().any(|name| text.to_ascii_lowercase().contains(name));
+    let secret_variable = |text: &str| {
+        text.split("${").skip(1).any(|inner| {
+            let name = inner.split(['}', ':']).find(|part| *part != "env").unwrap_or("");
+            named(name) || name.to_ascii_uppercase().ends_with("_KEY")
+        })
+    };
+    match how {
+        DraftTransport::Stdio { args, .. } => {
+            let mut before = "";
+            for arg in args {
+                let literal = arg.split_once('=').is_some_and(|(name, value)| named(name) && !value.is_empty())
+                    || (before.starts_with('-') && !before.contains('=') && named(before))
+                    || arg.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).any(|run| {
+                        run.len() > 12
+                            && ["sk-", "ghp_", "github_pat_", "xoxb-", "glpat-"].iter().any(|p| run.starts_with(p))
+                    });
+                if literal || secret_variable(arg) {
+                    return Some("seems to hold a secret in args, which every user of this machine can see".to_owned());
+                }
+                before = arg;
+            }
+            None
+        }
+        DraftTransport::Url { url, .. } => {
+            let query = url.split_once('?').is_some_and(|(_, query)| {
+                query.split('&').any(|pair| {
+                    pair.split_once('=')
+                        .is_some_and(|(name, value)| !value.is_empty() && (named(name) || name == "key"))
+                })
+            });
+            (query || secret_variable(url))
+                .then(|| "seems to hold a secret in its url, which ends up in logs".to_owned())
+        }
+    }
+}
+
+/// Where an entry's file is, for people and for consents.
+#[must_use]
+pub fn source_path(source: &Source) -> PathBuf {
+    match source {
+        Source::User(path) | Source::Project(path) | Source::File(path) => path.clone(),
+        Source::Program => PathBuf::new(),
+    }
+}

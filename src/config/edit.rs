@@ -1,0 +1,169 @@
+//! Changing `config.toml` without losing what its user wrote there: comments, order, blank lines.
+
+use std::path::Path;
+
+use toml_edit::{DocumentMut, Item, Table, Value, value};
+
+use super::config::{Config, ConfigError, read_text};
+use super::draft::{DraftTransport, ServerDraft};
+use super::problem::Problem;
+use super::saved::write_private;
+
+#[derive(Debug, thiserror::Error)]
+pub enum EditError {
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    #[error("{key:?} is not the name of a key")]
+    Name { key: String },
+    #[error("{key} passes through {part}, which is a value")]
+    NotTable { key: String, part: String },
+    #[error("this would make the file wrong, so it was not written:\n{}", problems.iter().map(|p| p.render(&|path| path.display().to_string())).collect::<String>())]
+    Wrong { problems: Vec<Problem> },
+    #[error("cannot write {}: {error}", path.display())]
+    Write { path: std::path::PathBuf, error: std::io::Error },
+}
+
+/// A configuration file that is being changed.
+#[derive(Debug)]
+pub struct Edit {
+    path: std::path::PathBuf,
+    document: DocumentMut,
+}
+
+impl Edit {
+    /// Opens the file; one that is not there is begun.
+    pub fn open(path: &Path) -> Result<Self, EditError> {
+        let text = match read_text(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(ConfigError::Io { path: path.to_path_buf(), error }.into()),
+        };
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let Ok(document) = text.parse::<DocumentMut>() else {
+            // Says where.
+            Config::parse(path, text)?;
+            return Err(EditError::Name { key: String::new() });
+        };
+        Ok(Self { path: path.to_path_buf(), document })
+    }
+
+    /// What stands at a dotted key, as TOML.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<String> {
+        let path = split(key)?;
+        let mut item = self.document.as_item();
+        for part in &path {
+            item = item.get(part.as_str())?;
+        }
+        Some(item.to_string().trim().to_owned())
+    }
+
+    /// Sets a dotted key to a value written as TOML; a bare word is taken as text.
+    pub fn set(&mut self, key: &str, text: &str) -> Result<(), EditError> {
+        let new: Value = text.trim().parse().unwrap_or_else(|_| Value::from(text));
+        let path = split(key).ok_or_else(|| EditError::Name { key: key.to_owned() })?;
+        let Some((last, folders)) = path.split_last() else { return Err(EditError::Name { key: key.to_owned() }) };
+        let mut at: &mut dyn toml_edit::TableLike = self.document.as_table_mut();
+        for part in folders {
+            let item = at.entry(part).or_insert_with(|| {
+                let mut table = Table::new();
+                table.set_implicit(true);
+                Item::Table(table)
+            });
+            at = item
+                .as_table_like_mut()
+                .ok_or_else(|| EditError::NotTable { key: key.to_owned(), part: part.clone() })?;
+        }
+        match at.get_mut(last) {
+            Some(old) => {
+                let mut new = new;
+                if let Some(old) = old.as_value() {
+                    *new.decor_mut() = old.decor().clone();
+                }
+                *old = value(new);
+            }
+            None => {
+                at.insert(last, value(new));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a key or a table away; whether it was there.
+    pub fn remove(&mut self, key: &str) -> bool {
+        let Some(path) = split(key) else { return false };
+        let Some((last, folders)) = path.split_last() else { return false };
+        let mut at: &mut dyn toml_edit::TableLike = self.document.as_table_mut();
+        for part in folders {
+            let Some(next) = at.get_mut(part).and_then(Item::as_table_like_mut) else { return false };
+            at = next;
+        }
+        at.remove(last).is_some()
+    }
+
+    /// Writes `[servers.NAME]`, replacing one of that name.
+    pub fn put_server(&mut self, draft: &ServerDraft) {
+        let mut table = Table::new();
+        let texts = |items: &[String]| value(items.iter().map(String::as_str).collect::<toml_edit::Array>());
+        let map = |map: &std::collections::BTreeMap<String, String>| {
+            value(map.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect::<toml_edit::InlineTable>())
+        };
+        match &draft.how {
+            DraftTransport::Stdio { command, args, env, cwd } => {
+                table.insert("command", value(command));
+                if !args.is_empty() {
+                    table.insert("args", texts(args));
+                }
+                if !env.is_empty() {
+                    table.insert("env", map(env));
+                }
+                if let Some(cwd) = cwd {
+                    table.insert("cwd", value(cwd));
+                }
+            }
+            DraftTransport::Url { kind, url, headers } => {
+                table.insert("url", value(url));
+                if *kind != super::UrlKind::Http {
+                    table.insert("transport", value(kind.word()));
+                }
+                if !headers.is_empty() {
+                    table.insert("headers", map(headers));
+                }
+            }
+        }
+        for (name, on) in [("disabled", draft.disabled), ("ask_first", draft.ask_first), ("trust", draft.trust)] {
+            if on {
+                table.insert(name, value(true));
+            }
+        }
+        if let Some(time) = draft.start_timeout {
+            table.insert("start_timeout", value(super::units::show_duration(time)));
+        }
+        let servers = self.document.entry("servers").or_insert_with(|| {
+            let mut table = Table::new();
+            table.set_implicit(true);
+            Item::Table(table)
+        });
+        if let Some(servers) = servers.as_table_like_mut() {
+            servers.insert(draft.name.as_str(), Item::Table(table));
+        }
+    }
+
+    /// Checks the whole file as it would be, and replaces it in one step (0600). Warnings come back.
+    pub fn save(self) -> Result<Vec<Problem>, EditError> {
+        let text = self.document.to_string();
+        let warnings = match Config::parse(&self.path, &text) {
+            Ok((_, warnings)) => warnings,
+            Err(ConfigError::Bad { problems }) => return Err(EditError::Wrong { problems }),
+            Err(error) => return Err(error.into()),
+        };
+        write_private(&self.path, &text).map_err(|error| EditError::Write { path: self.path.clone(), error })?;
+        Ok(warnings)
+    }
+}
+
+/// `profiles.openai.model`, `keys."review.once"`.
+fn split(key: &str) -> Option<Vec<String>> {
+    let keys = toml_edit::Key::parse(key).ok()?;
+    Some(keys.iter().map(|key| key.get().to_owned()).collect())
+}

@@ -1,0 +1,40 @@
+//! A `[profiles.NAME]`: an endpoint, its key, and what is asked of it.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::chat::{Api, Dispatch};
+
+use super::Secret;
+
+/// Every field is None where the file does not name it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Profile {
+    pub base_url: Option<String>,
+    pub key: Option<KeySource>,
+    pub model: Option<String>,
+    pub api: Option<Api>,
+    /// Sent with every request to `base_url`, and to nothing else.
+    pub headers: BTreeMap<String, Secret>,
+    pub temperature: Option<f64>,
+    pub max_output_tokens: Option<u64>,
+    pub reasoning_effort: Option<String>,
+    pub params: Vec<(String, Value)>,
+    pub system: Option<String>,
+    pub role: Option<String>,
+    pub dispatch: Option<Dispatch>,
+}
+
+/// Where a key comes from. Asking for it may fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// The value of an environment variable.
+    Env(String),
+    /// The first line that a program prints; no shell, 10 s, its output never shown.
+    Command(Vec<String>),
+    /// Written in the configuration file; accepted with a warning.
+    Literal(Secret),
+    /// Pasted earlier and kept in `secrets.toml` under this origin.
+    Saved(String),
+}

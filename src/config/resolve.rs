@@ -1,0 +1,534 @@
+//! Which value wins, and which key goes where. A function of what it is given.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::chat::{Api, Approve, Dispatch, Fault, FaultKind, Limits, Policy, Sampling};
+
+use super::draft::{ServerDraft, Variables, source_path};
+use super::external::External;
+use super::project::Project;
+use super::saved::Consents;
+use super::{
+    Config, Consent, Endpoint, KeySource, Keymap, PolicySettings, Profile, Secret, ServerEntry, Source, UiSettings,
+    spec,
+};
+
+pub const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
+
+/// What was said on the command line.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    pub profile: Option<String>,
+    pub base_url: Option<String>,
+    pub model: Option<String>,
+    pub api: Option<Api>,
+    pub system: Option<String>,
+    pub role: Option<String>,
+    pub temperature: Option<f64>,
+    pub max_output_tokens: Option<u64>,
+    pub reasoning_effort: Option<String>,
+    pub params: Vec<(String, Value)>,
+    pub no_mcp: bool,
+    pub trust: Vec<String>,
+    pub approve: Option<Approve>,
+    pub allow: Vec<String>,
+    pub deny: Vec<String>,
+    pub dispatch: Option<Dispatch>,
+    pub max_rounds: Option<u32>,
+    pub no_save: bool,
+}
+
+/// Everything that has a say.
+#[derive(Debug)]
+pub struct Given<'a> {
+    pub flags: &'a Flags,
+    pub env: &'a BTreeMap<String, String>,
+    pub config: &'a Config,
+    pub project: Option<&'a Project>,
+    /// The files named with `--mcp`.
+    pub external: &'a [External],
+    /// Origins for which a key is kept.
+    pub saved: &'a BTreeSet<String>,
+    pub consents: &'a Consents,
+    /// The working folder.
+    pub folder: &'a Path,
+    pub home: Option<&'a Path>,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Flag(&'static str),
+    Profile(String),
+    Env(&'static str),
+    Project,
+    User,
+    Default,
+}
+
+/// One value as `config show` prints it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    pub key: String,
+    /// Secrets are masked.
+    pub value: String,
+    pub origin: Origin,
+}
+
+/// What holds for this run.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    pub profile: Option<String>,
+    pub endpoint: Endpoint,
+    /// The key of this endpoint and of no other; None: none is sent.
+    pub key: Option<KeySource>,
+    /// Why no key is sent to an endpoint that will likely want one.
+    pub key_missing: Option<String>,
+    /// Sent to this endpoint and to no other.
+    pub headers: BTreeMap<String, Secret>,
+    /// None: to be asked from the endpoint.
+    pub model: Option<String>,
+    pub api: Api,
+    pub system: Option<String>,
+    pub sampling: Sampling,
+    pub dispatch: Dispatch,
+    pub approve: Option<Approve>,
+    /// With the rules of the command line and of the project.
+    pub policy: PolicySettings,
+    pub limits: Limits,
+    pub ui: UiSettings,
+    pub keymap: Keymap,
+    pub save: bool,
+    pub servers: Vec<ServerEntry>,
+    /// For a person: what was not done as written, and why.
+    pub notices: Vec<String>,
+    /// One sentence: which host is told what is typed, and with which key.
+    pub where_messages_go: String,
+    pub settings: Vec<Setting>,
+}
+
+/// Applies the rules of contract section 1.
+///
+/// # Errors
+/// A [`Fault`] of kind `Usage` where a flag names what is not there, of kind `Config` where files or variables do.
+pub fn resolve(given: &Given<'_>) -> Result<Resolved, Fault> {
+    let mut out = Notes::default();
+    let (name, profile) = choose_profile(given, &mut out)?;
+    let empty = Profile::default();
+    let chosen = profile.unwrap_or(&empty);
+    let (endpoint, from) = choose_endpoint(given, name.as_deref(), profile, &mut out)?;
+    let (key, key_missing) = choose_key(given, profile, &endpoint, &from, &mut out);
+    let headers = choose_headers(chosen, &endpoint, &mut out);
+    let by_profile = || Origin::Profile(name.clone().unwrap_or_default());
+    let env = |name: &str| given.env.get(name).filter(|v| !v.trim().is_empty()).cloned();
+    let project = given.project;
+
+    let model = out.pick(
+        "model",
+        [
+            (given.flags.model.clone(), Origin::Flag("--model")),
+            (chosen.model.clone(), by_profile()),
+            (env("MILLRACE_MODEL"), Origin::Env("MILLRACE_MODEL")),
+            (project.and_then(|p| p.model.clone()), Origin::Project),
+            (given.config.model.clone(), Origin::User),
+        ],
+    );
+    let api = out.pick("api", [(given.flags.api, Origin::Flag("--api")), (chosen.api, by_profile())]);
+    let system = choose_system(given, name.as_deref(), chosen, &mut out)?;
+    let temperature = out.pick(
+        "temperature",
+        [
+            (given.flags.temperature, Origin::Flag("--temperature")),
+            (chosen.temperature, by_profile()),
+            (project.and_then(|p| p.temperature), Origin::Project),
+            (given.config.temperature, Origin::User),
+        ],
+    );
+    let max_output_tokens = out.pick(
+        "max_output_tokens",
+        [
+            (given.flags.max_output_tokens, Origin::Flag("--max-output-tokens")),
+            (chosen.max_output_tokens, by_profile()),
+        ],
+    );
+    let reasoning_effort = out.pick(
+        "reasoning_effort",
+        [
+            (given.flags.reasoning_effort.clone(), Origin::Flag("--reasoning-effort")),
+            (chosen.reasoning_effort.clone(), by_profile()),
+        ],
+    );
+    let dispatch = out.pick(
+        "dispatch",
+        [
+            (given.flags.dispatch, Origin::Flag("--dispatch")),
+            (chosen.dispatch, by_profile()),
+            (given.config.dispatch, Origin::User),
+        ],
+    );
+    let mut params = chosen.params.clone();
+    for (name, value) in &given.flags.params {
+        params.retain(|(old, _)| old != name);
+        params.push((name.clone(), value.clone()));
+    }
+
+    let mut policy = given.config.policy.clone();
+    for (rules, flag) in [(&given.flags.allow, "--allow"), (&given.flags.deny, "--deny")] {
+        for rule in rules {
+            super::rule_ok(rule).map_err(|why| {
+                Fault::new(FaultKind::Usage, format!("{flag} {rule}: {why}"))
+                    .hint(format!("write it as server/tool: {flag} 'files/read_*'"))
+            })?;
+        }
+    }
+    policy.allow.extend(given.flags.allow.iter().cloned());
+    policy.deny.extend(given.flags.deny.iter().cloned());
+    policy.deny.extend(project.into_iter().flat_map(|p| p.deny.iter().cloned()));
+
+    let mut limits = given.config.limits.clone();
+    if let Some(rounds) = given.flags.max_rounds {
+        limits.rounds = rounds;
+    }
+    let mut ui = given.config.ui.clone();
+    if let Some(project) = project {
+        project.draw_over(&mut ui);
+    }
+    let servers = choose_servers(given, &mut out)?;
+    let where_messages_go = where_messages_go(&endpoint, key.as_ref(), key_missing.as_deref());
+    Ok(Resolved {
+        profile: name,
+        endpoint,
+        key,
+        key_missing,
+        headers,
+        model,
+        api: api.unwrap_or_default(),
+        system,
+        sampling: Sampling { temperature, max_output_tokens, reasoning_effort, params, schema: None },
+        dispatch: dispatch.unwrap_or_default(),
+        approve: given.flags.approve,
+        policy,
+        limits,
+        ui,
+        keymap: given.config.keymap.clone(),
+        save: given.config.store.save && !given.flags.no_save,
+        servers,
+        notices: out.notices,
+        where_messages_go,
+        settings: out.settings,
+    })
+}
+
+#[derive(Default)]
+struct Notes {
+    notices: Vec<String>,
+    settings: Vec<Setting>,
+}
+
+impl Notes {
+    /// The first that is there, remembered with its origin.
+    fn pick<T: Shown, const N: usize>(&mut self, key: &str, sources: [(Option<T>, Origin); N]) -> Option<T> {
+        let (value, origin) = sources.into_iter().find_map(|(value, origin)| Some((value?, origin)))?;
+        self.set(key, value.shown(), origin);
+        Some(value)
+    }
+
+    fn set(&mut self, key: &str, value: String, origin: Origin) {
+        self.settings.push(Setting { key: key.to_owned(), value, origin });
+    }
+}
+
+/// How `config show` writes a value.
+trait Shown {
+    fn shown(&self) -> String;
+}
+
+impl Shown for String {
+    fn shown(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+impl Shown for f64 {
+    fn shown(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Shown for u64 {
+    fn shown(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Shown for Api {
+    fn shown(&self) -> String {
+        format!("{:?}", self.word())
+    }
+}
+
+impl Shown for Dispatch {
+    fn shown(&self) -> String {
+        match self {
+            Self::Close => "\"close\"".to_owned(),
+            Self::Finish => "\"finish\"".to_owned(),
+        }
+    }
+}
+
+fn choose_profile<'a>(given: &'a Given<'_>, out: &mut Notes) -> Result<(Option<String>, Option<&'a Profile>), Fault> {
+    let env = given.env.get("MILLRACE_PROFILE").filter(|v| !v.trim().is_empty()).cloned();
+    let (kind, name) = match (&given.flags.profile, &env) {
+        (Some(name), _) => (FaultKind::Usage, Some((name.clone(), Origin::Flag("--profile")))),
+        (None, Some(name)) => (FaultKind::Config, Some((name.clone(), Origin::Env("MILLRACE_PROFILE")))),
+        (None, None) => (FaultKind::Config, given.config.profile.clone().map(|name| (name, Origin::User))),
+    };
+    let Some((name, origin)) = name else { return Ok((None, None)) };
+    let Some(profile) = given.config.profiles.get(&name) else {
+        let names = || given.config.profiles.keys().map(String::as_str);
+        let hint = match spec::nearest(&name, names()) {
+            Some(near) => format!("Did you mean {near}?"),
+            None if given.config.profiles.is_empty() => {
+                "There are no profiles yet: add one to config.toml (`millrace config edit`).".to_owned()
+            }
+            None => format!("There are: {}.", names().collect::<Vec<_>>().join(", ")),
+        };
+        // A name on the command line that is not in the file: the configuration is what lacks it.
+        let kind = if kind == FaultKind::Usage { FaultKind::Config } else { kind };
+        return Err(Fault::new(kind, format!("no profile is called {name:?}")).hint(hint));
+    };
+    out.set("profile", name.shown(), origin);
+    Ok((Some(name), Some(profile)))
+}
+
+/// The endpoint, and whose word it was.
+fn choose_endpoint(
+    given: &Given<'_>,
+    name: Option<&str>,
+    profile: Option<&Profile>,
+    out: &mut Notes,
+) -> Result<(Endpoint, Origin), Fault> {
+    let env = || given.env.get("OPENAI_BASE_URL").filter(|v| !v.trim().is_empty()).cloned();
+    let (text, origin) = if let Some(url) = &given.flags.base_url {
+        (url.clone(), Origin::Flag("--base-url"))
+    } else if let Some(profile) = profile {
+        let url = profile.base_url.clone().unwrap_or_else(|| OPENAI_BASE_URL.to_owned());
+        (url, Origin::Profile(name.unwrap_or_default().to_owned()))
+    } else if let Some(url) = env() {
+        (url, Origin::Env("OPENAI_BASE_URL"))
+    } else {
+        (OPENAI_BASE_URL.to_owned(), Origin::Default)
+    };
+    let endpoint = Endpoint::parse(&text).map_err(|why| {
+        let (kind, place) = match &origin {
+            Origin::Flag(flag) => (FaultKind::Usage, (*flag).to_owned()),
+            Origin::Env(variable) => (FaultKind::Config, format!("${variable}")),
+            Origin::Profile(name) => (FaultKind::Config, format!("profiles.{name}.base_url")),
+            Origin::Project | Origin::User | Origin::Default => (FaultKind::Config, "base_url".to_owned()),
+        };
+        let shown = if why.mentions_secret() { String::new() } else { format!(" ({text})") };
+        Fault::new(kind, format!("{place}{shown} {why}"))
+            .hint("Write it up to and with /v1, as https://api.openai.com/v1 or http://localhost:11434/v1.")
+    })?;
+    out.set("base_url", endpoint.base_url.shown(), origin.clone());
+    Ok((endpoint, origin))
+}
+
+/// The key of this endpoint: a profile's for the profile's own URL, `OPENAI_API_KEY` only while no profile is chosen,
+/// a kept one by origin. Never over plain HTTP to another computer.
+fn choose_key(
+    given: &Given<'_>,
+    profile: Option<&Profile>,
+    endpoint: &Endpoint,
+    from: &Origin,
+    out: &mut Notes,
+) -> (Option<KeySource>, Option<String>) {
+    let set = |name: &str| given.env.get(name).is_some_and(|v| !v.trim().is_empty());
+    let mut why = None;
+    let mut key = None;
+    let mut origin = Origin::Default;
+    match profile {
+        Some(profile) => {
+            let own = match from {
+                Origin::Profile(_) => true,
+                _ => profile.base_url.as_deref().unwrap_or(OPENAI_BASE_URL).trim_end_matches('/') == endpoint.base_url,
+            };
+            match &profile.key {
+                Some(KeySource::Env(name)) if own && !set(name) => why = Some(format!("${name} is not set")),
+                Some(source) if own => {
+                    key = Some(source.clone());
+                    origin = Origin::Profile(
+                        given.flags.profile.clone().or_else(|| given.config.profile.clone()).unwrap_or_default(),
+                    );
+                }
+                Some(_) => why = Some("the profile's key goes only to the profile's own address".to_owned()),
+                None => {}
+            }
+        }
+        None if set("OPENAI_API_KEY") => {
+            key = Some(KeySource::Env("OPENAI_API_KEY".to_owned()));
+            origin = Origin::Env("OPENAI_API_KEY");
+        }
+        None => {}
+    }
+    if key.is_none() && given.saved.contains(&endpoint.origin) {
+        key = Some(KeySource::Saved(endpoint.origin.clone()));
+        origin = Origin::User;
+    }
+    if key.is_some() && !endpoint.private {
+        why = Some(format!("{} is neither encrypted nor on this computer, so no key is sent there", endpoint.base_url));
+        key = None;
+    }
+    if key.is_none() && endpoint.loopback {
+        why = None;
+    }
+    if key.is_none() && !endpoint.loopback && why.is_none() {
+        why = Some(match profile {
+            Some(_) => "the profile names no key".to_owned(),
+            None => "OPENAI_API_KEY is not set".to_owned(),
+        });
+    }
+    match (&key, &why) {
+        (Some(source), _) => out.set("api_key", format!("<{}>", source.describe()), origin),
+        (None, Some(why)) => out.notices.push(format!("No key is sent to {}: {why}.", endpoint.host)),
+        (None, None) => {}
+    }
+    (key, why)
+}
+
+fn choose_headers(profile: &Profile, endpoint: &Endpoint, out: &mut Notes) -> BTreeMap<String, Secret> {
+    let own = profile.base_url.as_deref().unwrap_or(OPENAI_BASE_URL).trim_end_matches('/');
+    let own = Endpoint::parse(own).is_ok_and(|own| own.base_url == endpoint.base_url);
+    if profile.headers.is_empty() || (own && endpoint.private) {
+        return profile.headers.clone();
+    }
+    let why =
+        if own { "it is neither encrypted nor on this computer" } else { "they belong to the profile's own address" };
+    out.notices.push(format!("The profile's headers are not sent to {}: {why}.", endpoint.host));
+    BTreeMap::new()
+}
+
+fn choose_system(
+    given: &Given<'_>,
+    name: Option<&str>,
+    profile: &Profile,
+    out: &mut Notes,
+) -> Result<Option<String>, Fault> {
+    let roles = &given.config.roles;
+    let by_profile = || Origin::Profile(name.unwrap_or_default().to_owned());
+    if let Some(role) = &given.flags.role
+        && !roles.contains_key(role)
+    {
+        let names: Vec<_> = roles.keys().map(String::as_str).collect();
+        let hint = match spec::nearest(role, names.iter().copied()) {
+            Some(near) => format!("Did you mean {near}?"),
+            None if names.is_empty() => "There are no [roles] in config.toml yet.".to_owned(),
+            None => format!("There are: {}.", names.join(", ")),
+        };
+        return Err(Fault::new(FaultKind::Config, format!("no role is called {role:?}")).hint(hint));
+    }
+    let project = given.project.and_then(|p| p.role.as_ref());
+    if let Some(role) = project.filter(|role| !roles.contains_key(*role)) {
+        out.notices
+            .push(format!("The project asks for the role {role:?}, which is not in your [roles]; it is left out."));
+    }
+    let role = |name: Option<&String>| name.and_then(|name| roles.get(name)).cloned();
+    let system = out.pick(
+        "system",
+        [
+            (given.flags.system.clone(), Origin::Flag("--system")),
+            (role(given.flags.role.as_ref()), Origin::Flag("--role")),
+            (profile.system.clone(), by_profile()),
+            (role(profile.role.as_ref()), by_profile()),
+            (role(project), Origin::Project),
+            (given.config.system.clone(), Origin::User),
+            (role(given.config.role.as_ref()), Origin::User),
+        ],
+    );
+    Ok(system.filter(|text| !text.is_empty()))
+}
+
+fn choose_servers(given: &Given<'_>, out: &mut Notes) -> Result<Vec<ServerEntry>, Fault> {
+    if given.flags.no_mcp {
+        return Ok(Vec::new());
+    }
+    let mut refused: BTreeSet<String> = std::iter::once("OPENAI_API_KEY".to_owned()).collect();
+    refused.extend(given.config.profiles.values().filter_map(|p| match &p.key {
+        Some(KeySource::Env(name)) => Some(name.clone()),
+        _ => None,
+    }));
+    let variables = Variables { env: given.env, refused: &refused, folder: given.folder, home: given.home };
+    let mut drafts: Vec<(ServerDraft, bool)> = Vec::new();
+    for draft in &given.config.servers {
+        let seen = given.consents.has(&source_path(&draft.source), &draft.hash());
+        drafts.push((draft.clone(), !draft.ask_first || seen));
+    }
+    for draft in given.project.into_iter().flat_map(|p| &p.servers) {
+        let name = draft.name.as_str();
+        if drafts.iter().any(|(known, _)| known.name == draft.name) {
+            out.notices.push(format!("The project's server {name:?} is left out: you have one of that name."));
+            continue;
+        }
+        let seen = given.consents.has(&source_path(&draft.source), &draft.hash());
+        drafts.push((draft.clone(), seen));
+    }
+    for file in given.external {
+        out.notices.extend(file.notices.iter().map(|notice| format!("{}: {notice}", file.path.display())));
+        for draft in &file.servers {
+            let Some((known, consent)) = drafts.iter_mut().find(|(known, _)| known.name == draft.name) else {
+                drafts.push((draft.clone(), true));
+                continue;
+            };
+            if known.how != draft.how {
+                let name = draft.name.as_str();
+                let message =
+                    format!("{}: server {name:?} is configured already, with another entry", file.path.display());
+                return Err(Fault::new(FaultKind::Config, message)
+                    .hint("Rename one of them, or use --no-mcp to leave all servers out."));
+            }
+            // Naming the file is consent to start what it lists.
+            *consent = true;
+        }
+    }
+    let mut servers = Vec::new();
+    for (draft, consent) in drafts {
+        let mut entry = draft.expand(&variables);
+        entry.consent = if consent { Consent::Given } else { Consent::NeedsPerson };
+        if let (Some(why), false) = (&entry.disabled, draft.disabled) {
+            out.notices.push(format!("Server {:?} is off: {why}.", entry.name.as_str()));
+        }
+        // A project may only narrow what the user's own default says.
+        if matches!(entry.source, Source::Project(_)) && given.config.policy.default == Policy::Deny {
+            entry.policy = Some(Policy::Deny);
+            entry.policies.clear();
+        }
+        servers.push(entry);
+    }
+    for name in &given.flags.trust {
+        match servers.iter_mut().find(|s| s.name.as_str() == name) {
+            Some(entry) => entry.trust = true,
+            None => {
+                let near = spec::nearest(name, servers.iter().map(|s| s.name.as_str()));
+                let hint = near.map_or_else(
+                    || "`millrace mcp list` shows the servers.".to_owned(),
+                    |near| format!("Did you mean {near}?"),
+                );
+                return Err(Fault::new(FaultKind::Usage, format!("--trust {name}: no server is called so")).hint(hint));
+            }
+        }
+    }
+    Ok(servers)
+}
+
+fn where_messages_go(endpoint: &Endpoint, key: Option<&KeySource>, missing: Option<&str>) -> String {
+    let place = if endpoint.loopback { format!("{}, on this computer", endpoint.host) } else { endpoint.host.clone() };
+    let with = match (key, missing) {
+        (Some(key), _) => format!("with the key from {}", key.describe()),
+        (None, Some(_)) => "without a key".to_owned(),
+        (None, None) => "no key is needed".to_owned(),
+    };
+    format!("Messages go to {place}, {with}.")
+}

@@ -1,0 +1,353 @@
+//! The one table of keys: names, kinds, defaults, words for people. It drives the checks, the JSON Schema and the
+//! documented example, so that none of them can drift from the others.
+
+/// One key of a table.
+#[derive(Debug)]
+pub struct Key {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// As TOML text; empty: there is none.
+    pub default: &'static str,
+    /// What the documented example shows where there is no default.
+    pub sample: &'static str,
+    pub doc: &'static str,
+}
+
+/// What may stand at a key.
+#[derive(Debug)]
+pub enum Kind {
+    Text,
+    /// Text that is never printed.
+    Secret,
+    Bool,
+    Int {
+        min: i64,
+        max: i64,
+    },
+    Number {
+        min: f64,
+        max: f64,
+    },
+    Duration,
+    Size,
+    Words(&'static [&'static str]),
+    Texts,
+    /// A program and its arguments: at least one text.
+    Argv,
+    /// Names to texts; the values may be secrets.
+    TextMap {
+        secret: bool,
+    },
+    WordMap(&'static [&'static str]),
+    /// Names to any value, handed on as JSON.
+    Any,
+    /// Names of commands to a key or a list of keys.
+    Bindings,
+    Table(&'static [Key]),
+    /// `[table.NAME]`, any number of them.
+    Tables {
+        of: &'static [Key],
+        rule: NameRule,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameRule {
+    Any,
+    /// `[a-z0-9][a-z0-9_-]{0,31}`, without `__`, not ending in `_`.
+    Server,
+}
+
+const fn key(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
+    Key { name, kind, default, sample: "", doc }
+}
+
+const fn sample(name: &'static str, kind: Kind, sample: &'static str, doc: &'static str) -> Key {
+    Key { name, kind, default: "", sample, doc }
+}
+
+const POLICY: &[&str] = &["allow", "ask", "deny"];
+const DISPATCH: &[&str] = &["close", "finish"];
+const ANY_NUMBER: Kind = Kind::Int { min: 1, max: 1_000_000 };
+const TEMPERATURE: Kind = Kind::Number { min: 0.0, max: 2.0 };
+
+/// `config.toml`
+pub const CONFIG: &[Key] = &[
+    sample(
+        "profile",
+        Kind::Text,
+        "\"openai\"",
+        "The [profiles.NAME] used when -p and MILLRACE_PROFILE do not name one. While a profile is chosen, OPENAI_BASE_URL and OPENAI_API_KEY do not apply.",
+    ),
+    sample(
+        "model",
+        Kind::Text,
+        "\"gpt-4o-mini\"",
+        "The model, where neither -m, the profile, MILLRACE_MODEL nor a trusted project file names one.",
+    ),
+    sample("temperature", TEMPERATURE, "0.7", "Sent only when given, here or in the profile."),
+    sample("system", Kind::Text, "\"Answer briefly.\"", "The system prompt."),
+    sample("role", Kind::Text, "\"reviewer\"", "A name of [roles]: its text is the system prompt."),
+    key(
+        "dispatch",
+        Kind::Words(DISPATCH),
+        "\"close\"",
+        "When an allowed tool call is sent: at its closing brace, while the model still writes, or at the finish of the stream.",
+    ),
+    key(
+        "profiles",
+        Kind::Tables { of: PROFILE, rule: NameRule::Any },
+        "",
+        "Endpoints. A profile's key and headers go to its own base_url and nowhere else.",
+    ),
+    key(
+        "servers",
+        Kind::Tables { of: SERVER, rule: NameRule::Server },
+        "",
+        "MCP servers. A child process gets PATH, HOME, locale, temp and what `env` names, nothing else. ${env:NAME} and ${env:NAME:-default} are filled in; an unset one without default disables the server.",
+    ),
+    key("policy", Kind::Table(POLICY_KEYS), "", "Who may do what."),
+    key("limits", Kind::Table(LIMITS), "", "Every limit. One that acts says so."),
+    key("ui", Kind::Table(UI), "", "How the screen is drawn."),
+    key(
+        "keys",
+        Kind::Bindings,
+        "",
+        "Commands to a key or a list of keys; an empty list takes the key away. Enter and space can never approve.",
+    ),
+    key("roles", Kind::TextMap { secret: false }, "", "System prompts by name, for `role` and --role."),
+    key("store", Kind::Table(STORE), "", "What is kept."),
+];
+
+pub const PROFILE: &[Key] = &[
+    sample(
+        "base_url",
+        Kind::Text,
+        "\"https://api.openai.com/v1\"",
+        "Up to and with /v1. Without it: https://api.openai.com/v1.",
+    ),
+    sample("api_key_env", Kind::Text, "\"OPENAI_API_KEY\"", "The environment variable that holds the key."),
+    sample(
+        "api_key_command",
+        Kind::Argv,
+        "[\"pass\", \"show\", \"openai\"]",
+        "A program that prints the key: no shell, 10 s, its output is never shown.",
+    ),
+    sample(
+        "api_key",
+        Kind::Secret,
+        "\"…\"",
+        "The key itself. Works, with a warning: the other two keep it out of this file.",
+    ),
+    sample("model", Kind::Text, "\"gpt-4o-mini\"", "The model."),
+    key("api", Kind::Words(&["chat", "responses"]), "\"chat\"", "The wire: Chat Completions or Responses."),
+    sample(
+        "headers",
+        Kind::TextMap { secret: true },
+        "{ X-Title = \"millrace\" }",
+        "Sent with every request to base_url.",
+    ),
+    sample("temperature", TEMPERATURE, "0.7", "Sent only when given."),
+    sample("max_output_tokens", Kind::Int { min: 1, max: 10_000_000 }, "4096", "Sent only when given."),
+    sample("reasoning_effort", Kind::Text, "\"medium\"", "Sent only when given; the word is the endpoint's own."),
+    sample("params", Kind::Any, "{ top_p = 0.9 }", "Further fields of the request body."),
+    sample("system", Kind::Text, "\"Answer briefly.\"", "The system prompt."),
+    sample("role", Kind::Text, "\"reviewer\"", "A name of [roles]."),
+    sample("dispatch", Kind::Words(DISPATCH), "\"finish\"", "For this endpoint."),
+];
+
+pub const SERVER: &[Key] = &[
+    sample("command", Kind::Text, "\"npx\"", "A program that speaks MCP over stdin and stdout."),
+    sample(
+        "args",
+        Kind::Texts,
+        "[\"-y\", \"@modelcontextprotocol/server-filesystem\", \".\"]",
+        "Its arguments. No secrets here: other users of the machine can see them.",
+    ),
+    sample("env", Kind::TextMap { secret: true }, "{ LOG = \"${env:LOG:-warn}\" }", "Its environment."),
+    sample("cwd", Kind::Text, "\"/srv/files\"", "Its working folder; without it, where millrace was started."),
+    sample(
+        "url",
+        Kind::Text,
+        "\"http://localhost:8000/v1/mcp\"",
+        "Instead of command: an address. No secrets here either.",
+    ),
+    sample(
+        "headers",
+        Kind::TextMap { secret: true },
+        "{ Authorization = \"Bearer ${env:WEATHER_TOKEN}\" }",
+        "Sent with every request to url.",
+    ),
+    sample(
+        "transport",
+        Kind::Words(TRANSPORTS),
+        "\"http\"",
+        "Where url is given: \"http\" (Streamable HTTP, falling back to HTTP+SSE as the specification says), \"sse\", or \"simple-rpc\" (bare JSON-RPC: list_tools, call_tool).",
+    ),
+    key("tools", Kind::Table(SERVER_TOOLS), "", "Which of its tools the model is offered at all."),
+    key("trust", Kind::Bool, "false", "Believe what it says about its tools (read-only, open world)."),
+    sample("policy", Kind::Words(POLICY), "\"ask\"", "For its tools; without it, [policy] default."),
+    sample("policies", Kind::WordMap(POLICY), "{ \"read_*\" = \"allow\" }", "Per tool, or glob of tools."),
+    sample("dispatch", Kind::Words(DISPATCH), "\"close\"", "For its tools."),
+    sample("dispatches", Kind::WordMap(DISPATCH), "{ \"write_file\" = \"finish\" }", "Per tool, or glob of tools."),
+    sample("start_timeout", Kind::Duration, "\"30 s\"", "Instead of [limits] server_start."),
+    sample("call_timeout", Kind::Duration, "\"30 min\"", "Instead of [limits] call."),
+    key("disabled", Kind::Bool, "false", "Keep the entry, do not use it."),
+    key(
+        "ask_first",
+        Kind::Bool,
+        "false",
+        "Show the command and ask before its first start. Imported servers carry it.",
+    ),
+];
+
+pub const TRANSPORTS: &[&str] = &["stdio", "http", "sse", "simple-rpc"];
+
+const SERVER_TOOLS: &[Key] =
+    &[sample("allow", Kind::Texts, "[\"read_*\", \"list_*\"]", "Globs of tool names; without it, all.")];
+
+const POLICY_KEYS: &[Key] = &[
+    key("default", Kind::Words(POLICY), "\"ask\"", "For tools that nothing else speaks of."),
+    key(
+        "after_untrusted",
+        Kind::Words(&["ask", "allow"]),
+        "\"ask\"",
+        "After content of an untrusted or open-world tool came in: an allowed call on another server that is not known to be read-only asks once more.",
+    ),
+    key("allow", Kind::Texts, "[]", "Globs of server/tool that need no asking."),
+    key("deny", Kind::Texts, "[]", "Globs of server/tool that never run. Deny wins."),
+];
+
+const UI: &[Key] = &[
+    key("theme", Kind::Text, "\"auto\"", "\"auto\", \"dark\", \"light\", or the name of a theme."),
+    key("glyphs", Kind::Words(&["auto", "unicode", "ascii"]), "\"auto\"", "What states and lines are drawn with."),
+    key("motion", Kind::Bool, "true", "Spinners and moving bars."),
+    key("screen", Kind::Words(&["full", "inline", "plain"]), "\"full\"", "As --inline and --plain."),
+    key("mouse", Kind::Bool, "true", "Wheel and clicks; f2 switches."),
+    key("panel", Kind::Bool, "true", "The tool panel beside the chat, where there is room; f3 switches."),
+    key("reasoning", Kind::Bool, "false", "Show reasoning unfolded."),
+];
+
+const STORE: &[Key] =
+    &[key("save", Kind::Bool, "true", "Keep conversations. Without it every chat is as with --no-save.")];
+
+pub const LIMITS: &[Key] = &[
+    key("connect", Kind::Duration, "\"10 s\"", "Connecting to the endpoint."),
+    key("first_byte", Kind::Duration, "\"10 min\"", "Until the endpoint answers at all."),
+    key("first_byte_warning", Kind::Duration, "\"30 s\"", "When to say that it has not answered yet."),
+    key("any_byte", Kind::Duration, "\"300 s\"", "Longest silence of the connection."),
+    key("data_event", Kind::Duration, "\"10 min\"", "Longest time without an event that carries data."),
+    key("turn", Kind::Duration, "\"60 min\"", "One turn, from the question to the last answer."),
+    key("rounds", ANY_NUMBER, "32", "Requests of one turn."),
+    key("calls_per_round", ANY_NUMBER, "128", "Tool calls of one answer."),
+    key("calls_per_server", ANY_NUMBER, "8", "Calls in flight on one server."),
+    key("calls_in_all", ANY_NUMBER, "32", "Calls in flight on all servers."),
+    key("line", Kind::Size, "\"16 MiB\"", "One line of a response."),
+    key("event", Kind::Size, "\"16 MiB\"", "One event of a response."),
+    key("body", Kind::Size, "\"256 MiB\"", "One response, decoded."),
+    key("arguments", Kind::Size, "\"4 MiB\"", "The arguments of one call."),
+    key("nesting", Kind::Int { min: 1, max: 128 }, "128", "Depth of JSON."),
+    key("server_start", Kind::Duration, "\"30 s\"", "Starting a server, until its tools are listed."),
+    key("call_idle", Kind::Duration, "\"60 s\"", "A call without progress."),
+    key("call", Kind::Duration, "\"30 min\"", "A call in all."),
+    key("result", Kind::Size, "\"32 KiB\"", "How much of a result the model is given: head and tail."),
+    key("result_kept", Kind::Size, "\"64 MiB\"", "How much of a result is kept."),
+    key("tools", ANY_NUMBER, "1000", "Tools listed per server."),
+    key("tool_pages", ANY_NUMBER, "250", "Pages of such a list."),
+    key("schema", Kind::Size, "\"256 KiB\"", "One tool's schema."),
+    key("validation", Kind::Duration, "\"50 ms\"", "Checking arguments against a schema."),
+    key("messages_per_second", ANY_NUMBER, "20", "Progress messages, and log messages, of a server."),
+    key("stderr", Kind::Size, "\"12 KiB\"", "What is kept of a server's stderr."),
+    key("attempts", Kind::Int { min: 1, max: 100 }, "5", "Automatic attempts of one request."),
+    key("import", Kind::Size, "\"256 MiB\"", "An imported file, or a recording."),
+    key("image", Kind::Size, "\"20 MiB\"", "An attached image."),
+];
+
+/// `.millrace.toml`: what a project's file may say once it is trusted. It can narrow, never widen.
+pub const PROJECT: &[Key] = &[
+    sample(
+        "model",
+        Kind::Text,
+        "\"gpt-4o-mini\"",
+        "The model, where neither -m, the profile nor MILLRACE_MODEL names one.",
+    ),
+    sample("temperature", TEMPERATURE, "0.2", "Sent only when given."),
+    sample("role", Kind::Text, "\"reviewer\"", "A name of the user's own [roles]."),
+    key("ui", Kind::Table(UI), "", "How the screen is drawn."),
+    key("policy", Kind::Table(PROJECT_POLICY), "", "Denials only."),
+    key(
+        "servers",
+        Kind::Tables { of: PROJECT_SERVER, rule: NameRule::Server },
+        "",
+        "Servers it proposes; each starts only after its command was seen.",
+    ),
+];
+
+const PROJECT_POLICY: &[Key] = &[key("deny", Kind::Texts, "[]", "Globs of server/tool that never run here.")];
+
+const PROJECT_SERVER: &[Key] = &[
+    sample("command", Kind::Text, "\"npx\"", "A program."),
+    sample("args", Kind::Texts, "[]", "Its arguments."),
+    sample("env", Kind::TextMap { secret: true }, "{}", "Its environment."),
+    sample("url", Kind::Text, "\"http://localhost:8000/mcp\"", "An address."),
+    sample("headers", Kind::TextMap { secret: true }, "{}", "Sent to url."),
+    sample("transport", Kind::Words(TRANSPORTS), "\"http\"", "As in config.toml."),
+    key("tools", Kind::Table(SERVER_TOOLS), "", "Which of its tools are offered."),
+    sample("policy", Kind::Words(&["ask", "deny"]), "\"ask\"", "Never looser than the user's own."),
+    sample("policies", Kind::WordMap(&["ask", "deny"]), "{}", "Per tool, or glob of tools."),
+    sample("start_timeout", Kind::Duration, "\"30 s\"", "Instead of [limits] server_start."),
+];
+
+/// What is nearest to a mistyped name, if anything is near.
+#[must_use]
+pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = word.to_lowercase().replace(['-', ' '], "_");
+    names
+        .into_iter()
+        .map(|name| (strsim::jaro_winkler(&lower, &name.to_lowercase().replace('-', "_")), name))
+        .filter(|(score, name)| {
+            *score >= 0.86 || strsim::osa_distance(&lower, name) <= 1 + lower.chars().count().min(name.len()) / 5
+        })
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}
+
+/// Names that other programs use for the same thing.
+#[must_use]
+pub fn other_name(word: &str) -> Option<&'static str> {
+    Some(match word.to_ascii_lowercase().replace(['-', '_'], "").as_str() {
+        "maxtokens" | "maxcompletiontokens" => "max_output_tokens",
+        "apikey" | "key" | "token" => "api_key_env",
+        "url" | "endpoint" | "host" | "apibase" | "openaibaseurl" | "baseurl" => "base_url",
+        "environment" => "env",
+        "httpurl" | "serverurl" => "url",
+        "httpheaders" => "headers",
+        "mcpservers" | "mcp" | "contextservers" => "servers",
+        "systemprompt" | "instructions" => "system",
+        "keybindings" | "keymap" | "bindings" => "keys",
+        "provider" | "providers" => "profiles",
+        "workingdirectory" | "workdir" => "cwd",
+        "type" => "transport",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_are_recognised_and_strangers_are_not() {
+        let names = ["model", "base_url", "max_output_tokens", "temperature"];
+        for (word, expect) in [
+            ("modle", Some("model")),
+            ("Model", Some("model")),
+            ("base-url", Some("base_url")),
+            ("temprature", Some("temperature")),
+            ("colour", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(word, names), expect, "{word}");
+        }
+    }
+}

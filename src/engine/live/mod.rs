@@ -1,0 +1,1 @@
+//! The real ports: network, servers, store, clock.

@@ -1,0 +1,246 @@
+//! How a turn begins: its conversation is read or made, its servers are waited for where that is wished, then it runs.
+
+use std::sync::Arc;
+
+use super::memory;
+use super::port::Opened;
+use super::run::{Engine, Inbound};
+use super::turns::Running;
+use crate::chat::{
+    AnswerState, Body, Change, ConversationId, Fault, FaultKind, Message, MessageId, Part, PastCall, ServerName,
+    Submit, ToolChoice, TurnEvent, TurnId, TurnSettings, TurnStatus,
+};
+use crate::tools;
+use crate::turn::{Event, Plan, Turn};
+
+/// What a turn begins with.
+#[derive(Debug)]
+pub(super) enum Start {
+    /// A user's new message.
+    Message(Vec<Part>),
+    /// On from where the conversation stands.
+    Continue,
+    /// The last answer is discarded and asked for again.
+    Again,
+}
+
+/// A turn that has not begun yet.
+#[derive(Debug)]
+pub(super) struct Opening {
+    pub turn: TurnId,
+    pub conversation: Option<ConversationId>,
+    pub parent: Option<MessageId>,
+    pub start: Start,
+    pub settings: TurnSettings,
+    /// What the store said; None where nothing had to be read.
+    pub read: Option<Result<Opened, Fault>>,
+}
+
+impl Opening {
+    pub fn submit(submit: Submit) -> Self {
+        Self {
+            turn: submit.turn,
+            conversation: submit.conversation,
+            parent: submit.parent,
+            start: Start::Message(submit.parts),
+            settings: submit.settings,
+            read: None,
+        }
+    }
+
+    pub fn go_on(turn: TurnId, conversation: ConversationId, settings: TurnSettings) -> Self {
+        let (conversation, parent, read) = (Some(conversation), None, None);
+        Self { turn, conversation, parent, start: Start::Continue, settings, read }
+    }
+
+    pub fn again(turn: TurnId, conversation: ConversationId, settings: TurnSettings) -> Self {
+        Self { start: Start::Again, ..Self::go_on(turn, conversation, settings) }
+    }
+}
+
+impl Engine {
+    /// Reads the conversation where it must be read, then goes on.
+    pub(super) fn open(&mut self, opening: Opening) {
+        match &opening.conversation {
+            Some(id) if self.memory.get(id).is_none() => {
+                self.openings.insert(opening.turn, false);
+                let (read, inbound) = (self.journal.open(id.clone()), self.inbound.clone());
+                tokio::spawn(async move {
+                    let opening = Opening { read: Some(read.await), ..opening };
+                    let _ = inbound.send(Inbound::Opened(Box::new(opening))).await;
+                });
+            }
+            Some(_) | None => self.hold_or_begin(opening),
+        }
+    }
+
+    pub(super) fn opened(&mut self, mut opening: Opening) {
+        let cancelled = self.openings.remove(&opening.turn).unwrap_or(false);
+        let turn = opening.turn;
+        match (opening.read.take(), &opening.conversation) {
+            (Some(Ok(opened)), Some(id)) => self.memory.put(id.clone(), opened),
+            (Some(Err(fault)), Some(id)) => {
+                let id = id.clone();
+                self.refuse(turn, id, fault);
+                return;
+            }
+            (Some(_) | None, None) | (None, Some(_)) => {}
+        }
+        self.hold_or_begin(opening);
+        if cancelled {
+            self.cancel_begun(turn);
+        }
+    }
+
+    fn cancel_begun(&mut self, turn: TurnId) {
+        if let Some(at) = self.held.iter().position(|o| o.turn == turn) {
+            let opening = self.held.remove(at);
+            self.begin(opening);
+        }
+        self.drive(turn, Event::Cancel);
+    }
+
+    fn hold_or_begin(&mut self, opening: Opening) {
+        if self.config.wait_for_servers && !self.desk.starting.is_empty() {
+            self.held.push(opening);
+        } else {
+            self.begin(opening);
+        }
+    }
+
+    /// The turn never begins: it says why, and ends.
+    fn refuse(&mut self, turn: TurnId, conversation: ConversationId, fault: Fault) {
+        self.emit(TurnEvent::Error { turn: Some(turn), fault });
+        let status = TurnStatus::Failed;
+        self.emit(TurnEvent::Ended { turn, status, text: String::new(), rounds: 0, calls: 0, conversation });
+    }
+
+    pub(super) fn begin(&mut self, opening: Opening) {
+        let Opening { turn, conversation, parent, start, mut settings, read: _ } = opening;
+        let at = self.now();
+        let fresh = conversation.is_none();
+        let conversation = conversation.unwrap_or_else(|| ConversationId::new(uuid::Uuid::now_v7().to_string()));
+        settings.tool_choice = match self.resolve(settings.tool_choice) {
+            Ok(choice) => choice,
+            Err(fault) => return self.refuse(turn, conversation, fault),
+        };
+        if settings.no_save {
+            self.unsaved.insert(conversation.clone());
+        }
+        let mut message = None;
+        match start {
+            Start::Message(parts) => {
+                if let Some(opened) = self.memory.get(&conversation) {
+                    let keep = memory::keep(&opened.messages, parent.as_ref());
+                    self.memory.discard(&conversation, keep);
+                }
+                message = Some(parts);
+            }
+            Start::Again => {
+                if let Some(opened) = self.memory.get(&conversation) {
+                    let keep = memory::keep_to_question(&opened.messages);
+                    self.memory.discard(&conversation, keep);
+                }
+            }
+            Start::Continue => {
+                let last = self.memory.get(&conversation).and_then(|o| o.messages.last());
+                // Endpoints refuse, or take as a prefill, a conversation that ends with the model's own words.
+                if last.is_none_or(|m| matches!(m.body, Body::Assistant(_))) {
+                    message = Some(vec![Part::text("Continue.")]);
+                }
+            }
+        }
+        let opened = self.memory.get(&conversation).cloned().unwrap_or_default();
+        let mut history = opened.messages;
+        let key = MessageId::new(uuid::Uuid::now_v7().to_string());
+        let new_message = message.map(|parts| {
+            Arc::new(Message {
+                id: MessageId::new(format!("{}.0", key.as_str())),
+                parent: history.last().map(|m| m.id.clone()),
+                at: at.wall_ms,
+                body: Body::User(parts),
+            })
+        });
+        let mut repeats: Vec<PastCall> = opened.past;
+        let tried = after_last_question(&history);
+        if tried.iter().any(|m| matches!(&m.body, Body::Assistant(a) if a.state != AnswerState::Complete)) {
+            // Asked again after an attempt that broke off.
+            repeats.extend(memory::past_calls(tried));
+        }
+        history.extend(new_message.clone());
+        let opening = if fresh {
+            vec![Change::Conversation {
+                id: conversation.clone(),
+                folder: self.config.folder.clone(),
+                model: settings.model.clone(),
+                base_url: self.model.base_url(),
+                system: settings.system.clone(),
+                at: at.wall_ms,
+            }]
+        } else {
+            Vec::new()
+        };
+        let settings_model = settings.model.clone();
+        let saving = self.saving || self.unsaved.contains(&conversation);
+        let plan = Plan {
+            turn,
+            key,
+            tainted: self.tainted(&history),
+            conversation,
+            settings,
+            api: self.config.api,
+            base_url: self.model.base_url(),
+            origin: self.model.origin(),
+            history,
+            fresh: new_message,
+            opening,
+            server_lines: self.desk.statuses.iter().map(|(name, s)| (name.clone(), s.line.clone())).collect(),
+            tools: Arc::clone(&self.desk.snapshot),
+            used_ids: opened.used_ids.into_iter().collect(),
+            repeats,
+            late_data: self.late.contains(&(self.model.base_url(), settings_model)),
+            saving,
+            limits: Arc::clone(&self.config.limits),
+        };
+        self.turns.insert(turn, Running::new(Turn::new(plan, at), Arc::clone(&self.model)));
+        self.drive(turn, Event::Begin);
+    }
+
+    /// A tool named `server/tool` becomes its wire name; one that is not there is an error now, not a puzzle later.
+    fn resolve(&self, choice: ToolChoice) -> Result<ToolChoice, Fault> {
+        let ToolChoice::Named(name) = choice else { return Ok(choice) };
+        let snapshot = &self.desk.snapshot;
+        if snapshot.get(&name).is_some() {
+            return Ok(ToolChoice::Named(name));
+        }
+        if let Some((server, tool)) = name.split_once('/')
+            && let Some(tool) = snapshot.by_ref(&crate::chat::ToolRef::new(server, tool))
+        {
+            return Ok(ToolChoice::Named(tool.wire_name.to_string()));
+        }
+        let message = format!("--tool-choice names {name}, which no server offers.");
+        let near = snapshot.near(&name).join(", ");
+        let hint = if near.is_empty() { "`millrace mcp tools` lists them.".into() } else { format!("Near: {near}.") };
+        Err(Fault::new(FaultKind::Usage, message).hint(hint))
+    }
+
+    /// Servers whose untrusted content stands in the history.
+    fn tainted(&self, history: &[Arc<Message>]) -> Vec<ServerName> {
+        let mut servers: Vec<ServerName> = Vec::new();
+        for message in history {
+            let Body::Assistant(answer) = &message.body else { continue };
+            for reference in answer.calls.iter().filter_map(|c| c.tool.as_ref()) {
+                let taints = self.desk.snapshot.by_ref(reference).is_none_or(|t| tools::taints(t));
+                if taints && !servers.contains(&reference.server) {
+                    servers.push(reference.server.clone());
+                }
+            }
+        }
+        servers
+    }
+}
+
+/// What stands behind the user's last message: an attempt that may be made again.
+fn after_last_question(history: &[Arc<Message>]) -> &[Arc<Message>] {
+    &history[memory::keep_to_question(history)..]
+}

@@ -1,0 +1,53 @@
+//! From how a call came back to what everyone is told of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::port::CallEnd;
+use crate::chat::{Limits, OutcomeKind, ToolOutcome};
+use crate::tools::{self, Tool};
+
+const MAY_HAVE_RUN: &str = "It may still have run: check before you call it again.";
+
+/// Shapes a call's end. A result is read and checked against its schema off this task: it is large and hostile.
+pub(super) async fn of(tool: Arc<Tool>, end: CallEnd, ran: Duration, limits: Arc<Limits>) -> ToolOutcome {
+    let ms = ran.as_secs_f64() * 1000.0;
+    let path = tool.reference.path();
+    let told = |kind, sent, content: String| ToolOutcome { sent, ms, ..ToolOutcome::unsent(kind, content) };
+    match end {
+        CallEnd::Result(raw) => {
+            let shaped = tokio::task::spawn_blocking(move || tools::shape_result(&tool, &raw, &limits)).await;
+            match shaped {
+                Ok(outcome) => ToolOutcome { sent: true, ms, ..outcome },
+                Err(_) => told(OutcomeKind::Failed, true, format!("The result of {path} could not be read.")),
+            }
+        }
+        CallEnd::Refused { message } => {
+            let (message, _) = crate::text::strip_hidden(&message);
+            told(OutcomeKind::Failed, true, format!("The server refused the call: {message}"))
+        }
+        CallEnd::TimedOut { sent: true, message } => {
+            told(OutcomeKind::TimedOut, true, format!("{path} timed out: {message}. {MAY_HAVE_RUN}"))
+        }
+        CallEnd::TimedOut { sent: false, message } => {
+            told(OutcomeKind::TimedOut, false, format!("{path} was not sent: {message}."))
+        }
+        CallEnd::Cancelled { sent: false, .. } => {
+            told(OutcomeKind::Cancelled, false, "The user cancelled this call before it was sent.".into())
+        }
+        CallEnd::Cancelled { sent: true, acknowledged: true } => told(
+            OutcomeKind::Cancelled,
+            true,
+            "The user cancelled this call; the server confirmed that it stopped.".into(),
+        ),
+        CallEnd::Cancelled { sent: true, acknowledged: false } => {
+            told(OutcomeKind::Cancelled, true, format!("The user cancelled this call. {MAY_HAVE_RUN}"))
+        }
+        CallEnd::Gone { sent: true, message } => {
+            told(OutcomeKind::Unknown, true, format!("The server was lost during the call ({message}). {MAY_HAVE_RUN}"))
+        }
+        CallEnd::Gone { sent: false, message } => {
+            told(OutcomeKind::Failed, false, format!("The call was not sent: {message}."))
+        }
+    }
+}

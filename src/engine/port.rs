@@ -1,0 +1,141 @@
+//! The engine's seams: what it needs of the world, as traits. `live` adapts the real ones, tests bring their own.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::Stream;
+use serde_json::{Map, Value};
+
+use crate::chat::{
+    CallId, Change, ConversationId, Durability, EventDeltas, Fault, Grant, Message, PastCall, Pin as ToolPin, Request,
+    ServerAction, ServerName, ServerStatus, Stamp, ToolRef,
+};
+use crate::tools::Listing;
+
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub type Events<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
+
+/// Where the model is.
+pub trait Model: Send + Sync {
+    /// Sends the request. Dropping the stream drops the connection.
+    fn respond(&self, request: Request, attempt: u32) -> Events<ModelEvent>;
+    /// The address as events and messages name it; no secrets.
+    fn base_url(&self) -> String;
+    /// Scheme, host and port.
+    fn origin(&self) -> String;
+}
+
+/// The last event is `Ended` or `Failed`.
+#[derive(Debug)]
+pub enum ModelEvent {
+    Slow(Duration),
+    FirstByte,
+    Deltas(EventDeltas),
+    Ended,
+    /// `retry_in`: the request may be sent again by itself after this time, as far as the endpoint is concerned.
+    Failed {
+        fault: Fault,
+        retry_in: Option<Duration>,
+    },
+}
+
+/// The tool servers.
+pub trait Servers: Send + Sync {
+    /// Sends a call. Dropping the stream cancels it at its server, and forgets it.
+    fn call(&self, order: ServerCall) -> Events<ServerCallEvent>;
+    /// Tells the server to stop it; the stream goes on until it has ended.
+    fn cancel(&self, call: &CallId);
+    fn act(&self, server: &ServerName, action: ServerAction);
+    /// Ends every connection and every child; done when they are gone.
+    fn shutdown(&self) -> Answer<'_, ()>;
+}
+
+#[derive(Clone, Debug)]
+pub struct ServerCall {
+    pub call: CallId,
+    pub tool: ToolRef,
+    pub arguments: Map<String, Value>,
+}
+
+#[derive(Debug)]
+pub enum ServerCallEvent {
+    /// It waits for the server to be ready.
+    Held,
+    /// The request was handed to the transport.
+    Sent,
+    Progress {
+        progress: f64,
+        total: Option<f64>,
+        message: Option<String>,
+    },
+    /// Always the last.
+    Ended(CallEnd),
+}
+
+/// How a call came back.
+#[derive(Debug)]
+pub enum CallEnd {
+    /// The server's result, as it came.
+    Result(Value),
+    /// A protocol error instead of a result.
+    Refused {
+        message: String,
+    },
+    TimedOut {
+        sent: bool,
+        message: String,
+    },
+    /// `acknowledged`: the server said that it stopped.
+    Cancelled {
+        sent: bool,
+        acknowledged: bool,
+    },
+    /// The connection is gone; where `sent`, it may have run.
+    Gone {
+        sent: bool,
+        message: String,
+    },
+}
+
+/// What servers tell unasked.
+#[derive(Debug)]
+pub enum ServerEvent {
+    Status(ServerStatus),
+    Listing(Listing),
+    Notice { server: ServerName, message: String },
+}
+
+/// Where things are written down.
+pub trait Journal: Send + Sync {
+    /// One transaction, after all given before it.
+    fn apply(&self, changes: Vec<Change>, durability: Durability) -> Answer<'static, Result<(), Fault>>;
+    /// A conversation as it stands, with the ids of its calls on every branch, and whether it could be read.
+    fn open(&self, conversation: ConversationId) -> Answer<'static, Result<Opened, Fault>>;
+    fn pins(&self) -> Answer<'static, Result<Known, Fault>>;
+    /// Base URLs and models that have sent data after a close: their calls leave at the finish.
+    fn late_data(&self) -> Answer<'static, Result<Vec<(String, String)>, Fault>>;
+}
+
+/// What the store knows of tools.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    pub pins: Vec<ToolPin>,
+    pub grants: Vec<Grant>,
+}
+
+/// A conversation as the engine needs it.
+#[derive(Clone, Debug, Default)]
+pub struct Opened {
+    /// From the first message to the head, or to the asked parent.
+    pub messages: Vec<Arc<Message>>,
+    pub used_ids: Vec<CallId>,
+    /// Calls on every branch that ran, or may have.
+    pub past: Vec<PastCall>,
+    pub folder: String,
+}
+
+pub trait Clock: Send + Sync {
+    fn now(&self) -> Stamp;
+}

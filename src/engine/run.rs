@@ -1,0 +1,359 @@
+//! The engine's task: one loop over orders and what its tasks report.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::desk::Desk;
+use super::lane::{self, Lane};
+use super::memory::Memory;
+use super::opening::Opening;
+use super::outbox::{Inbox, Outbox};
+use super::port::{Clock, Journal, Model, ServerEvent, Servers};
+use super::turns::Running;
+use crate::chat::{
+    Api, ConversationId, Durability, Fault, GrantScope, Limits, Order, ServerAction, ServerName, Stamp, Stamped,
+    TurnEvent, TurnId,
+};
+use crate::tools::{Registry, RegistryRules};
+use crate::turn::Event;
+
+/// Messages that wait for the engine; a full queue holds back the reading of models and servers, nothing else.
+const QUEUE: usize = 256;
+
+/// What the world is made of.
+pub struct Ports {
+    pub model: Arc<dyn Model>,
+    pub servers: Arc<dyn Servers>,
+    pub journal: Arc<dyn Journal>,
+    pub clock: Arc<dyn Clock>,
+    pub server_events: mpsc::Receiver<ServerEvent>,
+}
+
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    pub limits: Arc<Limits>,
+    pub rules: RegistryRules,
+    pub api: Api,
+    /// The working folder, recorded with new conversations.
+    pub folder: String,
+    /// Servers that are about to start.
+    pub starting: Vec<ServerName>,
+    /// A turn waits until each of them is ready, failed or past its start limit (`run`; the screen never waits).
+    pub wait_for_servers: bool,
+    /// The model is read no faster than events are taken (pipes; the screen merges instead).
+    pub paced: bool,
+    /// False where there is no store: conversations live in memory, and are said to be unsaved.
+    pub saving: bool,
+}
+
+pub(super) enum Inbound {
+    Turn(TurnId, Event),
+    Server(ServerEvent),
+    /// A write came back.
+    Store(Result<(), Fault>),
+    /// A synced commit of this conversation came back.
+    Synced(ConversationId),
+    Settled {
+        server: ServerName,
+        generation: u64,
+    },
+    Opened(Box<Opening>),
+}
+
+pub(super) enum Control {
+    Order(Order),
+    Model(Arc<dyn Model>),
+    Shutdown(oneshot::Sender<()>),
+}
+
+/// Tells the engine what to do; cheap to clone.
+#[derive(Clone)]
+pub struct Orders(mpsc::UnboundedSender<Control>);
+
+impl Orders {
+    /// Never waits. Orders given after the engine has ended are void.
+    pub fn send(&self, order: Order) {
+        let _ = self.0.send(Control::Order(order));
+    }
+
+    /// Turns that begin from now on ask this model.
+    pub fn connect(&self, model: Arc<dyn Model>) {
+        let _ = self.0.send(Control::Model(model));
+    }
+
+    /// Stops every turn, writes down what there is, ends every server; returns when all of it is done.
+    pub async fn shutdown(&self) {
+        let (done, ended) = oneshot::channel();
+        if self.0.send(Control::Shutdown(done)).is_ok() {
+            let _ = ended.await;
+        }
+    }
+}
+
+/// Both ends of a running engine.
+pub struct Handle {
+    pub orders: Orders,
+    pub inbox: Inbox,
+}
+
+impl Handle {
+    pub fn order(&self, order: Order) {
+        self.orders.send(order);
+    }
+
+    pub async fn next(&mut self) -> Option<Vec<Stamped<TurnEvent>>> {
+        self.inbox.next().await
+    }
+}
+
+/// The engine's state. See the module's head.
+pub struct Engine {
+    pub(super) config: EngineConfig,
+    pub(super) model: Arc<dyn Model>,
+    pub(super) servers: Arc<dyn Servers>,
+    pub(super) journal: Arc<dyn Journal>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) outbox: Outbox,
+    pub(super) inbound: mpsc::Sender<Inbound>,
+    pub(super) desk: Desk,
+    pub(super) turns: HashMap<TurnId, Running>,
+    /// Turns whose conversation is being read.
+    pub(super) openings: HashMap<TurnId, bool>,
+    /// Turns that wait for servers to start.
+    pub(super) held: Vec<Opening>,
+    pub(super) memory: Memory,
+    pub(super) lanes: HashMap<ServerName, Lane>,
+    pub(super) saving: bool,
+    /// Base URLs and models whose calls leave at the finish.
+    pub(super) late: HashSet<(String, String)>,
+    /// Conversations that are not written by wish.
+    pub(super) unsaved: HashSet<ConversationId>,
+}
+
+impl Engine {
+    /// Begins an engine on the current runtime.
+    #[must_use]
+    pub fn start(config: EngineConfig, ports: Ports) -> Handle {
+        let (outbox, inbox) = Outbox::new();
+        let (orders, control) = mpsc::unbounded_channel();
+        tokio::spawn(Self::run(config, ports, outbox, control));
+        Handle { orders: Orders(orders), inbox }
+    }
+
+    /// Begins an engine on a thread and a runtime of its own; `ports` are made there.
+    ///
+    /// # Errors
+    /// Where the thread or the runtime cannot be made, or `ports` fails.
+    pub fn spawn<E: Send + 'static>(
+        config: EngineConfig,
+        ports: impl FnOnce() -> Result<Ports, E> + Send + 'static,
+    ) -> std::io::Result<Handle> {
+        let (outbox, inbox) = Outbox::new();
+        let (orders, control) = mpsc::unbounded_channel();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .thread_keep_alive(Duration::from_secs(60))
+            .build()?;
+        std::thread::Builder::new().name("engine".into()).spawn(move || {
+            runtime.block_on(async move {
+                match ports() {
+                    Ok(ports) => Self::run(config, ports, outbox, control).await,
+                    Err(_) => outbox.close(),
+                }
+            });
+            // Blocking reads of a stuck child must not hold the exit.
+            runtime.shutdown_timeout(Duration::from_millis(200));
+        })?;
+        Ok(Handle { orders: Orders(orders), inbox })
+    }
+
+    async fn run(config: EngineConfig, ports: Ports, outbox: Outbox, mut control: mpsc::UnboundedReceiver<Control>) {
+        let Ports { model, servers, journal, clock, mut server_events } = ports;
+        let (inbound, mut reports) = mpsc::channel(QUEUE);
+        let mut registry = Registry::new(config.rules.clone(), Arc::clone(&config.limits));
+        let known = journal.pins().await.map(|known| {
+            registry.load_pins(known.pins);
+            registry.load_grants(known.grants.into_iter().filter(|g| g.scope == GrantScope::Always).collect());
+        });
+        let late = journal.late_data().await.unwrap_or_default().into_iter().collect();
+        let mut engine = Self {
+            saving: config.saving,
+            desk: Desk::new(registry, &config.starting),
+            config,
+            model,
+            servers,
+            journal,
+            clock,
+            outbox,
+            inbound,
+            turns: HashMap::new(),
+            openings: HashMap::new(),
+            held: Vec::new(),
+            memory: Memory::default(),
+            lanes: HashMap::new(),
+            late,
+            unsaved: HashSet::new(),
+        };
+        if let Err(fault) = known
+            && engine.saving
+        {
+            engine.stored(Err(fault));
+        }
+        let mut done = None;
+        loop {
+            tokio::select! {
+                biased;
+                order = control.recv() => match order {
+                    Some(Control::Order(order)) => engine.order(order),
+                    Some(Control::Model(model)) => engine.model = model,
+                    Some(Control::Shutdown(ended)) => { done = Some(ended); break }
+                    None => break,
+                },
+                Some(report) = reports.recv() => engine.report(report),
+                Some(event) = server_events.recv() => engine.report(Inbound::Server(event)),
+            }
+        }
+        engine.end(&mut reports).await;
+        if let Some(done) = done {
+            let _ = done.send(());
+        }
+    }
+
+    /// Stops what runs, gives calls a moment to end truthfully, and ends the servers.
+    async fn end(mut self, reports: &mut mpsc::Receiver<Inbound>) {
+        let turns: Vec<TurnId> = self.turns.keys().copied().collect();
+        for turn in turns {
+            self.drive(turn, Event::Cancel);
+        }
+        let grace = tokio::time::sleep(Duration::from_secs(3));
+        tokio::pin!(grace);
+        while !self.turns.is_empty() {
+            tokio::select! {
+                () = &mut grace => break,
+                report = reports.recv() => match report {
+                    Some(report) => self.report(report),
+                    None => break,
+                },
+            }
+        }
+        self.lanes.clear();
+        let written = self.journal.apply(Vec::new(), Durability::Synced);
+        self.servers.shutdown().await;
+        let _ = written.await;
+        self.outbox.close();
+    }
+
+    fn order(&mut self, order: Order) {
+        match order {
+            Order::Submit(submit) => self.open(Opening::submit(*submit)),
+            Order::Continue { turn, conversation, settings } => {
+                self.open(Opening::go_on(turn, conversation, *settings));
+            }
+            Order::AskAgain { turn, conversation, settings } => {
+                self.open(Opening::again(turn, conversation, *settings));
+            }
+            Order::Decide { turn, call, hash, decision } => self.drive(turn, Event::Decided { call, hash, decision }),
+            Order::CancelCall { turn, call } => self.drive(turn, Event::CancelCall { call }),
+            Order::CancelTurn { turn } => self.cancel(turn),
+            Order::RetryNow { turn } => self.drive(turn, Event::RetryNow),
+            Order::Server { server, action } => self.server_order(&server, action),
+            Order::Rename { conversation, title } => {
+                self.write(vec![crate::chat::Change::Title { conversation, title }], Durability::Synced);
+            }
+        }
+    }
+
+    fn cancel(&mut self, turn: TurnId) {
+        if let Some(cancelled) = self.openings.get_mut(&turn) {
+            *cancelled = true;
+            return;
+        }
+        if let Some(at) = self.held.iter().position(|o| o.turn == turn) {
+            let opening = self.held.remove(at);
+            self.begin(opening);
+        }
+        self.drive(turn, Event::Cancel);
+    }
+
+    fn server_order(&mut self, server: &ServerName, action: ServerAction) {
+        match action {
+            ServerAction::Trust => {
+                self.desk.registry.set_trust(server, true);
+                self.tools_changed();
+            }
+            ServerAction::AcceptChanges => {
+                let changes = self.desk.registry.accept(server);
+                self.registry_changed(changes);
+            }
+            ServerAction::Start
+            | ServerAction::StartAlways
+            | ServerAction::Restart
+            | ServerAction::Off
+            | ServerAction::Refresh => self.servers.act(server, action),
+        }
+    }
+
+    pub(super) fn report(&mut self, report: Inbound) {
+        match report {
+            Inbound::Turn(turn, event) => self.drive(turn, event),
+            Inbound::Server(event) => self.server_event(event),
+            Inbound::Store(result) => self.stored(result),
+            Inbound::Synced(conversation) => {
+                let at = self.now();
+                self.outbox.put(at, TurnEvent::Saved { conversation, at_ms: at.wall_ms });
+            }
+            Inbound::Settled { server, generation } => self.settled(&server, generation),
+            Inbound::Opened(opening) => self.opened(*opening),
+        }
+    }
+
+    /// A write came back: whether the store can be written is known anew.
+    fn stored(&mut self, result: Result<(), Fault>) {
+        let ok = result.is_ok();
+        if ok == self.saving {
+            return;
+        }
+        self.saving = ok;
+        if let Err(fault) = result {
+            self.emit(TurnEvent::Unsaved { reason: fault.message });
+        }
+        let turns: Vec<TurnId> = self.turns.keys().copied().collect();
+        for turn in turns {
+            self.drive(turn, Event::Saving { ok });
+        }
+    }
+
+    /// Writes, and reports how that went.
+    pub(super) fn write(&self, changes: Vec<crate::chat::Change>, durability: Durability) {
+        if changes.is_empty() || !self.config.saving {
+            return;
+        }
+        let written = self.journal.apply(changes, durability);
+        let inbound = self.inbound.clone();
+        tokio::spawn(async move {
+            let _ = inbound.send(Inbound::Store(written.await)).await;
+        });
+    }
+
+    pub(super) fn lane(&mut self, server: &ServerName) -> &Lane {
+        self.lanes.entry(server.clone()).or_insert_with(|| {
+            lane::open(
+                Arc::clone(&self.journal),
+                Arc::clone(&self.servers),
+                self.inbound.clone(),
+                Arc::clone(&self.config.limits),
+            )
+        })
+    }
+
+    pub(super) fn now(&self) -> Stamp {
+        self.clock.now()
+    }
+
+    pub(super) fn emit(&self, event: TurnEvent) {
+        self.outbox.put(self.now(), event);
+    }
+}

@@ -1,0 +1,211 @@
+//! The turns under way: what their machines ask for is done here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::lane::Departure;
+use super::outbox::Outbox;
+use super::port::{Events, Model, ModelEvent, ServerCall};
+use super::run::{Engine, Inbound};
+use crate::chat::{CallId, Change, Durability, Request, Stamped, TurnId};
+use crate::tools::{Problem, Tool};
+use crate::turn::{Event, Step, StreamEnd, Turn};
+
+/// One turn with what it has going. Dropping it drops all of that.
+pub(super) struct Running {
+    turn: Turn,
+    model: Arc<dyn Model>,
+    /// Reads the response; dropped, the connection goes.
+    response: JoinSet<()>,
+    timers: JoinSet<()>,
+}
+
+impl Running {
+    pub fn new(turn: Turn, model: Arc<dyn Model>) -> Self {
+        Self { turn, model, response: JoinSet::new(), timers: JoinSet::new() }
+    }
+}
+
+impl Engine {
+    /// Gives a turn an event and does what it asks for. Events of a turn that is over are void.
+    pub(super) fn drive(&mut self, id: TurnId, event: Event) {
+        let at = self.now();
+        let Some(running) = self.turns.get_mut(&id) else { return };
+        let steps = running.turn.apply(Stamped { at, body: event });
+        for step in steps {
+            self.perform(id, at, step);
+        }
+        if self.turns.get(&id).is_some_and(|r| r.turn.over()) {
+            self.turns.remove(&id);
+        }
+    }
+
+    fn perform(&mut self, id: TurnId, at: crate::chat::Stamp, step: Step) {
+        match step {
+            Step::Emit(event) => self.outbox.put(at, event),
+            Step::Write(changes, durability) => {
+                for change in &changes {
+                    if let Change::Learnt { base_url, model, key, .. } = change
+                        && key == "late_data"
+                    {
+                        self.late.insert((base_url.clone(), model.clone()));
+                    }
+                }
+                if self.saves(id) {
+                    self.write(changes, durability);
+                }
+            }
+            Step::Arm { round, changes } => self.arm(id, round, changes),
+            Step::Request { round, attempt, request } => self.request(id, round, attempt, *request),
+            Step::Hangup => {
+                if let Some(running) = self.turns.get_mut(&id) {
+                    running.response = JoinSet::new();
+                }
+            }
+            Step::Validate { call, tool, arguments } => {
+                let (inbound, limit) = (self.inbound.clone(), self.config.limits.validation);
+                tokio::spawn(async move {
+                    let problems = validate(tool, arguments, limit).await;
+                    let _ = inbound.send(Inbound::Turn(id, Event::Validated { call, problems })).await;
+                });
+            }
+            Step::Call { call, tool, arguments, changes, unsaved_ok } => {
+                self.call(id, call, tool, arguments, changes, unsaved_ok);
+            }
+            Step::CancelCall { call } => self.servers.cancel(&call),
+            Step::Grant(grant) => self.grant(grant),
+            Step::Start { timer, after } => {
+                let inbound = self.inbound.clone();
+                if let Some(running) = self.turns.get_mut(&id) {
+                    while running.timers.try_join_next().is_some() {}
+                    running.timers.spawn(async move {
+                        tokio::time::sleep(after).await;
+                        let _ = inbound.send(Inbound::Turn(id, Event::Timer(timer))).await;
+                    });
+                }
+            }
+            Step::Finish { status: _, changes } => self.finish(id, changes),
+        }
+    }
+
+    fn saves(&self, id: TurnId) -> bool {
+        self.config.saving && self.turns.get(&id).is_some_and(|r| !self.unsaved.contains(r.turn.conversation()))
+    }
+
+    /// The request waits for its commit, not for a store that cannot commit.
+    fn arm(&mut self, id: TurnId, round: u32, changes: Vec<Change>) {
+        let inbound = self.inbound.clone();
+        let armed = Inbound::Turn(id, Event::Armed { round });
+        let Some(running) = self.turns.get(&id) else { return };
+        let conversation = running.turn.conversation().clone();
+        let written = self.saves(id).then(|| self.journal.apply(changes, Durability::Synced));
+        tokio::spawn(async move {
+            if let Some(written) = written {
+                let result = written.await;
+                let synced = result.is_ok();
+                let _ = inbound.send(Inbound::Store(result)).await;
+                if synced {
+                    let _ = inbound.send(Inbound::Synced(conversation)).await;
+                }
+            }
+            let _ = inbound.send(armed).await;
+        });
+    }
+
+    fn request(&mut self, id: TurnId, round: u32, attempt: u32, request: Request) {
+        let (inbound, outbox, paced) = (self.inbound.clone(), self.outbox.clone(), self.config.paced);
+        let Some(running) = self.turns.get_mut(&id) else { return };
+        let events = running.model.respond(request, attempt);
+        running.response = JoinSet::new();
+        running.response.spawn(read(id, round, attempt, events, inbound, paced.then_some(outbox)));
+    }
+
+    fn call(
+        &mut self,
+        turn: TurnId,
+        call: CallId,
+        tool: Arc<Tool>,
+        arguments: serde_json::Map<String, serde_json::Value>,
+        changes: Vec<Change>,
+        unsaved_ok: bool,
+    ) {
+        let changes = if self.saves(turn) { changes } else { Vec::new() };
+        let order = ServerCall { call, tool: tool.reference.clone(), arguments };
+        let lane = self.lane(&tool.reference.server);
+        // A lane lives as long as the engine.
+        let _ = lane.send(Departure { turn, order, tool, changes, unsaved_ok });
+    }
+
+    fn finish(&mut self, id: TurnId, changes: Vec<Change>) {
+        let saves = self.saves(id);
+        let Some(running) = self.turns.get_mut(&id) else { return };
+        running.response = JoinSet::new();
+        running.timers = JoinSet::new();
+        let conversation = running.turn.conversation().clone();
+        self.memory.turn_ended(&conversation, running.turn.history());
+        if !saves {
+            return;
+        }
+        let (written, inbound) = (self.journal.apply(changes, Durability::Synced), self.inbound.clone());
+        tokio::spawn(async move {
+            let result = written.await;
+            let synced = result.is_ok();
+            let _ = inbound.send(Inbound::Store(result)).await;
+            if synced {
+                let _ = inbound.send(Inbound::Synced(conversation)).await;
+            }
+        });
+    }
+}
+
+/// Reads a response to its end.
+async fn read(
+    turn: TurnId,
+    round: u32,
+    attempt: u32,
+    mut events: Events<ModelEvent>,
+    inbound: mpsc::Sender<Inbound>,
+    paced: Option<Outbox>,
+) {
+    while let Some(event) = events.next().await {
+        if let Some(outbox) = &paced {
+            outbox.drained().await;
+        }
+        let event = match event {
+            ModelEvent::Slow(waited) => Event::Slow { round, attempt, waited },
+            ModelEvent::FirstByte => Event::FirstByte { round, attempt },
+            ModelEvent::Deltas(event) => Event::Deltas { round, attempt, event },
+            ModelEvent::Ended => Event::Stream { round, attempt, end: StreamEnd::Eof },
+            ModelEvent::Failed { fault, retry_in } => {
+                Event::Stream { round, attempt, end: StreamEnd::Failed { fault, retry_in } }
+            }
+        };
+        if inbound.send(Inbound::Turn(turn, event)).await.is_err() {
+            return;
+        }
+    }
+    // A model that says nothing at its end has ended all the same; a second end is ignored by its attempt.
+    let _ = inbound.send(Inbound::Turn(turn, Event::Stream { round, attempt, end: StreamEnd::Eof })).await;
+}
+
+/// Checks arguments on a thread of its own: a hostile schema must not hold up anything else.
+async fn validate(tool: Arc<Tool>, arguments: Arc<serde_json::Value>, limit: Duration) -> Result<(), Vec<Problem>> {
+    let checking = tokio::task::spawn_blocking(move || tool.validate(&arguments));
+    match tokio::time::timeout(limit, checking).await {
+        Ok(Ok(problems)) => problems,
+        Ok(Err(_)) => Err(vec![whole("The tool's schema could not be applied.".into())]),
+        Err(_) => {
+            let message = format!("Checking them against the tool's schema took longer than {} ms.", limit.as_millis());
+            Err(vec![whole(message)])
+        }
+    }
+}
+
+/// A problem of the arguments as a whole.
+fn whole(message: String) -> Problem {
+    Problem { path: String::new(), message }
+}

@@ -1,0 +1,59 @@
+//! `--output json`: one object when the turn has ended.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::chat::{Fault, Message, TurnEvent, Usage};
+use crate::wire;
+
+use super::ndjson::{ended, error, notice, tokens};
+use super::{Outbox, escape};
+
+#[derive(Debug, Default)]
+pub(super) struct Whole {
+    /// In the order in which they first came; a later one of the same id replaces it.
+    messages: Vec<Arc<Message>>,
+    /// The last of each round counts: some endpoints tell it more than once, growing.
+    usage: BTreeMap<u32, Usage>,
+    notices: Vec<Value>,
+    error: Option<Fault>,
+}
+
+impl Whole {
+    pub(super) fn take(&mut self, event: &TurnEvent, to: &mut Outbox) {
+        match event {
+            TurnEvent::Message { message, .. } => match self.messages.iter_mut().find(|m| m.id == message.id) {
+                Some(held) => *held = Arc::clone(message),
+                None => self.messages.push(Arc::clone(message)),
+            },
+            TurnEvent::Usage { round, usage, .. } => {
+                self.usage.insert(*round, *usage);
+            }
+            TurnEvent::Notice { .. }
+            | TurnEvent::Slow { .. }
+            | TurnEvent::Retrying { .. }
+            | TurnEvent::Unsaved { .. } => self.notices.extend(notice(event).map(Value::Object)),
+            TurnEvent::Error { fault, .. } => self.error = Some(fault.clone()),
+            TurnEvent::Ended { .. } => {
+                let Some(mut whole) = ended(event) else { return };
+                let usage = self.usage.values().fold(Usage::default(), |sum, one| sum.plus(*one));
+                whole.insert("messages".into(), wire::messages_json(&self.messages));
+                whole.insert("usage".into(), tokens(usage));
+                whole.insert("notices".into(), Value::Array(std::mem::take(&mut self.notices)));
+                whole.insert("error".into(), self.error.as_ref().map_or(json!(null), error));
+                to.out(escape::line(&Value::Object(whole)));
+            }
+            TurnEvent::Started { .. }
+            | TurnEvent::Request { .. }
+            | TurnEvent::Text { .. }
+            | TurnEvent::Reasoning { .. }
+            | TurnEvent::Refusal { .. }
+            | TurnEvent::Call { .. }
+            | TurnEvent::Finish { .. }
+            | TurnEvent::Server(_)
+            | TurnEvent::Saved { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! `--output ndjson`: one object a line, as contract section 3 fixes it.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::chat::{
+    CallId, CallState, CallUpdate, Fault, NoticeKind, Retry, ServerStatus, Stamp, ToolOutcome, TurnEvent, Usage,
+    WaitFor,
+};
+
+use super::{Outbox, escape};
+
+/// At most 20 `arguments` lines a second for one call.
+const ARGUMENTS_EVERY_US: u64 = 50_000;
+
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    /// `t` of the last line: it never decreases.
+    last_us: u64,
+    /// When a call's arguments were last told.
+    told: HashMap<CallId, u64>,
+}
+
+impl Lines {
+    pub(super) fn take(&mut self, at: Stamp, event: &TurnEvent, to: &mut Outbox) {
+        self.last_us = self.last_us.max(at.mono_us);
+        if let TurnEvent::Call { update, .. } = event
+            && !self.due(update)
+        {
+            return;
+        }
+        let Some((name, fields)) = fields(event) else { return };
+        let t = self.last_us as f64 / 1000.0;
+        let mut line = Map::with_capacity(fields.len() + 2);
+        line.insert("event".into(), name.into());
+        line.insert("t".into(), json!(t));
+        line.extend(fields);
+        to.out(escape::line(&Value::Object(line)));
+    }
+
+    /// Whether a call's update is told: all but arguments that came too soon after the last.
+    fn due(&mut self, update: &CallUpdate) -> bool {
+        match &update.state {
+            CallState::Arguments { .. } => {
+                let last = self.told.get(&update.call).copied();
+                let due = last.is_none_or(|last| self.last_us >= last + ARGUMENTS_EVERY_US);
+                if due {
+                    self.told.insert(update.call.clone(), self.last_us);
+                }
+                due
+            }
+            CallState::Ended(_) => {
+                self.told.remove(&update.call);
+                true
+            }
+            // Not a state of the contract: the outcome follows.
+            CallState::Cancelling => false,
+            CallState::Closed { .. } | CallState::Waiting(_) | CallState::Running | CallState::Progress { .. } => true,
+        }
+    }
+}
+
+type Fields = Map<String, Value>;
+
+fn object(value: Value) -> Fields {
+    match value {
+        Value::Object(map) => map,
+        other => Map::from_iter([("value".to_owned(), other)]),
+    }
+}
+
+/// An event's name and fields; None for what the contract does not tell.
+fn fields(event: &TurnEvent) -> Option<(&'static str, Fields)> {
+    let (name, value) = match event {
+        TurnEvent::Started { conversation, model, base_url, api, .. } => {
+            ("started", json!({"conversation": conversation, "model": model, "base_url": base_url, "api": api}))
+        }
+        TurnEvent::Server(status) => ("server", server(status)),
+        TurnEvent::Request { round, attempt, tools, tools_hash, .. } => {
+            ("request", json!({"round": round, "attempt": attempt, "tools": tools, "tools_hash": tools_hash}))
+        }
+        TurnEvent::Text { round, text, .. } => ("text", json!({"round": round, "text": text})),
+        TurnEvent::Reasoning { round, text, .. } => ("reasoning", json!({"round": round, "text": text})),
+        TurnEvent::Refusal { round, text, .. } => ("refusal", json!({"round": round, "text": text})),
+        TurnEvent::Call { update, .. } => return Some(("call", call(update))),
+        TurnEvent::Usage { round, usage, .. } => {
+            let mut fields = object(json!({"round": round}));
+            fields.extend(object(tokens(*usage)));
+            return Some(("usage", fields));
+        }
+        TurnEvent::Finish { round, reason, effective, .. } => {
+            ("finish", json!({"round": round, "reason": reason, "effective": effective.word()}))
+        }
+        TurnEvent::Error { fault, .. } => ("error", error(fault)),
+        TurnEvent::Ended { .. } => return Some(("ended", ended(event)?)),
+        TurnEvent::Notice { .. } | TurnEvent::Slow { .. } | TurnEvent::Retrying { .. } | TurnEvent::Unsaved { .. } => {
+            return Some(("notice", notice(event)?));
+        }
+        TurnEvent::Message { .. } | TurnEvent::Saved { .. } => return None,
+    };
+    Some((name, object(value)))
+}
+
+fn server(status: &ServerStatus) -> Value {
+    json!({
+        "server": status.server,
+        "state": status.state.word(),
+        "tools": status.tools,
+        "protocol": status.protocol,
+        "message": status.message,
+    })
+}
+
+fn call(update: &CallUpdate) -> Fields {
+    let (state, more) = match &update.state {
+        CallState::Arguments { bytes, .. } => ("arguments", json!({"bytes": bytes})),
+        CallState::Closed { arguments, closed_by, closed_at } => {
+            ("closed", json!({"arguments": &**arguments, "closed_by": closed_by.word(), "closed_at": closed_at}))
+        }
+        CallState::Waiting(what) => {
+            let what = match what {
+                WaitFor::Approval(_) => "approval",
+                WaitFor::Slot(_) => "slot",
+                WaitFor::Server => "server",
+            };
+            ("waiting", json!({"for": what}))
+        }
+        CallState::Running => ("running", json!({})),
+        CallState::Cancelling => ("cancelling", json!({})),
+        CallState::Progress { progress, total, message } => {
+            ("progress", json!({"progress": progress, "total": total, "message": message}))
+        }
+        CallState::Ended(outcome) => (outcome.kind.word(), result(outcome)),
+    };
+    let mut fields = object(json!({
+        "round": update.round,
+        "call": update.call,
+        "index": update.index,
+        "state": state,
+        "wire_name": update.wire_name.as_deref(),
+        "server": update.tool.as_ref().map(|t| t.server.as_str()),
+        "tool": update.tool.as_ref().map(|t| &*t.tool),
+    }));
+    fields.extend(object(more));
+    fields
+}
+
+fn result(outcome: &ToolOutcome) -> Value {
+    json!({
+        "content": outcome.content,
+        "structured": outcome.structured,
+        "bytes": outcome.bytes,
+        "ms": outcome.ms,
+        "truncated": outcome.truncated,
+        "sent": outcome.sent,
+    })
+}
+
+pub(super) fn tokens(usage: Usage) -> Value {
+    json!({"input": usage.input, "output": usage.output, "cached": usage.cached, "reasoning": usage.reasoning})
+}
+
+/// `retry` says whether the same request may work later; `retry_after_ms` when, where the endpoint said so.
+pub(super) fn error(fault: &Fault) -> Value {
+    let (retry, after) = match fault.retry {
+        Retry::Never | Retry::AfterChange => (false, None),
+        Retry::Later(after) => (true, after),
+    };
+    let mut value = json!({"kind": fault.kind.word(), "message": fault.message, "hint": fault.hint, "retry": retry});
+    if let (Some(after), Value::Object(map)) = (after, &mut value) {
+        map.insert("retry_after_ms".into(), after.into());
+    }
+    value
+}
+
+/// Notices, and the events that programs meet as notices: `slow`, `retry`, `unsaved`.
+pub(super) fn notice(event: &TurnEvent) -> Option<Fields> {
+    Some(object(match event {
+        TurnEvent::Notice { kind, message, .. } => json!({"kind": kind.word(), "message": message}),
+        TurnEvent::Slow { round, waited_ms, .. } => {
+            json!({"kind": "slow", "message": slow(*waited_ms), "round": round})
+        }
+        TurnEvent::Retrying { round, attempt, delay_ms, fault, .. } => json!({
+            "kind": "retry",
+            "message": retrying(fault, *attempt, *delay_ms),
+            "round": round,
+            "attempt": attempt,
+            "delay_ms": delay_ms,
+        }),
+        TurnEvent::Unsaved { reason } => json!({"kind": NoticeKind::Unsaved.word(), "message": reason}),
+        TurnEvent::Started { .. }
+        | TurnEvent::Message { .. }
+        | TurnEvent::Request { .. }
+        | TurnEvent::Text { .. }
+        | TurnEvent::Reasoning { .. }
+        | TurnEvent::Refusal { .. }
+        | TurnEvent::Call { .. }
+        | TurnEvent::Usage { .. }
+        | TurnEvent::Finish { .. }
+        | TurnEvent::Error { .. }
+        | TurnEvent::Ended { .. }
+        | TurnEvent::Server(_)
+        | TurnEvent::Saved { .. } => return None,
+    }))
+}
+
+pub(super) fn slow(waited_ms: u64) -> String {
+    format!("Nothing has come from the endpoint for {} s.", waited_ms / 1000)
+}
+
+pub(super) fn retrying(fault: &Fault, attempt: u32, delay_ms: u64) -> String {
+    let message = fault.message.trim_end();
+    format!("{message} Asking again in {:.1} s (attempt {attempt}).", delay_ms as f64 / 1000.0)
+}
+
+/// The fields of `ended`, which are also those of `--output json`.
+pub(super) fn ended(event: &TurnEvent) -> Option<Fields> {
+    let TurnEvent::Ended { status, text, rounds, calls, conversation, .. } = event else { return None };
+    Some(object(json!({
+        "status": status.word(),
+        "text": text,
+        "rounds": rounds,
+        "calls": calls,
+        "conversation": conversation,
+    })))
+}

@@ -1,0 +1,36 @@
+//! What the host tells the engine about its servers, outside of calls.
+
+use crate::chat::{ServerName, ServerStatus};
+use crate::tools::Listing;
+
+/// One event of the host. Text in it is raw: whoever draws it sanitises it.
+#[derive(Debug)]
+pub enum HostEvent {
+    /// A server's state as a whole; each one replaces the one before.
+    Status(ServerStatus),
+    /// A server's tools: first those of the cache (`from_cache`), then those that it told itself.
+    Listing(Listing),
+    /// A log message of the server, or a remark of the host about it. At most `limits.messages_per_second` per server.
+    Log { server: ServerName, level: LogLevel, text: String },
+}
+
+/// The severities that matter to a reader; the protocol's eight are folded into them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Warning,
+    Error,
+}
+
+impl LogLevel {
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The host: the servers by name, each on a task of its own.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::chat::{Limits, ServerName, ServerState, ServerStatus};
+use crate::config::{ServerEntry, Transport};
+
+use super::call::{self, Line};
+use super::event::HostEvent;
+use super::report::Reporter;
+use super::server::{Order, Phase, Server};
+use super::ticket::{CallEnd, CallEvent, CallOrder, CallTicket};
+
+/// The servers of this process. Cheap to clone; clones share them. Dropping the last one kills what still runs;
+/// [`Host::shutdown`] is the polite way.
+#[derive(Clone)]
+pub struct Host(Arc<Inner>);
+
+struct Inner {
+    http: reqwest::Client,
+    limits: Arc<Limits>,
+    cache: Option<PathBuf>,
+    events: mpsc::Sender<HostEvent>,
+    servers: Mutex<HashMap<ServerName, Seat>>,
+    /// Tasks of servers that were stopped or replaced, until they have ended.
+    leaving: Mutex<Vec<JoinHandle<()>>>,
+}
+
+struct Seat {
+    line: Line,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Host {
+    /// `http` must not follow redirects to another origin, and must have no time-out over a whole response: answers
+    /// may stream for as long as a call may take. `cache` is a folder for what was known of servers; None keeps
+    /// nothing. The receiver must be read: a full one holds the servers' tasks back, never the calls.
+    #[must_use]
+    pub fn new(
+        http: reqwest::Client,
+        limits: Arc<Limits>,
+        cache: Option<PathBuf>,
+    ) -> (Self, mpsc::Receiver<HostEvent>) {
+        let (events, receiver) = mpsc::channel(1024);
+        let inner = Inner { http, limits, cache, events, servers: Mutex::default(), leaving: Mutex::default() };
+        (Self(Arc::new(inner)), receiver)
+    }
+
+    /// Starts a server in the background. One of the same name is ended first. An entry that is disabled, or needs a
+    /// person's consent, is only told of; start it again with the consent given.
+    pub fn start(&self, entry: ServerEntry) {
+        let name = entry.name.clone();
+        let old = self.leave(&name);
+        let (orders, order_rx) = mpsc::channel(64);
+        let (phase, phase_rx) = watch::channel(Phase::Starting);
+        let stop = CancellationToken::new();
+        let line = Line {
+            phase: phase_rx,
+            orders,
+            limits: self.0.limits.clone(),
+            longest: entry.call_timeout.unwrap_or(self.0.limits.call),
+        };
+        let server = Server {
+            http: self.0.http.clone(),
+            limits: self.0.limits.clone(),
+            cache: self.0.cache.clone(),
+            reporter: Reporter::new(name.clone(), self.0.events.clone(), self.0.limits.messages_per_second),
+            phase,
+            orders: order_rx,
+            stop: stop.clone(),
+            status: first_status(&entry),
+            known_era: None,
+            generation: 0,
+            fingerprint: None,
+            entry: Arc::new(entry),
+        };
+        let task = tokio::spawn(async move {
+            if let Some(old) = old {
+                let _ = old.await;
+            }
+            server.run().await;
+        });
+        held(&self.0.servers).insert(name, Seat { line, stop, task });
+    }
+
+    /// Ends a server, politely, and forgets it.
+    pub fn stop(&self, server: &ServerName) {
+        if let Some(task) = self.leave(server) {
+            let mut leaving = held(&self.0.leaving);
+            leaving.retain(|task| !task.is_finished());
+            leaving.push(task);
+        }
+    }
+
+    fn leave(&self, server: &ServerName) -> Option<JoinHandle<()>> {
+        let seat = held(&self.0.servers).remove(server)?;
+        seat.stop.cancel();
+        Some(seat.task)
+    }
+
+    /// Ends the connection and makes a new one; also from a failed state, with all attempts anew.
+    pub fn restart(&self, server: &ServerName) {
+        self.order(server, Order::Restart);
+    }
+
+    /// Reads the tools again and tells them, changed or not.
+    pub fn refresh(&self, server: &ServerName) {
+        self.order(server, Order::Refresh);
+    }
+
+    fn order(&self, server: &ServerName, order: Order) {
+        if let Some(seat) = held(&self.0.servers).get(server)
+            && seat.line.orders.try_send(order).is_err()
+        {
+            tracing::debug!(server = server.as_str(), "a server is busy with earlier orders");
+        }
+    }
+
+    /// Makes a call. Calls of one server that is ready leave in the order in which they were ordered; a call to a
+    /// server that is starting waits for it. Must be called within a runtime.
+    #[must_use]
+    pub fn call(&self, order: CallOrder) -> CallTicket {
+        let (ticket, events, stop) = CallTicket::new();
+        let line = held(&self.0.servers).get(&order.server).map(|seat| seat.line.clone());
+        match line {
+            Some(line) => call::start(order, line, events, stop),
+            None => {
+                let message = format!("there is no server {}", order.server.as_str());
+                let _ = events.send(CallEvent::Ended(CallEnd::NotSent { message }));
+            }
+        }
+        ticket
+    }
+
+    /// Ends every server: their stdin is closed, after 2 s their group is sent SIGTERM, after 2 s more SIGKILL.
+    /// Returns when all are gone, at most about 8 s.
+    pub async fn shutdown(&self) {
+        let seats: Vec<Seat> = held(&self.0.servers).drain().map(|(_, seat)| seat).collect();
+        for seat in &seats {
+            seat.stop.cancel();
+        }
+        let leaving = std::mem::take(&mut *held(&self.0.leaving));
+        for task in seats.into_iter().map(|seat| seat.task).chain(leaving) {
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Dropping a task's future drops its child, and that kills the child's group.
+        for seat in held(&self.servers).values() {
+            seat.task.abort();
+        }
+        for task in held(&self.leaving).iter() {
+            task.abort();
+        }
+    }
+}
+
+fn first_status(entry: &ServerEntry) -> ServerStatus {
+    let transport = match entry.transport {
+        Transport::Stdio { .. } => "stdio",
+        Transport::Http { .. } => "http",
+        Transport::Sse { .. } => "sse",
+        Transport::SimpleRpc { .. } => "simple-rpc",
+    };
+    ServerStatus {
+        server: entry.name.clone(),
+        state: ServerState::Starting,
+        tools: 0,
+        withheld: 0,
+        protocol: None,
+        message: None,
+        transport,
+        line: entry.line(),
+        pid: None,
+        stderr: Vec::new(),
+    }
+}
+
+fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,451 @@
+//! The task of one server: connect, list, watch, restart, end.
+//!
+//! # Invariants
+//! - It is in one named state at any time, and every way out of a state is told.
+//! - Calls are let through only after the live list of tools was told.
+//! - A server that dies is started again after 1, 5 and 25 s, and then no more until a person says so. One that has
+//!   been up for a minute has earned three new attempts.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rmcp::RoleClient;
+use rmcp::model::{ServerPeerInfo, SubscriptionFilter};
+use rmcp::service::{Peer, QuitReason};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::chat::{Limits, ServerState, ServerStatus};
+use crate::config::{Consent, ServerEntry, Transport};
+use crate::tools::Listing;
+
+use super::cache::{self, Known, Recalled};
+use super::child::{Child, StderrTail};
+use super::connection::{Connection, Era, Opened, Opener, STDERR_LINES};
+use super::event::LogLevel;
+use super::failure::{Failure, FailureKind};
+use super::report::Reporter;
+
+/// Before each restart.
+const BACK_OFF: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(25)];
+/// After so long a life the attempts count anew.
+const STABLE: Duration = Duration::from_secs(60);
+/// Several announcements of a change are one.
+const DEBOUNCE: Duration = Duration::from_millis(200);
+/// How often the list is read again without being asked.
+const REFRESH: Duration = Duration::from_secs(600);
+
+/// What the task of a server can be told.
+#[derive(Debug)]
+pub(super) enum Order {
+    Restart,
+    Refresh,
+    /// A call found this connection unusable.
+    Broken {
+        generation: u64,
+        reason: String,
+    },
+}
+
+/// Whether calls can be made.
+#[derive(Clone, Debug)]
+pub(super) enum Phase {
+    Off(String),
+    Starting,
+    Ready(Arc<Connection>),
+    Failed(String),
+}
+
+pub(super) struct Server {
+    pub entry: Arc<ServerEntry>,
+    pub http: reqwest::Client,
+    pub limits: Arc<Limits>,
+    pub cache: Option<PathBuf>,
+    pub reporter: Reporter,
+    pub phase: watch::Sender<Phase>,
+    pub orders: mpsc::Receiver<Order>,
+    /// Ends the task, politely.
+    pub stop: CancellationToken,
+    pub status: ServerStatus,
+    pub known_era: Option<Era>,
+    pub generation: u64,
+    /// Of the last list that was told.
+    pub fingerprint: Option<String>,
+}
+
+/// Why a connection, or the attempt at one, is over.
+enum Over {
+    Stop,
+    Restart,
+    Failed { failure: Failure, stderr: Vec<String>, lived: Duration },
+}
+
+impl Server {
+    pub(super) async fn run(mut self) {
+        if let Some(reason) = self.entry.disabled.clone() {
+            return self.rest(ServerState::Off, reason).await;
+        }
+        if self.entry.consent == Consent::NeedsPerson {
+            let reason = "it may not start before a person has seen its command".to_owned();
+            return self.rest(ServerState::NeedsConsent, reason).await;
+        }
+        self.recall().await;
+        let mut attempts = 0;
+        loop {
+            match self.live().await {
+                Over::Stop => break,
+                Over::Restart => attempts = 0,
+                Over::Failed { failure, stderr, lived } => {
+                    if lived >= STABLE {
+                        attempts = 0;
+                    }
+                    let pause = if failure.may_pass() && (lived > Duration::ZERO || attempts > 0 || self.is_http()) {
+                        BACK_OFF.get(attempts).copied()
+                    } else {
+                        None
+                    };
+                    attempts += 1;
+                    self.fail(&failure, stderr, pause).await;
+                    if self.wait(pause).await.is_stop() {
+                        break;
+                    }
+                }
+            }
+        }
+        self.phase.send_replace(Phase::Off("it was switched off".to_owned()));
+        self.status.stderr.clear();
+        self.tell(ServerState::Off, None).await;
+    }
+
+    fn is_http(&self) -> bool {
+        !matches!(self.entry.transport, Transport::Stdio { .. })
+    }
+
+    /// A server that is not to be started: says so, and waits to be dropped.
+    async fn rest(&mut self, state: ServerState, reason: String) {
+        self.phase.send_replace(Phase::Off(reason.clone()));
+        self.tell(state, Some(reason)).await;
+        self.stop.cancelled().await;
+    }
+
+    /// Tells the tools that were known, before the server is up.
+    async fn recall(&mut self) {
+        let Some(folder) = self.cache.clone() else { return };
+        let entry = self.entry.entry_hash.clone();
+        match tokio::task::spawn_blocking(move || cache::recall(&folder, &entry)).await {
+            Ok(Recalled::Known(known)) => {
+                self.known_era = Some(known.era);
+                self.status.tools = u32::try_from(known.tools.len()).unwrap_or(u32::MAX);
+                self.list(known.tools, known.instructions, true).await;
+            }
+            Ok(Recalled::Broken(notice)) => self.reporter.log(LogLevel::Warning, || notice),
+            Ok(Recalled::Nothing) | Err(_) => {}
+        }
+    }
+
+    async fn list(&self, tools: Vec<serde_json::Value>, instructions: Option<String>, from_cache: bool) {
+        let (server, entry) = (self.entry.name.clone(), self.entry.entry_hash.clone());
+        self.reporter.listing(Listing { server, entry, tools, instructions, from_cache }).await;
+    }
+
+    async fn tell(&mut self, state: ServerState, message: Option<String>) {
+        self.status.state = state;
+        self.status.message = message;
+        self.reporter.status(self.status.clone()).await;
+    }
+
+    async fn fail(&mut self, failure: &Failure, stderr: Vec<String>, pause: Option<Duration>) {
+        let mut message = failure.line();
+        if let Some(pause) = pause {
+            message = format!("{message} Trying again in {} s.", pause.as_secs());
+        }
+        self.phase.send_replace(Phase::Failed(failure.line()));
+        self.status.stderr = stderr;
+        self.status.pid = None;
+        let state = match failure.kind {
+            FailureKind::NeedsLogin => ServerState::NeedsLogin,
+            FailureKind::CannotStart
+            | FailureKind::Unreachable
+            | FailureKind::Protocol
+            | FailureKind::TimedOut
+            | FailureKind::Status(_)
+            | FailureKind::SessionEnded
+            | FailureKind::Gone => ServerState::Failed,
+        };
+        self.tell(state, Some(message)).await;
+    }
+
+    /// After a failure: until the pause is over, or somebody says what next.
+    async fn wait(&mut self, pause: Option<Duration>) -> Waited {
+        let until = pause.map(|pause| Instant::now() + pause);
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Waited::Stop,
+                order = self.orders.recv() => match order {
+                    Some(Order::Restart | Order::Refresh) => return Waited::Go,
+                    Some(Order::Broken { .. }) => {}
+                    None => return Waited::Stop,
+                },
+                () = until_or_never(until) => return Waited::Go,
+            }
+        }
+    }
+
+    /// One connection's whole life.
+    async fn live(&mut self) -> Over {
+        self.phase.send_replace(Phase::Starting);
+        self.status.stderr.clear();
+        self.tell(ServerState::Starting, None).await;
+        self.generation += 1;
+        let limit = self.entry.start_timeout.unwrap_or(self.limits.server_start);
+        let (entry, reporter) = (self.entry.clone(), self.reporter.clone());
+        let opener = Opener {
+            entry: &entry,
+            http: &self.http,
+            limits: &self.limits,
+            reporter: &reporter,
+            generation: self.generation,
+        };
+        let stop = self.stop.clone();
+        let opened = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Over::Stop,
+            opened = tokio::time::timeout(limit, opener.open(self.known_era)) => opened,
+        };
+        match opened {
+            Ok(Ok(opened)) => self.up(Life::of(opened)).await,
+            Ok(Err(error)) => Over::Failed { failure: error.failure, stderr: error.stderr, lived: Duration::ZERO },
+            Err(_) => {
+                let reason = format!("it did not answer within {} s", limit.as_secs());
+                let failure = Failure::new(FailureKind::TimedOut, reason)
+                    .hinted(Some("See its log, or give it longer with `start_timeout`."));
+                Over::Failed { failure, stderr: Vec::new(), lived: Duration::ZERO }
+            }
+        }
+    }
+
+    /// A connection that has greeted: its tools are told, then calls are let through until it is over.
+    async fn up(&mut self, mut life: Life) -> Over {
+        let begun = Instant::now();
+        self.known_era = Some(life.era);
+        self.status.pid = life.child.as_ref().and_then(Child::pid);
+        self.status.protocol = Some(life.info.protocol_version.as_str().to_owned());
+        let mut over = match self.relist(&life, true).await {
+            Ok(()) => None,
+            Err(failure) => Some(failure),
+        };
+        if over.is_none() {
+            self.phase.send_replace(Phase::Ready(life.connection.clone()));
+            self.tell(ServerState::Ready, None).await;
+            let listening = life.listen();
+            let result = self.watch(&mut life).await;
+            if let Some(listening) = listening {
+                listening.abort();
+            }
+            match result {
+                Ok(ended) => {
+                    self.phase.send_replace(Phase::Starting);
+                    life.end().await;
+                    return ended;
+                }
+                Err(failure) => over = Some(failure),
+            }
+        }
+        // Calls that come now wait for the next connection, or are told why there is none.
+        self.phase.send_replace(Phase::Starting);
+        let lived = begun.elapsed().max(Duration::from_millis(1));
+        let tail = life.tail.clone();
+        let status = life.end().await;
+        let mut failure = over.unwrap_or_else(|| Failure::new(FailureKind::Gone, "it ended"));
+        if let (FailureKind::Gone, Some(status)) = (failure.kind, status) {
+            failure.reason = format!("{} ({status})", failure.reason);
+        }
+        let stderr = tail.map(|tail| tail.last(STDERR_LINES)).unwrap_or_default();
+        Over::Failed { failure, stderr, lived }
+    }
+
+    /// Waits for whatever ends a connection; keeps its list fresh meanwhile.
+    async fn watch(&mut self, life: &mut Life) -> Result<Over, Failure> {
+        let mut refresh = Instant::now() + REFRESH;
+        let mut changed: Option<Instant> = None;
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Ok(Over::Stop),
+                _ = &mut life.running => {
+                    life.ended = true;
+                    return Err(Failure::new(FailureKind::Gone, life.last_word()));
+                }
+                order = self.orders.recv() => match order {
+                    None => return Ok(Over::Stop),
+                    Some(Order::Restart) => return Ok(Over::Restart),
+                    Some(Order::Refresh) => {
+                        self.refresh(life, true).await;
+                        refresh = Instant::now() + REFRESH;
+                    }
+                    Some(Order::Broken { generation, reason }) if generation == self.generation => {
+                        // A fresh greeting tells whether it is really gone, and in which state that leaves it.
+                        self.reporter.log(LogLevel::Info, || format!("connecting again: {reason}"));
+                        return Ok(Over::Restart);
+                    }
+                    Some(Order::Broken { .. }) => {}
+                },
+                // A steady stream of announcements does not push the reading of the list out for ever: the first
+                // one starts the clock.
+                () = life.tools_changed.notified() => {
+                    changed.get_or_insert_with(|| Instant::now() + DEBOUNCE);
+                }
+                () = until_or_never(changed) => {
+                    changed = None;
+                    self.refresh(life, false).await;
+                    refresh = Instant::now() + REFRESH;
+                }
+                () = tokio::time::sleep_until(refresh) => {
+                    refresh = Instant::now() + REFRESH;
+                    self.refresh(life, false).await;
+                }
+            }
+        }
+    }
+
+    /// Reads the list again. A failure leaves the old one standing.
+    async fn refresh(&mut self, life: &Life, always: bool) {
+        match self.relist(life, always).await {
+            Ok(()) => self.tell(ServerState::Ready, None).await,
+            Err(failure) => {
+                self.reporter.log(LogLevel::Warning, || format!("its tools could not be listed again: {failure}"));
+            }
+        }
+    }
+
+    /// Reads the live list, tells it where it is new (or `always`), and keeps it.
+    async fn relist(&mut self, life: &Life, always: bool) -> Result<(), Failure> {
+        let found = match life.info.capabilities.tools {
+            Some(_) => life.connection.list_tools(&self.limits).await?,
+            None => super::connection::Tools::default(),
+        };
+        for remark in found.remarks {
+            self.reporter.log(LogLevel::Warning, || remark);
+        }
+        self.status.tools = u32::try_from(found.tools.len()).unwrap_or(u32::MAX);
+        let instructions = life.info.instructions.clone();
+        let protocol = life.info.protocol_version.as_str();
+        let known = Known::new(&self.entry.entry_hash, life.era, protocol, instructions.clone(), found.tools.clone());
+        let news = self.fingerprint.as_deref() != Some(&known.sha256);
+        if news || always {
+            self.fingerprint = Some(known.sha256.clone());
+            self.list(found.tools, instructions, false).await;
+        }
+        if news && let Some(folder) = self.cache.clone() {
+            let reporter = self.reporter.clone();
+            tokio::task::spawn_blocking(move || {
+                if let Err(error) = cache::keep(&folder, &known) {
+                    reporter
+                        .log(LogLevel::Warning, || format!("its tools could not be kept for the next start: {error}"));
+                }
+            });
+        }
+        Ok(())
+    }
+}
+
+#[derive(PartialEq)]
+enum Waited {
+    Go,
+    Stop,
+}
+
+impl Waited {
+    fn is_stop(&self) -> bool {
+        *self == Self::Stop
+    }
+}
+
+async fn until_or_never(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// An open connection with all that ends with it.
+struct Life {
+    connection: Arc<Connection>,
+    running: JoinHandle<Result<QuitReason, tokio::task::JoinError>>,
+    ended: bool,
+    quit: CancellationToken,
+    child: Option<Child>,
+    tail: Option<StderrTail>,
+    info: Arc<ServerPeerInfo>,
+    era: Era,
+    tools_changed: Arc<Notify>,
+}
+
+impl Life {
+    fn of(opened: Opened) -> Self {
+        let Opened { connection, service, child, info, era, tools_changed } = opened;
+        let quit = CancellationToken::new();
+        let running = tokio::spawn({
+            let (quit, inner) = (quit.clone(), service.cancellation_token());
+            async move {
+                let mut waiting = std::pin::pin!(service.waiting());
+                tokio::select! {
+                    done = &mut waiting => done,
+                    () = quit.cancelled() => {
+                        inner.cancel();
+                        waiting.await
+                    }
+                }
+            }
+        });
+        let tail = child.as_ref().map(Child::stderr);
+        Self { connection, running, ended: false, quit, child, tail, info, era, tools_changed }
+    }
+
+    /// Why the connection ended by itself.
+    fn last_word(&self) -> String {
+        self.connection.tap.reason().unwrap_or_else(|| "it ended the connection".to_owned())
+    }
+
+    /// In the modern era changes are announced only to those who listen for them.
+    fn listen(&self) -> Option<JoinHandle<()>> {
+        let announced = self.info.capabilities.tools.as_ref().and_then(|tools| tools.list_changed) == Some(true);
+        (self.era == Era::Modern && announced)
+            .then(|| tokio::spawn(listen(self.connection.peer.clone(), self.tools_changed.clone())))
+    }
+
+    /// Closes the connection and ends the child. Returns how the child exited.
+    async fn end(mut self) -> Option<std::process::ExitStatus> {
+        self.connection.tap.close("the connection was closed");
+        self.quit.cancel();
+        if !self.ended && tokio::time::timeout(Duration::from_secs(3), &mut self.running).await.is_err() {
+            self.running.abort();
+        }
+        match self.child.take() {
+            Some(child) => child.end().await,
+            None => None,
+        }
+    }
+}
+
+/// Rings `changed` for each announcement. A stream that ends is opened again, with growing pauses, a few times.
+async fn listen(peer: Peer<RoleClient>, changed: Arc<Notify>) {
+    for pause in [1, 5, 25, 60] {
+        let filter = SubscriptionFilter::builder().tools_list_changed().build();
+        if let Ok(mut subscription) = peer.listen(filter).await {
+            while let Ok(Some(_)) = subscription.next().await {
+                changed.notify_one();
+            }
+        }
+        if peer.is_transport_closed() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+        // What was announced meanwhile was missed.
+        changed.notify_one();
+    }
+}

@@ -1,0 +1,424 @@
+//! Changes to rows. Runs inside a transaction; an error leaves nothing behind.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{StoreError, ledger, rows};
+use crate::chat::{
+    Answer, AnswerState, Body, CallId, Change, ConversationId, Message, MessageId, OutcomeKind, ToolCall, ToolOutcome,
+    ToolRef, UnixMs,
+};
+
+/// Longest title that is made of a first message, in characters.
+const FIRST_LINE: usize = 200;
+
+/// `process` names this process in the turns that it starts.
+pub(super) fn apply(db: &Connection, change: &Change, process: &str) -> Result<(), StoreError> {
+    match change {
+        Change::Conversation { id, folder, model, base_url, system, at } => {
+            db.prepare_cached(
+                "INSERT INTO conversation (id, folder, model, base_url, system, created, updated, touched)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, (SELECT coalesce(max(touched), 0) + 1 FROM conversation))
+                 ON CONFLICT (id) DO UPDATE SET model = excluded.model, base_url = excluded.base_url,
+                 system = excluded.system",
+            )?
+            .execute(params![id.as_str(), folder, model, base_url, system, at])?;
+        }
+        Change::Message { conversation, message } => put_message(db, conversation, message)?,
+        Change::AnswerText { message, answer } => put_text(db, message, answer)?,
+        Change::TurnStarted { conversation, turn, at } => start_turn(db, conversation, turn, *at, process)?,
+        Change::RoundArmed { turn, round, answer } => {
+            let turn = Turn::find(db, turn)?;
+            db.prepare_cached(
+                "INSERT INTO round (turn, round, answer, parent)
+                 VALUES (?1, ?2, ?3, (SELECT head FROM conversation WHERE no = ?4))
+                 ON CONFLICT (turn, round) DO UPDATE SET answer = excluded.answer, parent = excluded.parent",
+            )?
+            .execute(params![turn.no, round, answer.as_str(), turn.conversation])?;
+        }
+        Change::RoundTimes { turn, times, usage, finish } => {
+            let turn = Turn::find(db, turn)?;
+            db.prepare_cached(
+                "INSERT INTO round (turn, round, answer, times, usage, finish) VALUES (?1, ?2, '', ?3, ?4, ?5)
+                 ON CONFLICT (turn, round) DO UPDATE SET times = excluded.times, usage = excluded.usage,
+                 finish = excluded.finish",
+            )?
+            .execute(params![
+                turn.no,
+                times.round,
+                serde_json::to_string(times)?,
+                serde_json::to_string(usage)?,
+                finish
+            ])?;
+            if usage.input.is_some() || usage.output.is_some() {
+                let tokens = usage.input.unwrap_or(0).saturating_add(usage.output.unwrap_or(0));
+                db.prepare_cached("UPDATE conversation SET tokens = ?2 WHERE no = ?1")?
+                    .execute(params![turn.conversation, whole(tokens)])?;
+            }
+        }
+        Change::CallOpened { turn, round, call, index, wire_name, tool, at_us } => {
+            let turn = Turn::find(db, turn)?;
+            let no = put_call(db, turn.conversation, call, *index, wire_name, tool.as_ref(), None)?;
+            db.prepare_cached("UPDATE call SET turn = ?2, round = ?3, opened = ?4 WHERE no = ?1")?.execute(params![
+                no,
+                turn.no,
+                round,
+                whole(*at_us)
+            ])?;
+        }
+        Change::CallClosed { turn, call, arguments, closed_by, at_us } => {
+            let no = find_call(db, turn, call)?;
+            db.prepare_cached("UPDATE call SET arguments = ?2, closed_by = ?3, closed = ?4 WHERE no = ?1")?
+                .execute(params![no, arguments.as_ref(), closed_by.word(), whole(*at_us)])?;
+        }
+        Change::CallAsked { turn, call, at_us } => {
+            let no = find_call(db, turn, call)?;
+            db.prepare_cached("UPDATE call SET asked = ?2 WHERE no = ?1")?.execute(params![no, whole(*at_us)])?;
+        }
+        Change::CallApproved { turn, call, at_us } => {
+            let no = find_call(db, turn, call)?;
+            db.prepare_cached("UPDATE call SET approved = ?2 WHERE no = ?1")?.execute(params![no, whole(*at_us)])?;
+        }
+        Change::CallSent { turn, call, at_us } => {
+            let no = find_call(db, turn, call)?;
+            db.prepare_cached("UPDATE call SET sent = ?2 WHERE no = ?1")?.execute(params![no, whole(*at_us)])?;
+        }
+        Change::CallEnded { turn, call, outcome, at_us } => {
+            let no = find_call(db, turn, call)?;
+            put_outcome(db, no, outcome)?;
+            db.prepare_cached("UPDATE call SET answered = ?2 WHERE no = ?1")?.execute(params![no, whole(*at_us)])?;
+        }
+        Change::TurnEnded { turn, status, at_us } => {
+            let turn = Turn::find(db, turn)?;
+            db.prepare_cached("UPDATE turn SET ended = ?2, status = ?3 WHERE no = ?1")?.execute(params![
+                turn.no,
+                whole(*at_us),
+                status
+            ])?;
+        }
+        Change::Title { conversation, title } => {
+            let no = conversation_no(db, conversation)?;
+            db.prepare_cached("UPDATE conversation SET title = ?2, titled = 0 WHERE no = ?1")?
+                .execute(params![no, title])?;
+        }
+        Change::Pinned { conversation, pinned } => {
+            let no = conversation_no(db, conversation)?;
+            db.prepare_cached("UPDATE conversation SET pinned = ?2 WHERE no = ?1")?.execute(params![no, pinned])?;
+        }
+        Change::Pin(pin) => ledger::put_pin(db, pin)?,
+        Change::Grant(grant) => ledger::put_grant(db, grant)?,
+        Change::Revoke { entry, tool } => ledger::revoke(db, entry, tool)?,
+        Change::Learnt { base_url, model, key, value } => ledger::put_learnt(db, base_url, model, key, value)?,
+    }
+    Ok(())
+}
+
+/// SQLite's integers are signed; no time or size of ours comes near.
+pub(super) fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(super) fn conversation_no(db: &Connection, id: &ConversationId) -> Result<i64, StoreError> {
+    db.prepare_cached("SELECT no FROM conversation WHERE id = ?1")?
+        .query_row([id.as_str()], |row| row.get(0))
+        .optional()?
+        .ok_or_else(|| StoreError::Missing { what: "conversation", id: id.as_str().into() })
+}
+
+fn message_no(db: &Connection, conversation: i64, id: &MessageId) -> Result<Option<i64>, StoreError> {
+    Ok(db
+        .prepare_cached("SELECT no FROM message WHERE id = ?1 AND conversation = ?2")?
+        .query_row(params![id.as_str(), conversation], |row| row.get(0))
+        .optional()?)
+}
+
+struct Turn {
+    no: i64,
+    conversation: i64,
+}
+
+impl Turn {
+    fn find(db: &Connection, id: &MessageId) -> Result<Self, StoreError> {
+        db.prepare_cached("SELECT no, conversation FROM turn WHERE id = ?1")?
+            .query_row([id.as_str()], |row| Ok(Self { no: row.get(0)?, conversation: row.get(1)? }))
+            .optional()?
+            .ok_or_else(|| StoreError::Missing { what: "turn", id: id.as_str().into() })
+    }
+}
+
+fn start_turn(
+    db: &Connection,
+    conversation: &ConversationId,
+    turn: &MessageId,
+    at: UnixMs,
+    process: &str,
+) -> Result<(), StoreError> {
+    let conversation = conversation_no(db, conversation)?;
+    // The same message asked again: its former rounds make way, its former calls stay as past calls.
+    if let Some(no) = db
+        .prepare_cached("SELECT no FROM turn WHERE id = ?1")?
+        .query_row([turn.as_str()], |row| row.get::<_, i64>(0))
+        .optional()?
+    {
+        db.execute("DELETE FROM round WHERE turn = ?1", [no])?;
+        db.execute("UPDATE call SET turn = NULL WHERE turn = ?1", [no])?;
+        db.execute("DELETE FROM turn WHERE no = ?1", [no])?;
+    }
+    db.prepare_cached("INSERT INTO turn (id, conversation, process, started) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![turn.as_str(), conversation, process, at])?;
+    touch(db, conversation, at)
+}
+
+fn touch(db: &Connection, conversation: i64, at: UnixMs) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "UPDATE conversation SET updated = max(updated, ?2),
+         touched = (SELECT max(touched) + 1 FROM conversation) WHERE no = ?1",
+    )?
+    .execute(params![conversation, at])?;
+    Ok(())
+}
+
+fn put_message(db: &Connection, conversation: &ConversationId, message: &Message) -> Result<(), StoreError> {
+    let conversation = conversation_no(db, conversation)?;
+    let parent = match &message.parent {
+        None => None,
+        Some(id) => match message_no(db, conversation, id)? {
+            Some(no) => Some(no),
+            // What stood between was not saved (a full disk, for a while): better hung on the head than lost.
+            None => head(db, conversation)?,
+        },
+    };
+    let known = message_no(db, conversation, &message.id)?;
+    let call = match &message.body {
+        Body::Tool(tool) => Some(put_told(db, conversation, &tool.call, &tool.outcome)?),
+        Body::User(_) | Body::Assistant(_) => None,
+    };
+    let columns = rows::columns(&message.body)?;
+    let partial = matches!(&message.body, Body::Assistant(a) if a.state == AnswerState::Partial);
+    let no = match known {
+        Some(no) => {
+            let parent = parent.filter(|p| *p != no);
+            db.prepare_cached(
+                "UPDATE message SET parent = ?2, at = ?3, role = ?4, text = ?5, body = ?6, call = ?7, partial = ?8,
+                 indexed = ?8 WHERE no = ?1",
+            )?
+            .execute(params![no, parent, message.at, columns.role, columns.text, columns.body, call, partial])?;
+            no
+        }
+        None => {
+            let row = Row { id: &message.id, conversation, parent, at: message.at, call, partial };
+            insert(db, &row, &columns)?
+        }
+    };
+    match &message.body {
+        Body::User(_) => {
+            db.prepare_cached("UPDATE conversation SET interrupted = 0 WHERE no = ?1")?.execute([conversation])?;
+            name_after(db, conversation, &columns.text)?;
+        }
+        Body::Assistant(answer) => {
+            for call in &answer.calls {
+                put_answer_call(db, conversation, call)?;
+            }
+            db.prepare_cached("UPDATE conversation SET interrupted = ?2 WHERE no = ?1")?
+                .execute(params![conversation, answer.state == AnswerState::Interrupted])?;
+        }
+        Body::Tool(_) => {}
+    }
+    // A message that comes again, whole, while others stand on it does not take the head back from them.
+    let has_children: bool = known.is_some()
+        && db
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM message WHERE parent = ?1)")?
+            .query_row([no], |row| row.get(0))?;
+    if !has_children {
+        move_head(db, conversation, no)?;
+    }
+    touch(db, conversation, message.at)
+}
+
+pub(super) struct Row<'a> {
+    pub(super) id: &'a MessageId,
+    pub(super) conversation: i64,
+    pub(super) parent: Option<i64>,
+    pub(super) at: UnixMs,
+    pub(super) call: Option<i64>,
+    pub(super) partial: bool,
+}
+
+/// Adds a message that is new. A partial one is indexed when it is whole.
+pub(super) fn insert(db: &Connection, row: &Row<'_>, columns: &rows::Columns) -> Result<i64, StoreError> {
+    db.prepare_cached(
+        "INSERT INTO message (id, conversation, parent, at, role, text, body, call, partial, indexed)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)",
+    )?
+    .execute(params![
+        row.id.as_str(),
+        row.conversation,
+        row.parent,
+        row.at,
+        columns.role,
+        columns.text,
+        columns.body,
+        row.call,
+        row.partial
+    ])?;
+    let no = db.last_insert_rowid();
+    if columns.role != "tool" {
+        db.prepare_cached("UPDATE conversation SET messages = messages + 1 WHERE no = ?1")?
+            .execute([row.conversation])?;
+    }
+    Ok(no)
+}
+
+pub(super) fn head(db: &Connection, conversation: i64) -> Result<Option<i64>, StoreError> {
+    Ok(db
+        .prepare_cached("SELECT head FROM conversation WHERE no = ?1")?
+        .query_row([conversation], |row| row.get(0))?)
+}
+
+pub(super) fn move_head(db: &Connection, conversation: i64, no: i64) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE conversation SET head = ?2 WHERE no = ?1")?.execute(params![conversation, no])?;
+    Ok(())
+}
+
+/// Lets another branch be the one that is shown; outcomes that follow the message come along.
+pub(super) fn set_head(db: &Connection, id: &ConversationId, message: &MessageId) -> Result<(), StoreError> {
+    let conversation = conversation_no(db, id)?;
+    let mut no = message_no(db, conversation, message)?
+        .ok_or_else(|| StoreError::Missing { what: "message", id: message.as_str().into() })?;
+    while let Some(next) = db
+        .prepare_cached("SELECT no FROM message WHERE parent = ?1 AND role = 'tool' ORDER BY no LIMIT 1")?
+        .query_row([no], |row| row.get::<_, i64>(0))
+        .optional()?
+    {
+        no = next;
+    }
+    move_head(db, conversation, no)
+}
+
+fn name_after(db: &Connection, conversation: i64, text: &str) -> Result<(), StoreError> {
+    let line = text.lines().map(str::trim).find(|l| !l.is_empty()).unwrap_or_default();
+    let line: String = line.chars().take(FIRST_LINE).collect();
+    db.prepare_cached("UPDATE conversation SET first_line = ?2, titled = 0 WHERE no = ?1 AND first_line = ''")?
+        .execute(params![conversation, line])?;
+    Ok(())
+}
+
+/// Text of an answer that is still being written. Its row is made at the first text, below what its round answers.
+fn put_text(db: &Connection, message: &MessageId, answer: &Answer) -> Result<(), StoreError> {
+    let known: Option<i64> = db
+        .prepare_cached("SELECT no FROM message WHERE id = ?1")?
+        .query_row([message.as_str()], |row| row.get(0))
+        .optional()?;
+    let body = rows::answer_body(answer)?;
+    if let Some(no) = known {
+        let partial = answer.state == AnswerState::Partial;
+        db.prepare_cached("UPDATE message SET text = ?2, body = ?3, partial = ?4, indexed = ?4 WHERE no = ?1")?
+            .execute(params![no, answer.text, body, partial])?;
+        return Ok(());
+    }
+    let (conversation, parent): (i64, Option<i64>) = db
+        .prepare_cached(
+            "SELECT t.conversation, r.parent FROM round r JOIN turn t ON t.no = r.turn WHERE r.answer = ?1
+             ORDER BY t.no DESC LIMIT 1",
+        )?
+        .query_row([message.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?
+        .ok_or_else(|| StoreError::Missing { what: "round of answer", id: message.as_str().into() })?;
+    let at = ledger::now();
+    let row = Row { id: message, conversation, parent, at, call: None, partial: true };
+    let no = insert(db, &row, &rows::Columns { role: "assistant", text: answer.text.clone(), body })?;
+    if head(db, conversation)? == parent {
+        move_head(db, conversation, no)?;
+    }
+    Ok(())
+}
+
+fn find_call(db: &Connection, turn: &MessageId, call: &CallId) -> Result<i64, StoreError> {
+    db.prepare_cached(
+        "SELECT k.no FROM turn t JOIN call k ON k.conversation = t.conversation AND k.id = ?2 WHERE t.id = ?1",
+    )?
+    .query_row(params![turn.as_str(), call.as_str()], |row| row.get(0))
+    .optional()?
+    .ok_or_else(|| StoreError::Missing { what: "call", id: call.as_str().into() })
+}
+
+fn put_answer_call(db: &Connection, conversation: i64, call: &ToolCall) -> Result<(), StoreError> {
+    let arguments = Some(call.arguments.as_ref());
+    put_call(db, conversation, &call.id, call.index, &call.wire_name, call.tool.as_ref(), arguments).map(drop)
+}
+
+fn put_call(
+    db: &Connection,
+    conversation: i64,
+    id: &CallId,
+    index: u32,
+    wire_name: &str,
+    tool: Option<&ToolRef>,
+    arguments: Option<&str>,
+) -> Result<i64, StoreError> {
+    let (server, name) = (tool.map(|t| t.server.as_str()), tool.map(|t| t.tool.as_ref()));
+    let known: Option<i64> = db
+        .prepare_cached("SELECT no FROM call WHERE conversation = ?1 AND id = ?2")?
+        .query_row(params![conversation, id.as_str()], |row| row.get(0))
+        .optional()?;
+    if let Some(no) = known {
+        db.prepare_cached(
+            "UPDATE call SET idx = ?2, wire_name = ?3, server = ?4, tool = ?5, arguments = coalesce(?6, arguments)
+             WHERE no = ?1",
+        )?
+        .execute(params![no, index, wire_name, server, name, arguments])?;
+        return Ok(no);
+    }
+    db.prepare_cached(
+        "INSERT INTO call (conversation, id, idx, wire_name, server, tool, arguments)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![conversation, id.as_str(), index, wire_name, server, name, arguments])?;
+    let no = db.last_insert_rowid();
+    db.prepare_cached("UPDATE conversation SET calls = calls + 1 WHERE no = ?1")?.execute([conversation])?;
+    Ok(no)
+}
+
+/// The outcome that a tool's message tells.
+pub(super) fn put_told(
+    db: &Connection,
+    conversation: i64,
+    call: &CallId,
+    outcome: &ToolOutcome,
+) -> Result<i64, StoreError> {
+    let known: Option<i64> = db
+        .prepare_cached("SELECT no FROM call WHERE conversation = ?1 AND id = ?2")?
+        .query_row(params![conversation, call.as_str()], |row| row.get(0))
+        .optional()?;
+    let no = match known {
+        Some(no) => no,
+        None => put_call(db, conversation, call, 0, "", None, None)?,
+    };
+    put_outcome(db, no, outcome)?;
+    Ok(no)
+}
+
+pub(super) fn put_outcome(db: &Connection, call: i64, outcome: &ToolOutcome) -> Result<(), StoreError> {
+    let before: Option<String> =
+        db.prepare_cached("SELECT kind FROM call WHERE no = ?1")?.query_row([call], |row| row.get(0))?;
+    db.prepare_cached("UPDATE call SET kind = ?2, content = ?3, outcome = ?4 WHERE no = ?1")?.execute(params![
+        call,
+        outcome.kind.word(),
+        outcome.content,
+        rows::outcome_rest(outcome)?
+    ])?;
+    // An outcome read back without its whole text does not take it from the store.
+    if let Some(full) = &outcome.full {
+        db.prepare_cached("INSERT INTO result (call, full) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET full = ?2")?
+            .execute(params![call, full])?;
+    }
+    let failed = |kind: Option<OutcomeKind>| i64::from(kind.is_some_and(rows::is_failure));
+    let step = failed(Some(outcome.kind)) - failed(before.as_deref().and_then(OutcomeKind::from_word));
+    if step != 0 {
+        db.prepare_cached(
+            "UPDATE conversation SET failed_calls = failed_calls + ?2
+             WHERE no = (SELECT conversation FROM call WHERE no = ?1)",
+        )?
+        .execute(params![call, step])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! What the store is asked, and what it answers: plain data.
+
+use std::time::Duration;
+
+use crate::chat::{ConversationId, Hit, Summary, UnixMs};
+
+/// How a store is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// Read and write; created where there is none.
+    Write,
+    /// Read only, never created, never migrated; works on a read-only disk.
+    Read,
+}
+
+/// One page of the list of conversations.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Words and operators as in a search; only the operators count here. Empty: all.
+    pub filter: String,
+    /// Only conversations of this folder.
+    pub folder: Option<String>,
+    pub sort: Sort,
+    pub limit: usize,
+    /// Where the page before ended.
+    pub after: Option<Cursor>,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self { filter: String::new(), folder: None, sort: Sort::Updated, limit: 100, after: None }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// Newest change first.
+    #[default]
+    Updated,
+    /// Newest first.
+    Created,
+    /// By title, A first.
+    Title,
+}
+
+/// The place of a row in a sorted list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor(pub(super) ConversationId);
+
+impl Cursor {
+    /// The place just behind this row.
+    #[must_use]
+    pub fn behind(row: &Summary) -> Self {
+        Self(row.id.clone())
+    }
+}
+
+/// What a search found.
+#[derive(Clone, Debug, Default)]
+pub struct SearchPage {
+    /// Newest conversation first.
+    pub hits: Vec<Hit>,
+    /// How many conversations match, as far as was looked.
+    pub total: usize,
+    /// There may be more than `total`: the query is broad and only the newest matches were looked at.
+    pub more: bool,
+    pub took: Duration,
+}
+
+/// Whether a conversation may be written by this process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It is ours until it is released, taken over, or this process ends.
+    Ours,
+    /// Another living process has it open.
+    Held { pid: u32, since: UnixMs },
+}
+
+/// Whose draft a text is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum DraftOf {
+    /// Of a conversation that exists.
+    Conversation(ConversationId),
+    /// Of the next new conversation in a folder.
+    Folder(String),
+}
+
+/// A text that was typed and not sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    pub owner: DraftOf,
+    pub text: String,
+    pub at: UnixMs,
+}
+
+/// What was learnt of an endpoint and model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Learnt {
+    pub key: String,
+    /// A small JSON text.
+    pub value: String,
+}

@@ -1,0 +1,142 @@
+//! Who may write a conversation: a lease in the store, backed by a file lock that the operating system frees when its
+//! process ends, however it ends. No heartbeat, so nothing wakes up.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::worker::Desk;
+use super::{Claim, StoreError, ledger, recover};
+use crate::chat::ConversationId;
+
+/// The lock that says that this process lives. Freed when dropped.
+pub(super) struct ProcessLock {
+    pub(super) token: String,
+    file: PathBuf,
+    _held: File,
+}
+
+impl ProcessLock {
+    pub(super) fn take(db: &Connection, store: &Path) -> Result<Self, StoreError> {
+        let token = uuid::Uuid::now_v7().to_string();
+        let file = lock_file(store, &token);
+        let folder = locks(store);
+        std::fs::create_dir_all(&folder).map_err(|e| StoreError::io(&folder, &e))?;
+        let held = File::options()
+            .create_new(true)
+            .write(true)
+            .open(&file)
+            .map_err(|e| StoreError::io(&file, &e))?;
+        // Only rows of `process` are ever looked at, so the lock is held before anyone can ask for it.
+        held.lock().map_err(|e| StoreError::io(&file, &e))?;
+        db.execute(
+            "INSERT INTO process (token, pid, started) VALUES (?1, ?2, ?3)",
+            params![token, std::process::id(), ledger::now()],
+        )?;
+        Ok(Self { token, file, _held: held })
+    }
+}
+
+impl Drop for ProcessLock {
+    fn drop(&mut self) {
+        // Its row is forgotten by the next start, which finds no file.
+        let _ = std::fs::remove_file(&self.file);
+    }
+}
+
+fn locks(store: &Path) -> PathBuf {
+    let mut folder = store.as_os_str().to_owned();
+    folder.push("-locks");
+    folder.into()
+}
+
+fn lock_file(store: &Path, token: &str) -> PathBuf {
+    locks(store).join(token)
+}
+
+/// Whether the process behind a token still lives.
+pub(super) fn lives(store: &Path, token: &str) -> bool {
+    match File::options().write(true).open(lock_file(store, token)) {
+        Ok(file) => match file.try_lock() {
+            // Ours for this moment, so nobody's.
+            Ok(()) => false,
+            Err(TryLockError::WouldBlock) => true,
+            // A file system without locks: better to think it lives than to write over its work.
+            Err(TryLockError::Error(_)) => true,
+        },
+        Err(e) => e.kind() != std::io::ErrorKind::NotFound,
+    }
+}
+
+/// The processes that the store knows and that are gone.
+pub(super) fn dead_processes(db: &Connection, store: &Path) -> Result<Vec<String>, StoreError> {
+    let mut statement = db.prepare("SELECT token FROM process")?;
+    let tokens = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    Ok(tokens.into_iter().filter(|token| !lives(store, token)).collect())
+}
+
+/// Removes what dead processes left: their leases, rows and lock files.
+pub(super) fn forget(db: &Connection, tokens: &[String], store: &Path) -> Result<(), StoreError> {
+    for token in tokens {
+        db.execute("DELETE FROM lease WHERE process = ?1", [token])?;
+        db.execute("DELETE FROM process WHERE token = ?1", [token])?;
+        let _ = std::fs::remove_file(lock_file(store, token));
+    }
+    Ok(())
+}
+
+/// Who else holds a conversation and lives.
+pub(super) fn holder(
+    db: &Connection,
+    store: &Path,
+    id: &ConversationId,
+    us: Option<&str>,
+) -> Result<Option<Claim>, StoreError> {
+    let row = db
+        .query_row(
+            "SELECT l.process, l.since, coalesce(p.pid, 0) FROM lease l LEFT JOIN process p ON p.token = l.process
+             WHERE l.conversation = ?1",
+            [id.as_str()],
+            |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, u32>(2)?)),
+        )
+        .optional()?;
+    Ok(row
+        .filter(|(token, _, _)| Some(token.as_str()) != us && lives(store, token))
+        .map(|(_, since, pid)| Claim::Held { pid, since }))
+}
+
+impl Desk {
+    pub(super) fn claim(&mut self, id: &ConversationId, by_force: bool) -> Result<Claim, StoreError> {
+        let us = self.register()?;
+        let path = self.path.clone();
+        self.change(|db| {
+            if !by_force && let Some(held) = holder(db, &path, id, Some(&us))? {
+                return Ok(held);
+            }
+            recover::recover(db, Some(id), &path)?;
+            db.execute(
+                "INSERT INTO lease (conversation, process, since) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (conversation) DO UPDATE SET since = CASE WHEN process = excluded.process THEN since
+                 ELSE excluded.since END, process = excluded.process",
+                params![id.as_str(), us, ledger::now()],
+            )?;
+            Ok(Claim::Ours)
+        })
+    }
+
+    /// Gives everything back that this process holds.
+    pub(super) fn resign(&mut self) -> Result<(), StoreError> {
+        let Some(us) = self.leave() else { return Ok(()) };
+        let path = self.path.clone();
+        self.change(|db| forget(db, &[us], &path))
+    }
+
+    pub(super) fn release(&mut self, id: &ConversationId) -> Result<(), StoreError> {
+        let Some(us) = self.lock.as_ref().map(|l| l.token.clone()) else { return Ok(()) };
+        self.change(|db| {
+            db.execute("DELETE FROM lease WHERE conversation = ?1 AND process = ?2", params![id.as_str(), us])?;
+            Ok(())
+        })
+    }
+}

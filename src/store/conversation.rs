@@ -1,0 +1,93 @@
+//! Opening one conversation: the path from its first message to its head.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{StoreError, claim, listing, rows};
+use crate::chat::{Body, CallId, Conversation, ConversationId, Message, MessageId, ToolMessage};
+
+/// `whole`: with the results that the model was told only a part of. `us` names this process in leases.
+pub(super) fn open(
+    db: &Connection,
+    id: &ConversationId,
+    whole: bool,
+    us: Option<&str>,
+) -> Result<Conversation, StoreError> {
+    let summary = listing::summary(db, id)?;
+    let (no, base_url, system, extra): (i64, String, Option<String>, String) = db
+        .query_row("SELECT no, base_url, system, extra FROM conversation WHERE id = ?1", [id.as_str()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?;
+    let open_elsewhere = match db.path() {
+        Some(path) => claim::holder(db, Path::new(path), id, us)?.is_some(),
+        None => false,
+    };
+    Ok(Conversation {
+        summary,
+        base_url,
+        system,
+        messages: path(db, no, whole)?,
+        open_elsewhere,
+        extra: serde_json::from_str(&extra)?,
+    })
+}
+
+fn path(db: &Connection, conversation: i64, whole: bool) -> Result<Vec<Arc<Message>>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "WITH RECURSIVE path (no, parent, depth) AS (
+             SELECT m.no, m.parent, 0 FROM conversation c JOIN message m ON m.no = c.head WHERE c.no = ?1
+             UNION ALL
+             SELECT m.no, m.parent, path.depth + 1 FROM path JOIN message m ON m.no = path.parent
+         )
+         SELECT m.id, p.id, m.at, m.role, m.text, m.body, k.id, k.kind, k.content, k.outcome,
+                CASE WHEN ?2 THEN (SELECT full FROM result WHERE call = m.call) END
+         FROM path JOIN message m ON m.no = path.no
+         LEFT JOIN message p ON p.no = m.parent
+         LEFT JOIN call k ON k.no = m.call
+         ORDER BY path.depth DESC",
+    )?;
+    let mut found = statement.query(params![conversation, whole])?;
+    let mut messages = Vec::new();
+    while let Some(row) = found.next()? {
+        let role: String = row.get(3)?;
+        let body = match role.as_str() {
+            "user" => Body::User(rows::parts(row.get_ref(5)?.as_str().map_err(rusqlite::Error::from)?)?),
+            "assistant" => Body::Assistant(rows::answer(
+                row.get(4)?,
+                row.get_ref(5)?.as_str().map_err(rusqlite::Error::from)?,
+            )?),
+            "tool" => {
+                let (kind, content, rest): (String, String, String) = (row.get(7)?, row.get(8)?, row.get(9)?);
+                Body::Tool(ToolMessage {
+                    call: CallId::new(row.get::<_, String>(6)?),
+                    outcome: Arc::new(rows::outcome(&kind, content, &rest, row.get(10)?)?),
+                })
+            }
+            other => return Err(StoreError::Row(format!("role {other:?}"))),
+        };
+        messages.push(Arc::new(Message {
+            id: MessageId::new(row.get::<_, String>(0)?),
+            parent: row.get::<_, Option<String>>(1)?.map(MessageId::new),
+            at: row.get(2)?,
+            body,
+        }));
+    }
+    Ok(messages)
+}
+
+pub(super) fn whole_result(
+    db: &Connection,
+    conversation: &ConversationId,
+    call: &CallId,
+) -> Result<Option<String>, StoreError> {
+    Ok(db
+        .query_row(
+            "SELECT r.full FROM conversation c JOIN call k ON k.conversation = c.no AND k.id = ?2
+             JOIN result r ON r.call = k.no WHERE c.id = ?1",
+            params![conversation.as_str(), call.as_str()],
+            |row| row.get(0),
+        )
+        .optional()?)
+}

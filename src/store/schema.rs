@@ -1,0 +1,175 @@
+//! Opening the file: permissions, pragmas, version, migrations.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::{OpenMode, StoreError};
+
+/// Marks the file as ours (`MLRC`).
+const APPLICATION: i64 = 0x4D4C_5243;
+
+/// Every migration, in order; the schema's version is how many were applied.
+const MIGRATIONS: [&str; 1] = [include_str!("../../assets/migrations/0001_init.sql")];
+
+pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
+
+/// SQLite before 3.51.3 can damage a WAL that two connections write.
+const SQLITE_FLOOR: i32 = 3_051_003;
+
+/// Opens the writing connection (or, in [`OpenMode::Read`], one that only reads).
+pub(super) fn open(path: &Path, mode: OpenMode) -> Result<Connection, StoreError> {
+    open_file(path, mode).map_err(|e| e.at(path))
+}
+
+fn open_file(path: &Path, mode: OpenMode) -> Result<Connection, StoreError> {
+    if rusqlite::version_number() < SQLITE_FLOOR {
+        return Err(StoreError::Sql { detail: format!("SQLite {} is too old", rusqlite::version()) });
+    }
+    if mode == OpenMode::Read {
+        return open_to_read(path);
+    }
+    make_private(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut db = Connection::open_with_flags(path, flags)?;
+    db.busy_timeout(Duration::from_secs(5))?;
+    // Looked at before anything is changed: another program's file, or a later version's, stays as it is.
+    let found = recognise(&db)?;
+    if found == 0 {
+        // Pages must be chosen before the first table; small ones suit small rows.
+        db.pragma_update(None, "application_id", APPLICATION)?;
+    }
+    db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    settle(&db)?;
+    db.pragma_update(None, "synchronous", "NORMAL")?;
+    // Checkpoints are taken when idle; this is for a turn that never is. About 16 MiB.
+    db.pragma_update(None, "wal_autocheckpoint", 4000)?;
+    db.pragma_update(None, "journal_size_limit", 16 * 1024 * 1024)?;
+    migrate(&mut db, found)?;
+    Ok(db)
+}
+
+/// A connection that only reads, beside a writing one or on a read-only disk.
+pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let look = |db: Connection| -> Result<Connection, StoreError> {
+        db.busy_timeout(Duration::from_secs(5))?;
+        settle(&db)?;
+        match recognise(&db)? {
+            VERSION => Ok(db),
+            // A file of an earlier version is brought up to date by the first that may write.
+            found => {
+                Err(StoreError::Sql { detail: format!("its schema is {found}, not {VERSION}: open it writable once") })
+            }
+        }
+    };
+    match Connection::open_with_flags(path, flags).map_err(StoreError::from).and_then(look) {
+        Ok(db) => Ok(db),
+        // A WAL needs a writable folder beside it, unless nothing can change the file.
+        Err(StoreError::Io { .. } | StoreError::ReadOnly { .. }) if path.is_file() && !has_wal(path) => {
+            let uri = format!("file:{}?immutable=1", uri_path(path));
+            look(Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)?)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn has_wal(path: &Path) -> bool {
+    wal_path(path).metadata().is_ok_and(|m| m.len() > 0)
+}
+
+/// SQLite's log beside the file.
+pub(super) fn wal_path(path: &Path) -> std::path::PathBuf {
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    wal.into()
+}
+
+fn uri_path(path: &Path) -> String {
+    let mut out = String::new();
+    for c in path.to_string_lossy().chars() {
+        match c {
+            '%' => out.push_str("%25"),
+            '?' => out.push_str("%3f"),
+            '#' => out.push_str("%23"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn settle(db: &Connection) -> Result<(), StoreError> {
+    db.pragma_update(None, "foreign_keys", true)?;
+    db.pragma_update(None, "mmap_size", 0)?;
+    db.pragma_update(None, "trusted_schema", false)?;
+    db.pragma_update(None, "temp_store", "MEMORY")?;
+    db.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// The schema's version; 0 for an empty file.
+fn recognise(db: &Connection) -> Result<u32, StoreError> {
+    let number = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let (application, version) = (number("application_id")?, number("user_version")?);
+    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables == 0 && version == 0 {
+        return Ok(0);
+    }
+    if application != APPLICATION {
+        return Err(StoreError::Foreign { path: Default::default() });
+    }
+    let found = u32::try_from(version).unwrap_or(u32::MAX);
+    if found > VERSION {
+        return Err(StoreError::Newer { path: Default::default(), found, known: VERSION });
+    }
+    Ok(found)
+}
+
+fn migrate(db: &mut Connection, found: u32) -> Result<(), StoreError> {
+    if found == VERSION {
+        return Ok(());
+    }
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have been faster.
+    let found: u32 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    for script in MIGRATIONS.iter().skip(found as usize) {
+        tx.execute_batch(script)?;
+    }
+    tx.pragma_update(None, "user_version", VERSION)?;
+    tx.commit()?;
+    Ok(())
+}
+
+#[cfg(unix)]
+fn make_private(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+    if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|e| StoreError::io(folder, &e))?;
+    }
+    // SQLite gives its -wal and -shm the mode of the file itself.
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(e) => Err(StoreError::io(path, &e)),
+    }
+}
+
+#[cfg(not(unix))]
+fn make_private(path: &Path) -> Result<(), StoreError> {
+    match path.parent() {
+        Some(folder) => std::fs::create_dir_all(folder).map_err(|e| StoreError::io(folder, &e)),
+        None => Ok(()),
+    }
+}
+
+/// SQLite's own check; None where all is well.
+pub(super) fn check(db: &Connection) -> Result<Option<String>, StoreError> {
+    let mut statement = db.prepare("PRAGMA integrity_check(20)")?;
+    let lines = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    Ok(if lines == ["ok"] { None } else { Some(lines.join("; ")) })
+}

@@ -1,0 +1,78 @@
+//! Waiting for the disk, away from the writer.
+//!
+//! With `synchronous = NORMAL` a commit in WAL mode ends when its frames are in the log; `FULL` adds one sync of the
+//! log. That sync (7 ms where a commit takes 0.03) is made here instead, by a thread of its own: the writer goes on,
+//! so that a call's arguments never stand behind the sync of another call's intent, and all commits that wait share
+//! one sync. A sync of the log covers every frame before it, so what was acknowledged earlier is never lost later;
+//! SQLite itself syncs the log's header, and the log again before each checkpoint.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+
+use super::{StoreError, schema};
+
+pub(super) type Reply = oneshot::Sender<Result<(), StoreError>>;
+
+/// The thread that syncs. Ends, after the last sync, when this is dropped.
+pub(super) struct Syncer {
+    queue: Option<mpsc::Sender<Reply>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Syncer {
+    pub(super) fn start(path: &Path) -> Result<Self, StoreError> {
+        let wal = schema::wal_path(path);
+        let (queue, waiting) = mpsc::channel::<Reply>();
+        let thread = std::thread::Builder::new()
+            .name("store-sync".into())
+            .spawn(move || run(&wal, &waiting))
+            .map_err(|e| StoreError::io(path, &e))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Answers once everything committed so far is on the disk.
+    pub(super) fn sync(&self, reply: Reply) {
+        let Some(queue) = &self.queue else { return };
+        if let Err(mpsc::SendError(reply)) = queue.send(reply) {
+            let _ = reply.send(Err(StoreError::Closed));
+        }
+    }
+}
+
+impl Drop for Syncer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(wal: &Path, waiting: &mpsc::Receiver<Reply>) {
+    // The log lives as long as the writer's connection; opened at the first use, since it may not exist before.
+    let mut log: Option<File> = None;
+    while let Ok(first) = waiting.recv() {
+        let mut replies = vec![first];
+        replies.extend(waiting.try_iter());
+        let done = sync(wal, &mut log);
+        for reply in replies {
+            let _ = reply.send(done.clone());
+        }
+    }
+}
+
+fn sync(wal: &Path, log: &mut Option<File>) -> Result<(), StoreError> {
+    let file = match log {
+        Some(file) => file,
+        None => {
+            // Windows syncs only what is open for writing.
+            let file = File::options().read(true).write(true).open(wal).map_err(|e| StoreError::io(wal, &e))?;
+            log.insert(file)
+        }
+    };
+    file.sync_data().map_err(|e| StoreError::io(wal, &e))
+}

@@ -1,0 +1,323 @@
+//! The turn: its phases, and which part of it takes which event.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::call::Call;
+use super::event::{Event, Step, StreamEnd, Timer};
+use super::plan::Plan;
+use super::recorder::Recorder;
+use super::round::Round;
+use crate::chat::{
+    CallId, CallState, CallUpdate, Change, ConversationId, Durability, Fault, FaultKind, Message, MessageId, PastCall,
+    Request, ServerName, Stamp, Stamped, ToolChoice, TurnEvent, TurnStatus,
+};
+use crate::tools::Snapshot;
+
+/// How often text goes to the store while it streams.
+const FLUSH: Duration = Duration::from_millis(250);
+
+/// Where the turn stands.
+#[derive(Debug)]
+pub(super) enum Phase {
+    New,
+    /// The commit before a round's first request is under way.
+    Arming,
+    /// A response is awaited or streams.
+    Streaming,
+    /// The count-down before the same request is sent again.
+    Waiting,
+    /// The stream has ended; calls are still on their way. Then the next round, or what is said here.
+    Settling(Then),
+    Over,
+}
+
+/// What follows when every call of the round has ended.
+#[derive(Debug)]
+pub(super) enum Then {
+    Next,
+    Stop { status: TurnStatus, fault: Option<Fault> },
+}
+
+/// One turn: from a user's message to the last answer. See the module's head.
+#[derive(Debug)]
+pub struct Turn {
+    pub(super) plan: Plan,
+    pub(super) phase: Phase,
+    pub(super) round: Round,
+    pub(super) calls: Vec<Call>,
+    pub(super) history: Vec<Arc<Message>>,
+    pub(super) recorder: Recorder,
+    /// The tools as they stand now; those of the start are in the plan.
+    pub(super) now: Arc<Snapshot>,
+    pub(super) used: HashSet<CallId>,
+    pub(super) tainted: Vec<ServerName>,
+    pub(super) repeats: Vec<PastCall>,
+    pub(super) saving: bool,
+    pub(super) late_data: bool,
+    pub(super) closes: u64,
+    pub(super) messages: u32,
+    pub(super) last_text: String,
+    pub(super) stopping: bool,
+    pub(super) now_at: Stamp,
+    pub(super) out: Vec<Step>,
+}
+
+impl Turn {
+    #[must_use]
+    pub fn new(plan: Plan, at: Stamp) -> Self {
+        Self {
+            phase: Phase::New,
+            round: Round::none(),
+            calls: Vec::new(),
+            history: plan.history.clone(),
+            recorder: Recorder::new(at),
+            now: Arc::clone(&plan.tools),
+            used: plan.used_ids.clone(),
+            tainted: plan.tainted.clone(),
+            repeats: plan.repeats.clone(),
+            saving: plan.saving,
+            late_data: plan.late_data,
+            closes: 0,
+            messages: 0,
+            last_text: String::new(),
+            stopping: false,
+            now_at: at,
+            out: Vec::new(),
+            plan,
+        }
+    }
+
+    /// Takes one event and says what is to be done, in order.
+    pub fn apply(&mut self, event: Stamped<Event>) -> Vec<Step> {
+        self.now_at = event.at;
+        match event.body {
+            Event::Begin => self.begin(),
+            Event::Armed { round } => self.armed(round),
+            Event::Slow { round, attempt, waited } => {
+                if self.streams(round, attempt) {
+                    let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+                    self.emit(TurnEvent::Slow { turn: self.plan.turn, round, waited_ms });
+                }
+            }
+            Event::FirstByte { round, attempt } => {
+                if self.streams(round, attempt) {
+                    self.recorder.first_byte(self.now_at);
+                }
+            }
+            Event::Deltas { round, attempt, event } => {
+                if self.streams(round, attempt) {
+                    self.deltas(&event);
+                }
+            }
+            Event::Stream { round, attempt, end } => {
+                if self.streams(round, attempt) {
+                    self.stream_ended(end);
+                }
+            }
+            Event::Validated { call, problems } => self.validated(&call, problems),
+            Event::NotWritten { call } => self.not_written(&call),
+            Event::Held { call } => self.held(&call),
+            Event::Sent { call } => self.sent(&call),
+            Event::Progress { call, progress, total, message } => self.progress(&call, progress, total, message),
+            Event::Answered { call, outcome } => self.answered(&call, *outcome),
+            Event::Decided { call, hash, decision } => self.decided(&call, &hash, decision),
+            Event::CancelCall { call } => self.cancel_call(&call),
+            Event::Cancel => self.stop(TurnStatus::Cancelled, None),
+            Event::RetryNow => {
+                if matches!(self.phase, Phase::Waiting) {
+                    self.request(self.round.attempt + 1);
+                }
+            }
+            Event::Tools(now) => self.tools_changed(now),
+            Event::Saving { ok } => self.saving = ok,
+            Event::Timer(timer) => self.timer(timer),
+        }
+        self.settle();
+        std::mem::take(&mut self.out)
+    }
+
+    #[must_use]
+    pub fn conversation(&self) -> &ConversationId {
+        &self.plan.conversation
+    }
+
+    /// The conversation as far as it is settled, from its first message on.
+    #[must_use]
+    pub fn history(&self) -> &[Arc<Message>] {
+        &self.history
+    }
+
+    /// The turn's name in the store.
+    #[must_use]
+    pub fn key(&self) -> &MessageId {
+        &self.plan.key
+    }
+
+    #[must_use]
+    pub fn over(&self) -> bool {
+        matches!(self.phase, Phase::Over)
+    }
+
+    /// Calls that were sent and have not ended, by whether they are known to be read-only.
+    #[must_use]
+    pub fn in_flight(&self) -> (u32, u32) {
+        let mut counts = (0, 0);
+        for call in self.calls.iter().filter(|c| c.left()) {
+            match call.tool.as_ref().is_some_and(|t| t.known_read_only()) {
+                true => counts.0 += 1,
+                false => counts.1 += 1,
+            }
+        }
+        counts
+    }
+
+    fn begin(&mut self) {
+        if !matches!(self.phase, Phase::New) {
+            return;
+        }
+        self.emit(TurnEvent::Started {
+            turn: self.plan.turn,
+            conversation: self.plan.conversation.clone(),
+            model: self.plan.settings.model.clone(),
+            base_url: self.plan.base_url.clone(),
+            api: self.plan.api.word(),
+        });
+        let mut changes = std::mem::take(&mut self.plan.opening);
+        if let Some(message) = self.plan.fresh.take() {
+            changes
+                .push(Change::Message { conversation: self.plan.conversation.clone(), message: Arc::clone(&message) });
+            self.emit(TurnEvent::Message { turn: self.plan.turn, message });
+        }
+        changes.push(Change::TurnStarted {
+            conversation: self.plan.conversation.clone(),
+            turn: self.plan.key.clone(),
+            at: self.now_at.wall_ms,
+        });
+        self.out.push(Step::Start { timer: Timer::TurnLimit, after: self.plan.limits.turn });
+        self.arm(1, changes);
+    }
+
+    /// Begins a round: its commit first, its request when that is done.
+    pub(super) fn arm(&mut self, number: u32, mut changes: Vec<Change>) {
+        let answer = self.next_id();
+        changes.push(Change::RoundArmed { turn: self.plan.key.clone(), round: number, answer: answer.clone() });
+        self.round = Round::new(number, answer, self.calls.len(), &self.plan);
+        self.phase = Phase::Arming;
+        self.out.push(Step::Arm { round: number, changes });
+    }
+
+    fn armed(&mut self, round: u32) {
+        if matches!(self.phase, Phase::Arming) && self.round.number == round {
+            self.request(1);
+        }
+    }
+
+    fn request(&mut self, attempt: u32) {
+        let round = self.round.number;
+        self.round.restart(attempt, &self.plan);
+        self.phase = Phase::Streaming;
+        self.recorder.requested(round, self.now_at);
+        let tools = self.plan.tools.list();
+        self.emit(TurnEvent::Request {
+            turn: self.plan.turn,
+            round,
+            attempt,
+            tools: tools.as_ref().map_or(0, |t| t.count),
+            tools_hash: tools.as_ref().map(|t| t.hash.clone()).unwrap_or_default(),
+        });
+        let tool_choice = match (&self.plan.settings.tool_choice, round) {
+            (ToolChoice::None, _) => ToolChoice::None,
+            (choice, 1) => choice.clone(),
+            (ToolChoice::Auto | ToolChoice::Required | ToolChoice::Named(_), _) => ToolChoice::Auto,
+        };
+        let request = Request {
+            model: self.plan.settings.model.clone(),
+            system: self.plan.settings.system.clone(),
+            messages: self.history.clone(),
+            tools,
+            tool_choice,
+            sampling: self.plan.settings.sampling.clone(),
+        };
+        self.out.push(Step::Request { round, attempt, request: Box::new(request) });
+    }
+
+    fn streams(&self, round: u32, attempt: u32) -> bool {
+        matches!(self.phase, Phase::Streaming) && self.round.number == round && self.round.attempt == attempt
+    }
+
+    fn timer(&mut self, timer: Timer) {
+        match timer {
+            Timer::TurnLimit => {
+                let minutes = self.plan.limits.turn.as_secs() / 60;
+                let fault = Fault::new(FaultKind::Limit, format!("The turn was stopped after {minutes} minutes."))
+                    .hint("Continue it, or raise `turn` under [limits].");
+                self.stop(TurnStatus::Limit, Some(fault));
+            }
+            Timer::Flush => self.flush(),
+            Timer::Retry { round, attempt } => {
+                if matches!(self.phase, Phase::Waiting) && (self.round.number, self.round.attempt) == (round, attempt) {
+                    self.request(attempt + 1);
+                }
+            }
+            Timer::FinishGrace { round, attempt } => {
+                if self.streams(round, attempt) {
+                    self.stream_ended(StreamEnd::Eof);
+                }
+            }
+        }
+    }
+
+    /// Text is dirty: it goes to the store within [`FLUSH`].
+    pub(super) fn flush_soon(&mut self) {
+        if !self.round.flushing {
+            self.round.flushing = true;
+            self.out.push(Step::Start { timer: Timer::Flush, after: FLUSH });
+        }
+    }
+
+    fn flush(&mut self) {
+        if !std::mem::take(&mut self.round.flushing) || !matches!(self.phase, Phase::Streaming) {
+            return;
+        }
+        let answer = Box::new(self.answer());
+        let message = self.round.answer.clone();
+        self.write(Change::AnswerText { message, answer });
+    }
+
+    pub(super) fn emit(&mut self, event: TurnEvent) {
+        self.out.push(Step::Emit(event));
+    }
+
+    pub(super) fn write(&mut self, change: Change) {
+        self.out.push(Step::Write(vec![change], Durability::Written));
+    }
+
+    pub(super) fn emit_call(&mut self, index: usize, state: CallState) {
+        let call = &self.calls[index];
+        let update = CallUpdate {
+            call: call.id.clone(),
+            round: call.round,
+            index: call.index,
+            wire_name: call.name.clone(),
+            tool: call.reference(),
+            state,
+        };
+        self.emit(TurnEvent::Call { turn: self.plan.turn, update });
+    }
+
+    pub(super) fn find(&self, id: &CallId) -> Option<usize> {
+        self.calls.iter().position(|c| c.id == *id)
+    }
+
+    pub(super) fn at_us(&self) -> u64 {
+        self.recorder.at(self.now_at)
+    }
+
+    /// Ids of messages are made from the turn's own, so that the machine needs no randomness.
+    pub(super) fn next_id(&mut self) -> MessageId {
+        self.messages += 1;
+        MessageId::new(format!("{}.{}", self.plan.key.as_str(), self.messages))
+    }
+}

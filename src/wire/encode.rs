@@ -1,0 +1,422 @@
+//! Requests as Chat Completions bodies, and messages in Chat Completions form.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::REASONING_MARKER;
+use crate::chat::{
+    Answer, Api, Body, CallId, Message, Part, Request, Sampling, ToolCall, ToolChoice, ToolMessage, ToolOutcome,
+};
+
+/// What an endpoint wants otherwise, as configured or learnt (provider-streams 5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quirks {
+    /// The endpoint's origin (scheme, host, port). Extra fields go back only to where they came from.
+    pub origin: String,
+    /// Ask for a usage chunk with `stream_options`.
+    pub include_usage: bool,
+    /// `max_completion_tokens` instead of `max_tokens` (OpenAI's reasoning models).
+    pub max_completion_tokens: bool,
+    /// `""` instead of null as the content of a message that only calls (Cloudflare).
+    pub content_empty_string: bool,
+    /// `developer` instead of `system` (OpenAI's reasoning models).
+    pub developer_role: bool,
+    pub drop_temperature: bool,
+    pub drop_reasoning_effort: bool,
+    pub drop_tool_choice: bool,
+    pub drop_response_format: bool,
+    /// Call ids of nine letters and digits (Mistral).
+    pub nine_char_ids: bool,
+}
+
+impl Default for Quirks {
+    fn default() -> Self {
+        Self {
+            origin: String::new(),
+            include_usage: true,
+            max_completion_tokens: false,
+            content_empty_string: false,
+            developer_role: false,
+            drop_temperature: false,
+            drop_reasoning_effort: false,
+            drop_tool_choice: false,
+            drop_response_format: false,
+            nine_char_ids: false,
+        }
+    }
+}
+
+/// What stands in for an outcome that was never recorded: every call must have one on the wire.
+const NO_OUTCOME: &str = "error: no result was recorded for this call; it may have run";
+
+/// The body of a streamed request. The bytes of `ToolList::json` stand in it unchanged.
+#[must_use]
+pub fn encode(api: Api, request: &Request, quirks: &Quirks) -> Vec<u8> {
+    match api {
+        Api::Chat | Api::Responses => chat(request, quirks),
+    }
+}
+
+fn chat(request: &Request, quirks: &Quirks) -> Vec<u8> {
+    let mut body = Map::new();
+    body.insert("model".into(), request.model.clone().into());
+    let mut messages = Vec::with_capacity(request.messages.len() + 1);
+    if let Some(system) = request.system.as_ref().filter(|system| !system.is_empty()) {
+        let role = if quirks.developer_role { "developer" } else { "system" };
+        messages.push(json!({"role": role, "content": system}));
+    }
+    let view = View { quirks: Some(quirks) };
+    view.messages(&request.messages, &mut messages);
+    body.insert("messages".into(), messages.into());
+    body.insert("stream".into(), true.into());
+    if quirks.include_usage {
+        body.insert("stream_options".into(), json!({"include_usage": true}));
+    }
+    sampling(&request.sampling, quirks, &mut body);
+    if request.tools.is_some() && !quirks.drop_tool_choice {
+        let choice = match &request.tool_choice {
+            ToolChoice::Auto => None,
+            ToolChoice::None => Some("none".into()),
+            ToolChoice::Required => Some("required".into()),
+            ToolChoice::Named(name) => Some(json!({"type": "function", "function": {"name": name}})),
+        };
+        body.extend(choice.map(|choice| ("tool_choice".to_owned(), choice)));
+    }
+    for (key, value) in &request.sampling.params {
+        body.insert(key.clone(), value.clone());
+    }
+    let own_tools = body.contains_key("tools");
+    let mut bytes = Value::Object(body).to_string().into_bytes();
+    if let Some(tools) = request.tools.as_ref().filter(|_| !own_tools) {
+        // Spliced in, so that what was hashed is what is sent; the body has at least one field before it.
+        bytes.pop();
+        bytes.extend_from_slice(b",\"tools\":");
+        bytes.extend_from_slice(tools.json.as_bytes());
+        bytes.push(b'}');
+    }
+    bytes
+}
+
+fn sampling(sampling: &Sampling, quirks: &Quirks, body: &mut Map<String, Value>) {
+    if let Some(temperature) = sampling.temperature.filter(|_| !quirks.drop_temperature) {
+        body.insert("temperature".into(), temperature.into());
+    }
+    if let Some(tokens) = sampling.max_output_tokens {
+        let key = if quirks.max_completion_tokens { "max_completion_tokens" } else { "max_tokens" };
+        body.insert(key.into(), tokens.into());
+    }
+    if let Some(effort) = sampling.reasoning_effort.as_ref().filter(|_| !quirks.drop_reasoning_effort) {
+        body.insert("reasoning_effort".into(), effort.clone().into());
+    }
+    if let Some(schema) = sampling.schema.as_ref().filter(|_| !quirks.drop_response_format) {
+        let format = json!({"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}});
+        body.insert("response_format".into(), format);
+    }
+}
+
+/// Messages in Chat Completions form, as a list: `history show --json` and `run --output json`.
+#[must_use]
+pub fn messages_json(messages: &[Arc<Message>]) -> Value {
+    let mut out = Vec::with_capacity(messages.len());
+    View { quirks: None }.messages(messages, &mut out);
+    out.into()
+}
+
+/// For whom messages are written: an endpoint, or a reader.
+struct View<'a> {
+    quirks: Option<&'a Quirks>,
+}
+
+impl View<'_> {
+    fn messages(&self, messages: &[Arc<Message>], out: &mut Vec<Value>) {
+        let mut rest = messages.iter().peekable();
+        while let Some(message) = rest.next() {
+            match &message.body {
+                Body::User(parts) => out.push(json!({"role": "user", "content": user(parts)})),
+                Body::Assistant(answer) => {
+                    let mut outcomes: HashMap<&CallId, &ToolOutcome> = HashMap::new();
+                    while let Some(Body::Tool(ToolMessage { call, outcome })) = rest.peek().map(|next| &next.body) {
+                        outcomes.insert(call, outcome);
+                        rest.next();
+                    }
+                    self.answer(answer, &outcomes, out);
+                }
+                // Its call is not in this request.
+                Body::Tool(_) => {}
+            }
+        }
+    }
+
+    /// The answer, then one outcome for each of its calls, in their order. Nothing where it is empty: some endpoints
+    /// refuse an empty message.
+    fn answer(&self, answer: &Answer, outcomes: &HashMap<&CallId, &ToolOutcome>, out: &mut Vec<Value>) {
+        let text = if answer.text.is_empty() { &answer.refusal } else { &answer.text };
+        if text.is_empty() && answer.calls.is_empty() {
+            return;
+        }
+        let content = match self.quirks {
+            _ if !text.is_empty() => text.clone().into(),
+            Some(quirks) if quirks.content_empty_string => "".into(),
+            _ => Value::Null,
+        };
+        let mut message = Map::from_iter([("role".into(), "assistant".into()), ("content".into(), content)]);
+        let home = self.quirks.is_some_and(|quirks| !quirks.origin.is_empty() && quirks.origin == answer.origin);
+        let ids = self.ids(&answer.calls);
+        if !answer.calls.is_empty() {
+            let calls = answer.calls.iter().zip(&ids).map(|(call, id)| {
+                let mut entry = Map::new();
+                if home {
+                    entry.extend(call.extra.clone());
+                }
+                entry.insert("id".into(), id.clone().into());
+                entry.insert("type".into(), "function".into());
+                entry.insert("function".into(), json!({"name": call.wire_name, "arguments": &*call.arguments}));
+                Value::Object(entry)
+            });
+            message.insert("tool_calls".into(), calls.collect());
+        }
+        if home {
+            for (key, value) in &answer.extra {
+                match (key.as_str(), value) {
+                    // Wanted back where there were calls, ignored or refused where there were none (DeepSeek, Kimi).
+                    (REASONING_MARKER, _) if answer.calls.is_empty() => {}
+                    (REASONING_MARKER, _) => {
+                        message.insert(key.clone(), answer.reasoning.clone().into());
+                    }
+                    (key, value) => {
+                        message.entry(key).or_insert_with(|| value.clone());
+                    }
+                }
+            }
+        }
+        out.push(message.into());
+        for (call, id) in answer.calls.iter().zip(ids) {
+            let content = outcomes.get(&call.id).map_or(NO_OUTCOME, |outcome| outcome.content.as_str());
+            out.push(json!({"role": "tool", "tool_call_id": id, "content": content}));
+        }
+    }
+
+    /// The wire's id where one was given and no other call of the message has it, else ours.
+    fn ids(&self, calls: &[ToolCall]) -> Vec<String> {
+        let mut used = HashSet::new();
+        calls
+            .iter()
+            .map(|call| {
+                let own = call.id.as_str();
+                let id = call.wire_id.as_deref().filter(|id| !used.contains(*id)).unwrap_or(own);
+                let id = match self.quirks {
+                    Some(quirks) if quirks.nine_char_ids && !is_nine(id) => nine(own),
+                    _ => id.to_owned(),
+                };
+                used.insert(id.clone());
+                id
+            })
+            .collect()
+    }
+}
+
+fn is_nine(id: &str) -> bool {
+    id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// Nine characters for an id, the same every time.
+fn nine(id: &str) -> String {
+    const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    Sha256::digest(id).iter().take(9).map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()])).collect()
+}
+
+/// One text where it can be: servers that know no parts are many.
+fn user(parts: &[Part]) -> Value {
+    let mut text = String::new();
+    let mut out = Vec::new();
+    for part in parts {
+        let piece = match part {
+            Part::Text { text } => text.clone(),
+            Part::File { name, text } => format!("<file name={name:?}>\n{text}\n</file>"),
+            Part::Image { mime, data, .. } => {
+                flush(&mut text, &mut out);
+                out.push(json!({"type": "image_url", "image_url": {"url": format!("data:{mime};base64,{data}")}}));
+                continue;
+            }
+        };
+        if !text.is_empty() {
+            text.push_str("\n\n");
+        }
+        text.push_str(&piece);
+    }
+    if out.is_empty() {
+        return text.into();
+    }
+    flush(&mut text, &mut out);
+    out.into()
+}
+
+fn flush(text: &mut String, out: &mut Vec<Value>) {
+    if !text.is_empty() {
+        out.push(json!({"type": "text", "text": std::mem::take(text)}));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::{MessageId, OutcomeKind, ToolList};
+
+    fn message(body: Body) -> Arc<Message> {
+        Arc::new(Message { id: MessageId::new("m"), parent: None, at: 0, body })
+    }
+
+    fn call(id: &str, wire_id: Option<&str>, extra: Value) -> ToolCall {
+        ToolCall {
+            id: CallId::new(id),
+            wire_id: wire_id.map(str::to_owned),
+            index: 0,
+            wire_name: "fs__read".into(),
+            tool: None,
+            arguments: r#"{"path":"a b"}"#.into(),
+            extra: extra.as_object().cloned().unwrap_or_default(),
+        }
+    }
+
+    fn outcome(id: &str, content: &str) -> Arc<Message> {
+        let outcome = Arc::new(ToolOutcome::unsent(OutcomeKind::Done, content));
+        message(Body::Tool(ToolMessage { call: CallId::new(id), outcome }))
+    }
+
+    fn answer(text: &str, calls: Vec<ToolCall>) -> Answer {
+        let extra = json!({"reasoning_content": "", "reasoning_details": [1]});
+        Answer {
+            text: text.into(),
+            reasoning: "because".into(),
+            calls,
+            origin: "https://a".into(),
+            extra: extra.as_object().cloned().unwrap_or_default(),
+            ..Answer::default()
+        }
+    }
+
+    fn request(messages: Vec<Arc<Message>>) -> Request {
+        Request {
+            model: "m".into(),
+            system: Some("Be short.".into()),
+            messages,
+            tools: None,
+            tool_choice: ToolChoice::Auto,
+            sampling: Sampling::default(),
+        }
+    }
+
+    fn sent(request: &Request, quirks: &Quirks) -> Value {
+        serde_json::from_slice(&encode(Api::Chat, request, quirks)).expect("a body is JSON")
+    }
+
+    #[test]
+    fn a_conversation_with_calls_keeps_its_order_and_its_fields() {
+        let calls = vec![call("1", Some("w1"), json!({"extra_content": {"s": 1}})), call("2", None, json!({}))];
+        let messages = vec![
+            message(Body::User(vec![Part::text("Look"), Part::File { name: "a.txt".into(), text: "A".into() }])),
+            message(Body::Assistant(answer("", calls))),
+            outcome("2", "two"),
+            outcome("1", "one"),
+            message(Body::Assistant(Answer::default())),
+        ];
+        let quirks = Quirks { origin: "https://a".into(), ..Quirks::default() };
+        assert_eq!(
+            sent(&request(messages.clone()), &quirks)["messages"],
+            json!([
+                {"role": "system", "content": "Be short."},
+                {"role": "user", "content": "Look\n\n<file name=\"a.txt\">\nA\n</file>"},
+                {"role": "assistant", "content": null, "tool_calls": [
+                    {"extra_content": {"s": 1}, "id": "w1", "type": "function",
+                     "function": {"name": "fs__read", "arguments": "{\"path\":\"a b\"}"}},
+                    {"id": "2", "type": "function",
+                     "function": {"name": "fs__read", "arguments": "{\"path\":\"a b\"}"}},
+                ], "reasoning_content": "because", "reasoning_details": [1]},
+                {"role": "tool", "tool_call_id": "w1", "content": "one"},
+                {"role": "tool", "tool_call_id": "2", "content": "two"},
+            ])
+        );
+        // Elsewhere nothing of it is echoed.
+        let foreign = sent(&request(messages), &Quirks { origin: "https://b".into(), ..Quirks::default() });
+        assert_eq!(foreign["messages"][2].as_object().map(Map::len), Some(3));
+        assert_eq!(foreign["messages"][2]["tool_calls"][0].get("extra_content"), None);
+    }
+
+    #[test]
+    fn every_call_has_exactly_one_outcome_on_the_wire() {
+        let messages =
+            vec![outcome("0", "orphan"), message(Body::Assistant(answer("", vec![call("1", None, json!({}))])))];
+        let sent = sent(&request(messages), &Quirks::default());
+        assert_eq!(sent["messages"][2], json!({"role": "tool", "tool_call_id": "1", "content": NO_OUTCOME}));
+        assert_eq!(sent["messages"].as_array().map(Vec::len), Some(3));
+    }
+
+    #[test]
+    fn ids_that_repeat_or_do_not_fit_are_replaced_on_both_sides() {
+        let calls = vec![call("c1", Some("same"), json!({})), call("c2", Some("same"), json!({}))];
+        let messages = vec![message(Body::Assistant(answer("", calls))), outcome("c1", "1"), outcome("c2", "2")];
+        let ids = |quirks: &Quirks| {
+            let sent = sent(&request(messages.clone()), quirks);
+            let ids = |pointer: &str| sent.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+            let pairs = [
+                (ids("/messages/1/tool_calls/0/id"), ids("/messages/2/tool_call_id")),
+                (ids("/messages/1/tool_calls/1/id"), ids("/messages/3/tool_call_id")),
+            ];
+            assert!(pairs.iter().all(|(call, outcome)| call.is_some() && call == outcome), "{pairs:?}");
+            pairs.map(|(id, _)| id.unwrap_or_default())
+        };
+        assert_eq!(ids(&Quirks::default()), ["same", "c2"]);
+        let nine = ids(&Quirks { nine_char_ids: true, ..Quirks::default() });
+        assert!(nine.iter().all(|id| is_nine(id)) && nine[0] != nine[1], "{nine:?}");
+    }
+
+    #[test]
+    fn the_tool_list_is_sent_byte_for_byte() {
+        let json = r#"[{"type":"function", "function":{"name":"a","parameters":{"z":1e5}}}]"#;
+        let mut request = request(vec![]);
+        request.tools = Some(Arc::new(ToolList { json: json.into(), hash: String::new(), count: 1 }));
+        request.tool_choice = ToolChoice::Named("a".into());
+        let bytes = String::from_utf8(encode(Api::Chat, &request, &Quirks::default())).expect("text");
+        assert!(bytes.ends_with(&format!(",\"tools\":{json}}}")), "{bytes}");
+        assert!(bytes.contains(r#""tool_choice":{"type":"function","function":{"name":"a"}}"#));
+        request.tools = None;
+        assert_eq!(sent(&request, &Quirks::default()).get("tool_choice"), None);
+    }
+
+    #[test]
+    fn sampling_is_sent_only_where_given_and_params_win() {
+        let mut request = request(vec![]);
+        let plain = json!({"model": "m", "messages": [{"role": "system", "content": "Be short."}], "stream": true,
+            "stream_options": {"include_usage": true}});
+        assert_eq!(sent(&request, &Quirks::default()), plain);
+        request.sampling = Sampling {
+            temperature: Some(0.0),
+            max_output_tokens: Some(5),
+            reasoning_effort: Some("low".into()),
+            params: vec![("temperature".into(), json!(1)), ("seed".into(), json!(7))],
+            schema: Some(json!({"type": "object"})),
+        };
+        let quirks =
+            Quirks { max_completion_tokens: true, include_usage: false, developer_role: true, ..Quirks::default() };
+        assert_eq!(
+            sent(&request, &quirks),
+            json!({"model": "m", "messages": [{"role": "developer", "content": "Be short."}], "stream": true,
+                "temperature": 1, "max_completion_tokens": 5, "reasoning_effort": "low", "seed": 7,
+                "response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "object"}}}})
+        );
+    }
+
+    #[test]
+    fn images_are_parts() {
+        let image = Part::Image { name: "a.png".into(), mime: "image/png".into(), data: "QUJD".into() };
+        assert_eq!(
+            user(&[Part::text("See"), image, Part::text("there")]),
+            json!([{"type": "text", "text": "See"},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}},
+                {"type": "text", "text": "there"}])
+        );
+    }
+}

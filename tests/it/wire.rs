@@ -1,0 +1,147 @@
+//! Golden transcripts: each body of `tests/fixtures/` assembles as its JSON says, however it is cut into chunks.
+
+use std::path::{Path, PathBuf};
+
+use millrace::cli::decode::{DecodeOptions, decode, parse_tools};
+use proptest::prelude::*;
+use serde_json::Value;
+
+struct Fixture {
+    name: String,
+    body: Vec<u8>,
+    options: DecodeOptions,
+    expect: Value,
+}
+
+/// All transcripts of a folder, in order of their names.
+fn fixtures(folder: &str) -> Vec<Fixture> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(folder);
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "sse"))
+        .collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "no fixtures in {}", folder.display());
+    paths.iter().map(|path| fixture(path)).collect()
+}
+
+fn fixture(path: &Path) -> Fixture {
+    let json: Value = serde_json::from_slice(&std::fs::read(path.with_extension("json")).unwrap()).unwrap();
+    let tools = &json["request"]["tools"];
+    let mut expect = json["expect"].clone();
+    // The code of an error stands in the report even where none was given.
+    if let Some(error) = expect["error"].as_object_mut() {
+        error.entry("code").or_insert(Value::Null);
+    }
+    Fixture {
+        name: path.file_stem().unwrap().to_string_lossy().into_owned(),
+        body: std::fs::read(path).unwrap(),
+        options: DecodeOptions {
+            tools: tools.is_object().then(|| parse_tools(&tools.to_string()).unwrap()),
+            status: json["http"]["status"].as_u64().map_or(200, |status| u16::try_from(status).unwrap()),
+            content_type: json["http"]["content_type"].as_str().map(str::to_owned),
+            chunk: None,
+        },
+        expect,
+    }
+}
+
+impl Fixture {
+    /// Decodes the body in pieces of `chunk` bytes.
+    fn decoded(&self, chunk: usize) -> Value {
+        decode(&self.body, &DecodeOptions { chunk: Some(chunk), ..self.options.clone() })
+    }
+}
+
+fn golden(folder: &str) {
+    let wrong: Vec<String> = fixtures(folder)
+        .iter()
+        .filter_map(|fixture| {
+            let got = decode(&fixture.body, &fixture.options);
+            (got != fixture.expect).then(|| format!("{}\n  got  {got}\n  want {}", fixture.name, fixture.expect))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_golden_transcript_assembles_as_it_says() {
+    golden("sse");
+}
+
+#[test]
+fn every_own_transcript_assembles_as_it_says() {
+    golden("own");
+}
+
+#[test]
+fn the_size_of_the_chunks_does_not_matter() {
+    for folder in ["sse", "own"] {
+        for fixture in fixtures(folder) {
+            let sizes: &[usize] =
+                if fixture.body.len() > 16 * 1024 { &[7, 4096, 65_536] } else { &[1, 2, 3, 5, 16, 61] };
+            for &size in sizes {
+                assert_eq!(fixture.decoded(size), fixture.expect, "{} in chunks of {size}", fixture.name);
+            }
+        }
+    }
+}
+
+/// The events that come out when a body arrives in the given pieces.
+fn events<'a>(content_type: Option<&str>, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<String> {
+    let mut reader = millrace::net::sse::SseReader::new(content_type, &millrace::chat::Limits::default());
+    let mut out = Vec::new();
+    for piece in pieces {
+        reader.push(piece, &mut out).unwrap();
+    }
+    reader.finish(&mut out).unwrap();
+    out
+}
+
+#[test]
+fn a_cut_at_any_byte_gives_the_same_events() {
+    for folder in ["sse", "own"] {
+        for fixture in
+            fixtures(folder).iter().filter(|fixture| fixture.body.len() <= 4096 && fixture.options.status < 400)
+        {
+            let kind = fixture.options.content_type.as_deref();
+            let whole = events(kind, [fixture.body.as_slice()]);
+            for at in 0..=fixture.body.len() {
+                let (head, tail) = fixture.body.split_at(at);
+                assert_eq!(events(kind, [head, tail]), whole, "{} cut at {at}", fixture.name);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn any_chunks_give_the_same_report(sizes in prop::collection::vec(1_usize..400, 1..24)) {
+        for fixture in fixtures("sse").iter().filter(|fixture| fixture.body.len() <= 4096) {
+            let mut rest = fixture.body.as_slice();
+            let mut pieces = Vec::new();
+            for size in sizes.iter().cycle() {
+                if rest.is_empty() {
+                    break;
+                }
+                let (head, tail) = rest.split_at((*size).min(rest.len()));
+                pieces.push(head);
+                rest = tail;
+            }
+            let kind = fixture.options.content_type.as_deref();
+            prop_assert_eq!(events(kind, pieces), events(kind, [fixture.body.as_slice()]), "{}", &fixture.name);
+        }
+    }
+
+    #[test]
+    fn garbage_is_reported_and_never_panics(body in prop::collection::vec(prop_oneof![
+        Just(b"data: ".to_vec()), Just(b"\n\n".to_vec()), Just(b"{\"choices\":[{\"delta\":{\"tool_calls\":[".to_vec()),
+        Just(b"{\"index\":0,\"function\":{\"name\":\"a\",\"arguments\":\"{\"}}".to_vec()), Just(b"]}}]}".to_vec()),
+        Just(b"{\"error\":".to_vec()), Just(b"null".to_vec()), prop::collection::vec(any::<u8>(), 0..8),
+    ], 0..40)) {
+        let report = decode(&body.concat(), &DecodeOptions::default());
+        prop_assert!(report["effective_finish"].is_string());
+    }
+}

@@ -98,7 +98,9 @@ impl Desk {
             Effect::Open { generation, conversation, take_over } => {
                 let result = self.open(&conversation, take_over).await;
                 let draft = match (&result, &self.store) {
-                    (Ok(_), Some(store)) => store.draft(DraftOf::Conversation(conversation.clone())).await.ok().flatten(),
+                    (Ok(_), Some(store)) => {
+                        store.draft(DraftOf::Conversation(conversation.clone())).await.ok().flatten()
+                    }
                     (_, _) => None,
                 };
                 replies.send(Reply::Opened { generation, result: result.map(Box::new) });
@@ -123,7 +125,9 @@ impl Desk {
                 }
             }
             Effect::Rename { conversation, title } => {
-                let result = self.change(|store| async move { store.rename(&conversation, &title).await.map(|()| (conversation, title)) });
+                let result = self.change(|store| async move {
+                    store.rename(&conversation, &title).await.map(|()| (conversation, title))
+                });
                 match result.await {
                     Ok((conversation, title)) => replies.send(Reply::Renamed { conversation, title, result: Ok(()) }),
                     Err(fault) => replies.send(Reply::Failed(fault)),
@@ -249,7 +253,8 @@ impl Desk {
         offset: usize,
         limit: usize,
     ) -> HistoryPage {
-        let empty = |fault| HistoryPage { generation, offset, rows: Vec::new(), total: 0, took_us: 0, fault: Some(fault) };
+        let empty =
+            |fault| HistoryPage { generation, offset, rows: Vec::new(), total: 0, took_us: 0, fault: Some(fault) };
         let store = match self.store() {
             Ok(store) => store,
             Err(fault) => return empty(fault),

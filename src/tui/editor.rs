@@ -10,11 +10,8 @@ use crate::chat::{Fault, FaultKind};
 pub(super) fn edit(text: &str, extension: &str) -> Result<String, Fault> {
     let failed = |error: io::Error| Fault::new(FaultKind::Internal, format!("no file for the editor: {error}"));
     // 0600 by tempfile, since a draft may hold anything.
-    let mut file = tempfile::Builder::new()
-        .prefix("millrace-")
-        .suffix(&format!(".{extension}"))
-        .tempfile()
-        .map_err(failed)?;
+    let mut file =
+        tempfile::Builder::new().prefix("millrace-").suffix(&format!(".{extension}")).tempfile().map_err(failed)?;
     file.write_all(text.as_bytes()).and_then(|()| file.flush()).map_err(failed)?;
     open(file.path(), None)?;
     // Many editors write a new file in its place, so it is read by its path.
@@ -32,7 +29,8 @@ pub(super) fn open(path: &Path, line: Option<usize>) -> Result<(), Fault> {
     if let Some(line) = line {
         command.arg(format!("+{line}"));
     }
-    let status = command.arg(path).status().map_err(|error| missing(&format!("{program} could not be started: {error}")))?;
+    let status =
+        command.arg(path).status().map_err(|error| missing(&format!("{program} could not be started: {error}")))?;
     if status.success() { Ok(()) } else { Err(missing(&format!("{program} ended with {status}; nothing was changed"))) }
 }
 
@@ -42,7 +40,8 @@ fn missing(why: &str) -> Fault {
 
 /// `$VISUAL`, `$EDITOR`, else what is there. Split at blanks, as `EDITOR="code --wait"` wants; no shell.
 fn command() -> Vec<String> {
-    let set = ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok().filter(|text| !text.trim().is_empty()));
+    let set =
+        ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok().filter(|text| !text.trim().is_empty()));
     match set {
         Some(text) => text.split_whitespace().map(str::to_owned).collect(),
         None => {

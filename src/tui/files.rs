@@ -83,7 +83,8 @@ fn image(bytes: &[u8]) -> Option<&'static str> {
 
 /// Writes a text to a new file in `folder`: never over another.
 pub(super) fn save(folder: &Path, name: &str, text: &str) -> Result<PathBuf, Fault> {
-    let name = Path::new(name).file_name().map_or_else(|| "millrace.txt".into(), |name| name.to_string_lossy().into_owned());
+    let name =
+        Path::new(name).file_name().map_or_else(|| "millrace.txt".into(), |name| name.to_string_lossy().into_owned());
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name.as_str(), "txt"));
     for number in 0..1000 {
         let path = match number {

@@ -18,6 +18,7 @@ mod input;
 mod run;
 mod screen;
 mod signals;
+mod sketch;
 mod terminal;
 mod timers;
 

@@ -51,7 +51,6 @@ pub struct Services {
 }
 
 /// How the screen was left. The engine still runs: shut it down, then say goodbye.
-#[derive(Debug)]
 pub struct Exit {
     pub code: u8,
     /// The conversation that was open.

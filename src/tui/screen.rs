@@ -57,7 +57,10 @@ impl Screen {
 
     /// Everything is drawn anew with the next frame.
     pub(super) fn forget(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // Not `Terminal::clear`: it asks the terminal where its cursor is, and waits for the answer among the keys.
+        self.terminal = Terminal::new(CrosstermBackend::new(self.gathered.clone()))?;
+        self.gathered.bytes().extend_from_slice(b"\x1b[0m\x1b[2J");
+        Ok(())
     }
 
     /// Draws one frame. Says what it looks like, and whether another should follow soon.

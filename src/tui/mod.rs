@@ -18,7 +18,6 @@ mod input;
 mod run;
 mod screen;
 mod signals;
-mod sketch;
 mod terminal;
 mod timers;
 

@@ -6,9 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 
-use super::sketch::{Memo, view};
 use crate::app::{Layout, Size, State};
-use crate::ui::Theme;
+use crate::ui::{Memo, Theme};
 
 /// Begins and ends a frame that the terminal shows at once (DEC mode 2026).
 const BEGIN: &[u8] = b"\x1b[?2026h";
@@ -68,10 +67,7 @@ impl Screen {
         self.gathered.bytes().extend_from_slice(BEGIN);
         let (theme, memo) = (&self.theme, &mut self.memo);
         let mut layout = Layout::default();
-        self.terminal.draw(|frame| {
-            let _ = theme;
-            layout = view(state, memo, frame)
-        })?;
+        self.terminal.draw(|frame| layout = crate::ui::view(state, theme, memo, frame))?;
         let mut bytes = self.gathered.bytes();
         bytes.extend_from_slice(END);
         let mut out = io::stdout().lock();

@@ -10,7 +10,9 @@
 pub mod args;
 pub mod completions;
 pub mod config;
+pub mod log;
 pub mod mcp;
+pub mod session;
 pub mod setup;
 
 use std::process::ExitCode;
@@ -30,12 +32,14 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    match run(cli) {
-        Ok(code) => ExitCode::from(code),
-        Err(fault) => {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(cli))) {
+        Ok(Ok(code)) => ExitCode::from(code),
+        Ok(Err(fault)) => {
             report(&fault);
             ExitCode::from(fault.kind.exit_code())
         }
+        // The hook has told it.
+        Err(_) => ExitCode::from(FaultKind::Internal.exit_code()),
     }
 }
 
@@ -67,13 +71,18 @@ fn run(cli: Cli) -> Result<u8, Fault> {
         Some(Command::Models(_)) => absent("models"),
         Some(Command::Doctor(_)) => absent("doctor"),
         Some(Command::Config(args)) => config::run(args),
-        Some(Command::Completions { shell }) => {
-            completions::completions(shell);
-            Ok(0)
+        Some(Command::Completions { shell }) => written(completions::completions(shell)),
+        Some(Command::Man) => written(completions::man()),
+    }
+}
+
+/// A reader that stops reading is no fault.
+fn written(result: std::io::Result<()>) -> Result<u8, Fault> {
+    match result {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Fault::new(FaultKind::Internal, format!("cannot write to stdout: {error}")))
         }
-        Some(Command::Man) => completions::man()
-            .map(|()| 0)
-            .map_err(|error| Fault::new(FaultKind::Internal, format!("cannot write the manual page: {error}"))),
+        Ok(()) | Err(_) => Ok(0),
     }
 }
 

@@ -159,12 +159,7 @@ impl Store {
     ///
     /// # Errors
     /// Where the store cannot be read.
-    pub async fn search_in(
-        &self,
-        query: &str,
-        folder: Option<String>,
-        limit: usize,
-    ) -> Result<SearchPage, StoreError> {
+    pub async fn search_in(&self, query: &str, folder: Option<String>, limit: usize) -> Result<SearchPage, StoreError> {
         // What was written a moment ago may not be indexed yet. A store that cannot be written is searched as it is.
         match self.write(|w| w.index_some()).await {
             Ok(()) | Err(StoreError::ReadOnly { .. } | StoreError::Full { .. } | StoreError::Locked { .. }) => {}
@@ -199,7 +194,11 @@ impl Store {
     ///
     /// # Errors
     /// Where the store cannot be read.
-    pub async fn whole_result(&self, conversation: &ConversationId, call: &CallId) -> Result<Option<String>, StoreError> {
+    pub async fn whole_result(
+        &self,
+        conversation: &ConversationId,
+        call: &CallId,
+    ) -> Result<Option<String>, StoreError> {
         let (conversation, call) = (conversation.clone(), call.clone());
         self.read(move |db| conversation::whole_result(db, &conversation, &call)).await
     }
@@ -343,6 +342,23 @@ impl Store {
     ) -> Result<Vec<PastCall>, StoreError> {
         let (conversation, tool, arguments) = (conversation.clone(), tool.clone(), arguments.to_owned());
         self.read(move |db| times::past_calls(db, &conversation, &tool, &arguments)).await
+    }
+
+    /// Calls on branches that are not shown (discarded and sibling attempts) that ran or may have run; newest first.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn calls_off_path(&self, id: &ConversationId) -> Result<Vec<PastCall>, StoreError> {
+        let id = id.clone();
+        self.read(move |db| times::calls_off_path(db, &id)).await
+    }
+
+    /// Endpoints and models of which something was learnt under this key.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn learnt_with(&self, key: &'static str) -> Result<Vec<(String, String)>, StoreError> {
+        self.read(move |db| ledger::learnt_with(db, key)).await
     }
 
     /// The times of a conversation's last turn.

@@ -1,5 +1,7 @@
 //! The store against files, crashes and other processes.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,6 +11,7 @@ use millrace::chat::{
     Answer, AnswerState, Body, CallId, Change, ClosedBy, Conversation, ConversationId, Durability, Grant, GrantScope,
     Message, MessageId, OutcomeKind, Part, Pin, RoundTimes, ToolCall, ToolMessage, ToolOutcome, ToolRef, Usage,
 };
+use millrace::cli::history;
 use millrace::store::{Claim, Cursor, DraftOf, OpenMode, Page, Sort, Store, StoreError};
 use proptest::prelude::*;
 
@@ -42,8 +45,7 @@ fn begin(conversation: &str, at: i64) -> Change {
 }
 
 fn message(conversation: &str, name: &str, parent: Option<&str>, at: i64, body: Body) -> Change {
-    let message =
-        Message { id: MessageId::new(name), parent: parent.map(MessageId::new), at, body };
+    let message = Message { id: MessageId::new(name), parent: parent.map(MessageId::new), at, body };
     Change::Message { conversation: id(conversation), message: Arc::new(message) }
 }
 
@@ -165,18 +167,21 @@ fn a_turn_reads_back_as_it_was_written() {
         synced(&store, vec![opened("u1", "k1", 0), closed("u1", "k1", r#"{"path":"a.rs"}"#), sent("u1", "k1")]).await;
         synced(&store, vec![ended("u1", "k1", outcome.clone())]).await;
         let first = answer("Looking.", AnswerState::Complete, vec![call("k1", 0, r#"{"path":"a.rs"}"#)]);
-        synced(&store, vec![
-            message("c1", "a1", Some("u1"), 1_100, Body::Assistant(first)),
-            message("c1", "t1", Some("a1"), 1_200, told("k1", outcome.clone())),
-            Change::RoundTimes {
-                turn: MessageId::new("u1"),
-                times: RoundTimes { round: 1, requested: 1, ended: Some(90), ..RoundTimes::default() },
-                usage: Usage { input: Some(10), output: Some(5), ..Usage::default() },
-                finish: Some("tool_calls".into()),
-            },
-            message("c1", "a2", Some("t1"), 1_300, Body::Assistant(answer("Done.", AnswerState::Complete, vec![]))),
-            Change::TurnEnded { turn: MessageId::new("u1"), status: "ok", at_us: 100 },
-        ])
+        synced(
+            &store,
+            vec![
+                message("c1", "a1", Some("u1"), 1_100, Body::Assistant(first)),
+                message("c1", "t1", Some("a1"), 1_200, told("k1", outcome.clone())),
+                Change::RoundTimes {
+                    turn: MessageId::new("u1"),
+                    times: RoundTimes { round: 1, requested: 1, ended: Some(90), ..RoundTimes::default() },
+                    usage: Usage { input: Some(10), output: Some(5), ..Usage::default() },
+                    finish: Some("tool_calls".into()),
+                },
+                message("c1", "a2", Some("t1"), 1_300, Body::Assistant(answer("Done.", AnswerState::Complete, vec![]))),
+                Change::TurnEnded { turn: MessageId::new("u1"), status: "ok", at_us: 100 },
+            ],
+        )
         .await;
         let opened = store.open_whole(&id("c1")).await.unwrap();
         assert_eq!(store.open_conversation(&id("c1")).await.unwrap().messages.len(), 4);
@@ -227,12 +232,15 @@ fn branches_share_their_beginning() {
     block(async {
         let store = Store::temporary().unwrap();
         let say = |text: &str| Body::Assistant(answer(text, AnswerState::Complete, vec![]));
-        synced(&store, vec![
-            begin("c1", 1),
-            user("c1", "u1", None, "one"),
-            message("c1", "a1", Some("u1"), 2, say("first")),
-            message("c1", "a1b", Some("u1"), 3, say("second")),
-        ])
+        synced(
+            &store,
+            vec![
+                begin("c1", 1),
+                user("c1", "u1", None, "one"),
+                message("c1", "a1", Some("u1"), 2, say("first")),
+                message("c1", "a1b", Some("u1"), 3, say("second")),
+            ],
+        )
         .await;
         let texts = |c: &Conversation| c.messages.iter().map(|m| m.plain_text()).collect::<Vec<_>>();
         assert_eq!(texts(&store.open_conversation(&id("c1")).await.unwrap()), ["one", "second"]);
@@ -260,18 +268,21 @@ fn a_turn_that_was_left_becomes_valid_and_truthful_history() {
             )
             .await
             .unwrap();
-        synced(&store, vec![
-            opened("u1", "answered", 0),
-            opened("u1", "sent", 1),
-            opened("u1", "closed", 2),
-            opened("u1", "opened", 3),
-            closed("u1", "answered", "{}"),
-            closed("u1", "sent", r#"{"path":"b"}"#),
-            closed("u1", "closed", "{}"),
-            sent("u1", "answered"),
-            sent("u1", "sent"),
-            ended("u1", "answered", done("kept")),
-        ])
+        synced(
+            &store,
+            vec![
+                opened("u1", "answered", 0),
+                opened("u1", "sent", 1),
+                opened("u1", "closed", 2),
+                opened("u1", "opened", 3),
+                closed("u1", "answered", "{}"),
+                closed("u1", "sent", r#"{"path":"b"}"#),
+                closed("u1", "closed", "{}"),
+                sent("u1", "answered"),
+                sent("u1", "sent"),
+                ended("u1", "answered", done("kept")),
+            ],
+        )
         .await;
         // A living process: nothing is touched from elsewhere.
         let other = open(&path);
@@ -285,12 +296,17 @@ fn a_turn_that_was_left_becomes_valid_and_truthful_history() {
     assert_eq!(opened.summary.failed_calls, 3);
     let Body::Assistant(kept) = &opened.messages[1].body else { panic!("no answer") };
     assert_eq!((kept.text.as_str(), kept.state), ("half an ans", AnswerState::Interrupted));
-    assert_eq!(kept.calls.iter().map(|c| c.arguments.as_ref()).collect::<Vec<_>>(), ["{}", r#"{"path":"b"}"#, "{}", "{}"]);
+    assert_eq!(
+        kept.calls.iter().map(|c| c.arguments.as_ref()).collect::<Vec<_>>(),
+        ["{}", r#"{"path":"b"}"#, "{}", "{}"]
+    );
     let outcomes: Vec<_> = opened
         .messages
         .iter()
         .filter_map(|m| match &m.body {
-            Body::Tool(t) => Some((t.call.as_str().to_owned(), t.outcome.kind, t.outcome.sent, t.outcome.content.clone())),
+            Body::Tool(t) => {
+                Some((t.call.as_str().to_owned(), t.outcome.kind, t.outcome.sent, t.outcome.content.clone()))
+            }
             _ => None,
         })
         .collect();
@@ -406,20 +422,35 @@ fn search_finds_any_script_and_survives_any_query() {
     block(async {
         let store = Store::temporary().unwrap();
         let evil = "\u{1b}[2J\u{202e} \"quoted\" OR NEAR( * 100% under_score";
-        synced(&store, vec![
-            begin("c1", 1),
-            user("c1", "u1", None, "Why does retry() spin?"),
-            message("c1", "a1", Some("u1"), 2, Body::Assistant(answer(
-                "It ignores the DEADLINE. Retry less.",
-                AnswerState::Complete,
-                vec![call("k1", 0, r#"{"path":"src/backoff.rs"}"#)],
-            ))),
-            message("c1", "t1", Some("a1"), 3, told("k1", Arc::new(ToolOutcome::unsent(OutcomeKind::Failed, "no such zebra")))),
-            begin("c2", 10),
-            user("c2", "u2", None, "先日の翻訳ノート"),
-            begin("c3", 20),
-            user("c3", "u3", None, evil),
-        ])
+        synced(
+            &store,
+            vec![
+                begin("c1", 1),
+                user("c1", "u1", None, "Why does retry() spin?"),
+                message(
+                    "c1",
+                    "a1",
+                    Some("u1"),
+                    2,
+                    Body::Assistant(answer(
+                        "It ignores the DEADLINE. Retry less.",
+                        AnswerState::Complete,
+                        vec![call("k1", 0, r#"{"path":"src/backoff.rs"}"#)],
+                    )),
+                ),
+                message(
+                    "c1",
+                    "t1",
+                    Some("a1"),
+                    3,
+                    told("k1", Arc::new(ToolOutcome::unsent(OutcomeKind::Failed, "no such zebra"))),
+                ),
+                begin("c2", 10),
+                user("c2", "u2", None, "先日の翻訳ノート"),
+                begin("c3", 20),
+                user("c3", "u3", None, evil),
+            ],
+        )
         .await;
         let found = async |query: &str| {
             let page = store.search(query, 10).await.unwrap();
@@ -485,7 +516,9 @@ fn lists_page_and_names_resolve() {
         assert_eq!(store.resolve("ab", None).await.unwrap(), id("ab3"));
         assert_eq!(store.resolve("AA1", None).await.unwrap(), id("aa1"));
         assert_eq!(store.resolve("last", Some("/src")).await.unwrap(), id("ab3"));
-        assert!(matches!(store.resolve("aa", None).await, Err(StoreError::Ambiguous { candidates, .. }) if candidates.len() == 2));
+        assert!(
+            matches!(store.resolve("aa", None).await, Err(StoreError::Ambiguous { candidates, .. }) if candidates.len() == 2)
+        );
         for absent in ["zz", "", "a%", "last "] {
             assert!(matches!(store.resolve(absent, None).await, Err(StoreError::NotFound(_))), "{absent}");
         }
@@ -504,13 +537,16 @@ fn what_stands_beside_conversations_is_kept() {
     let pin = Pin { entry: "e".into(), tool: tool.clone(), sha256: "ab".into(), definition: "{}".into() };
     block(async {
         let store = open(&path);
-        synced(&store, vec![
-            Change::Pin(Pin { sha256: "old".into(), ..pin.clone() }),
-            Change::Pin(pin.clone()),
-            Change::Grant(grant(GrantScope::Always)),
-            Change::Grant(grant(GrantScope::Session(id("c1")))),
-            Change::Learnt { base_url: "b".into(), model: "m".into(), key: "k".into(), value: "1".into() },
-        ])
+        synced(
+            &store,
+            vec![
+                Change::Pin(Pin { sha256: "old".into(), ..pin.clone() }),
+                Change::Pin(pin.clone()),
+                Change::Grant(grant(GrantScope::Always)),
+                Change::Grant(grant(GrantScope::Session(id("c1")))),
+                Change::Learnt { base_url: "b".into(), model: "m".into(), key: "k".into(), value: "1".into() },
+            ],
+        )
         .await;
         store.save_draft(DraftOf::Folder("/src".into()), "half a th").await.unwrap();
         for prompt in ["one", "two", "one", " "] {
@@ -643,11 +679,14 @@ fn child_that_writes_until_it_is_killed() {
             println!("\n@{a}");
             synced(&store, vec![ended(&u, &t, done("result"))]).await;
             let whole = answer("all", AnswerState::Complete, vec![call(&t, 0, "{}")]);
-            synced(&store, vec![
-                message(&name, &a, Some(&u), 2, Body::Assistant(whole)),
-                message(&name, &t, Some(&a), 3, told(&t, done("result"))),
-                Change::TurnEnded { turn: MessageId::new(&u), status: "ok", at_us: 1 },
-            ])
+            synced(
+                &store,
+                vec![
+                    message(&name, &a, Some(&u), 2, Body::Assistant(whole)),
+                    message(&name, &t, Some(&a), 3, told(&t, done("result"))),
+                    Change::TurnEnded { turn: MessageId::new(&u), status: "ok", at_us: 1 },
+                ],
+            )
             .await;
             println!("\n@{t}");
             parent = Some(t);
@@ -778,4 +817,64 @@ proptest! {
             prop_assert_eq!(opened.summary.title, title);
         }
     }
+}
+
+/// Runs `millrace history` over a store; its exit code, standard output and standard error.
+fn history(path: &Path, command: history::Command, json: bool, typed: Option<&str>) -> (u8, String, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut input = typed.unwrap_or_default().as_bytes();
+    let mut terminal = history::Terminal {
+        input: &mut input,
+        out: &mut out,
+        err: &mut err,
+        drawn: !json,
+        answers: typed.is_some(),
+        width: 100,
+    };
+    let code = block(history::run(&history::Ask { command, json }, path, &mut terminal));
+    (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+}
+
+#[test]
+fn history_lists_shows_and_deletes() {
+    use history::Command::{Delete, List, Rename, Search, Show};
+    let (_folder, path) = folder();
+    block(async {
+        let store = open(&path);
+        let asked = answer("Looking.", AnswerState::Complete, vec![call("k1", 0, "{}")]);
+        synced(
+            &store,
+            vec![
+                begin("c1", 500),
+                user("c1", "u1", None, "hostile \u{1b}[31m title"),
+                message("c1", "a1", Some("u1"), 2_000, Body::Assistant(asked)),
+                message("c1", "t1", Some("a1"), 3_000, told("k1", done("found it"))),
+            ],
+        )
+        .await;
+        store.close().await.unwrap();
+    });
+    let (code, out, _) = history(&path, List, false, None);
+    assert_eq!(code, 0);
+    assert!(out.contains("hostile") && !out.contains('\u{1b}'), "{out:?}");
+    let (_, out, _) = history(&path, Show { id: "last".into() }, true, None);
+    let shown: serde_json::Value = serde_json::from_str(&out).unwrap();
+    for key in ["id", "title", "folder", "model", "messages", "calls"] {
+        assert!(!shown[key].is_null(), "{key}");
+    }
+    assert_eq!(shown["messages"][0]["role"], "user");
+    assert_eq!((&shown["calls"][0]["state"], &shown["calls"][0]["content"]), (&"done".into(), &"found it".into()));
+    let (_, out, err) = history(&path, Search { query: "found".into() }, false, None);
+    assert!(out.contains("found it") && err.contains("1 match"), "{out} {err}");
+    assert_eq!(history(&path, Rename { id: "c".into(), title: "New".into() }, false, None).1, "Renamed to: New\n");
+    assert_eq!(history(&path, Show { id: "zz".into() }, false, None).0, 2);
+    let delete = |yes| Delete { id: "c1".into(), yes };
+    assert_eq!(history(&path, delete(false), false, None).0, 2);
+    assert!(history(&path, delete(false), false, Some("n\n")).2.contains("Nothing was deleted"));
+    assert!(history(&path, delete(false), false, Some("y\n")).1.contains("kept for 30 days"));
+    assert_eq!(history(&path, List, true, None).1, "[]\n");
+    std::fs::write(&path, "no store ".repeat(1000)).unwrap();
+    let (code, _, err) = history(&path, List, false, None);
+    assert_eq!(code, 7);
+    assert!(err.contains("Nothing was changed"), "{err}");
 }

@@ -107,7 +107,8 @@ impl Failure {
                 None => Self::new(FailureKind::Protocol, format!("its answer is not MCP: {text}")),
             },
             Http::UnexpectedContentType(_) | Http::Deserialize(_) => {
-                Self::new(FailureKind::Protocol, "its answer is not MCP").hinted(Some("Check `url`, often ending in /mcp."))
+                Self::new(FailureKind::Protocol, "its answer is not MCP")
+                    .hinted(Some("Check `url`, often ending in /mcp."))
             }
             Http::ResponseBodyTooLarge { max_size } => {
                 Self::new(FailureKind::Protocol, format!("its answer is larger than {max_size} bytes"))

@@ -201,7 +201,16 @@ fn put_message(db: &Connection, conversation: &ConversationId, message: &Message
                 "UPDATE message SET parent = ?2, at = ?3, role = ?4, text = ?5, body = ?6, call = ?7, partial = ?8,
                  indexed = ?8 WHERE no = ?1",
             )?
-            .execute(params![no, parent, message.at, columns.role, columns.text, columns.body, call, partial])?;
+            .execute(params![
+                no,
+                parent,
+                message.at,
+                columns.role,
+                columns.text,
+                columns.body,
+                call,
+                partial
+            ])?;
             no
         }
         None => {
@@ -269,9 +278,7 @@ pub(super) fn insert(db: &Connection, row: &Row<'_>, columns: &rows::Columns) ->
 }
 
 pub(super) fn head(db: &Connection, conversation: i64) -> Result<Option<i64>, StoreError> {
-    Ok(db
-        .prepare_cached("SELECT head FROM conversation WHERE no = ?1")?
-        .query_row([conversation], |row| row.get(0))?)
+    Ok(db.prepare_cached("SELECT head FROM conversation WHERE no = ?1")?.query_row([conversation], |row| row.get(0))?)
 }
 
 pub(super) fn move_head(db: &Connection, conversation: i64, no: i64) -> Result<(), StoreError> {

@@ -23,11 +23,7 @@ impl ProcessLock {
         let file = lock_file(store, &token);
         let folder = locks(store);
         std::fs::create_dir_all(&folder).map_err(|e| StoreError::io(&folder, &e))?;
-        let held = File::options()
-            .create_new(true)
-            .write(true)
-            .open(&file)
-            .map_err(|e| StoreError::io(&file, &e))?;
+        let held = File::options().create_new(true).write(true).open(&file).map_err(|e| StoreError::io(&file, &e))?;
         // Only rows of `process` are ever looked at, so the lock is held before anyone can ask for it.
         held.lock().map_err(|e| StoreError::io(&file, &e))?;
         db.execute(

@@ -16,8 +16,8 @@ pub(super) fn open(
     us: Option<&str>,
 ) -> Result<Conversation, StoreError> {
     let summary = listing::summary(db, id)?;
-    let (no, base_url, system, extra): (i64, String, Option<String>, String) = db
-        .query_row("SELECT no, base_url, system, extra FROM conversation WHERE id = ?1", [id.as_str()], |row| {
+    let (no, base_url, system, extra): (i64, String, Option<String>, String) =
+        db.query_row("SELECT no, base_url, system, extra FROM conversation WHERE id = ?1", [id.as_str()], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         })?;
     let open_elsewhere = match db.path() {
@@ -54,10 +54,9 @@ fn path(db: &Connection, conversation: i64, whole: bool) -> Result<Vec<Arc<Messa
         let role: String = row.get(3)?;
         let body = match role.as_str() {
             "user" => Body::User(rows::parts(row.get_ref(5)?.as_str().map_err(rusqlite::Error::from)?)?),
-            "assistant" => Body::Assistant(rows::answer(
-                row.get(4)?,
-                row.get_ref(5)?.as_str().map_err(rusqlite::Error::from)?,
-            )?),
+            "assistant" => {
+                Body::Assistant(rows::answer(row.get(4)?, row.get_ref(5)?.as_str().map_err(rusqlite::Error::from)?)?)
+            }
             "tool" => {
                 let (kind, content, rest): (String, String, String) = (row.get(7)?, row.get(8)?, row.get(9)?);
                 Body::Tool(ToolMessage {

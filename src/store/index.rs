@@ -52,8 +52,7 @@ pub(super) fn step(db: &Connection) -> Result<(), StoreError> {
 fn put(db: &Connection, table: &str, no: i64, text: &str) -> Result<(), StoreError> {
     db.prepare_cached(&format!("DELETE FROM {table} WHERE rowid = ?1"))?.execute([no])?;
     if !text.is_empty() {
-        db.prepare_cached(&format!("INSERT INTO {table} (rowid, text) VALUES (?1, ?2)"))?
-            .execute(params![no, text])?;
+        db.prepare_cached(&format!("INSERT INTO {table} (rowid, text) VALUES (?1, ?2)"))?.execute(params![no, text])?;
     }
     Ok(())
 }

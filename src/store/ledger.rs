@@ -37,13 +37,15 @@ pub(super) fn put_grant(db: &Connection, grant: &Grant) -> Result<(), StoreError
     match &grant.scope {
         GrantScope::Session(_) => Ok(()),
         GrantScope::Always => {
-            db.prepare_cached("INSERT OR IGNORE INTO permission (entry, server, tool, sha256) VALUES (?1, ?2, ?3, ?4)")?
-                .execute(params![
-                    grant.entry.as_ref(),
-                    grant.tool.server.as_str(),
-                    grant.tool.tool.as_ref(),
-                    grant.sha256.as_ref()
-                ])?;
+            db.prepare_cached(
+                "INSERT OR IGNORE INTO permission (entry, server, tool, sha256) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![
+                grant.entry.as_ref(),
+                grant.tool.server.as_str(),
+                grant.tool.tool.as_ref(),
+                grant.sha256.as_ref()
+            ])?;
             Ok(())
         }
     }
@@ -101,8 +103,7 @@ pub(super) fn grants(db: &Connection) -> Result<Vec<Grant>, StoreError> {
 pub(super) fn learnt(db: &Connection, base_url: &str, model: &str) -> Result<Vec<Learnt>, StoreError> {
     let mut statement =
         db.prepare_cached("SELECT key, value FROM learnt WHERE base_url = ?1 AND model = ?2 ORDER BY key")?;
-    let found =
-        statement.query_map([base_url, model], |row| Ok(Learnt { key: row.get(0)?, value: row.get(1)? }))?;
+    let found = statement.query_map([base_url, model], |row| Ok(Learnt { key: row.get(0)?, value: row.get(1)? }))?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 

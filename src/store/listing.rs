@@ -50,7 +50,12 @@ pub(super) fn list(db: &Connection, page: &Page) -> Result<Vec<Summary>, StoreEr
                 &format!("SELECT c.updated, c.created, {title}, c.no FROM conversation c WHERE c.id = ?1"),
                 [cursor.0.as_str()],
                 |row| {
-                    Ok((row.get::<_, Value>(0)?, row.get::<_, Value>(1)?, row.get::<_, Value>(2)?, row.get::<_, Value>(3)?))
+                    Ok((
+                        row.get::<_, Value>(0)?,
+                        row.get::<_, Value>(1)?,
+                        row.get::<_, Value>(2)?,
+                        row.get::<_, Value>(3)?,
+                    ))
                 },
             )
             .optional()?;
@@ -74,11 +79,11 @@ pub(super) fn list(db: &Connection, page: &Page) -> Result<Vec<Summary>, StoreEr
 
 pub(super) fn count(db: &Connection, folder: Option<&str>) -> Result<usize, StoreError> {
     let count: i64 = match folder {
-        Some(folder) => db.query_row(
-            "SELECT count(*) FROM conversation WHERE deleted IS NULL AND folder = ?1",
-            [folder],
-            |row| row.get(0),
-        )?,
+        Some(folder) => {
+            db.query_row("SELECT count(*) FROM conversation WHERE deleted IS NULL AND folder = ?1", [folder], |row| {
+                row.get(0)
+            })?
+        }
         None => db.query_row("SELECT count(*) FROM conversation WHERE deleted IS NULL", [], |row| row.get(0))?,
     };
     Ok(usize::try_from(count).unwrap_or(0))

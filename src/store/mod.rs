@@ -159,12 +159,7 @@ impl Store {
     ///
     /// # Errors
     /// Where the store cannot be read.
-    pub async fn search_in(
-        &self,
-        query: &str,
-        folder: Option<String>,
-        limit: usize,
-    ) -> Result<SearchPage, StoreError> {
+    pub async fn search_in(&self, query: &str, folder: Option<String>, limit: usize) -> Result<SearchPage, StoreError> {
         // What was written a moment ago may not be indexed yet. A store that cannot be written is searched as it is.
         match self.write(|w| w.index_some()).await {
             Ok(()) | Err(StoreError::ReadOnly { .. } | StoreError::Full { .. } | StoreError::Locked { .. }) => {}
@@ -199,7 +194,11 @@ impl Store {
     ///
     /// # Errors
     /// Where the store cannot be read.
-    pub async fn whole_result(&self, conversation: &ConversationId, call: &CallId) -> Result<Option<String>, StoreError> {
+    pub async fn whole_result(
+        &self,
+        conversation: &ConversationId,
+        call: &CallId,
+    ) -> Result<Option<String>, StoreError> {
         let (conversation, call) = (conversation.clone(), call.clone());
         self.read(move |db| conversation::whole_result(db, &conversation, &call)).await
     }

@@ -225,11 +225,11 @@ mod tests {
         check("retry deadline tool:failed", &["retry", "deadline"], &[Filter::AnyToolFailed]);
         check("\"two words\" tool:fs/read", &["two words"], &[Filter::Tool("fs/read".into())]);
         check("tool:timed_out", &[], &[Filter::ToolEnded(OutcomeKind::TimedOut)]);
-        check("model:\"a b\" has:error is:pinned", &[], &[
-            Filter::Model("a b".into()),
-            Filter::HasError,
-            Filter::Pinned,
-        ]);
+        check(
+            "model:\"a b\" has:error is:pinned",
+            &[],
+            &[Filter::Model("a b".into()), Filter::HasError, Filter::Pinned],
+        );
         check("翻訳", &["翻訳"], &[]);
     }
 
@@ -244,8 +244,11 @@ mod tests {
 
     #[test]
     fn what_is_no_operator_is_a_word() {
-        check("http://x std::fmt has:nothing before:tomorrow", &["http://x", "std::fmt", "has:nothing",
-            "before:tomorrow"], &[]);
+        check(
+            "http://x std::fmt has:nothing before:tomorrow",
+            &["http://x", "std::fmt", "has:nothing", "before:tomorrow"],
+            &[],
+        );
         check("tool: \"open", &["tool:", "open"], &[]);
         check("a\0b \"tool:x\" :", &["ab", "tool:x", ":"], &[]);
         check("   ", &[], &[]);

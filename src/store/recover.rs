@@ -5,7 +5,9 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{KEPT_AFTER_DELETE_MS, StoreError, apply, claim, index, ledger, rows};
-use crate::chat::{Answer, AnswerState, CallId, ConversationId, MessageId, OutcomeKind, ToolCall, ToolOutcome, ToolRef};
+use crate::chat::{
+    Answer, AnswerState, CallId, ConversationId, MessageId, OutcomeKind, ToolCall, ToolOutcome, ToolRef,
+};
 
 /// Turns without an end whose process is gone: row, conversation.
 pub(super) fn left_turns(
@@ -83,11 +85,10 @@ fn recover_round(db: &Connection, round: &Round) -> Result<(), StoreError> {
         }
         None if left.is_empty() => return Ok(()),
         None => {
-            let (model, base_url): (String, String) = db.query_row(
-                "SELECT model, base_url FROM conversation WHERE no = ?1",
-                [round.conversation],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )?;
+            let (model, base_url): (String, String) =
+                db.query_row("SELECT model, base_url FROM conversation WHERE no = ?1", [round.conversation], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })?;
             let mut answer = Answer { model, origin: origin(&base_url), ..Answer::default() };
             complete(&mut answer, &left);
             let id = MessageId::new(&round.answer);
@@ -99,8 +100,7 @@ fn recover_round(db: &Connection, round: &Round) -> Result<(), StoreError> {
                 call: None,
                 partial: false,
             };
-            let columns =
-                rows::Columns { role: "assistant", text: String::new(), body: rows::answer_body(&answer)? };
+            let columns = rows::Columns { role: "assistant", text: String::new(), body: rows::answer_body(&answer)? };
             (apply::insert(db, &row, &columns)?, answer.calls)
         }
     };

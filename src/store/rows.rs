@@ -67,9 +67,7 @@ pub(super) struct Columns {
 pub(super) fn columns(body: &Body) -> Result<Columns, StoreError> {
     Ok(match body {
         Body::User(parts) => Columns { role: "user", text: plain(parts), body: serde_json::to_string(parts)? },
-        Body::Assistant(answer) => {
-            Columns { role: "assistant", text: answer.text.clone(), body: answer_body(answer)? }
-        }
+        Body::Assistant(answer) => Columns { role: "assistant", text: answer.text.clone(), body: answer_body(answer)? },
         Body::Tool(_) => Columns { role: "tool", text: String::new(), body: "null".into() },
     })
 }

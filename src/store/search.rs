@@ -86,9 +86,7 @@ fn look_up(db: &Connection, term: &str, until: Instant) -> Result<Found, StoreEr
     let mut found = Found { complete: true, ..Found::default() };
     let most = i64::try_from(CANDIDATES).unwrap_or(i64::MAX);
     let titles: Vec<i64> = db
-        .prepare_cached(
-            "SELECT rowid FROM title_search WHERE title_search MATCH ?1 ORDER BY rowid DESC LIMIT ?2",
-        )?
+        .prepare_cached("SELECT rowid FROM title_search WHERE title_search MATCH ?1 ORDER BY rowid DESC LIMIT ?2")?
         .query_map(params![phrase, most], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     found.complete = titles.len() < CANDIDATES;
@@ -256,9 +254,10 @@ fn hit(
         None => None,
     };
     let message = match best {
-        Some(message) => {
-            db.prepare_cached("SELECT id FROM message WHERE no = ?1")?.query_row([message], |row| row.get(0)).optional()?
-        }
+        Some(message) => db
+            .prepare_cached("SELECT id FROM message WHERE no = ?1")?
+            .query_row([message], |row| row.get(0))
+            .optional()?,
         None => db
             .prepare_cached("SELECT id FROM message WHERE conversation = ?1 ORDER BY no LIMIT 1")?
             .query_row([no], |row| row.get::<_, String>(0))

@@ -30,8 +30,7 @@ pub(super) fn timeline(
         .collect::<Result<_, _>>()?;
     let of = u32::try_from(turns.len()).unwrap_or(u32::MAX);
     let number = number.unwrap_or(of);
-    let Some((turn, started, ended, status)) =
-        number.checked_sub(1).and_then(|at| turns.into_iter().nth(at as usize))
+    let Some((turn, started, ended, status)) = number.checked_sub(1).and_then(|at| turns.into_iter().nth(at as usize))
     else {
         return Ok(None);
     };

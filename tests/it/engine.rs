@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use millrace::chat::{
-    AnswerState, Approve, Body, CallId, CallState, Change, Decision, Dispatch, Durability, Effective, Fault,
-    FaultKind, Message, Order, OutcomeKind, Review, TurnEvent, TurnId, TurnSettings, TurnStatus, WaitFor,
+    AnswerState, Approve, Body, CallId, CallState, Change, Decision, Dispatch, Durability, Effective, Fault, FaultKind,
+    Message, Order, OutcomeKind, Review, TurnEvent, TurnId, TurnSettings, TurnStatus, WaitFor,
 };
 use millrace::tools::wire_name;
 use proptest::prelude::*;
@@ -60,12 +60,7 @@ async fn review(rig: &mut Rig) -> Arc<Review> {
 }
 
 fn decide(rig: &Rig, turn: TurnId, review: &Review, decision: Decision) {
-    rig.handle.order(Order::Decide {
-        turn,
-        call: review.call.clone(),
-        hash: Arc::clone(&review.hash),
-        decision,
-    });
+    rig.handle.order(Order::Decide { turn, call: review.call.clone(), hash: Arc::clone(&review.hash), decision });
 }
 
 fn messages(rig: &Rig) -> Vec<Arc<Message>> {
@@ -78,7 +73,9 @@ fn assert_valid(messages: &[Arc<Message>]) {
     while let Some(message) = rest.next() {
         let Body::Assistant(answer) = &message.body else { continue };
         for call in &answer.calls {
-            let Some(Body::Tool(tool)) = rest.next().map(|m| &m.body) else { panic!("{} has no outcome", call.wire_name) };
+            let Some(Body::Tool(tool)) = rest.next().map(|m| &m.body) else {
+                panic!("{} has no outcome", call.wire_name)
+            };
             assert_eq!(tool.call, call.id);
             serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&call.arguments).unwrap();
         }
@@ -91,7 +88,9 @@ async fn a_call_leaves_at_its_closing_brace_while_the_answer_goes_on() {
     let mut rig = Rig::new(vec![overlapping(), answer("Done.")]).await;
     rig.submit("go");
     let ended = rig.ended().await;
-    assert!(matches!(&ended, TurnEvent::Ended { status: TurnStatus::Ok, text, rounds: 2, calls: 4, .. } if text == "Done."));
+    assert!(
+        matches!(&ended, TurnEvent::Ended { status: TurnStatus::Ok, text, rounds: 2, calls: 4, .. } if text == "Done.")
+    );
     let began = request(&rig, 1);
     for i in 0..4 {
         let sent = reached(&rig, &format!("c{i}"), |s| matches!(s, CallState::Running)) - began;
@@ -118,7 +117,9 @@ async fn dispatch_at_the_finish_waits_for_it() {
 
 #[tokio::test(start_paused = true)]
 async fn the_question_and_the_intent_are_synced_before_anything_can_run() {
-    let mut rig = Rig::new(vec![vec![call(0, "c", "a__echo", r#"{"say":"x"}"#), finish("tool_calls"), done()], answer("ok")]).await;
+    let mut rig =
+        Rig::new(vec![vec![call(0, "c", "a__echo", r#"{"say":"x"}"#), finish("tool_calls"), done()], answer("ok")])
+            .await;
     rig.submit("keep me");
     rig.ended().await;
     let written = rig.journal.written.lock().unwrap();
@@ -389,7 +390,8 @@ async fn the_rounds_and_the_output_have_limits_that_say_so() {
     assert!(matches!(ended, TurnEvent::Ended { status: TurnStatus::Limit, rounds: 2, .. }));
     assert_eq!(rig.model.requests.lock().unwrap().len(), 2);
 
-    let cut = vec![text("half"), Act::Say(fragment(0, Some("c"), Some("a__echo"), r#"{"say":"#)), finish("length"), done()];
+    let cut =
+        vec![text("half"), Act::Say(fragment(0, Some("c"), Some("a__echo"), r#"{"say":"#)), finish("length"), done()];
     let mut rig = Rig::new(vec![cut]).await;
     rig.submit("go");
     let ended = rig.ended().await;

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use millrace::chat::{
-    ArgumentsPart, CallFragment, CallId, Change, ConversationId, Delta, Durability, EventDeltas, Fault, FaultKind, Order,
-    Part, Policy, Request, ServerAction, ServerName, Stamp, Stamped, Submit, ToolRef, TurnEvent, TurnId, TurnSettings,
+    ArgumentsPart, CallFragment, CallId, Change, ConversationId, Delta, Durability, EventDeltas, Fault, FaultKind,
+    Order, Part, Policy, Request, ServerAction, ServerName, Stamp, Stamped, Submit, ToolRef, TurnEvent, TurnId,
+    TurnSettings,
 };
 use millrace::engine::port::{
-    Answer, CallEnd, Clock, Events, Journal, Known, Model, ModelEvent, Opened, ServerCall, ServerCallEvent, ServerEvent,
-    Servers,
+    Answer, CallEnd, Clock, Events, Journal, Known, Model, ModelEvent, Opened, ServerCall, ServerCallEvent,
+    ServerEvent, Servers,
 };
 use millrace::engine::{Engine, EngineConfig, Handle, Ports};
 use millrace::tools::{Listing, RegistryRules, ServerRules};
@@ -25,7 +26,10 @@ pub enum Act {
     Say(Delta),
     /// Several deltas in one event.
     Event(Vec<Delta>),
-    Fail { fault: Fault, retry_in: Option<u64> },
+    Fail {
+        fault: Fault,
+        retry_in: Option<u64>,
+    },
     /// Neither data nor an end.
     Hang,
 }
@@ -266,7 +270,12 @@ impl Rig {
         self.submit_with(prompt, None, TurnSettings::default())
     }
 
-    pub fn submit_with(&mut self, prompt: &str, conversation: Option<ConversationId>, settings: TurnSettings) -> TurnId {
+    pub fn submit_with(
+        &mut self,
+        prompt: &str,
+        conversation: Option<ConversationId>,
+        settings: TurnSettings,
+    ) -> TurnId {
         self.next += 1;
         let turn = TurnId(self.next);
         let settings = TurnSettings { model: "m".into(), ..settings };

@@ -42,8 +42,7 @@ fn begin(conversation: &str, at: i64) -> Change {
 }
 
 fn message(conversation: &str, name: &str, parent: Option<&str>, at: i64, body: Body) -> Change {
-    let message =
-        Message { id: MessageId::new(name), parent: parent.map(MessageId::new), at, body };
+    let message = Message { id: MessageId::new(name), parent: parent.map(MessageId::new), at, body };
     Change::Message { conversation: id(conversation), message: Arc::new(message) }
 }
 
@@ -165,18 +164,21 @@ fn a_turn_reads_back_as_it_was_written() {
         synced(&store, vec![opened("u1", "k1", 0), closed("u1", "k1", r#"{"path":"a.rs"}"#), sent("u1", "k1")]).await;
         synced(&store, vec![ended("u1", "k1", outcome.clone())]).await;
         let first = answer("Looking.", AnswerState::Complete, vec![call("k1", 0, r#"{"path":"a.rs"}"#)]);
-        synced(&store, vec![
-            message("c1", "a1", Some("u1"), 1_100, Body::Assistant(first)),
-            message("c1", "t1", Some("a1"), 1_200, told("k1", outcome.clone())),
-            Change::RoundTimes {
-                turn: MessageId::new("u1"),
-                times: RoundTimes { round: 1, requested: 1, ended: Some(90), ..RoundTimes::default() },
-                usage: Usage { input: Some(10), output: Some(5), ..Usage::default() },
-                finish: Some("tool_calls".into()),
-            },
-            message("c1", "a2", Some("t1"), 1_300, Body::Assistant(answer("Done.", AnswerState::Complete, vec![]))),
-            Change::TurnEnded { turn: MessageId::new("u1"), status: "ok", at_us: 100 },
-        ])
+        synced(
+            &store,
+            vec![
+                message("c1", "a1", Some("u1"), 1_100, Body::Assistant(first)),
+                message("c1", "t1", Some("a1"), 1_200, told("k1", outcome.clone())),
+                Change::RoundTimes {
+                    turn: MessageId::new("u1"),
+                    times: RoundTimes { round: 1, requested: 1, ended: Some(90), ..RoundTimes::default() },
+                    usage: Usage { input: Some(10), output: Some(5), ..Usage::default() },
+                    finish: Some("tool_calls".into()),
+                },
+                message("c1", "a2", Some("t1"), 1_300, Body::Assistant(answer("Done.", AnswerState::Complete, vec![]))),
+                Change::TurnEnded { turn: MessageId::new("u1"), status: "ok", at_us: 100 },
+            ],
+        )
         .await;
         let opened = store.open_whole(&id("c1")).await.unwrap();
         assert_eq!(store.open_conversation(&id("c1")).await.unwrap().messages.len(), 4);
@@ -227,12 +229,15 @@ fn branches_share_their_beginning() {
     block(async {
         let store = Store::temporary().unwrap();
         let say = |text: &str| Body::Assistant(answer(text, AnswerState::Complete, vec![]));
-        synced(&store, vec![
-            begin("c1", 1),
-            user("c1", "u1", None, "one"),
-            message("c1", "a1", Some("u1"), 2, say("first")),
-            message("c1", "a1b", Some("u1"), 3, say("second")),
-        ])
+        synced(
+            &store,
+            vec![
+                begin("c1", 1),
+                user("c1", "u1", None, "one"),
+                message("c1", "a1", Some("u1"), 2, say("first")),
+                message("c1", "a1b", Some("u1"), 3, say("second")),
+            ],
+        )
         .await;
         let texts = |c: &Conversation| c.messages.iter().map(|m| m.plain_text()).collect::<Vec<_>>();
         assert_eq!(texts(&store.open_conversation(&id("c1")).await.unwrap()), ["one", "second"]);
@@ -260,18 +265,21 @@ fn a_turn_that_was_left_becomes_valid_and_truthful_history() {
             )
             .await
             .unwrap();
-        synced(&store, vec![
-            opened("u1", "answered", 0),
-            opened("u1", "sent", 1),
-            opened("u1", "closed", 2),
-            opened("u1", "opened", 3),
-            closed("u1", "answered", "{}"),
-            closed("u1", "sent", r#"{"path":"b"}"#),
-            closed("u1", "closed", "{}"),
-            sent("u1", "answered"),
-            sent("u1", "sent"),
-            ended("u1", "answered", done("kept")),
-        ])
+        synced(
+            &store,
+            vec![
+                opened("u1", "answered", 0),
+                opened("u1", "sent", 1),
+                opened("u1", "closed", 2),
+                opened("u1", "opened", 3),
+                closed("u1", "answered", "{}"),
+                closed("u1", "sent", r#"{"path":"b"}"#),
+                closed("u1", "closed", "{}"),
+                sent("u1", "answered"),
+                sent("u1", "sent"),
+                ended("u1", "answered", done("kept")),
+            ],
+        )
         .await;
         // A living process: nothing is touched from elsewhere.
         let other = open(&path);
@@ -285,12 +293,17 @@ fn a_turn_that_was_left_becomes_valid_and_truthful_history() {
     assert_eq!(opened.summary.failed_calls, 3);
     let Body::Assistant(kept) = &opened.messages[1].body else { panic!("no answer") };
     assert_eq!((kept.text.as_str(), kept.state), ("half an ans", AnswerState::Interrupted));
-    assert_eq!(kept.calls.iter().map(|c| c.arguments.as_ref()).collect::<Vec<_>>(), ["{}", r#"{"path":"b"}"#, "{}", "{}"]);
+    assert_eq!(
+        kept.calls.iter().map(|c| c.arguments.as_ref()).collect::<Vec<_>>(),
+        ["{}", r#"{"path":"b"}"#, "{}", "{}"]
+    );
     let outcomes: Vec<_> = opened
         .messages
         .iter()
         .filter_map(|m| match &m.body {
-            Body::Tool(t) => Some((t.call.as_str().to_owned(), t.outcome.kind, t.outcome.sent, t.outcome.content.clone())),
+            Body::Tool(t) => {
+                Some((t.call.as_str().to_owned(), t.outcome.kind, t.outcome.sent, t.outcome.content.clone()))
+            }
             _ => None,
         })
         .collect();
@@ -406,20 +419,35 @@ fn search_finds_any_script_and_survives_any_query() {
     block(async {
         let store = Store::temporary().unwrap();
         let evil = "\u{1b}[2J\u{202e} \"quoted\" OR NEAR( * 100% under_score";
-        synced(&store, vec![
-            begin("c1", 1),
-            user("c1", "u1", None, "Why does retry() spin?"),
-            message("c1", "a1", Some("u1"), 2, Body::Assistant(answer(
-                "It ignores the DEADLINE. Retry less.",
-                AnswerState::Complete,
-                vec![call("k1", 0, r#"{"path":"src/backoff.rs"}"#)],
-            ))),
-            message("c1", "t1", Some("a1"), 3, told("k1", Arc::new(ToolOutcome::unsent(OutcomeKind::Failed, "no such zebra")))),
-            begin("c2", 10),
-            user("c2", "u2", None, "先日の翻訳ノート"),
-            begin("c3", 20),
-            user("c3", "u3", None, evil),
-        ])
+        synced(
+            &store,
+            vec![
+                begin("c1", 1),
+                user("c1", "u1", None, "Why does retry() spin?"),
+                message(
+                    "c1",
+                    "a1",
+                    Some("u1"),
+                    2,
+                    Body::Assistant(answer(
+                        "It ignores the DEADLINE. Retry less.",
+                        AnswerState::Complete,
+                        vec![call("k1", 0, r#"{"path":"src/backoff.rs"}"#)],
+                    )),
+                ),
+                message(
+                    "c1",
+                    "t1",
+                    Some("a1"),
+                    3,
+                    told("k1", Arc::new(ToolOutcome::unsent(OutcomeKind::Failed, "no such zebra"))),
+                ),
+                begin("c2", 10),
+                user("c2", "u2", None, "先日の翻訳ノート"),
+                begin("c3", 20),
+                user("c3", "u3", None, evil),
+            ],
+        )
         .await;
         let found = async |query: &str| {
             let page = store.search(query, 10).await.unwrap();
@@ -485,7 +513,9 @@ fn lists_page_and_names_resolve() {
         assert_eq!(store.resolve("ab", None).await.unwrap(), id("ab3"));
         assert_eq!(store.resolve("AA1", None).await.unwrap(), id("aa1"));
         assert_eq!(store.resolve("last", Some("/src")).await.unwrap(), id("ab3"));
-        assert!(matches!(store.resolve("aa", None).await, Err(StoreError::Ambiguous { candidates, .. }) if candidates.len() == 2));
+        assert!(
+            matches!(store.resolve("aa", None).await, Err(StoreError::Ambiguous { candidates, .. }) if candidates.len() == 2)
+        );
         for absent in ["zz", "", "a%", "last "] {
             assert!(matches!(store.resolve(absent, None).await, Err(StoreError::NotFound(_))), "{absent}");
         }
@@ -504,13 +534,16 @@ fn what_stands_beside_conversations_is_kept() {
     let pin = Pin { entry: "e".into(), tool: tool.clone(), sha256: "ab".into(), definition: "{}".into() };
     block(async {
         let store = open(&path);
-        synced(&store, vec![
-            Change::Pin(Pin { sha256: "old".into(), ..pin.clone() }),
-            Change::Pin(pin.clone()),
-            Change::Grant(grant(GrantScope::Always)),
-            Change::Grant(grant(GrantScope::Session(id("c1")))),
-            Change::Learnt { base_url: "b".into(), model: "m".into(), key: "k".into(), value: "1".into() },
-        ])
+        synced(
+            &store,
+            vec![
+                Change::Pin(Pin { sha256: "old".into(), ..pin.clone() }),
+                Change::Pin(pin.clone()),
+                Change::Grant(grant(GrantScope::Always)),
+                Change::Grant(grant(GrantScope::Session(id("c1")))),
+                Change::Learnt { base_url: "b".into(), model: "m".into(), key: "k".into(), value: "1".into() },
+            ],
+        )
         .await;
         store.save_draft(DraftOf::Folder("/src".into()), "half a th").await.unwrap();
         for prompt in ["one", "two", "one", " "] {
@@ -643,11 +676,14 @@ fn child_that_writes_until_it_is_killed() {
             println!("\n@{a}");
             synced(&store, vec![ended(&u, &t, done("result"))]).await;
             let whole = answer("all", AnswerState::Complete, vec![call(&t, 0, "{}")]);
-            synced(&store, vec![
-                message(&name, &a, Some(&u), 2, Body::Assistant(whole)),
-                message(&name, &t, Some(&a), 3, told(&t, done("result"))),
-                Change::TurnEnded { turn: MessageId::new(&u), status: "ok", at_us: 1 },
-            ])
+            synced(
+                &store,
+                vec![
+                    message(&name, &a, Some(&u), 2, Body::Assistant(whole)),
+                    message(&name, &t, Some(&a), 3, told(&t, done("result"))),
+                    Change::TurnEnded { turn: MessageId::new(&u), status: "ok", at_us: 1 },
+                ],
+            )
             .await;
             println!("\n@{t}");
             parent = Some(t);

@@ -31,6 +31,10 @@ pub enum Effect {
         generation: u64,
         query: String,
     },
+    /// For recall, in this session and later ones.
+    RememberPrompt {
+        text: String,
+    },
     Rename {
         conversation: ConversationId,
         title: String,

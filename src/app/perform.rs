@@ -315,7 +315,9 @@ impl State {
             return self.open_models(true, out);
         }
         let (text, parts) = (self.composer.text(), self.composer.parts());
-        self.composer.remember(&self.composer.expanded());
+        let prompt = self.composer.expanded();
+        self.composer.remember(&prompt);
+        out.push(Effect::RememberPrompt { text: prompt });
         let branch = self.composer.branch.take();
         self.composer.reset();
         out.push(Effect::CancelTimer(super::event::Timer::Draft(self.composer.draft_generation)));

@@ -13,19 +13,30 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Reads a usage object as endpoints spell it: Chat Completions, the Responses API, DeepSeek's cache counts.
+    /// Reads a usage object: Chat Completions, Responses, and the spellings of DeepSeek and Anthropic for cached input.
+    /// What is missing or no number stays None.
     #[must_use]
     pub fn of(wire: &Value) -> Usage {
-        let at = |paths: &[&str]| paths.iter().find_map(|path| wire.pointer(path).and_then(Value::as_u64));
         Usage {
-            input: at(&["/prompt_tokens", "/input_tokens"]),
-            output: at(&["/completion_tokens", "/output_tokens"]),
-            cached: at(&[
-                "/prompt_tokens_details/cached_tokens",
-                "/input_tokens_details/cached_tokens",
-                "/prompt_cache_hit_tokens",
-            ]),
-            reasoning: at(&["/completion_tokens_details/reasoning_tokens", "/output_tokens_details/reasoning_tokens"]),
+            input: first(wire, &["/prompt_tokens", "/input_tokens"]),
+            output: first(wire, &["/completion_tokens", "/output_tokens"]),
+            cached: first(
+                wire,
+                &[
+                    "/prompt_tokens_details/cached_tokens",
+                    "/input_tokens_details/cached_tokens",
+                    "/prompt_cache_hit_tokens",
+                    "/cache_read_input_tokens",
+                ],
+            ),
+            reasoning: first(
+                wire,
+                &[
+                    "/completion_tokens_details/reasoning_tokens",
+                    "/output_tokens_details/reasoning_tokens",
+                    "/reasoning_tokens",
+                ],
+            ),
         }
     }
 
@@ -44,5 +55,29 @@ impl Usage {
             cached: add(self.cached, other.cached),
             reasoning: add(self.reasoning, other.reasoning),
         }
+    }
+}
+
+fn first(value: &Value, pointers: &[&str]) -> Option<u64> {
+    pointers.iter().find_map(|pointer| {
+        let number = value.pointer(pointer)?;
+        number.as_u64().or_else(|| number.as_f64().filter(|n| *n >= 0.0).map(|n| n as u64))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn spellings_of_several_endpoints() {
+        let openai = json!({"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 4},
+            "completion_tokens_details": {"reasoning_tokens": 1}});
+        assert_eq!(Usage::of(&openai), Usage { input: Some(9), output: Some(2), cached: Some(4), reasoning: Some(1) });
+        let deepseek = json!({"prompt_tokens": 9.0, "prompt_cache_hit_tokens": 3, "completion_tokens": null});
+        assert_eq!(Usage::of(&deepseek), Usage { input: Some(9), cached: Some(3), ..Usage::default() });
+        assert_eq!(Usage::of(&json!("none")), Usage::default());
     }
 }

@@ -13,7 +13,7 @@ use super::port::{Events, Model, ModelEvent, ServerCall};
 use super::run::{Engine, Inbound};
 use crate::chat::{CallId, Change, Durability, Request, Stamped, TurnId};
 use crate::tools::{Problem, Tool};
-use crate::turn::{Event, Step, StreamEnd, Turn};
+use crate::turn::{Event, ResponseEnd, Step, Turn};
 
 /// One turn with what it has going. Dropping it drops all of that.
 pub(super) struct Running {
@@ -179,9 +179,9 @@ async fn read(
             ModelEvent::Slow(waited) => Event::Slow { round, attempt, waited },
             ModelEvent::FirstByte => Event::FirstByte { round, attempt },
             ModelEvent::Deltas(event) => Event::Deltas { round, attempt, event },
-            ModelEvent::Ended => Event::Stream { round, attempt, end: StreamEnd::Eof },
+            ModelEvent::Ended => Event::Stream { round, attempt, end: ResponseEnd::Eof },
             ModelEvent::Failed { fault, retry_in } => {
-                Event::Stream { round, attempt, end: StreamEnd::Failed { fault, retry_in } }
+                Event::Stream { round, attempt, end: ResponseEnd::Failed { fault, retry_in } }
             }
         };
         if inbound.send(Inbound::Turn(turn, event)).await.is_err() {
@@ -189,7 +189,7 @@ async fn read(
         }
     }
     // A model that says nothing at its end has ended all the same; a second end is ignored by its attempt.
-    let _ = inbound.send(Inbound::Turn(turn, Event::Stream { round, attempt, end: StreamEnd::Eof })).await;
+    let _ = inbound.send(Inbound::Turn(turn, Event::Stream { round, attempt, end: ResponseEnd::Eof })).await;
 }
 
 /// Checks arguments on a thread of its own: a hostile schema must not hold up anything else.

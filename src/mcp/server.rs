@@ -28,6 +28,7 @@ use super::connection::{Connection, Era, Opened, Opener, STDERR_LINES};
 use super::event::LogLevel;
 use super::failure::{Failure, FailureKind};
 use super::report::Reporter;
+use super::watchdog::Watchdog;
 
 /// Before each restart.
 const BACK_OFF: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(25)];
@@ -64,6 +65,7 @@ pub(super) struct Server {
     pub http: reqwest::Client,
     pub limits: Arc<Limits>,
     pub cache: Option<PathBuf>,
+    pub watchdog: Option<Arc<Watchdog>>,
     pub reporter: Reporter,
     pub phase: watch::Sender<Phase>,
     pub orders: mpsc::Receiver<Order>,
@@ -209,6 +211,7 @@ impl Server {
             limits: &self.limits,
             reporter: &reporter,
             generation: self.generation,
+            watchdog: self.watchdog.as_ref(),
         };
         let stop = self.stop.clone();
         let opened = tokio::select! {
@@ -234,10 +237,7 @@ impl Server {
         self.known_era = Some(life.era);
         self.status.pid = life.child.as_ref().and_then(Child::pid);
         self.status.protocol = Some(life.info.protocol_version.as_str().to_owned());
-        let mut over = match self.relist(&life, true).await {
-            Ok(()) => None,
-            Err(failure) => Some(failure),
-        };
+        let mut over = self.relist(&life, true).await.err();
         if over.is_none() {
             self.phase.send_replace(Phase::Ready(life.connection.clone()));
             self.tell(ServerState::Ready, None).await;

@@ -59,6 +59,13 @@ pub(super) fn revoke(db: &Connection, entry: &str, tool: &ToolRef) -> Result<(),
     Ok(())
 }
 
+/// Endpoints and models of which something was learnt under this key.
+pub(super) fn learnt_with(db: &Connection, key: &str) -> Result<Vec<(String, String)>, StoreError> {
+    let mut statement = db.prepare_cached("SELECT base_url, model FROM learnt WHERE key = ?1")?;
+    let found = statement.query_map([key], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
 pub(super) fn put_learnt(
     db: &Connection,
     base_url: &str,

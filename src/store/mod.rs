@@ -344,6 +344,23 @@ impl Store {
         self.read(move |db| times::past_calls(db, &conversation, &tool, &arguments)).await
     }
 
+    /// Calls on branches that are not shown (discarded and sibling attempts) that ran or may have run; newest first.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn calls_off_path(&self, id: &ConversationId) -> Result<Vec<PastCall>, StoreError> {
+        let id = id.clone();
+        self.read(move |db| times::calls_off_path(db, &id)).await
+    }
+
+    /// Endpoints and models of which something was learnt under this key.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn learnt_with(&self, key: &'static str) -> Result<Vec<(String, String)>, StoreError> {
+        self.read(move |db| ledger::learnt_with(db, key)).await
+    }
+
     /// The times of a conversation's last turn.
     ///
     /// # Errors

@@ -144,20 +144,49 @@ pub(super) fn past_calls(
         statement.query(params![conversation.as_str(), tool.server.as_str(), tool.tool.as_ref(), arguments])?;
     let mut past = Vec::new();
     while let Some(row) = found.next()? {
-        let outcome = match (row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(2)?) {
-            (Some(kind), Some(rest)) => {
-                let content = row.get::<_, Option<String>>(1)?.unwrap_or_default();
-                Some(Arc::new(rows::outcome(&kind, content, &rest, row.get(4)?)?))
-            }
-            _ => None,
-        };
-        let kind = outcome.as_ref().map_or(OutcomeKind::Unknown, |o| o.kind);
-        let left = row.get::<_, Option<i64>>(3)?.is_some() || outcome.as_ref().is_some_and(|o| o.sent);
-        if left || kind == OutcomeKind::Unknown {
-            past.push(PastCall { tool: tool.clone(), arguments: Arc::from(arguments), outcome, kind });
-        }
+        past.extend(past_call(row, tool.clone(), arguments)?);
     }
     Ok(past)
+}
+
+/// Calls that do not stand on the branch that is shown and ran, or may have: discarded and sibling attempts.
+pub(super) fn calls_off_path(db: &Connection, id: &ConversationId) -> Result<Vec<PastCall>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "WITH RECURSIVE path(no) AS (
+             SELECT head FROM conversation WHERE id = ?1 AND head IS NOT NULL
+             UNION ALL SELECT m.parent FROM message m JOIN path p ON m.no = p.no WHERE m.parent IS NOT NULL
+         )
+         SELECT k.kind, k.content, k.outcome, k.sent, (SELECT full FROM result WHERE call = k.no),
+                k.server, k.tool, k.arguments
+         FROM conversation c JOIN call k ON k.conversation = c.no
+         JOIN round r ON r.turn = k.turn AND r.round = k.round
+         LEFT JOIN message a ON a.id = r.answer
+         WHERE c.id = ?1 AND k.server IS NOT NULL AND k.arguments IS NOT NULL
+           AND (a.no IS NULL OR a.no NOT IN (SELECT no FROM path))
+         ORDER BY k.no DESC",
+    )?;
+    let mut found = statement.query([id.as_str()])?;
+    let mut past = Vec::new();
+    while let Some(row) = found.next()? {
+        let tool = ToolRef::new(row.get::<_, String>(5)?, row.get::<_, String>(6)?);
+        past.extend(past_call(row, tool, &row.get::<_, String>(7)?)?);
+    }
+    Ok(past)
+}
+
+/// The call in a row of kind, content, outcome, sent, full result; None where it never left.
+fn past_call(row: &Row<'_>, tool: ToolRef, arguments: &str) -> Result<Option<PastCall>, StoreError> {
+    let outcome = match (row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(2)?) {
+        (Some(kind), Some(rest)) => {
+            let content = row.get::<_, Option<String>>(1)?.unwrap_or_default();
+            Some(Arc::new(rows::outcome(&kind, content, &rest, row.get(4)?)?))
+        }
+        _ => None,
+    };
+    let kind = outcome.as_ref().map_or(OutcomeKind::Unknown, |o| o.kind);
+    let left = row.get::<_, Option<i64>>(3)?.is_some() || outcome.as_ref().is_some_and(|o| o.sent);
+    let ran = left || kind == OutcomeKind::Unknown;
+    Ok(ran.then(|| PastCall { tool, arguments: Arc::from(arguments), outcome, kind }))
 }
 
 pub(super) fn usage(db: &Connection, id: &ConversationId) -> Result<Usage, StoreError> {

@@ -35,7 +35,7 @@ pub enum Event {
     Stream {
         round: u32,
         attempt: u32,
-        end: StreamEnd,
+        end: ResponseEnd,
     },
     Validated {
         call: CallId,
@@ -84,7 +84,7 @@ pub enum Event {
 
 /// How a response's stream ended.
 #[derive(Debug)]
-pub enum StreamEnd {
+pub enum ResponseEnd {
     /// The body ended in good order.
     Eof,
     /// It failed, before or in the stream. `retry_in` is set where the same request may be sent again by itself.

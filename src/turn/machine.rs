@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::call::Call;
-use super::event::{Event, Step, StreamEnd, Timer};
+use super::event::{Event, ResponseEnd, Step, Timer};
 use super::plan::Plan;
 use super::recorder::Recorder;
 use super::round::Round;
@@ -263,7 +263,7 @@ impl Turn {
             }
             Timer::FinishGrace { round, attempt } => {
                 if self.streams(round, attempt) {
-                    self.stream_ended(StreamEnd::Eof);
+                    self.stream_ended(ResponseEnd::Eof);
                 }
             }
         }

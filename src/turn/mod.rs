@@ -26,7 +26,7 @@ mod settle;
 mod slots;
 
 pub use arguments::Arguments;
-pub use assembler::{AssembledCall, Assembler, AssemblerLimits, CallStatus, Declared, Piece};
-pub use event::{Event, Step, StreamEnd, Timer};
+pub use assembler::{AssembledCall, Assembler, AssemblerLimits, CallStatus, Declared, Piece, StreamEnd};
+pub use event::{Event, ResponseEnd, Step, Timer};
 pub use machine::Turn;
 pub use plan::Plan;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::assembler::{Assembler, AssemblerLimits, Declared, Piece};
 use super::call::{Call, Stage};
-use super::event::{Step, StreamEnd, Timer};
+use super::event::{ResponseEnd, Step, Timer};
 use super::machine::Turn;
 use super::plan::Plan;
 use crate::chat::{
@@ -77,7 +77,7 @@ impl Turn {
             self.piece(piece);
         }
         if self.round.assembler.is_done() {
-            self.stream_ended(StreamEnd::Eof);
+            self.stream_ended(ResponseEnd::Eof);
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::assembler::StreamEnd as Ending;
 use super::call::Stage;
-use super::event::{Step, StreamEnd, Timer};
+use super::event::{ResponseEnd, Step, Timer};
 use super::machine::{Phase, Then, Turn};
 use crate::chat::{
     AnswerState, Body, CallId, CallState, Change, Effective, Fault, FaultKind, Message, NoticeKind, OutcomeKind, Retry,
@@ -115,10 +115,10 @@ impl Turn {
     }
 
     /// The response is over, in whatever way.
-    pub(super) fn stream_ended(&mut self, end: StreamEnd) {
+    pub(super) fn stream_ended(&mut self, end: ResponseEnd) {
         let (ending, failed) = match end {
-            StreamEnd::Eof => (Ending::Eof, None),
-            StreamEnd::Failed { fault, retry_in } => {
+            ResponseEnd::Eof => (Ending::Eof, None),
+            ResponseEnd::Failed { fault, retry_in } => {
                 if let Some(delay) = retry_in
                     && !self.round.begun
                 {
@@ -139,18 +139,15 @@ impl Turn {
                 let fault = self.wire_fault();
                 Then::Stop { status: TurnStatus::Failed, fault: Some(fault) }
             }
-            (Effective::Length, None) => {
-                let fault = Fault::new(FaultKind::Truncated, "The answer was cut at the model's output limit.")
-                    .hint("Continue it, or raise --max-output-tokens.")
-                    .retry(Retry::AfterChange);
-                Then::Stop { status: TurnStatus::Failed, fault: Some(fault) }
-            }
+            (Effective::Length, None) => cut_off(),
             (Effective::ContentFilter, None) => {
                 let fault = Fault::new(FaultKind::Provider, "The endpoint's content filter stopped the answer.")
                     .hint("Ask in other words.")
                     .retry(Retry::AfterChange);
                 Then::Stop { status: TurnStatus::Failed, fault: Some(fault) }
             }
+            // Every call closed, and yet the answer was cut: what was still to come is missing.
+            (Effective::Stop | Effective::ToolCalls | Effective::Other, None) if self.round.assembler.cut() => cut_off(),
             (Effective::Stop | Effective::ToolCalls | Effective::Other, None) => Then::Next,
         };
         self.close_stream(effective, then);
@@ -355,6 +352,14 @@ impl Turn {
             conversation: self.plan.conversation.clone(),
         });
     }
+}
+
+/// The model was cut at its output limit: what came is kept, and nothing new starts.
+fn cut_off() -> Then {
+    let fault = Fault::new(FaultKind::Truncated, "The answer was cut at the model's output limit.")
+        .hint("Continue it, or raise --max-output-tokens.")
+        .retry(Retry::AfterChange);
+    Then::Stop { status: TurnStatus::Failed, fault: Some(fault) }
 }
 
 /// `1204` as `1 204`.

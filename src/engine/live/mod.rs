@@ -1,1 +1,11 @@
 //! The real ports: network, servers, store, clock.
+
+mod clock;
+mod journal;
+mod model;
+mod servers;
+
+pub use clock::{LiveClock, process_began};
+pub use journal::LiveJournal;
+pub use model::LiveModel;
+pub use servers::{ConsentGiven, LiveServers};

@@ -1,0 +1,67 @@
+//! The journal on the store; without one, everything is said to be unsaved.
+
+use crate::chat::{Change, ConversationId, Durability, Fault, FaultKind};
+use crate::engine::port::{Answer, Journal, Known, Opened};
+use crate::store::{Claim, Store};
+
+/// None: nothing is kept (`--no-save`, or a store that would not open).
+#[derive(Clone, Debug)]
+pub struct LiveJournal(pub Option<Store>);
+
+impl Journal for LiveJournal {
+    fn apply(&self, changes: Vec<Change>, durability: Durability) -> Answer<'static, Result<(), Fault>> {
+        let Some(store) = &self.0 else { return Box::pin(async { Ok(()) }) };
+        let new: Vec<ConversationId> = changes
+            .iter()
+            .filter_map(|change| match change {
+                Change::Conversation { id, .. } => Some(id.clone()),
+                _ => None,
+            })
+            .collect();
+        // Queued here and now: the order of calls is the order of commits.
+        let written = store.apply(changes, durability);
+        let store = store.clone();
+        Box::pin(async move {
+            written.await.map_err(|error| error.fault())?;
+            for id in new {
+                // The right to it is ours from its first message on; without it only a second window would not know.
+                let _ = store.claim(&id).await;
+            }
+            Ok(())
+        })
+    }
+
+    fn open(&self, conversation: ConversationId) -> Answer<'static, Result<Opened, Fault>> {
+        let Some(store) = self.0.clone() else {
+            return Box::pin(async { Err(Fault::new(FaultKind::Store, "There is no store to read it from.")) });
+        };
+        Box::pin(async move {
+            match store.claim(&conversation).await {
+                Ok(Claim::Ours) | Err(_) => {}
+                Ok(Claim::Held { pid, since: _ }) => {
+                    let message = format!("This conversation is open in another millrace (process {pid}).");
+                    return Err(Fault::new(FaultKind::Store, message)
+                        .hint("Close it there, or ask in a new conversation. What you typed is kept."));
+                }
+            }
+            let opened = store.open_conversation(&conversation).await.map_err(|error| error.fault())?;
+            let used_ids = store.used_call_ids(&conversation).await.map_err(|error| error.fault())?;
+            let past = store.calls_off_path(&conversation).await.map_err(|error| error.fault())?;
+            Ok(Opened { messages: opened.messages, used_ids, past, folder: opened.summary.folder })
+        })
+    }
+
+    fn pins(&self) -> Answer<'static, Result<Known, Fault>> {
+        let Some(store) = self.0.clone() else { return Box::pin(async { Ok(Known::default()) }) };
+        Box::pin(async move {
+            let pins = store.pins().await.map_err(|error| error.fault())?;
+            let grants = store.grants().await.map_err(|error| error.fault())?;
+            Ok(Known { pins, grants })
+        })
+    }
+
+    fn late_data(&self) -> Answer<'static, Result<Vec<(String, String)>, Fault>> {
+        let Some(store) = self.0.clone() else { return Box::pin(async { Ok(Vec::new()) }) };
+        Box::pin(async move { store.learnt_with("late_data").await.map_err(|error| error.fault()) })
+    }
+}

@@ -1,0 +1,197 @@
+//! The tool servers through the MCP host.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::StreamExt;
+use tokio::sync::{Notify, mpsc};
+
+use crate::chat::{CallId, ServerAction, ServerName, ServerState};
+use crate::config::{Consent, ServerEntry};
+use crate::engine::port::{Answer, CallEnd, Events, ServerCall, ServerCallEvent, ServerEvent, Servers};
+use crate::mcp::{self, CallEvent, CallOrder, CallTicket, Host, HostEvent, LogLevel};
+
+/// Told when a person consented to a server's start for good; it writes that down.
+pub type ConsentGiven = Box<dyn Fn(&ServerEntry) + Send + Sync>;
+
+/// The host with its entries.
+pub struct LiveServers {
+    host: Host,
+    entries: Mutex<HashMap<ServerName, ServerEntry>>,
+    states: Arc<Mutex<HashMap<ServerName, ServerState>>>,
+    cancels: Arc<Mutex<HashMap<CallId, Arc<Notify>>>>,
+    consent_given: ConsentGiven,
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl LiveServers {
+    /// Starts every entry that may start; the receiver is the engine's. Must be called on the engine's runtime.
+    #[must_use]
+    pub fn start(
+        host: Host,
+        mut events: mpsc::Receiver<HostEvent>,
+        entries: Vec<ServerEntry>,
+        consent_given: ConsentGiven,
+    ) -> (Self, mpsc::Receiver<ServerEvent>) {
+        let (out, receiver) = mpsc::channel(64);
+        let states: Arc<Mutex<HashMap<ServerName, ServerState>>> = Arc::default();
+        let seen = Arc::clone(&states);
+        tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                let event = match event {
+                    HostEvent::Status(status) => {
+                        held(&seen).insert(status.server.clone(), status.state);
+                        ServerEvent::Status(status)
+                    }
+                    HostEvent::Listing(listing) => ServerEvent::Listing(listing),
+                    HostEvent::Log { server, level: LogLevel::Warning | LogLevel::Error, text } => {
+                        ServerEvent::Notice { server, message: text }
+                    }
+                    HostEvent::Log { level: LogLevel::Debug | LogLevel::Info, .. } => continue,
+                };
+                if out.send(event).await.is_err() {
+                    return;
+                }
+            }
+        });
+        for entry in &entries {
+            host.start(entry.clone());
+        }
+        let entries = entries.into_iter().map(|entry| (entry.name.clone(), entry)).collect();
+        let servers = Self { host, entries: Mutex::new(entries), states, cancels: Arc::default(), consent_given };
+        (servers, receiver)
+    }
+
+    /// A server that was found or added while the program runs.
+    pub fn add(&self, entry: ServerEntry) {
+        self.host.start(entry.clone());
+        held(&self.entries).insert(entry.name.clone(), entry);
+    }
+
+    fn start_one(&self, server: &ServerName, for_good: bool) {
+        let Some(entry) = held(&self.entries).get_mut(server).map(|entry| {
+            entry.consent = Consent::Given;
+            entry.clone()
+        }) else {
+            return;
+        };
+        if for_good {
+            (self.consent_given)(&entry);
+        }
+        self.host.start(entry);
+    }
+}
+
+impl Servers for LiveServers {
+    fn call(&self, order: ServerCall) -> Events<ServerCallEvent> {
+        let ServerCall { call, tool, arguments } = order;
+        let starting = matches!(held(&self.states).get(&tool.server), None | Some(ServerState::Starting));
+        let cancel = Arc::new(Notify::new());
+        held(&self.cancels).insert(call.clone(), Arc::clone(&cancel));
+        let order =
+            CallOrder { call: call.clone(), server: tool.server.clone(), tool: tool.tool.to_string(), arguments };
+        let calling = Calling {
+            ticket: self.host.call(order),
+            cancel,
+            sent: false,
+            cancelled: false,
+            _entry: Entry { call, cancels: Arc::clone(&self.cancels) },
+        };
+        let events = futures_util::stream::unfold(calling, |mut calling| async move {
+            let event = calling.next().await?;
+            Some((event, calling))
+        });
+        match starting {
+            true => futures_util::stream::once(async { ServerCallEvent::Held }).chain(events).boxed(),
+            false => events.boxed(),
+        }
+    }
+
+    fn cancel(&self, call: &CallId) {
+        if let Some(cancel) = held(&self.cancels).get(call) {
+            cancel.notify_one();
+        }
+    }
+
+    fn act(&self, server: &ServerName, action: ServerAction) {
+        match action {
+            ServerAction::Start => self.start_one(server, false),
+            ServerAction::StartAlways => self.start_one(server, true),
+            ServerAction::Restart => self.host.restart(server),
+            ServerAction::Refresh => self.host.refresh(server),
+            ServerAction::Off => self.host.stop(server),
+            // The registry's business.
+            ServerAction::Trust | ServerAction::AcceptChanges => {}
+        }
+    }
+
+    fn shutdown(&self) -> Answer<'_, ()> {
+        Box::pin(self.host.shutdown())
+    }
+}
+
+/// A call's place among those that can be cancelled, for as long as it lasts.
+struct Entry {
+    call: CallId,
+    cancels: Arc<Mutex<HashMap<CallId, Arc<Notify>>>>,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        held(&self.cancels).remove(&self.call);
+    }
+}
+
+struct Calling {
+    ticket: CallTicket,
+    cancel: Arc<Notify>,
+    sent: bool,
+    cancelled: bool,
+    _entry: Entry,
+}
+
+impl Calling {
+    async fn next(&mut self) -> Option<ServerCallEvent> {
+        loop {
+            let event = tokio::select! {
+                event = self.ticket.next() => event?,
+                () = self.cancel.notified(), if !self.cancelled => {
+                    self.cancelled = true;
+                    self.ticket.cancel();
+                    continue;
+                }
+            };
+            return Some(match event {
+                CallEvent::Sent => {
+                    self.sent = true;
+                    ServerCallEvent::Sent
+                }
+                CallEvent::Progress { progress, total, message } => {
+                    ServerCallEvent::Progress { progress, total, message }
+                }
+                CallEvent::Ended(end) => ServerCallEvent::Ended(self.end(end)),
+            });
+        }
+    }
+
+    fn end(&self, end: mcp::CallEnd) -> CallEnd {
+        match end {
+            mcp::CallEnd::Result(value) => CallEnd::Result(value),
+            mcp::CallEnd::RpcError { code, message } => {
+                CallEnd::Refused { message: format!("{message} (code {code})") }
+            }
+            mcp::CallEnd::TimedOut { sent: true } => {
+                CallEnd::TimedOut { sent: true, message: "no answer and no sign of progress in time".into() }
+            }
+            mcp::CallEnd::TimedOut { sent: false } => {
+                CallEnd::TimedOut { sent: false, message: "its server was not ready in time".into() }
+            }
+            mcp::CallEnd::Cancelled { acknowledged } => CallEnd::Cancelled { sent: self.sent, acknowledged },
+            mcp::CallEnd::ServerGone { sent, message } => CallEnd::Gone { sent, message },
+            mcp::CallEnd::NotSent { message } => CallEnd::Gone { sent: false, message },
+        }
+    }
+}

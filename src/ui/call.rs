@@ -14,8 +14,22 @@ use crate::text::sanitize;
 const LARGEST: usize = 64 * 1024;
 /// Names under which tools take what they work on, most telling first.
 const TELLING: [&str; 16] = [
-    "path", "file_path", "file", "filename", "url", "uri", "command", "cmd", "query", "q", "pattern", "paths", "name",
-    "id", "text", "message",
+    "path",
+    "file_path",
+    "file",
+    "filename",
+    "url",
+    "uri",
+    "command",
+    "cmd",
+    "query",
+    "q",
+    "pattern",
+    "paths",
+    "name",
+    "id",
+    "text",
+    "message",
 ];
 
 /// What is shown of a call's arguments and result, kept while its revision stands. Safe text.

@@ -46,7 +46,10 @@ struct LaidPart {
 enum PartBody {
     Rows(Vec<Row>),
     /// The role's line, with a time at the right.
-    Role { name: Row, time: String },
+    Role {
+        name: Row,
+        time: String,
+    },
     Document(Document),
     /// The fold of the thinking.
     Fold(Row),

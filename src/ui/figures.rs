@@ -22,7 +22,11 @@ pub(super) fn short_seconds(us: u64) -> String {
 /// `0:18`, `1:02:10`, from microseconds.
 pub(super) fn clock(us: u64) -> String {
     let s = us / 1_000_000;
-    if s < 3600 { format!("{}:{:02}", s / 60, s % 60) } else { format!("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60) }
+    if s < 3600 {
+        format!("{}:{:02}", s / 60, s % 60)
+    } else {
+        format!("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
+    }
 }
 
 /// Hours, minutes and seconds: `0:42:10`.
@@ -84,8 +88,20 @@ pub(super) fn counted(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(n), if n == 1 { one } else { many })
 }
 
-const MONTHS: [&str; 12] =
-    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
 
 /// A moment of the calendar, in the zone that the state names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -26,8 +26,7 @@ pub struct Memo {
     pub(super) heights: Vec<Height>,
     calls: HashMap<CallId, (u64, Telling)>,
     pub(super) highlighter: Highlighter,
-    /// The conversation of a preview, laid out on its own.
-    pub(super) preview: HashMap<String, Laid>,
+    pub(super) preview: Option<super::overlay::PreviewRows>,
     pub(super) detail: Option<super::overlay::DetailRows>,
 }
 
@@ -62,7 +61,7 @@ impl Memo {
         self.frame += 1;
         if self.glyphs.is_some_and(|old| !std::ptr::eq(old, glyphs)) {
             self.entries.clear();
-            self.preview.clear();
+            self.preview = None;
             self.heights.clear();
             self.detail = None;
         }
@@ -76,7 +75,6 @@ impl Memo {
         let kept = if held > BUDGET { 1 } else { KEPT_FRAMES };
         if self.frame.is_multiple_of(60) || held > BUDGET {
             self.entries.retain(|_, laid| frame - laid.seen < kept);
-            self.preview.retain(|_, laid| frame - laid.seen < kept);
         }
         if self.calls.len() > 4_096 {
             self.calls.clear();

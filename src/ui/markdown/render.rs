@@ -20,7 +20,16 @@ pub(super) fn render(text: &str, width: usize, glyphs: &Glyphs) -> Vec<Row> {
         | Options::ENABLE_TASKLISTS
         | Options::ENABLE_FOOTNOTES
         | Options::ENABLE_MATH;
-    let mut writer = Writer { width, glyphs, rows: Vec::new(), within: Vec::new(), inline: None, gap: false, code: None, table: None };
+    let mut writer = Writer {
+        width,
+        glyphs,
+        rows: Vec::new(),
+        within: Vec::new(),
+        inline: None,
+        gap: false,
+        code: None,
+        table: None,
+    };
     for event in Parser::new_ext(safe.as_str(), options) {
         writer.event(event);
     }

@@ -28,7 +28,13 @@ pub(super) fn repair(text: &str) -> Cow<'_, str> {
         let signs = kept.len() - bare.len();
         if signs > 0 && signs >= loose.last_run && loose.at_end {
             let mut text = kept[..kept.len() - loose.last_run].to_owned();
-            text.push_str(&loose.closers[..loose.closers.len().saturating_sub(1)].iter().rev().map(String::as_str).collect::<String>());
+            text.push_str(
+                &loose.closers[..loose.closers.len().saturating_sub(1)]
+                    .iter()
+                    .rev()
+                    .map(String::as_str)
+                    .collect::<String>(),
+            );
             return Cow::Owned(text);
         }
         let closers: String = loose.closers.iter().rev().map(String::as_str).collect();

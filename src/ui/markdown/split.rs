@@ -144,7 +144,9 @@ impl Splitter {
         let ends = match self.open {
             Open::Nothing | Open::Fence { .. } => false,
             // A fence in a list's item belongs to the list.
-            Open::List { .. } => (self.blank && !list_goes_on) || (fence.is_some() && indent < 2) || heading(body, indent),
+            Open::List { .. } => {
+                (self.blank && !list_goes_on) || (fence.is_some() && indent < 2) || heading(body, indent)
+            }
             Open::Paragraph => self.blank || fence.is_some() || heading(body, indent),
         };
         if ends {

@@ -26,7 +26,8 @@ impl Table {
         if columns == 0 {
             return Vec::new();
         }
-        let natural: Vec<usize> = (0..columns).map(|c| self.cells(c).map(Row::width).max().unwrap_or(0).max(1)).collect();
+        let natural: Vec<usize> =
+            (0..columns).map(|c| self.cells(c).map(Row::width).max().unwrap_or(0).max(1)).collect();
         match fit(&natural, width.saturating_sub(GAP * (columns - 1))) {
             Some(widths) => self.grid(&widths, glyphs),
             None => self.records(width),

@@ -20,20 +20,43 @@ fn draw(source: &str, width: usize) -> String {
 fn half(source: &str) -> String {
     let mut document = Document::new(60);
     document.update(source, false, Theme::dark().glyphs);
-    document.rows().iter().map(|row| row.runs().map(|(text, tint)| {
-        let mark = if tint.bold { "*" } else if tint.italic { "/" } else if tint.ink == crate::ui::ink::Ink::Code { "`" } else { "" };
-        format!("{mark}{text}{mark}")
-    }).collect::<String>()).collect::<Vec<_>>().join("\n")
+    document
+        .rows()
+        .iter()
+        .map(|row| {
+            row.runs()
+                .map(|(text, tint)| {
+                    let mark = if tint.bold {
+                        "*"
+                    } else if tint.italic {
+                        "/"
+                    } else if tint.ink == crate::ui::ink::Ink::Code {
+                        "`"
+                    } else {
+                        ""
+                    };
+                    format!("{mark}{text}{mark}")
+                })
+                .collect::<String>()
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[test]
 fn blocks_are_laid_out() {
-    assert_snapshot!(draw("# Title\nSome *text* with `code` and **bold**.\n\n1. one\n2. two that is long enough to wrap\n   - nested\n\n> quoted\n> text\n\n---\n- [x] done\n- [ ] open\n", 30));
+    assert_snapshot!(draw(
+        "# Title\nSome *text* with `code` and **bold**.\n\n1. one\n2. two that is long enough to wrap\n   - nested\n\n> quoted\n> text\n\n---\n- [x] done\n- [ ] open\n",
+        30
+    ));
 }
 
 #[test]
 fn code_stands_under_its_language() {
-    assert_snapshot!(draw("before\n```rust\nfn main() {\n    x();\n}\n```\nafter\n\n    indented\n\n~~~\nplain\n~~~", 40));
+    assert_snapshot!(draw(
+        "before\n```rust\nfn main() {\n    x();\n}\n```\nafter\n\n    indented\n\n~~~\nplain\n~~~",
+        40
+    ));
 }
 
 #[test]
@@ -46,7 +69,10 @@ fn tables_fit_wrap_or_become_records() {
 
 #[test]
 fn links_say_where_they_lead() {
-    assert_snapshot!(draw("[docs](https://docs.rs/x) https://a.example/b <https://docs.rs> [docs.rs](https://docs.rs@evil.example/) ![cat](http://x.y/z.png) [f](file:///etc/passwd)[^1] $a_b*c*$\n\n[^1]: a note", 60));
+    assert_snapshot!(draw(
+        "[docs](https://docs.rs/x) https://a.example/b <https://docs.rs> [docs.rs](https://docs.rs@evil.example/) ![cat](http://x.y/z.png) [f](file:///etc/passwd)[^1] $a_b*c*$\n\n[^1]: a note",
+        60
+    ));
 }
 
 #[test]
@@ -87,12 +113,55 @@ fn a_long_paragraph_is_cut_and_still_the_same_however_it_came() {
 
 fn document() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
-        proptest::sample::select(&[
-            "\n", "\n\n", "# ", "## head\n", "- ", "* ", "1. ", "  - ", "    ", "> ", "```", "```rust\n", "\n```\n", "~~~\n",
-            "**", "*", "_", "~~", "`", "``", "[", "](", "](http://a.b/c)", ")", "![", "|", "| a | b |\n|---|---|\n| c | d |\n",
-            "---\n", "===\n", "$", "$$", "\\", "<br>", "<div>\n", "[^1]", "[^1]: ", "&#27;", "- [ ] ", "\t", "\r\n", "漢字", "👩‍👧",
-            "\u{1b}[31m", "\u{202e}",
-        ][..]).prop_map(str::to_owned),
+        proptest::sample::select(
+            &[
+                "\n",
+                "\n\n",
+                "# ",
+                "## head\n",
+                "- ",
+                "* ",
+                "1. ",
+                "  - ",
+                "    ",
+                "> ",
+                "```",
+                "```rust\n",
+                "\n```\n",
+                "~~~\n",
+                "**",
+                "*",
+                "_",
+                "~~",
+                "`",
+                "``",
+                "[",
+                "](",
+                "](http://a.b/c)",
+                ")",
+                "![",
+                "|",
+                "| a | b |\n|---|---|\n| c | d |\n",
+                "---\n",
+                "===\n",
+                "$",
+                "$$",
+                "\\",
+                "<br>",
+                "<div>\n",
+                "[^1]",
+                "[^1]: ",
+                "&#27;",
+                "- [ ] ",
+                "\t",
+                "\r\n",
+                "漢字",
+                "👩‍👧",
+                "\u{1b}[31m",
+                "\u{202e}",
+            ][..]
+        )
+        .prop_map(str::to_owned),
         "[a-z]{1,8} ",
         "[a-z ]{10,60}",
     ];
@@ -130,7 +199,8 @@ proptest! {
 
 #[test]
 fn a_repaired_text_needs_no_repair() {
-    for source in ["some **bol", "some `co", "a *b **c", "see [the docs](https://evil", "text\n--", "**a `b` c", "~~x"] {
+    for source in ["some **bol", "some `co", "a *b **c", "see [the docs](https://evil", "text\n--", "**a `b` c", "~~x"]
+    {
         let once = repair::repair(source).into_owned();
         assert_eq!(repair::repair(&once), once, "{source:?}");
     }

@@ -9,7 +9,9 @@
 
 pub mod args;
 pub mod boot;
+pub mod chat;
 pub mod completions;
+pub mod connect;
 pub mod config;
 pub mod decode;
 pub mod endpoint;
@@ -64,7 +66,7 @@ pub fn report(fault: &Fault) {
 
 fn run(cli: Cli) -> Result<u8, Fault> {
     match cli.command {
-        None => absent("the chat screen"),
+        None => chat::run(&cli.session),
         Some(Command::Run(args)) => once::run(&args),
         Some(Command::Demo(_)) => absent("demo"),
         Some(Command::DemoServer) => mcp::demo_server(),

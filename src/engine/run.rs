@@ -14,8 +14,8 @@ use super::outbox::{Inbox, Outbox};
 use super::port::{Clock, Journal, Model, ServerEvent, Servers};
 use super::turns::Running;
 use crate::chat::{
-    Api, ConversationId, Durability, Fault, GrantScope, Limits, Order, ServerAction, ServerName, Stamp, Stamped,
-    TurnEvent, TurnId,
+    Api, ConversationId, Durability, Fault, GrantScope, Limits, NoticeKind, Order, ServerAction, ServerName, Stamp,
+    Stamped, TurnEvent, TurnId,
 };
 use crate::tools::{Registry, RegistryRules};
 use crate::turn::Event;
@@ -66,6 +66,7 @@ pub(super) enum Inbound {
 pub(super) enum Control {
     Order(Order),
     Model(Arc<dyn Model>),
+    Notice(NoticeKind, String),
     Shutdown(oneshot::Sender<()>),
 }
 
@@ -82,6 +83,11 @@ impl Orders {
     /// Turns that begin from now on ask this model.
     pub fn connect(&self, model: Arc<dyn Model>) {
         let _ = self.0.send(Control::Model(model));
+    }
+
+    /// Something that the reader should know, in its place among the events.
+    pub fn notice(&self, kind: NoticeKind, message: String) {
+        let _ = self.0.send(Control::Notice(kind, message));
     }
 
     /// Stops every turn, writes down what there is, ends every server; returns when all of it is done.
@@ -209,6 +215,9 @@ impl Engine {
                 order = control.recv() => match order {
                     Some(Control::Order(order)) => engine.order(order),
                     Some(Control::Model(model)) => engine.model = model,
+                    Some(Control::Notice(kind, message)) => {
+                        engine.emit(TurnEvent::Notice { turn: None, kind, message });
+                    }
                     Some(Control::Shutdown(ended)) => { done = Some(ended); break }
                     None => break,
                 },

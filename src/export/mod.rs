@@ -1,1 +1,47 @@
-//! Conversations to Markdown, JSON and HTML, and back.
+//! Conversations to Markdown, JSON and HTML, and JSON back.
+//!
+//! # Invariants
+//! - Pure text in, text out. The JSON form is versioned and loses nothing: reading what was printed gives the same
+//!   conversation.
+//! - The HTML form runs nothing and fetches nothing: all text is escaped, and a policy in its head forbids the rest.
+//!
+//! # Does not
+//! Read or write files; redact secrets (the caller knows them); run or re-run anything that an import holds.
+
+mod html;
+mod json;
+mod markdown;
+
+pub use html::html;
+pub use json::{ImportError, json, parse};
+pub use markdown::markdown;
+
+use std::collections::HashMap;
+
+use crate::chat::{Body, CallId, Conversation, ToolCall, ToolOutcome};
+
+/// The outcomes of a conversation by their calls.
+fn outcomes(conversation: &Conversation) -> HashMap<&CallId, &ToolOutcome> {
+    conversation
+        .messages
+        .iter()
+        .filter_map(|message| match &message.body {
+            Body::Tool(tool) => Some((&tool.call, &*tool.outcome)),
+            Body::User(_) | Body::Assistant(_) => None,
+        })
+        .collect()
+}
+
+/// `server/tool`, else the name that the model used.
+fn tool_name(call: &ToolCall) -> String {
+    call.tool.as_ref().map_or_else(|| call.wire_name.clone(), crate::chat::ToolRef::path)
+}
+
+/// The title, else a stand-in.
+fn title(conversation: &Conversation) -> &str {
+    let title = conversation.summary.title.trim();
+    if title.is_empty() { "Conversation" } else { title }
+}
+
+#[cfg(test)]
+mod tests;

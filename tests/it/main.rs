@@ -1,8 +1,12 @@
 //! The one integration test binary.
 
+mod cli;
+mod config;
 mod engine;
 mod fakes;
+mod headless;
 mod mcp;
+mod net;
 mod store;
 mod tools;
 mod wire;

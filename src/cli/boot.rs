@@ -1,0 +1,184 @@
+//! From what was resolved to a running engine: rules, store, servers, model.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use crate::chat::{Fault, FaultKind, Limits, Policy, ServerName};
+use crate::config::{Consent, Consents, Paths, Resolved, ServerEntry, Source};
+use crate::engine::live::{LiveClock, LiveJournal, LiveModel, LiveServers};
+use crate::engine::port::Model;
+use crate::engine::{Engine, EngineConfig, Handle, Ports};
+use crate::mcp::Host;
+use crate::net::{Endpoint, Http};
+use crate::store::{OpenMode, Store};
+use crate::tools::{AfterUntrusted, RegistryRules, RuleError, RuleGlob, ServerRules, ToolGlob};
+
+/// What an engine is started with.
+pub struct Boot {
+    pub http: Http,
+    /// None: nobody has chosen one yet; the engine answers every turn with that.
+    pub endpoint: Option<Endpoint>,
+    pub limits: Arc<Limits>,
+    pub rules: RegistryRules,
+    pub servers: Vec<ServerEntry>,
+    pub store: Option<Store>,
+    /// The working folder.
+    pub folder: PathBuf,
+    /// Where listings of servers are kept; None keeps nothing.
+    pub cache: Option<PathBuf>,
+    /// Where a person's consent to start a server is written.
+    pub paths: Option<Paths>,
+    /// One turn for a pipe: servers are waited for, the model is read no faster than its answer is taken.
+    pub headless: bool,
+}
+
+/// A running engine, and what of it others may need.
+pub struct Running {
+    pub handle: Handle,
+    pub store: Option<Store>,
+    pub http: Http,
+    /// Set once the engine has made them.
+    pub servers: Arc<OnceLock<Arc<LiveServers>>>,
+}
+
+impl Boot {
+    /// Starts the engine on a thread of its own.
+    ///
+    /// # Errors
+    /// `Internal` where the machine gives no thread.
+    pub fn start(self) -> Result<Running, Fault> {
+        let Self { http, endpoint, limits, rules, servers, store, folder, cache, paths, headless } = self;
+        let api = endpoint.as_ref().map_or_else(Default::default, |e| e.api);
+        let starting: Vec<ServerName> = servers
+            .iter()
+            .filter(|s| s.disabled.is_none() && s.consent == Consent::Given)
+            .map(|s| s.name.clone())
+            .collect();
+        let config = EngineConfig {
+            limits: Arc::clone(&limits),
+            rules,
+            api,
+            folder: folder.display().to_string(),
+            starting,
+            wait_for_servers: headless,
+            paced: headless,
+            saving: store.is_some(),
+        };
+        let live: Arc<OnceLock<Arc<LiveServers>>> = Arc::default();
+        let (made, client, journal) = (Arc::clone(&live), http.clone(), LiveJournal(store.clone()));
+        let handle = Engine::spawn(config, move || {
+            let (host, events) = Host::new(client.client()?, Arc::clone(&limits), cache);
+            // Kills the servers' groups where this process is killed; without our own name it cannot be started.
+            let host = match std::env::current_exe() {
+                Ok(program) => host.watched_by(&program),
+                Err(_) => host,
+            };
+            let given = Mutex::new(paths);
+            let consent = Box::new(move |entry: &ServerEntry| {
+                let paths = given.lock().unwrap_or_else(PoisonError::into_inner);
+                if let (Some(paths), Some(file)) = (&*paths, source_file(&entry.source))
+                    && let Ok(mut consents) = Consents::load(paths)
+                {
+                    // Not written, it is asked for again next time: safe.
+                    let _ = consents.give(paths, file, &entry.entry_hash);
+                }
+            });
+            let (servers, server_events) = LiveServers::start(host, events, servers, consent);
+            let servers = Arc::new(servers);
+            let _ = made.set(Arc::clone(&servers));
+            let model: Arc<dyn Model> = match endpoint {
+                Some(endpoint) => Arc::new(LiveModel::new(client, endpoint, limits)),
+                None => Arc::new(NoModel),
+            };
+            Ok::<Ports, Fault>(Ports {
+                model,
+                servers,
+                journal: Arc::new(journal),
+                clock: Arc::new(LiveClock),
+                server_events,
+            })
+        })
+        .map_err(|error| Fault::new(FaultKind::Internal, format!("The engine could not be started: {error}.")))?;
+        Ok(Running { handle, store, http, servers: live })
+    }
+}
+
+fn source_file(source: &Source) -> Option<&Path> {
+    match source {
+        Source::User(path) | Source::Project(path) | Source::File(path) => Some(path),
+        Source::Program => None,
+    }
+}
+
+/// What the configuration and the command line rule about tools.
+///
+/// # Errors
+/// `Config` where a rule is no glob.
+pub fn rules(resolved: &Resolved) -> Result<RegistryRules, Fault> {
+    let bad = |error: RuleError| Fault::new(FaultKind::Config, error.to_string());
+    let globs = |list: &[String]| list.iter().map(|g| RuleGlob::parse(g)).collect::<Result<Vec<_>, _>>().map_err(bad);
+    let mut rules = RegistryRules {
+        default_policy: resolved.policy.default,
+        servers: Default::default(),
+        allow: globs(&resolved.policy.allow)?,
+        deny: globs(&resolved.policy.deny)?,
+        after_untrusted: match resolved.policy.after_untrusted {
+            Policy::Allow => AfterUntrusted::Ignore,
+            Policy::Ask | Policy::Deny => AfterUntrusted::Ask,
+        },
+    };
+    for entry in &resolved.servers {
+        rules.servers.insert(entry.name.clone(), server_rules(entry).map_err(bad)?);
+    }
+    Ok(rules)
+}
+
+/// What one entry rules about its tools.
+///
+/// # Errors
+/// Where a name in it is no glob.
+pub fn server_rules(entry: &ServerEntry) -> Result<ServerRules, RuleError> {
+    let mut rules =
+        ServerRules { policy: entry.policy, trust: entry.trust, dispatch: entry.dispatch, ..ServerRules::default() };
+    for (glob, policy) in &entry.policies {
+        rules.policies.push((ToolGlob::parse(glob)?, *policy));
+    }
+    for (glob, dispatch) in &entry.dispatches {
+        rules.dispatches.push((ToolGlob::parse(glob)?, *dispatch));
+    }
+    if let Some(allow) = &entry.tools_allow {
+        rules.offered = Some(allow.iter().map(|g| ToolGlob::parse(g)).collect::<Result<_, _>>()?);
+    }
+    Ok(rules)
+}
+
+/// The user's store.
+///
+/// # Errors
+/// `Store`: why it does not open, and what to do.
+pub fn open_store(paths: &Paths) -> Result<Store, Fault> {
+    Store::open(&paths.store_file(), OpenMode::Write).map_err(|error| error.fault())
+}
+
+/// What answers before an endpoint was chosen.
+struct NoModel;
+
+impl Model for NoModel {
+    fn respond(
+        &self,
+        _request: crate::chat::Request,
+        _attempt: u32,
+    ) -> crate::engine::port::Events<crate::engine::port::ModelEvent> {
+        let fault = Fault::new(FaultKind::NoModel, "No model has been chosen yet.")
+            .hint("Choose one on the welcome screen, or name one: -m MODEL, --base-url URL.");
+        Box::pin(futures_util::stream::iter([crate::engine::port::ModelEvent::Failed { fault, retry_in: None }]))
+    }
+
+    fn base_url(&self) -> String {
+        String::new()
+    }
+
+    fn origin(&self) -> String {
+        String::new()
+    }
+}

@@ -1,0 +1,60 @@
+//! From what was resolved to an endpoint that can be asked: the key is fetched here, once.
+
+use crate::chat::{Fault, FaultKind, Retry};
+use crate::config::Resolved;
+use crate::net::{Endpoint, Http, HttpOptions, models};
+
+use super::setup::Setup;
+
+/// The endpoint of this run, with its key. An `api_key_command` is run.
+///
+/// # Errors
+/// `Config` for an address that cannot be used, `Auth` where the key cannot be had.
+pub async fn endpoint(setup: &Setup, resolved: &Resolved) -> Result<Endpoint, Fault> {
+    let mut endpoint = Endpoint::new(&resolved.endpoint.base_url, resolved.api)?;
+    if let Some(source) = &resolved.key {
+        let key = source.read(&setup.env, &setup.saved).await.map_err(|error| {
+            Fault::new(FaultKind::Auth, format!("There is no key for {}: {error}.", endpoint.host()))
+                .hint("Set it, or name another endpoint with --base-url or -p.")
+                .retry(Retry::AfterChange)
+        })?;
+        endpoint = endpoint.key(key, source.describe());
+    }
+    for (name, value) in &resolved.headers {
+        endpoint = endpoint.header(name, value.clone())?;
+    }
+    Ok(endpoint)
+}
+
+/// The process's HTTP client, being built on a thread of its own from now on.
+#[must_use]
+pub fn http(resolved: &Resolved) -> Http {
+    let http = Http::new(HttpOptions::new(&resolved.limits));
+    http.spawn_build();
+    http
+}
+
+/// The model of a run without a screen: the one that is named, else the endpoint's only one, else the one last chosen
+/// for this endpoint where it is still there.
+///
+/// # Errors
+/// `NoModel`, naming `-m` and `millrace models`; or why the endpoint could not be asked.
+pub async fn model(http: &Http, endpoint: &Endpoint, named: Option<&str>, last: Option<&str>) -> Result<String, Fault> {
+    if let Some(name) = named {
+        return Ok(name.to_owned());
+    }
+    let list = models(http, endpoint).await?;
+    match (&list[..], last) {
+        ([only], _) => Ok(only.id.clone()),
+        (_, Some(last)) if list.iter().any(|model| model.id == last) => Ok(last.to_owned()),
+        ([], _) => Err(Fault::new(FaultKind::NoModel, format!("{} has no model to offer.", endpoint.host()))
+            .hint("Load one there, or name one with -m.")
+            .retry(Retry::AfterChange)),
+        (several, _) => Err(Fault::new(
+            FaultKind::NoModel,
+            format!("No model is chosen, and {} offers {}.", endpoint.host(), several.len()),
+        )
+        .hint("Name one with -m; `millrace models` lists them.")
+        .retry(Retry::AfterChange)),
+    }
+}

@@ -1,0 +1,207 @@
+//! `millrace run`: one turn through the engine, for a terminal's scrollback, a pipe or a program.
+
+use std::sync::Arc;
+
+use crate::chat::{
+    Approve, ConversationId, Fault, FaultKind, NoticeKind, Order, Part, Stamped, Submit, ToolChoice, TurnEvent, TurnId,
+    TurnSettings,
+};
+use crate::config::Resolved;
+use crate::engine::Handle;
+use crate::engine::live::LiveClock;
+use crate::engine::port::Clock;
+use crate::headless::{self, Options, Source, stops};
+use crate::net::Endpoint;
+use crate::store::Store;
+
+use super::boot::{self, Boot};
+use super::session::SessionArgs;
+use super::setup::Setup;
+use super::{endpoint, run as asked};
+
+const TURN: TurnId = TurnId(1);
+
+impl Source for Handle {
+    async fn next(&mut self) -> Option<Vec<Stamped<TurnEvent>>> {
+        Handle::next(self).await
+    }
+
+    fn order(&self, order: Order) {
+        self.orders.send(order);
+    }
+}
+
+/// Runs one turn and gives back the exit code. Faults before the turn are written in the form that was asked for.
+///
+/// # Errors
+/// `Internal` where there is no runtime.
+pub fn run(args: &SessionArgs) -> Result<u8, Fault> {
+    let options = asked::options(args, TURN);
+    let runtime = runtime()?;
+    runtime.block_on(async {
+        match prepare(args).await {
+            Ok(ready) => one_turn(ready, options).await,
+            Err(fault) => {
+                let at = LiveClock.now();
+                Ok(headless::refuse(&fault, at, options, tokio::io::stdout(), tokio::io::stderr()).await)
+            }
+        }
+    })
+}
+
+/// The runtime of a command that has no screen.
+///
+/// # Errors
+/// `Internal` where the machine gives none.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fault::new(FaultKind::Internal, format!("The runtime could not be started: {error}.")))
+}
+
+/// All that one turn needs.
+pub struct Ready {
+    pub boot: Boot,
+    pub parts: Vec<Part>,
+    pub conversation: Option<ConversationId>,
+    pub settings: TurnSettings,
+    /// Said before the turn begins.
+    pub notices: Vec<(NoticeKind, String)>,
+}
+
+async fn prepare(args: &SessionArgs) -> Result<Ready, Fault> {
+    let setup = Setup::load()?;
+    let resolved = setup.resolve(args)?;
+    let approve = asked::approve(resolved.approve)?;
+    let parts = asked::message(args, &resolved.limits)?;
+    let mut notices: Vec<_> = resolved.notices.iter().map(|n| (NoticeKind::Config, n.clone())).collect();
+    let store = match store(&setup, args, &resolved) {
+        Ok(store) => store,
+        Err(fault) if args.keep.cont || args.keep.resume.is_some() => return Err(fault),
+        Err(fault) => {
+            let hint = fault.hint.unwrap_or_default();
+            notices.push((NoticeKind::Unsaved, format!("This conversation is not saved: {} {hint}", fault.message)));
+            None
+        }
+    };
+    let conversation = conversation(store.as_ref(), &setup, args).await?;
+    let http = endpoint::http(&resolved);
+    let endpoint = endpoint::endpoint(&setup, &resolved).await?;
+    let last = match &store {
+        Some(store) => last_model(store, &endpoint).await,
+        None => None,
+    };
+    let model = endpoint::model(&http, &endpoint, resolved.model.as_deref(), last.as_deref()).await?;
+    let settings = settings(args, &resolved, model, approve, true)?;
+    let boot = Boot {
+        http,
+        endpoint: Some(endpoint),
+        limits: Arc::new(resolved.limits.clone()),
+        rules: boot::rules(&resolved)?,
+        servers: resolved.servers.clone(),
+        store,
+        folder: setup.folder.clone(),
+        cache: Some(setup.paths.cache.join("servers")),
+        paths: Some(setup.paths.clone()),
+        headless: true,
+    };
+    Ok(Ready { boot, parts, conversation, settings, notices })
+}
+
+fn store(setup: &Setup, args: &SessionArgs, resolved: &Resolved) -> Result<Option<Store>, Fault> {
+    if resolved.save || args.keep.cont || args.keep.resume.is_some() {
+        return boot::open_store(&setup.paths).map(Some);
+    }
+    Ok(None)
+}
+
+/// The model that was last chosen for this endpoint.
+pub async fn last_model(store: &Store, endpoint: &Endpoint) -> Option<String> {
+    let learnt = store.learnt(endpoint.base_url.as_str().trim_end_matches('/'), "").await.ok()?;
+    let value = learnt.into_iter().find(|l| l.key == "model")?.value;
+    serde_json::from_str(&value).ok()
+}
+
+/// The conversation that `-c` or `-r` names.
+async fn conversation(
+    store: Option<&Store>,
+    setup: &Setup,
+    args: &SessionArgs,
+) -> Result<Option<ConversationId>, Fault> {
+    let Some(store) = store else { return Ok(None) };
+    let folder = setup.folder.display().to_string();
+    if args.keep.cont {
+        let newest = store.newest(Some(&folder)).await.map_err(|error| error.fault())?;
+        let none = || {
+            Fault::new(FaultKind::Usage, "There is no conversation of this folder to continue.")
+                .hint("`millrace history` lists those of all folders; -r=ID continues one.")
+        };
+        return newest.map(|s| Some(s.id)).ok_or_else(none);
+    }
+    match args.keep.resume.as_deref() {
+        None => Ok(None),
+        Some("") => {
+            Err(Fault::new(FaultKind::Usage, "-r without an ID opens the browser, which needs the chat screen.")
+                .hint("Name the conversation: -r=ID; `millrace history` lists them."))
+        }
+        Some(id) => store.resolve(id, None).await.map(Some).map_err(|error| error.fault()),
+    }
+}
+
+/// How the turn is to be run, by the command line and the configuration.
+///
+/// # Errors
+/// `Usage` where the schema's file cannot be read.
+pub fn settings(
+    args: &SessionArgs,
+    resolved: &Resolved,
+    model: String,
+    approve: Approve,
+    headless: bool,
+) -> Result<TurnSettings, Fault> {
+    let mut sampling = resolved.sampling.clone();
+    if let Some(path) = &args.ask.schema {
+        let bad = |why: String| Fault::new(FaultKind::Usage, format!("--schema {}: {why}.", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
+        sampling.schema = Some(serde_json::from_str(&text).map_err(|error| bad(format!("it is not JSON: {error}")))?);
+    }
+    let tool_choice = match args.tools.tool_choice.as_deref() {
+        None | Some("auto") => ToolChoice::Auto,
+        Some("none") => ToolChoice::None,
+        Some("required") => ToolChoice::Required,
+        Some(name) => ToolChoice::Named(name.to_owned()),
+    };
+    Ok(TurnSettings {
+        model,
+        system: resolved.system.clone(),
+        sampling,
+        tool_choice,
+        approve,
+        dispatch: resolved.dispatch,
+        max_rounds: Some(resolved.limits.rounds),
+        headless,
+        no_save: !resolved.save,
+    })
+}
+
+/// Starts the engine, runs the turn, writes it, ends everything.
+///
+/// # Errors
+/// Where the engine cannot be started.
+pub async fn one_turn(ready: Ready, options: Options) -> Result<u8, Fault> {
+    let Ready { boot, parts, conversation, settings, notices } = ready;
+    let running = boot.start()?;
+    let orders = running.handle.orders.clone();
+    for (kind, message) in notices {
+        orders.notice(kind, message);
+    }
+    let submit = Submit { turn: TURN, conversation, parent: None, parts, settings };
+    orders.send(Order::Submit(Box::new(submit)));
+    let code = headless::run(running.handle, options, tokio::io::stdout(), tokio::io::stderr(), stops()).await;
+    orders.shutdown().await;
+    if let Some(store) = running.store {
+        let _ = store.close().await;
+    }
+    Ok(code)
+}

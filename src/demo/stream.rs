@@ -193,7 +193,7 @@ mod tests {
         #[test]
         fn tokens_are_the_text_and_none_is_empty(text in "\\PC{0,40}( \\PC{0,9}|\n| ){0,9}") {
             let tokens = tokens(&text);
-            prop_assert_eq!(tokens.concat(), text);
+            prop_assert_eq!(tokens.concat(), text.as_str());
             prop_assert!(tokens.iter().all(|token| !token.is_empty() && token.chars().count() <= TOKEN + 2));
         }
     }

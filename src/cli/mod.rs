@@ -14,6 +14,7 @@ pub mod completions;
 pub mod connect;
 pub mod config;
 pub mod decode;
+pub mod demo;
 pub mod endpoint;
 pub mod history;
 pub mod mcp;
@@ -68,8 +69,9 @@ fn run(cli: Cli) -> Result<u8, Fault> {
     match cli.command {
         None => chat::run(&cli.session),
         Some(Command::Run(args)) => once::run(&args),
-        Some(Command::Demo(_)) => absent("demo"),
-        Some(Command::DemoServer) => mcp::demo_server(),
+        Some(Command::Demo(args)) if args.output.form().is_some() => demo::headless(&args),
+        Some(Command::Demo(_)) => absent("the chat screen"),
+        Some(Command::DemoServer) => demo::server(),
         Some(Command::Watchdog) => {
             crate::mcp::watchdog::watch(std::io::stdin().lock());
             Ok(0)

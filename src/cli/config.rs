@@ -135,8 +135,9 @@ fn masked(key: &str, text: &str) -> String {
 }
 
 fn default(key: &str) -> Option<String> {
-    if let Some(row) = key.strip_prefix("limits.") {
-        return config::show_limit(&crate::chat::Limits::default(), row);
+    let pointer: String = key.split('.').map(|part| format!("/properties/{part}")).collect();
+    if let Some(value) = config::schema().pointer(&format!("{pointer}/default")) {
+        return Some(value.to_string());
     }
     let command = key.strip_prefix("keys.")?.trim_matches('"');
     let keys = config::Keymap::default().bindings.get(command).cloned()?;
@@ -200,7 +201,18 @@ fn show(endpoint: &EndpointArgs, origin: bool) -> Result<(), Fault> {
             add(&format!("limits.{name}"), value, user(&format!("limits.{name}")));
         }
     }
-    add("ui.theme", format!("{:?}", resolved.ui.theme), user("ui.theme"));
+    let ui = &resolved.ui;
+    for (key, value) in [
+        ("ui.theme", format!("{:?}", ui.theme)),
+        ("ui.glyphs", format!("{:?}", format!("{:?}", ui.glyphs).to_lowercase())),
+        ("ui.motion", ui.motion.to_string()),
+        ("ui.screen", format!("{:?}", format!("{:?}", ui.screen).to_lowercase())),
+        ("ui.mouse", ui.mouse.to_string()),
+        ("ui.panel", ui.panel.to_string()),
+        ("ui.reasoning", ui.reasoning.to_string()),
+    ] {
+        add(key, value, user(key));
+    }
     add("store.save", resolved.save.to_string(), user("store.save"));
     for server in &resolved.servers {
         let state = server.disabled.as_ref().map_or_else(String::new, |why| format!("   off: {why}"));
@@ -309,8 +321,6 @@ fn trust(yes: bool) -> Result<u8, Fault> {
     let write = |error: std::io::Error| cannot_write(&setup.paths.trust_file(), &error);
     // The hash is that of the reading before: a file that changed in between stays untrusted.
     Trusted::load(&setup.paths).and_then(|mut t| t.set(&setup.paths, path, Some(hash))).map_err(write)?;
-    say(&format!(
-        "Trusted. Its servers start only when you have seen their commands. Take it back: millrace config untrust"
-    ));
+    say("Trusted. Its servers start only when you have seen their commands. Take it back: millrace config untrust");
     Ok(0)
 }

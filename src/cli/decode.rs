@@ -1,13 +1,18 @@
 //! `millrace decode`: a recorded response body, assembled by the decoder and assembler of a live turn (contract 4).
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use crate::chat::{Api, Limits, WireError, WireErrorKind};
+use crate::chat::{Api, Fault, FaultKind, Limits, WireError, WireErrorKind};
 use crate::net::sse::{SseError, SseReader};
 use crate::turn::{AssembledCall, Assembler, AssemblerLimits, Declared, StreamEnd};
 use crate::wire::{self, Decoder};
+
+use super::args::DecodeArgs;
 
 /// How a body is read.
 #[derive(Clone, Debug)]
@@ -24,6 +29,35 @@ impl Default for DecodeOptions {
     fn default() -> Self {
         Self { tools: None, status: 200, content_type: None, chunk: None }
     }
+}
+
+/// Runs `millrace decode`: prints one JSON object. Exit 0 whenever the body could be read.
+///
+/// # Errors
+/// `Usage` where a file cannot be read.
+pub fn run(args: &DecodeArgs) -> Result<u8, Fault> {
+    let bad = |path: &Path, why: String| Fault::new(FaultKind::Usage, format!("{}: {why}", path.display()));
+    let tools = match &args.tools {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|error| bad(path, error.to_string()))?;
+            Some(parse_tools(&text).map_err(|why| bad(path, why))?)
+        }
+        None => None,
+    };
+    let mut body = Vec::new();
+    let read = if args.file.as_os_str() == "-" {
+        std::io::stdin().lock().read_to_end(&mut body)
+    } else {
+        File::open(&args.file).and_then(|mut file| file.read_to_end(&mut body))
+    };
+    read.map_err(|error| bad(&args.file, error.to_string()))?;
+    let options = DecodeOptions {
+        tools,
+        status: args.status.unwrap_or(200),
+        content_type: args.content_type.clone(),
+        chunk: args.chunk.and_then(|n| usize::try_from(n).ok()),
+    };
+    super::written(writeln!(std::io::stdout(), "{:#}", decode(&body, &options)))
 }
 
 /// Reads the text of a `--tools` file: an object of tool names to lists of parameter names, or a Chat Completions

@@ -8,15 +8,21 @@
 //! Hold any logic of chat: it builds what the layers below need and hands over.
 
 pub mod args;
+pub mod boot;
 pub mod completions;
 pub mod config;
+pub mod decode;
 pub mod doctor;
 pub mod endpoint;
+pub mod history;
+pub mod mcp;
 pub mod models;
+pub mod once;
+pub mod past;
 pub mod run;
+pub mod session;
 pub mod setup;
-
-pub mod decode;
+pub mod timeline;
 
 use std::process::ExitCode;
 
@@ -27,6 +33,7 @@ use args::{Cli, Command};
 /// Runs the program and says how it ended.
 #[must_use]
 pub fn main() -> ExitCode {
+    let _ = crate::engine::live::process_began();
     let cli = match args::parse(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(error) => {
@@ -35,12 +42,14 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    match run(cli) {
-        Ok(code) => ExitCode::from(code),
-        Err(fault) => {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(cli))) {
+        Ok(Ok(code)) => ExitCode::from(code),
+        Ok(Err(fault)) => {
             report(&fault);
             ExitCode::from(fault.kind.exit_code())
         }
+        // The hook has told it.
+        Err(_) => ExitCode::from(FaultKind::Internal.exit_code()),
     }
 }
 
@@ -57,24 +66,33 @@ pub fn report(fault: &Fault) {
 fn run(cli: Cli) -> Result<u8, Fault> {
     match cli.command {
         None => absent("the chat screen"),
-        Some(Command::Run(_)) => absent("run"),
+        Some(Command::Run(args)) => once::run(&args),
         Some(Command::Demo(_)) => absent("demo"),
-        Some(Command::DemoServer) => absent("demo-server"),
-        Some(Command::History(_)) => absent("history"),
-        Some(Command::Timeline(_)) => absent("timeline"),
+        Some(Command::DemoServer) => mcp::demo_server(),
+        Some(Command::Watchdog) => {
+            crate::mcp::watchdog::watch(std::io::stdin().lock());
+            Ok(0)
+        }
+        Some(Command::History(args)) => past::history(args),
+        Some(Command::Timeline(args)) => past::timeline(args),
         Some(Command::Replay(_)) => absent("replay"),
-        Some(Command::Decode(_)) => absent("decode"),
-        Some(Command::Mcp(_)) => absent("mcp"),
+        Some(Command::Decode(args)) => decode::run(&args),
+        Some(Command::Mcp(args)) => mcp::run(args),
         Some(Command::Models(args)) => models::run(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Config(args)) => config::run(args),
-        Some(Command::Completions { shell }) => {
-            completions::completions(shell);
-            Ok(0)
+        Some(Command::Completions { shell }) => written(completions::completions(shell)),
+        Some(Command::Man) => written(completions::man()),
+    }
+}
+
+/// A reader that stops reading is no fault.
+pub(crate) fn written(result: std::io::Result<()>) -> Result<u8, Fault> {
+    match result {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Fault::new(FaultKind::Internal, format!("cannot write to stdout: {error}")))
         }
-        Some(Command::Man) => completions::man()
-            .map(|()| 0)
-            .map_err(|error| Fault::new(FaultKind::Internal, format!("cannot write the manual page: {error}"))),
+        Ok(()) | Err(_) => Ok(0),
     }
 }
 

@@ -7,9 +7,9 @@ use crate::chat::{
     TurnSettings,
 };
 use crate::config::Resolved;
+use crate::engine::Handle;
 use crate::engine::live::LiveClock;
 use crate::engine::port::Clock;
-use crate::engine::Handle;
 use crate::headless::{self, Options, Source, stops};
 use crate::net::Endpoint;
 use crate::store::Store;
@@ -17,7 +17,7 @@ use crate::store::Store;
 use super::boot::{self, Boot};
 use super::session::SessionArgs;
 use super::setup::Setup;
-use super::{endpoint, run};
+use super::{endpoint, run as asked};
 
 const TURN: TurnId = TurnId(1);
 
@@ -36,7 +36,7 @@ impl Source for Handle {
 /// # Errors
 /// `Internal` where there is no runtime.
 pub fn run(args: &SessionArgs) -> Result<u8, Fault> {
-    let options = run::options(args, TURN);
+    let options = asked::options(args, TURN);
     let runtime = runtime()?;
     runtime.block_on(async {
         match prepare(args).await {
@@ -73,8 +73,8 @@ pub struct Ready {
 async fn prepare(args: &SessionArgs) -> Result<Ready, Fault> {
     let setup = Setup::load()?;
     let resolved = setup.resolve(args)?;
-    let approve = run::approve(resolved.approve)?;
-    let parts = run::message(args, &resolved.limits)?;
+    let approve = asked::approve(resolved.approve)?;
+    let parts = asked::message(args, &resolved.limits)?;
     let mut notices: Vec<_> = resolved.notices.iter().map(|n| (NoticeKind::Config, n.clone())).collect();
     let store = match store(&setup, args, &resolved) {
         Ok(store) => store,
@@ -141,8 +141,10 @@ async fn conversation(
     }
     match args.keep.resume.as_deref() {
         None => Ok(None),
-        Some("") => Err(Fault::new(FaultKind::Usage, "-r without an ID opens the browser, which needs the chat screen.")
-            .hint("Name the conversation: -r=ID; `millrace history` lists them.")),
+        Some("") => {
+            Err(Fault::new(FaultKind::Usage, "-r without an ID opens the browser, which needs the chat screen.")
+                .hint("Name the conversation: -r=ID; `millrace history` lists them."))
+        }
         Some(id) => store.resolve(id, None).await.map(Some).map_err(|error| error.fault()),
     }
 }
@@ -196,8 +198,7 @@ pub async fn one_turn(ready: Ready, options: Options) -> Result<u8, Fault> {
     }
     let submit = Submit { turn: TURN, conversation, parent: None, parts, settings };
     orders.send(Order::Submit(Box::new(submit)));
-    let code =
-        headless::run(running.handle, options, tokio::io::stdout(), tokio::io::stderr(), stops()).await;
+    let code = headless::run(running.handle, options, tokio::io::stdout(), tokio::io::stderr(), stops()).await;
     orders.shutdown().await;
     if let Some(store) = running.store {
         let _ = store.close().await;

@@ -9,10 +9,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::chat::{Dispatch, Policy, ServerName};
 
-use super::config::{dispatch, headers, policy, policy_word};
+use super::file::{dispatch, headers, policy, policy_word};
 use super::node::Node;
 use super::problem::Findings;
-use super::server::{Consent, ServerEntry, Source, Transport};
+use super::server::{Consent, ServerEntry, Source, Transport, known_token, secret_name};
 use super::{Secret, units};
 
 /// Whether `name` may be a server's name: `[a-z0-9][a-z0-9_-]{0,31}`, without `__`, not ending in `_`.
@@ -233,7 +233,7 @@ impl Variables<'_> {
         }
         let inner = inner.strip_prefix("env:").unwrap_or(inner);
         let (name, default) = inner.split_once(":-").map_or((inner, None), |(name, default)| (name, Some(default)));
-        if !super::config::variable_name(name) {
+        if !super::file::variable_name(name) {
             let shown: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
             return Err(format!("`${{{shown}}}` in its configuration is not something millrace can fill in"));
         }
@@ -367,8 +367,7 @@ fn misplaced(node: &Node, path: &str, keys: &[&str], needs: &str, found: &mut Fi
 /// What would show a secret to others: in arguments every user of the machine can read, in addresses every log.
 #[must_use]
 pub fn secrets_in_the_open(how: &DraftTransport) -> Option<String> {
-    const NAMES: &[&str] = &["token", "secret", "password", "passwd", "api_key", "apikey", "api-key", "access_key"];
-    let named = |text: &str| NAMES.iter().any(|name| text.to_ascii_lowercase().contains(name));
+    let named = secret_name;
     let secret_variable = |text: &str| {
         text.split("${").skip(1).any(|inner| {
             let name = inner.split(['}', ':']).find(|part| *part != "env").unwrap_or("");
@@ -381,10 +380,7 @@ pub fn secrets_in_the_open(how: &DraftTransport) -> Option<String> {
             for arg in args {
                 let literal = arg.split_once('=').is_some_and(|(name, value)| named(name) && !value.is_empty())
                     || (before.starts_with('-') && !before.contains('=') && named(before))
-                    || arg.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).any(|run| {
-                        run.len() > 12
-                            && ["sk-", "ghp_", "github_pat_", "xoxb-", "glpat-"].iter().any(|p| run.starts_with(p))
-                    });
+                    || known_token(arg);
                 if literal || secret_variable(arg) {
                     return Some("seems to hold a secret in args, which every user of this machine can see".to_owned());
                 }

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use toml_edit::{DocumentMut, Item, Table, Value, value};
 
-use super::config::{Config, ConfigError, read_text};
 use super::draft::{DraftTransport, ServerDraft};
+use super::file::{Config, ConfigError, read_text};
 use super::problem::Problem;
+use super::project;
 use super::saved::write_private;
 
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +56,11 @@ impl Edit {
         for part in &path {
             item = item.get(part.as_str())?;
         }
+        // A value's decor is the blank and the comment around it.
+        let mut item = item.clone();
+        if let Some(value) = item.as_value_mut() {
+            value.decor_mut().clear();
+        }
         Some(item.to_string().trim().to_owned())
     }
 
@@ -87,6 +93,11 @@ impl Edit {
             }
         }
         Ok(())
+    }
+
+    /// As [`Edit::set`], for a text that must stay one, whatever it looks like.
+    pub fn set_text(&mut self, key: &str, text: &str) -> Result<(), EditError> {
+        self.set(key, &Value::from(text).to_string())
     }
 
     /// Takes a key or a table away; whether it was there.
@@ -152,8 +163,13 @@ impl Edit {
     /// Checks the whole file as it would be, and replaces it in one step (0600). Warnings come back.
     pub fn save(self) -> Result<Vec<Problem>, EditError> {
         let text = self.document.to_string();
-        let warnings = match Config::parse(&self.path, &text) {
-            Ok((_, warnings)) => warnings,
+        let checked = if self.path.file_name().is_some_and(|name| name == project::FILE_NAME) {
+            project::parse(&self.path, &text).map(|_| Vec::new())
+        } else {
+            Config::parse(&self.path, &text).map(|(_, warnings)| warnings)
+        };
+        let warnings = match checked {
+            Ok(warnings) => warnings,
             Err(ConfigError::Bad { problems }) => return Err(EditError::Wrong { problems }),
             Err(error) => return Err(error.into()),
         };
@@ -166,4 +182,42 @@ impl Edit {
 fn split(key: &str) -> Option<Vec<String>> {
     let keys = toml_edit::Key::parse(key).ok()?;
     Some(keys.iter().map(|key| key.get().to_owned()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Source;
+
+    #[test]
+    fn a_project_file_is_checked_as_one() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join(project::FILE_NAME);
+        let how = DraftTransport::Stdio { command: "x".into(), args: vec!["a b".into()], env: [].into(), cwd: None };
+        let mut edit = Edit::open(&file).unwrap();
+        edit.put_server(&ServerDraft::new("files", how.clone(), Source::Program));
+        edit.save().unwrap();
+        assert_eq!(project::parse(&file, &std::fs::read_to_string(&file).unwrap()).unwrap().servers.len(), 1);
+        let mut edit = Edit::open(&file).unwrap();
+        edit.set("servers.files.trust", "true").unwrap();
+        assert!(matches!(edit.save(), Err(EditError::Wrong { .. })));
+    }
+
+    #[test]
+    fn texts_stay_texts_and_tables_go_whole() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("config.toml");
+        let mut edit = Edit::open(&file).unwrap();
+        edit.set_text("profiles.a.model", "true").unwrap();
+        edit.set_text("profiles.\"b.c\".base_url", "http://localhost:1/v1").unwrap();
+        edit.set("profile", "a").unwrap();
+        assert!(matches!(edit.set("profile.x", "1"), Err(EditError::NotTable { .. })));
+        assert!(matches!(edit.set("", "1"), Err(EditError::Name { .. })));
+        edit.save().unwrap();
+        let mut edit = Edit::open(&file).unwrap();
+        assert_eq!(edit.get("profiles.a.model").as_deref(), Some("\"true\""));
+        assert!(edit.remove("profiles.\"b.c\"") && !edit.remove("profiles.z"));
+        edit.save().unwrap();
+        assert_eq!(Config::load(&file).unwrap().0.profiles.len(), 1);
+    }
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::config::ConfigError;
 use super::draft::{self, DraftTransport, ServerDraft, UrlKind};
+use super::file::ConfigError;
 use super::node::Node;
 use super::problem::{Findings, place};
 use super::{Source, units};
@@ -33,7 +33,7 @@ pub enum Dialect {
 /// Reads a file of server entries.
 pub fn load(path: &Path) -> Result<External, ConfigError> {
     let io = |error| ConfigError::Io { path: path.to_path_buf(), error };
-    let text = super::config::read_text(path).map_err(io)?;
+    let text = super::file::read_text(path).map_err(io)?;
     parse(path, &text)
 }
 

@@ -72,7 +72,7 @@ pub fn places(home: &Path, folder: &Path) -> Vec<(Client, PathBuf)> {
 pub fn find(home: &Path, folder: &Path) -> (Vec<Found>, Vec<Unreadable>) {
     let (mut found, mut bad): (Vec<Found>, Vec<Unreadable>) = (Vec::new(), Vec::new());
     for (client, path) in places(home, folder) {
-        let text = match super::config::read_text(&path) {
+        let text = match super::file::read_text(&path) {
             Ok(text) => text,
             Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
                 continue;

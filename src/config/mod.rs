@@ -10,12 +10,13 @@
 //! # Does not
 //! Start servers, ask for keys by itself, or talk to anyone.
 
-mod config;
+mod address;
 mod document;
 mod draft;
 mod edit;
 mod endpoint;
 pub mod external;
+mod file;
 pub mod import;
 mod key;
 mod keymap;
@@ -32,19 +33,20 @@ mod server;
 mod spec;
 mod units;
 
-pub use config::{Config, ConfigError, Glyphs, PolicySettings, Screen, StoreSettings, UiSettings};
+pub use address::OPENAI_BASE_URL;
 pub use document::{example, schema};
 pub use draft::{DraftTransport, ServerDraft, UrlKind, Variables, secrets_in_the_open, server_name_ok, source_path};
 pub use edit::{Edit, EditError};
 pub use endpoint::{Endpoint, EndpointError};
 pub use external::External;
+pub use file::{Config, ConfigError, Glyphs, PolicySettings, Screen, StoreSettings, UiSettings};
 pub use key::KeyError;
 pub use keymap::{KeyChord, KeyCode, KeySequence, Keymap, Meaning, parse as parse_key, show as show_keys};
 pub use paths::{Paths, PathsError};
 pub use problem::{Problem, Severity, looks_secret};
 pub use profile::{KeySource, Profile};
 pub use project::{Project, ProjectState};
-pub use resolve::{Flags, Given, OPENAI_BASE_URL, Origin, Resolved, Setting, resolve};
+pub use resolve::{Flags, Given, Origin, Resolved, Setting, resolve};
 pub use saved::{Consents, SavedKeys, Trusted, write_private};
 pub use secret::Secret;
 pub use server::{Consent, ServerEntry, Source, Transport};

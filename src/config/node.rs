@@ -202,8 +202,10 @@ fn unknown(found: &mut Findings<'_>, node: &Node, name: &str, title: &str, keys:
     let names = || keys.iter().map(|key| key.name);
     let near = spec::nearest(name, names()).or_else(|| spec::other_name(name).filter(|n| names().any(|k| k == *n)));
     let place = if title.is_empty() { "at the top of the file".to_owned() } else { format!("in [{title}]") };
-    let secret = near.is_some_and(|n| {
-        keys.iter().any(|k| k.name == n && matches!(k.kind, Kind::Secret | Kind::TextMap { secret: true }))
+    // A key that resembles nothing may be one that holds a secret.
+    let secret = near.is_none_or(|near| {
+        let kind = keys.iter().find(|key| key.name == near).map(|key| &key.kind);
+        matches!(kind, Some(Kind::Secret | Kind::TextMap { secret: true }))
     });
     let name: String = if super::problem::looks_random(name) { "…".into() } else { name.chars().take(60).collect() };
     let label = near.map_or_else(|| "not a key here".to_owned(), |near| format!("did you mean `{near}`?"));

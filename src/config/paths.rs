@@ -129,6 +129,15 @@ mod tests {
     }
 
     #[test]
+    fn a_file_laid_straight_into_the_folder_is_found() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("config.toml"), "").unwrap();
+        let paths = Paths::new(root.path().to_str()).unwrap();
+        assert_eq!(paths.config_file(), root.path().join("config.toml"));
+        assert_eq!(paths.data, root.path().join("data"));
+    }
+
+    #[test]
     fn the_home_folder_is_written_short() {
         let paths = Paths { home: Some("/home/ada".into()), ..Paths::below(Path::new("/home/ada/m")) };
         assert_eq!(paths.show(&paths.config_file()), "~/m/config/config.toml");

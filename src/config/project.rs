@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::config::{ConfigError, read_text, rules};
 use super::draft::{self, ServerDraft};
+use super::file::{ConfigError, read_text, rules};
 use super::node::{self, Node};
 use super::problem::{Findings, Severity};
 use super::saved::Trusted;

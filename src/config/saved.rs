@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::{DocumentMut, Item, Table, value};
 
-use super::config::read_text;
+use super::file::read_text;
 use super::{Paths, Secret};
 
 /// Replaces `path` with `text` in one step, readable by this user alone; a link is followed, so that a file kept

@@ -73,8 +73,8 @@ pub enum Source {
 }
 
 impl ServerEntry {
-    /// The exact command or address, for a person to judge. Values of variables and headers are masked, their names
-    /// shown. Raw text: sanitise before drawing.
+    /// The exact command or address, for a person to judge. Values of variables and headers, and what is
+    /// evidently a secret in arguments or address, are masked; all else is exact. Raw text: sanitise before drawing.
     #[must_use]
     pub fn line(&self) -> String {
         let mut line = String::new();
@@ -84,9 +84,11 @@ impl ServerEntry {
                     let _ = write!(line, "{name}=… ");
                 }
                 line.push_str(&quoted(command));
+                let mut before = "";
                 for arg in args {
                     line.push(' ');
-                    line.push_str(&quoted(arg));
+                    line.push_str(&quoted(&masked(before, arg)));
+                    before = arg;
                 }
                 if let Some(cwd) = cwd {
                     let _ = write!(line, "  in {}", cwd.display());
@@ -95,7 +97,7 @@ impl ServerEntry {
             Transport::Http { url, headers }
             | Transport::Sse { url, headers }
             | Transport::SimpleRpc { url, headers } => {
-                line.push_str(url);
+                line.push_str(&masked_url(url));
                 for name in headers.keys() {
                     let _ = write!(line, "  {name}: …");
                 }
@@ -112,4 +114,70 @@ fn quoted(arg: &str) -> String {
         return arg.to_owned();
     }
     format!("'{}'", arg.replace('\'', "'\\''"))
+}
+
+const SECRET_NAMES: &[&str] = &["token", "secret", "password", "passwd", "api_key", "apikey", "api-key", "access_key"];
+
+/// Whether a flag, variable or parameter of that name holds a secret.
+pub(super) fn secret_name(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    SECRET_NAMES.iter().any(|name| lower.contains(name))
+}
+
+/// Whether a text holds a token of a well-known make.
+pub(super) fn known_token(text: &str) -> bool {
+    const PREFIXES: &[&str] = &["sk-", "ghp_", "github_pat_", "xoxb-", "glpat-"];
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'))
+        .any(|run| run.len() > 12 && PREFIXES.iter().any(|prefix| run.starts_with(prefix)))
+}
+
+/// An argument without what is evidently a secret. Nothing else may be hidden: a person judges the command by it.
+fn masked(before: &str, arg: &str) -> String {
+    if let Some((name, value)) = arg.split_once('=')
+        && secret_name(name)
+        && !value.is_empty()
+    {
+        return format!("{name}=…");
+    }
+    if let Some(at) = arg.to_ascii_lowercase().find("bearer ") {
+        return format!("{}…", &arg[..at + "bearer ".len()]);
+    }
+    let of_a_flag = before.starts_with('-') && !before.contains('=') && secret_name(before) && !arg.starts_with('-');
+    if of_a_flag || known_token(arg) { "…".to_owned() } else { arg.to_owned() }
+}
+
+fn masked_url(text: &str) -> String {
+    let Some((address, query)) = text.split_once('?') else { return text.to_owned() };
+    let pairs: Vec<String> = query
+        .split('&')
+        .map(|pair| match pair.split_once('=') {
+            Some((name, value)) if !value.is_empty() && (secret_name(name) || name == "key") => format!("{name}=…"),
+            Some(_) | None => pair.to_owned(),
+        })
+        .collect();
+    format!("{address}?{}", pairs.join("&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_exact_but_for_secrets() {
+        let line = |args: &[&str]| {
+            args.iter()
+                .fold((String::new(), ""), |(out, before), arg| {
+                    (format!("{out} {}", quoted(&masked(before, arg))), *arg)
+                })
+                .0
+        };
+        assert_eq!(line(&["-y", "a b", "", "it's"]), " -y 'a b' '' 'it'\\''s'");
+        assert_eq!(line(&["--token", "hunter2", "--api-key=x", "-v"]), " --token '…' '--api-key=…' -v");
+        assert_eq!(
+            line(&["--header", "Authorization: Bearer abc", "sk-0123456789abc"]),
+            " --header 'Authorization: Bearer …' '…'"
+        );
+        assert_eq!(line(&["rm", "-rf", "/home/ada/4d3f9a0c8e7b2d1f6a5c"]), " rm -rf /home/ada/4d3f9a0c8e7b2d1f6a5c");
+        assert_eq!(masked_url("https://x/mcp?a=1&token=abc&key=z"), "https://x/mcp?a=1&token=…&key=…");
+    }
 }

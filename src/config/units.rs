@@ -7,17 +7,18 @@ pub fn duration(text: &str) -> Result<Duration, &'static str> {
     const EXPECTED: &str = "a duration with its unit, as \"10 s\", \"500 ms\", \"5 min\" or \"1 h\"";
     let (number, unit) = split(text).ok_or(EXPECTED)?;
     let scale = match unit {
-        "ms" => 0.001,
-        "s" | "sec" => 1.0,
-        "min" | "m" => 60.0,
-        "h" => 3600.0,
-        "d" | "day" | "days" => 86_400.0,
+        "ms" => 1e3,
+        "s" | "sec" => 1e6,
+        "min" | "m" => 60e6,
+        "h" => 3600e6,
+        "d" | "day" | "days" => 86_400e6,
         _ => return Err(EXPECTED),
     };
-    Duration::try_from_secs_f64(number * scale)
-        .ok()
-        .filter(|d| *d <= Duration::from_secs(366 * 86_400))
-        .ok_or("a duration of at most 366 days")
+    let micros = (number * scale).round();
+    if micros > 366.0 * 86_400e6 {
+        return Err("a duration of at most 366 days");
+    }
+    Ok(Duration::from_micros(micros as u64))
 }
 
 /// `512`, `12 KiB`, `16 MiB`, `1 GiB`, `20 kB`, `20 MB`; bytes.
@@ -55,9 +56,9 @@ pub fn show_duration(duration: Duration) -> String {
     let ms = duration.as_millis();
     match ms {
         0 => "0 s".to_owned(),
-        _ if ms % 3_600_000 == 0 && ms > 3_600_000 => format!("{} h", ms / 3_600_000),
-        _ if ms % 60_000 == 0 && ms > 60_000 => format!("{} min", ms / 60_000),
-        _ if ms % 1000 == 0 => format!("{} s", ms / 1000),
+        _ if ms.is_multiple_of(3_600_000) && ms > 3_600_000 => format!("{} h", ms / 3_600_000),
+        _ if ms.is_multiple_of(60_000) && ms > 60_000 => format!("{} min", ms / 60_000),
+        _ if ms.is_multiple_of(1000) => format!("{} s", ms / 1000),
         _ => format!("{ms} ms"),
     }
 }

@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use crate::config::Secret;
 
 use super::Failure;
+use super::watchdog::Watchdog;
 
 /// How long a child is given after its stdin was closed, and again after SIGTERM.
 pub(super) const GRACE: Duration = Duration::from_secs(2);
@@ -31,6 +32,9 @@ pub(super) struct Child {
     pid: Option<u32>,
     tail: StderrTail,
     drain: JoinHandle<()>,
+    watchdog: Option<Arc<Watchdog>>,
+    /// Its group was ended and must not be signalled again: the number may belong to another one by now.
+    ended: bool,
 }
 
 pub(super) struct Pipes {
@@ -48,6 +52,7 @@ pub(super) fn spawn(
     env: &BTreeMap<String, Secret>,
     cwd: Option<&Path>,
     keep: usize,
+    watchdog: Option<Arc<Watchdog>>,
 ) -> Result<(Child, Pipes), Failure> {
     if let Some(folder) = cwd
         && !folder.is_dir()
@@ -83,9 +88,12 @@ pub(super) fn spawn(
     let (Some(stdin), Some(stdout), Some(stderr)) = (stdin, stdout, stderr) else {
         return Err(Failure::cannot_start(format!("{command} started without its pipes")));
     };
+    if let (Some(watchdog), Some(pid)) = (&watchdog, pid) {
+        watchdog.add(pid);
+    }
     let tail = StderrTail::new(keep);
     let drain = tokio::spawn(drain(stderr, tail.clone()));
-    Ok((Child { inner, pid, tail, drain }, Pipes { stdin, stdout }))
+    Ok((Child { inner, pid, tail, drain, watchdog, ended: false }, Pipes { stdin, stdout }))
 }
 
 impl Child {
@@ -110,6 +118,7 @@ impl Child {
         if status.is_none() {
             status = self.exited(GRACE).await;
         }
+        self.ended = status.is_some();
         // The pipe is closed now, unless something left the group and kept it: that is not waited for.
         let _ = tokio::time::timeout(Duration::from_millis(200), &mut self.drain).await;
         status
@@ -143,7 +152,12 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        self.kill();
+        if !self.ended {
+            self.kill();
+        }
+        if let (Some(watchdog), Some(pid)) = (&self.watchdog, self.pid) {
+            watchdog.remove(pid);
+        }
         self.drain.abort();
     }
 }
@@ -284,10 +298,10 @@ mod tests {
 
     #[test]
     fn a_missing_command_says_what_to_install() {
-        let failure = spawn("uvx-nope", &[], &BTreeMap::new(), None, 64).err().unwrap();
+        let failure = spawn("uvx-nope", &[], &BTreeMap::new(), None, 64, None).err().unwrap();
         assert_eq!(failure.reason, "the command uvx-nope was not found");
         let none = BTreeMap::from([("PATH".to_owned(), Secret::new("/nonexistent"))]);
-        let failure = spawn("npx", &[], &none, None, 64).err().unwrap();
+        let failure = spawn("npx", &[], &none, None, 64, None).err().unwrap();
         assert_eq!(failure.hint.as_deref(), Some("Install Node.js, or give the full path in `command`."));
     }
 }

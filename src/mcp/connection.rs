@@ -28,6 +28,7 @@ use super::http;
 use super::report::Reporter;
 use super::stdio::StdioTransport;
 use super::tap::{Reply, Tap, Waiter};
+use super::watchdog::Watchdog;
 
 /// Which of the protocol's two ways a server speaks; remembered, since asking costs a legacy server up to 10 s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +68,7 @@ pub(super) struct Opener<'a> {
     pub limits: &'a Limits,
     pub reporter: &'a Reporter,
     pub generation: u64,
+    pub watchdog: Option<&'a Arc<Watchdog>>,
 }
 
 /// A failed attempt, with what the server last said.
@@ -98,7 +100,8 @@ impl Opener<'_> {
         match &self.entry.transport {
             config::Transport::Stdio { command, args, env, cwd } => {
                 let keep = usize::try_from(self.limits.stderr).unwrap_or(usize::MAX);
-                let (child, pipes) = child::spawn(command, args, env, cwd.as_deref(), keep).map_err(plain)?;
+                let (child, pipes) =
+                    child::spawn(command, args, env, cwd.as_deref(), keep, self.watchdog.cloned()).map_err(plain)?;
                 let transport =
                     StdioTransport::new(pipes.stdout, pipes.stdin, tap.clone(), self.reporter.clone(), line);
                 self.greet(transport, mode, tap, Some(child)).await

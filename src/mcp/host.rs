@@ -1,8 +1,8 @@
 //! The host: the servers by name, each on a task of its own.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -16,6 +16,7 @@ use super::event::HostEvent;
 use super::report::Reporter;
 use super::server::{Order, Phase, Server};
 use super::ticket::{CallEnd, CallEvent, CallOrder, CallTicket};
+use super::watchdog::Watchdog;
 
 /// The servers of this process. Cheap to clone; clones share them. Dropping the last one kills what still runs;
 /// [`Host::shutdown`] is the polite way.
@@ -27,6 +28,8 @@ struct Inner {
     limits: Arc<Limits>,
     cache: Option<PathBuf>,
     events: mpsc::Sender<HostEvent>,
+    /// Over the servers' processes, where one was set.
+    watchdog: OnceLock<Option<Arc<Watchdog>>>,
     servers: Mutex<HashMap<ServerName, Seat>>,
     /// Tasks of servers that were stopped or replaced, until they have ended.
     leaving: Mutex<Vec<JoinHandle<()>>>,
@@ -49,8 +52,24 @@ impl Host {
         cache: Option<PathBuf>,
     ) -> (Self, mpsc::Receiver<HostEvent>) {
         let (events, receiver) = mpsc::channel(1024);
-        let inner = Inner { http, limits, cache, events, servers: Mutex::default(), leaving: Mutex::default() };
+        let inner = Inner {
+            http,
+            limits,
+            cache,
+            events,
+            watchdog: OnceLock::new(),
+            servers: Mutex::default(),
+            leaving: Mutex::default(),
+        };
         (Self(Arc::new(inner)), receiver)
+    }
+
+    /// Sets a watchdog over the servers' processes, for the case that this one is killed: `program` is this program's
+    /// own file, whose hidden subcommand it is. Call it before the first server is started.
+    #[must_use]
+    pub fn watched_by(self, program: &Path) -> Self {
+        self.0.watchdog.get_or_init(|| Watchdog::start(program).map(Arc::new));
+        self
     }
 
     /// Starts a server in the background. One of the same name is ended first. An entry that is disabled, or needs a
@@ -71,6 +90,7 @@ impl Host {
             http: self.0.http.clone(),
             limits: self.0.limits.clone(),
             cache: self.0.cache.clone(),
+            watchdog: self.0.watchdog.get().cloned().flatten(),
             reporter: Reporter::new(name.clone(), self.0.events.clone(), self.0.limits.messages_per_second),
             phase,
             orders: order_rx,

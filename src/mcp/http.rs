@@ -23,6 +23,30 @@ use crate::config::Secret;
 use super::failure::Failure;
 use super::tap::Tap;
 
+/// A client as [`super::Host::new`] wants it, for programs that have none yet. Reading the system's root certificates
+/// takes it some 30 ms: make one, share it.
+///
+/// # Errors
+/// Where the system's TLS or proxy settings cannot be used.
+pub fn client(limits: &crate::chat::Limits) -> Result<reqwest::Client, Failure> {
+    // A second provider is refused, and then there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let same_origin = reqwest::redirect::Policy::custom(|attempt| {
+        let from = attempt.previous().last().map(url::Url::origin);
+        if attempt.previous().len() < 5 && from == Some(attempt.url().origin()) {
+            attempt.follow()
+        } else {
+            attempt.stop()
+        }
+    });
+    reqwest::Client::builder()
+        .user_agent(concat!("millrace/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(limits.connect)
+        .redirect(same_origin)
+        .build()
+        .map_err(|error| Failure::cannot_start(format!("the HTTP client cannot be made: {error}")))
+}
+
 /// A transport to `url`. Nothing is sent yet.
 ///
 /// # Errors

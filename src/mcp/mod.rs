@@ -27,8 +27,10 @@ mod server;
 mod stdio;
 mod tap;
 mod ticket;
+pub mod watchdog;
 
 pub use event::{HostEvent, LogLevel};
 pub use failure::{Failure, FailureKind};
 pub use host::Host;
+pub use http::client;
 pub use ticket::{CallEnd, CallEvent, CallOrder, CallTicket};

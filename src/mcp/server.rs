@@ -16,7 +16,7 @@ use rmcp::service::{Peer, QuitReason};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::chat::{Limits, ServerState, ServerStatus};
 use crate::config::{Consent, ServerEntry, Transport};
@@ -28,6 +28,7 @@ use super::connection::{Connection, Era, Opened, Opener, STDERR_LINES};
 use super::event::LogLevel;
 use super::failure::{Failure, FailureKind};
 use super::report::Reporter;
+use super::watchdog::Watchdog;
 
 /// Before each restart.
 const BACK_OFF: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(25)];
@@ -64,6 +65,7 @@ pub(super) struct Server {
     pub http: reqwest::Client,
     pub limits: Arc<Limits>,
     pub cache: Option<PathBuf>,
+    pub watchdog: Option<Arc<Watchdog>>,
     pub reporter: Reporter,
     pub phase: watch::Sender<Phase>,
     pub orders: mpsc::Receiver<Order>,
@@ -209,6 +211,7 @@ impl Server {
             limits: &self.limits,
             reporter: &reporter,
             generation: self.generation,
+            watchdog: self.watchdog.as_ref(),
         };
         let stop = self.stop.clone();
         let opened = tokio::select! {
@@ -234,10 +237,7 @@ impl Server {
         self.known_era = Some(life.era);
         self.status.pid = life.child.as_ref().and_then(Child::pid);
         self.status.protocol = Some(life.info.protocol_version.as_str().to_owned());
-        let mut over = match self.relist(&life, true).await {
-            Ok(()) => None,
-            Err(failure) => Some(failure),
-        };
+        let mut over = self.relist(&life, true).await.err();
         if over.is_none() {
             self.phase.send_replace(Phase::Ready(life.connection.clone()));
             self.tell(ServerState::Ready, None).await;
@@ -378,6 +378,8 @@ struct Life {
     running: JoinHandle<Result<QuitReason, tokio::task::JoinError>>,
     ended: bool,
     quit: CancellationToken,
+    /// Where this is dropped without its end, the connection is closed all the same.
+    _guard: DropGuard,
     child: Option<Child>,
     tail: Option<StderrTail>,
     info: Arc<ServerPeerInfo>,
@@ -403,7 +405,8 @@ impl Life {
             }
         });
         let tail = child.as_ref().map(Child::stderr);
-        Self { connection, running, ended: false, quit, child, tail, info, era, tools_changed }
+        let _guard = quit.clone().drop_guard();
+        Self { connection, running, ended: false, quit, _guard, child, tail, info, era, tools_changed }
     }
 
     /// Why the connection ended by itself.

@@ -196,9 +196,9 @@ struct Events {
     after_cr: bool,
     /// Bytes of the event so far, its line ends included.
     event: u64,
-    /// The event has one data line so far, which is a whole event by itself.
-    whole: bool,
-    has_data: bool,
+    /// Data lines of the event so far, and the first of them.
+    data_lines: u32,
+    first: String,
 }
 
 impl Default for Events {
@@ -210,8 +210,8 @@ impl Default for Events {
             line: Vec::new(),
             after_cr: false,
             event: 0,
-            whole: false,
-            has_data: false,
+            data_lines: 0,
+            first: String::new(),
         }
     }
 }
@@ -261,20 +261,23 @@ impl Events {
             None => text,
         };
         if let Some(data) = text.strip_prefix("data:") {
-            if self.whole {
+            if self.data_lines == 1 && !self.first.trim().is_empty() && stands_alone(&self.first) {
+                // A whole event, and another after it without the blank line between.
                 self.dispatch(out)?;
             }
-            self.whole = !self.has_data && !data.trim().is_empty() && stands_alone(data);
-            self.has_data = true;
+            if self.data_lines == 0 {
+                data.clone_into(&mut self.first);
+            }
+            self.data_lines += 1;
         }
-        self.read(text.into_bytes(), out)?;
-        self.read(vec![b'\n'], out)
+        let mut bytes = text.into_bytes();
+        bytes.push(b'\n');
+        self.read(bytes, out)
     }
 
     fn dispatch(&mut self, out: &mut Vec<String>) -> Result<(), SseError> {
         self.event = 0;
-        self.whole = false;
-        self.has_data = false;
+        self.data_lines = 0;
         self.read(vec![b'\n'], out)
     }
 
@@ -297,7 +300,7 @@ impl Events {
         let cut = self
             .line
             .strip_prefix(b"data:")
-            .is_some_and(|data| !self.has_data && !std::str::from_utf8(data).is_ok_and(stands_alone));
+            .is_some_and(|data| self.data_lines == 0 && !std::str::from_utf8(data).is_ok_and(stands_alone));
         if cut {
             self.line.clear();
         }

@@ -139,18 +139,15 @@ impl Turn {
                 let fault = self.wire_fault();
                 Then::Stop { status: TurnStatus::Failed, fault: Some(fault) }
             }
-            (Effective::Length, None) => {
-                let fault = Fault::new(FaultKind::Truncated, "The answer was cut at the model's output limit.")
-                    .hint("Continue it, or raise --max-output-tokens.")
-                    .retry(Retry::AfterChange);
-                Then::Stop { status: TurnStatus::Failed, fault: Some(fault) }
-            }
+            (Effective::Length, None) => cut_off(),
             (Effective::ContentFilter, None) => {
                 let fault = Fault::new(FaultKind::Provider, "The endpoint's content filter stopped the answer.")
                     .hint("Ask in other words.")
                     .retry(Retry::AfterChange);
                 Then::Stop { status: TurnStatus::Failed, fault: Some(fault) }
             }
+            // Every call closed, and yet the answer was cut: what was still to come is missing.
+            (Effective::Stop | Effective::ToolCalls | Effective::Other, None) if self.round.assembler.cut() => cut_off(),
             (Effective::Stop | Effective::ToolCalls | Effective::Other, None) => Then::Next,
         };
         self.close_stream(effective, then);
@@ -355,6 +352,14 @@ impl Turn {
             conversation: self.plan.conversation.clone(),
         });
     }
+}
+
+/// The model was cut at its output limit: what came is kept, and nothing new starts.
+fn cut_off() -> Then {
+    let fault = Fault::new(FaultKind::Truncated, "The answer was cut at the model's output limit.")
+        .hint("Continue it, or raise --max-output-tokens.")
+        .retry(Retry::AfterChange);
+    Then::Stop { status: TurnStatus::Failed, fault: Some(fault) }
 }
 
 /// `1204` as `1 204`.

@@ -1,12 +1,13 @@
-//! Requests as Chat Completions bodies, and messages in Chat Completions form.
+//! Requests as bodies, and messages in Chat Completions form.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::REASONING_MARKER;
+use super::{REASONING_MARKER, responses};
 use crate::chat::{
     Answer, Api, Body, CallId, Message, Part, Request, Sampling, ToolCall, ToolChoice, ToolMessage, ToolOutcome,
 };
@@ -32,6 +33,13 @@ pub struct Quirks {
     pub nine_char_ids: bool,
 }
 
+impl Quirks {
+    /// Whether an answer came from this endpoint.
+    pub(super) fn is_home(&self, origin: &str) -> bool {
+        !self.origin.is_empty() && self.origin == origin
+    }
+}
+
 impl Default for Quirks {
     fn default() -> Self {
         Self {
@@ -50,13 +58,14 @@ impl Default for Quirks {
 }
 
 /// What stands in for an outcome that was never recorded: every call must have one on the wire.
-const NO_OUTCOME: &str = "error: no result was recorded for this call; it may have run";
+pub(super) const NO_OUTCOME: &str = "error: no result was recorded for this call; it may have run";
 
 /// The body of a streamed request. The bytes of `ToolList::json` stand in it unchanged.
 #[must_use]
 pub fn encode(api: Api, request: &Request, quirks: &Quirks) -> Vec<u8> {
     match api {
-        Api::Chat | Api::Responses => chat(request, quirks),
+        Api::Chat => chat(request, quirks),
+        Api::Responses => responses::encode(request, quirks),
     }
 }
 
@@ -88,13 +97,19 @@ fn chat(request: &Request, quirks: &Quirks) -> Vec<u8> {
     for (key, value) in &request.sampling.params {
         body.insert(key.clone(), value.clone());
     }
-    let own_tools = body.contains_key("tools");
+    with_tools(body, request.tools.as_ref().map(|tools| tools.json.as_str()))
+}
+
+/// Prints a body, with the tool list spliced in: what was hashed is what is sent. A `tools` of the user's own
+/// parameters stands instead.
+pub(super) fn with_tools(body: Map<String, Value>, tools: Option<&str>) -> Vec<u8> {
+    let own = body.contains_key("tools");
     let mut bytes = Value::Object(body).to_string().into_bytes();
-    if let Some(tools) = request.tools.as_ref().filter(|_| !own_tools) {
-        // Spliced in, so that what was hashed is what is sent; the body has at least one field before it.
+    if let Some(tools) = tools.filter(|_| !own) {
+        // The body has at least one field before it.
         bytes.pop();
         bytes.extend_from_slice(b",\"tools\":");
-        bytes.extend_from_slice(tools.json.as_bytes());
+        bytes.extend_from_slice(tools.as_bytes());
         bytes.push(b'}');
     }
     bytes
@@ -125,6 +140,29 @@ pub fn messages_json(messages: &[Arc<Message>]) -> Value {
     out.into()
 }
 
+/// What was said, with each answer's outcomes beside it.
+pub(super) enum Exchange<'a> {
+    User(&'a [Part]),
+    Answer { answer: &'a Answer, outcomes: HashMap<&'a CallId, &'a ToolOutcome> },
+}
+
+/// Gathers outcomes to their answers; an outcome without an answer before it is left out.
+pub(super) fn exchanges(messages: &[Arc<Message>]) -> Vec<Exchange<'_>> {
+    let mut out: Vec<Exchange<'_>> = Vec::with_capacity(messages.len());
+    for message in messages {
+        match &message.body {
+            Body::User(parts) => out.push(Exchange::User(parts)),
+            Body::Assistant(answer) => out.push(Exchange::Answer { answer, outcomes: HashMap::new() }),
+            Body::Tool(ToolMessage { call, outcome }) => {
+                if let Some(Exchange::Answer { outcomes, .. }) = out.last_mut() {
+                    outcomes.insert(call, outcome);
+                }
+            }
+        }
+    }
+    out
+}
+
 /// For whom messages are written: an endpoint, or a reader.
 struct View<'a> {
     quirks: Option<&'a Quirks>,
@@ -132,20 +170,10 @@ struct View<'a> {
 
 impl View<'_> {
     fn messages(&self, messages: &[Arc<Message>], out: &mut Vec<Value>) {
-        let mut rest = messages.iter().peekable();
-        while let Some(message) = rest.next() {
-            match &message.body {
-                Body::User(parts) => out.push(json!({"role": "user", "content": user(parts)})),
-                Body::Assistant(answer) => {
-                    let mut outcomes: HashMap<&CallId, &ToolOutcome> = HashMap::new();
-                    while let Some(Body::Tool(ToolMessage { call, outcome })) = rest.peek().map(|next| &next.body) {
-                        outcomes.insert(call, outcome);
-                        rest.next();
-                    }
-                    self.answer(answer, &outcomes, out);
-                }
-                // Its call is not in this request.
-                Body::Tool(_) => {}
+        for exchange in exchanges(messages) {
+            match exchange {
+                Exchange::User(parts) => out.push(json!({"role": "user", "content": user(parts)})),
+                Exchange::Answer { answer, outcomes } => self.answer(answer, &outcomes, out),
             }
         }
     }
@@ -163,8 +191,8 @@ impl View<'_> {
             _ => Value::Null,
         };
         let mut message = Map::from_iter([("role".into(), "assistant".into()), ("content".into(), content)]);
-        let home = self.quirks.is_some_and(|quirks| !quirks.origin.is_empty() && quirks.origin == answer.origin);
-        let ids = self.ids(&answer.calls);
+        let home = self.quirks.is_some_and(|quirks| quirks.is_home(&answer.origin));
+        let ids = ids(&answer.calls, self.quirks.is_some_and(|quirks| quirks.nine_char_ids));
         if !answer.calls.is_empty() {
             let calls = answer.calls.iter().zip(&ids).map(|(call, id)| {
                 let mut entry = Map::new();
@@ -198,24 +226,21 @@ impl View<'_> {
             out.push(json!({"role": "tool", "tool_call_id": id, "content": content}));
         }
     }
+}
 
-    /// The wire's id where one was given and no other call of the message has it, else ours.
-    fn ids(&self, calls: &[ToolCall]) -> Vec<String> {
-        let mut used = HashSet::new();
-        calls
-            .iter()
-            .map(|call| {
-                let own = call.id.as_str();
-                let id = call.wire_id.as_deref().filter(|id| !used.contains(*id)).unwrap_or(own);
-                let id = match self.quirks {
-                    Some(quirks) if quirks.nine_char_ids && !is_nine(id) => nine(own),
-                    _ => id.to_owned(),
-                };
-                used.insert(id.clone());
-                id
-            })
-            .collect()
-    }
+/// The wire's id where one was given and no other call of the message has it, else ours.
+pub(super) fn ids(calls: &[ToolCall], nine_char: bool) -> Vec<String> {
+    let mut used = HashSet::new();
+    calls
+        .iter()
+        .map(|call| {
+            let own = call.id.as_str();
+            let id = call.wire_id.as_deref().filter(|id| !used.contains(*id)).unwrap_or(own);
+            let id = if nine_char && !is_nine(id) { nine(own) } else { id.to_owned() };
+            used.insert(id.clone());
+            id
+        })
+        .collect()
 }
 
 fn is_nine(id: &str) -> bool {
@@ -233,25 +258,30 @@ fn user(parts: &[Part]) -> Value {
     let mut text = String::new();
     let mut out = Vec::new();
     for part in parts {
-        let piece = match part {
-            Part::Text { text } => text.clone(),
-            Part::File { name, text } => format!("<file name={name:?}>\n{text}\n</file>"),
-            Part::Image { mime, data, .. } => {
-                flush(&mut text, &mut out);
-                out.push(json!({"type": "image_url", "image_url": {"url": format!("data:{mime};base64,{data}")}}));
-                continue;
-            }
-        };
+        if let Part::Image { mime, data, .. } = part {
+            flush(&mut text, &mut out);
+            out.push(json!({"type": "image_url", "image_url": {"url": format!("data:{mime};base64,{data}")}}));
+            continue;
+        }
         if !text.is_empty() {
             text.push_str("\n\n");
         }
-        text.push_str(&piece);
+        text.push_str(&shown(part));
     }
     if out.is_empty() {
         return text.into();
     }
     flush(&mut text, &mut out);
     out.into()
+}
+
+/// A part as text: files inline under their names, of images the name.
+pub(super) fn shown(part: &Part) -> Cow<'_, str> {
+    match part {
+        Part::Text { text } => text.into(),
+        Part::File { name, text } => format!("<file name={name:?}>\n{text}\n</file>").into(),
+        Part::Image { name, .. } => format!("[image {name}]").into(),
+    }
 }
 
 fn flush(text: &mut String, out: &mut Vec<Value>) {

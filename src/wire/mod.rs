@@ -12,6 +12,7 @@ mod chat;
 mod encode;
 mod error;
 mod raw;
+mod responses;
 
 pub use encode::{Quirks, encode, messages_json};
 pub use error::{ErrorClass, ErrorReply, classify, error_reply};
@@ -34,12 +35,17 @@ pub struct Decoder {
 #[derive(Debug)]
 enum Dialect {
     Chat(chat::Stream),
+    Responses,
 }
 
 impl Decoder {
     #[must_use]
     pub fn new(api: Api) -> Self {
-        Self { dialect: Dialect::Chat(chat::Stream::default()), number: 0 }
+        let dialect = match api {
+            Api::Chat => Dialect::Chat(chat::Stream::default()),
+            Api::Responses => Dialect::Responses,
+        };
+        Self { dialect, number: 0 }
     }
 
     /// Takes the data of the next event. Events are counted from 1, `[DONE]` included.
@@ -51,6 +57,7 @@ impl Decoder {
             Ok(Value::Null) => Vec::new(),
             Ok(value @ Value::Object(_)) => match &mut self.dialect {
                 Dialect::Chat(stream) => stream.event(data, &value),
+                Dialect::Responses => responses::event(&value),
             },
             Ok(value) => vec![Delta::Error(error::find(&value).unwrap_or_else(|| self.bad("a JSON object")))],
             Err(_) => vec![Delta::Error(self.bad("JSON"))],

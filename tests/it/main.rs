@@ -1,5 +1,7 @@
 //! The one integration test binary.
 
+mod cli;
+mod config;
 mod engine;
 mod fakes;
 mod headless;

@@ -1,5 +1,7 @@
 //! The MCP host against servers that misbehave, as children (small shell scripts) and over HTTP on loopback.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -562,4 +564,51 @@ async fn calls_of_one_server_leave_in_the_order_of_their_orders() {
     let log = std::fs::read_to_string(fake.log()).unwrap();
     let order: Vec<_> = log.lines().filter_map(|line| line.split_once("{\"n\":")?.1.chars().next()).collect();
     assert_eq!(order, ['0', '1', '2', '3', '4', '5', '6', '7']);
+}
+
+/// The process that leads the group of `fake`'s server, once it runs.
+#[cfg(unix)]
+fn leader_of(fake: &Fake) -> Option<u32> {
+    std::fs::read_to_string(fake.folder.path().join("log.pid")).ok()?.trim().parse().ok()
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_killed_millrace_leaves_no_server_behind() {
+    let fake =
+        Fake::new(r#"trap '' TERM; (trap '' TERM; sleep 600) & echo $$ > "$LOG.pid"; call() { :; }; serve; sleep 600"#);
+    let file = fake.folder.path().join("servers.json");
+    // In a file of its own: in a configuration, ${…} would be a variable of ours.
+    let script = fake.folder.path().join("server.sh");
+    std::fs::write(&script, &fake.script).unwrap();
+    let server = json!({"command": "sh", "args": [script], "env": {"LOG": fake.log()}});
+    std::fs::write(&file, json!({"mcpServers": {"fake": server}}).to_string()).unwrap();
+    let mut millrace = std::process::Command::new(env!("CARGO_BIN_EXE_millrace"))
+        .args(["mcp", "--mcp"])
+        .arg(&file)
+        .args(["call", "fake", "echo"])
+        .env("MILLRACE_HOME", fake.folder.path().join("home"))
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let wait = Duration::from_millis(50);
+    for _ in 0..400 {
+        if fake.read("tools/call") == 1 {
+            break;
+        }
+        tokio::time::sleep(wait).await;
+    }
+    let leader = leader_of(&fake).expect("the server is running");
+    assert!(group_lives(leader));
+    millrace.kill().unwrap();
+    millrace.wait().unwrap();
+    for _ in 0..200 {
+        if !group_lives(leader) {
+            return;
+        }
+        tokio::time::sleep(wait).await;
+    }
+    panic!("the server is still running");
 }

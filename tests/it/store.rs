@@ -1,5 +1,7 @@
 //! The store against files, crashes and other processes.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,6 +11,7 @@ use millrace::chat::{
     Answer, AnswerState, Body, CallId, Change, ClosedBy, Conversation, ConversationId, Durability, Grant, GrantScope,
     Message, MessageId, OutcomeKind, Part, Pin, RoundTimes, ToolCall, ToolMessage, ToolOutcome, ToolRef, Usage,
 };
+use millrace::cli::history;
 use millrace::store::{Claim, Cursor, DraftOf, OpenMode, Page, Sort, Store, StoreError};
 use proptest::prelude::*;
 
@@ -814,4 +817,64 @@ proptest! {
             prop_assert_eq!(opened.summary.title, title);
         }
     }
+}
+
+/// Runs `millrace history` over a store; its exit code, standard output and standard error.
+fn history(path: &Path, command: history::Command, json: bool, typed: Option<&str>) -> (u8, String, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut input = typed.unwrap_or_default().as_bytes();
+    let mut terminal = history::Terminal {
+        input: &mut input,
+        out: &mut out,
+        err: &mut err,
+        drawn: !json,
+        answers: typed.is_some(),
+        width: 100,
+    };
+    let code = block(history::run(&history::Ask { command, json }, path, &mut terminal));
+    (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+}
+
+#[test]
+fn history_lists_shows_and_deletes() {
+    use history::Command::{Delete, List, Rename, Search, Show};
+    let (_folder, path) = folder();
+    block(async {
+        let store = open(&path);
+        let asked = answer("Looking.", AnswerState::Complete, vec![call("k1", 0, "{}")]);
+        synced(
+            &store,
+            vec![
+                begin("c1", 500),
+                user("c1", "u1", None, "hostile \u{1b}[31m title"),
+                message("c1", "a1", Some("u1"), 2_000, Body::Assistant(asked)),
+                message("c1", "t1", Some("a1"), 3_000, told("k1", done("found it"))),
+            ],
+        )
+        .await;
+        store.close().await.unwrap();
+    });
+    let (code, out, _) = history(&path, List, false, None);
+    assert_eq!(code, 0);
+    assert!(out.contains("hostile") && !out.contains('\u{1b}'), "{out:?}");
+    let (_, out, _) = history(&path, Show { id: "last".into() }, true, None);
+    let shown: serde_json::Value = serde_json::from_str(&out).unwrap();
+    for key in ["id", "title", "folder", "model", "messages", "calls"] {
+        assert!(!shown[key].is_null(), "{key}");
+    }
+    assert_eq!(shown["messages"][0]["role"], "user");
+    assert_eq!((&shown["calls"][0]["state"], &shown["calls"][0]["content"]), (&"done".into(), &"found it".into()));
+    let (_, out, err) = history(&path, Search { query: "found".into() }, false, None);
+    assert!(out.contains("found it") && err.contains("1 match"), "{out} {err}");
+    assert_eq!(history(&path, Rename { id: "c".into(), title: "New".into() }, false, None).1, "Renamed to: New\n");
+    assert_eq!(history(&path, Show { id: "zz".into() }, false, None).0, 2);
+    let delete = |yes| Delete { id: "c1".into(), yes };
+    assert_eq!(history(&path, delete(false), false, None).0, 2);
+    assert!(history(&path, delete(false), false, Some("n\n")).2.contains("Nothing was deleted"));
+    assert!(history(&path, delete(false), false, Some("y\n")).1.contains("kept for 30 days"));
+    assert_eq!(history(&path, List, true, None).1, "[]\n");
+    std::fs::write(&path, "no store ".repeat(1000)).unwrap();
+    let (code, _, err) = history(&path, List, false, None);
+    assert_eq!(code, 7);
+    assert!(err.contains("Nothing was changed"), "{err}");
 }

@@ -1,4 +1,5 @@
 //! Golden transcripts: each body of `tests/fixtures/` assembles as its JSON says, however it is cut into chunks.
+#![allow(clippy::unwrap_used, reason = "a missing fixture fails its test")]
 
 use std::path::{Path, PathBuf};
 

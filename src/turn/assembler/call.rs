@@ -105,7 +105,7 @@ impl AssembledCall {
 
     /// Nothing of its arguments has come.
     pub(super) fn is_empty(&self) -> bool {
-        self.status == CallStatus::Open && !self.placeholder && self.raw.trim().is_empty()
+        self.status == CallStatus::Open && self.scanner == Scanner::Start
     }
 
     /// Nothing more belongs to it.

@@ -58,7 +58,7 @@ impl AssembledCall {
                     }
                 }
                 CallStatus::Open => {
-                    if self.raw.trim() == "null" && text.trim_start().starts_with('{') {
+                    if self.raw.len() < 64 && self.raw.trim() == "null" && text.trim_start().starts_with('{') {
                         self.restart(step);
                     }
                     let (own, rest) = text.split_at(self.scanner.feed(text));

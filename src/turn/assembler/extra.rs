@@ -44,12 +44,15 @@ fn append(list: &mut Vec<Value>, entry: &Value) {
     }
 }
 
-/// Same type and index, no other id, and the entry had not been signed yet.
+/// A piece of text or a signature, of the same type and index, with no other id; and the entry was not signed yet.
 fn goes_on(last: &Map<String, Value>, piece: &Map<String, Value>) -> bool {
     let given = |entry: &Map<String, Value>, key: &str| entry.get(key).filter(|value| !value.is_null()).cloned();
     let same = |key| given(last, key) == given(piece, key);
     let compatible = |key| given(piece, key).is_none() || given(last, key).is_none() || same(key);
-    given(piece, "type").is_some()
+    let streamed =
+        PIECES.iter().any(|key| piece.get(*key).is_some_and(Value::is_string)) || given(piece, "signature").is_some();
+    streamed
+        && given(piece, "type").is_some()
         && same("type")
         && same("index")
         && compatible("id")

@@ -1,0 +1,60 @@
+//! `millrace history` and `millrace timeline`, from the command line to their answers.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use crate::chat::Fault;
+
+use super::args::{HistoryArgs, HistoryCommand, TimelineArgs};
+use super::history::{self, Ask, Command, Terminal};
+use super::setup;
+use super::{once, timeline as drawing};
+
+/// Columns where there is no terminal to ask.
+const WIDTH: usize = 100;
+
+/// Runs `millrace history`.
+///
+/// # Errors
+/// Where there are no folders, or no runtime.
+pub fn history(args: HistoryArgs) -> Result<u8, Fault> {
+    let command = match args.command.unwrap_or(HistoryCommand::List) {
+        HistoryCommand::List => Command::List,
+        HistoryCommand::Search { query } => Command::Search { query: query.join(" ") },
+        HistoryCommand::Show { id } => Command::Show { id },
+        HistoryCommand::Export { .. } => return super::absent("history export"),
+        HistoryCommand::Import { .. } => return super::absent("history import"),
+        HistoryCommand::Rename { id, title } => Command::Rename { id, title: title.join(" ") },
+        HistoryCommand::Delete { id, yes } => Command::Delete { id, yes },
+    };
+    let paths = setup::paths(&setup::environment())?;
+    let ask = Ask { command, json: args.json };
+    let drawn = io::stdout().is_terminal();
+    let mut terminal = Terminal {
+        input: &mut io::stdin().lock(),
+        out: &mut io::stdout().lock(),
+        err: &mut io::stderr().lock(),
+        drawn,
+        answers: io::stdin().is_terminal(),
+        width: width(),
+    };
+    Ok(once::runtime()?.block_on(history::run(&ask, &paths.store_file(), &mut terminal)))
+}
+
+/// Runs `millrace timeline`.
+///
+/// # Errors
+/// Where there are no folders, or no runtime.
+pub fn timeline(args: TimelineArgs) -> Result<u8, Fault> {
+    let paths = setup::paths(&setup::environment())?;
+    let ask = drawing::Ask { id: args.id, json: args.json, width: width() };
+    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    let code = once::runtime()?.block_on(drawing::run(&ask, &paths.store_file(), &mut out, &mut err));
+    let _ = out.flush();
+    Ok(code)
+}
+
+/// Columns of the terminal, as it or the environment says.
+fn width() -> usize {
+    let said = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+    said.filter(|w| *w >= 20).unwrap_or(WIDTH)
+}

@@ -14,7 +14,11 @@ pub mod completions;
 pub mod connect;
 pub mod config;
 pub mod decode;
+<<<<<<< HEAD
 pub mod demo;
+=======
+pub mod doctor;
+>>>>>>> net
 pub mod endpoint;
 pub mod history;
 pub mod mcp;
@@ -82,7 +86,7 @@ fn run(cli: Cli) -> Result<u8, Fault> {
         Some(Command::Decode(args)) => decode::run(&args),
         Some(Command::Mcp(args)) => mcp::run(args),
         Some(Command::Models(args)) => models::run(&args),
-        Some(Command::Doctor(_)) => absent("doctor"),
+        Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Config(args)) => config::run(args),
         Some(Command::Completions { shell }) => written(completions::completions(shell)),
         Some(Command::Man) => written(completions::man()),

@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Read as _};
 use std::sync::{Arc, Mutex};
 
 use crate::app::{Endpoint as Shown, Session, Start, State};
-use crate::chat::{Approve, ConversationId, Fault, FaultKind};
+use crate::chat::{Approve, ConversationId, Fault, FaultKind, TurnSettings};
 use crate::config::{Glyphs, Origin, Resolved, UiSettings};
 use crate::engine::live::LiveClock;
 use crate::net::{Endpoint, Http};
@@ -14,6 +14,7 @@ use crate::ui::Theme;
 
 use super::boot::{self, Boot};
 use super::connect::Connections;
+use super::demo::Prepared;
 use super::session::{ColorWord, SessionArgs};
 use super::setup::Setup;
 use super::{endpoint, once, run as asked};
@@ -75,20 +76,55 @@ async fn opened(args: &SessionArgs, setup: Setup, resolved: Resolved) -> Result<
         paths: Some(setup.paths.clone()),
         headless: false,
     };
-    let session = Session {
-        connection: endpoint.as_ref().map(shown),
-        settings,
-        folder: setup.folder.display().to_string(),
-        config_path: setup.paths.show(&setup.paths.config_file()),
-        data_path: setup.paths.show(&setup.paths.data),
-        version: env!("CARGO_PKG_VERSION"),
-        utc_offset_s: utc_offset(),
-        greeting: Some(resolved.where_messages_go.clone()),
-        ..Session::default()
-    };
+    let session = session(&setup, &resolved, endpoint.as_ref(), settings);
     let start = start(args, &resolved, store.as_ref().ok(), conversation).await?;
     let screen = Screen { session, start, theme: theme(args, &resolved.ui, &setup), notices, keep_config: true };
-    show(screen, boot, store, endpoint, setup, resolved).await
+    show(screen, boot, store, endpoint, &setup).await
+}
+
+/// Opens the chat screen on the demo: its own model, server and store, nothing of the user's.
+///
+/// # Errors
+/// `Usage` where there is no terminal, `Internal` where the demo cannot start.
+pub fn demo(args: &SessionArgs) -> Result<u8, Fault> {
+    if !std::io::stdout().is_terminal() {
+        return Err(Fault::new(FaultKind::Usage, "The demo's screen needs a terminal.")
+            .hint("For pipes and scripts: millrace demo --output text"));
+    }
+    let prepared = Prepared::new(args)?;
+    let runtime = once::runtime()?;
+    runtime.block_on(async {
+        let boot = prepared.boot(false).await?;
+        let Prepared { demo: _serving, setup, resolved } = &prepared;
+        let endpoint = boot.endpoint.clone();
+        let no_store = Fault::new(FaultKind::Store, "This session is not saved (--no-save).");
+        let store = boot.store.clone().ok_or(no_store);
+        let approve = resolved.approve.unwrap_or(Approve::Ask);
+        let settings = once::settings(args, resolved, prepared.model(), approve, false)?;
+        let mut session = session(setup, resolved, endpoint.as_ref(), settings);
+        session.greeting = Some("The demo: a built-in model and tools. Nothing leaves this computer.".into());
+        let mut start = start(args, resolved, None, None).await?;
+        if start.prompt.is_none() {
+            // The first question is offered, and sent by the person.
+            start.draft = Some(crate::demo::PROMPT.to_owned());
+        }
+        let theme = theme(args, &resolved.ui, setup);
+        let screen = Screen { session, start, theme, notices: resolved.notices.clone(), keep_config: false };
+        show(screen, boot, store, endpoint, setup).await
+    })
+}
+
+fn session(setup: &Setup, resolved: &Resolved, endpoint: Option<&Endpoint>, settings: TurnSettings) -> Session {
+    let mut session = Session::default();
+    session.connection = endpoint.map(shown);
+    session.settings = settings;
+    session.folder = setup.folder.display().to_string();
+    session.config_path = setup.paths.show(&setup.paths.config_file());
+    session.data_path = setup.paths.show(&setup.paths.data);
+    session.version = env!("CARGO_PKG_VERSION");
+    session.utc_offset_s = utc_offset();
+    session.greeting = Some(resolved.where_messages_go.clone());
+    session
 }
 
 /// What the screen begins with.
@@ -110,8 +146,7 @@ pub async fn show(
     boot: Boot,
     store: Result<Store, Fault>,
     endpoint: Option<Endpoint>,
-    setup: Setup,
-    resolved: Resolved,
+    setup: &Setup,
 ) -> Result<u8, Fault> {
     let http: Http = boot.http.clone();
     let limits = Arc::clone(&boot.limits);
@@ -187,6 +222,7 @@ async fn start(
     }
     Ok(Start {
         prompt: Some(args.prompt.join(" ")).filter(|p| !p.trim().is_empty()),
+        draft: None,
         parts,
         piped,
         conversation: opened,

@@ -136,8 +136,8 @@ impl Connections {
     }
 
     async fn start_demo(&self) -> Result<Connected, Fault> {
-        let demo = Demo::start(DemoOptions::default())
-            .map_err(|error| Fault::new(FaultKind::Internal, error.to_string()))?;
+        let demo =
+            Demo::start(DemoOptions::default()).map_err(|error| Fault::new(FaultKind::Internal, error.to_string()))?;
         let endpoint = Endpoint::new(&demo.base_url, Default::default())?;
         if let Some(servers) = self.servers.get() {
             for entry in &demo.entries {

@@ -11,14 +11,11 @@ pub mod args;
 pub mod boot;
 pub mod chat;
 pub mod completions;
-pub mod connect;
 pub mod config;
+pub mod connect;
 pub mod decode;
-<<<<<<< HEAD
 pub mod demo;
-=======
 pub mod doctor;
->>>>>>> net
 pub mod endpoint;
 pub mod history;
 pub mod mcp;
@@ -74,7 +71,7 @@ fn run(cli: Cli) -> Result<u8, Fault> {
         None => chat::run(&cli.session),
         Some(Command::Run(args)) => once::run(&args),
         Some(Command::Demo(args)) if args.output.form().is_some() => demo::headless(&args),
-        Some(Command::Demo(_)) => absent("the chat screen"),
+        Some(Command::Demo(args)) => chat::demo(&args),
         Some(Command::DemoServer) => demo::server(),
         Some(Command::Watchdog) => {
             crate::mcp::watchdog::watch(std::io::stdin().lock());

@@ -138,11 +138,7 @@ pub async fn last_model(store: &Store, endpoint: &Endpoint) -> Option<String> {
 ///
 /// # Errors
 /// `Usage` where there is none, `Store` where it cannot be looked for.
-pub async fn conversation(
-    store: &Store,
-    folder: &Path,
-    args: &SessionArgs,
-) -> Result<Option<ConversationId>, Fault> {
+pub async fn conversation(store: &Store, folder: &Path, args: &SessionArgs) -> Result<Option<ConversationId>, Fault> {
     let folder = folder.display().to_string();
     if args.keep.cont {
         let newest = store.newest(Some(&folder)).await.map_err(|error| error.fault())?;
@@ -153,11 +149,7 @@ pub async fn conversation(
         return newest.map(|s| Some(s.id)).ok_or_else(none);
     }
     match args.keep.resume.as_deref() {
-        None => Ok(None),
-        Some("") => {
-            Err(Fault::new(FaultKind::Usage, "-r without an ID opens the browser, which needs the chat screen.")
-                .hint("Name the conversation: -r=ID; `millrace history` lists them."))
-        }
+        None | Some("") => Ok(None),
         Some(id) => store.resolve(id, None).await.map(Some).map_err(|error| error.fault()),
     }
 }

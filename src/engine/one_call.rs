@@ -27,11 +27,8 @@ impl Model for OneCall {
             arguments: Some(ArgumentsPart::Text(self.call.arguments.to_string())),
             ..CallFragment::default()
         };
-        let deltas = vec![
-            Delta::Call(fragment),
-            Delta::Finish { reason: "tool_calls".into(), native: None },
-            Delta::Done,
-        ];
+        let deltas =
+            vec![Delta::Call(fragment), Delta::Finish { reason: "tool_calls".into(), native: None }, Delta::Done];
         let events = [ModelEvent::Deltas(EventDeltas { number: 1, deltas }), ModelEvent::Ended];
         futures_util::stream::iter(events).boxed()
     }

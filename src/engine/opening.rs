@@ -9,8 +9,8 @@ use super::port::Opened;
 use super::run::{Engine, Inbound};
 use super::turns::Running;
 use crate::chat::{
-    AnswerState, Body, CallId, Change, ConversationId, Fault, FaultKind, Message, MessageId, Part, PastCall, ServerName,
-    Submit, ToolChoice, TurnEvent, TurnId, TurnSettings, TurnStatus,
+    AnswerState, Body, CallId, Change, ConversationId, Fault, FaultKind, Message, MessageId, Part, PastCall,
+    ServerName, Submit, ToolChoice, TurnEvent, TurnId, TurnSettings, TurnStatus,
 };
 use crate::tools;
 use crate::turn::{Event, Plan, Turn};

@@ -10,3 +10,4 @@ mod net;
 mod store;
 mod tools;
 mod wire;
+mod tui;

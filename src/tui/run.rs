@@ -325,7 +325,6 @@ impl Loop {
                 | Effect::Restore { .. }
                 | Effect::Export { .. }
                 | Effect::SaveDraft { .. }
-                | Effect::RunAgain { .. }
                 | Effect::Models { .. }
                 | Effect::ChooseModel { .. }
                 | Effect::ProbeLocal

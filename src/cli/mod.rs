@@ -9,10 +9,8 @@
 
 pub mod args;
 pub mod boot;
-pub mod chat;
 pub mod completions;
 pub mod config;
-pub mod connect;
 pub mod decode;
 pub mod demo;
 pub mod doctor;
@@ -23,6 +21,7 @@ pub mod models;
 pub mod once;
 pub mod past;
 pub mod run;
+pub mod screen;
 pub mod session;
 pub mod setup;
 pub mod timeline;
@@ -68,10 +67,10 @@ pub fn report(fault: &Fault) {
 
 fn run(cli: Cli) -> Result<u8, Fault> {
     match cli.command {
-        None => chat::run(&cli.session),
+        None => screen::run(&cli.session),
         Some(Command::Run(args)) => once::run(&args),
         Some(Command::Demo(args)) if args.output.form().is_some() => demo::headless(&args),
-        Some(Command::Demo(args)) => chat::demo(&args),
+        Some(Command::Demo(args)) => screen::demo(&args),
         Some(Command::DemoServer) => demo::server(),
         Some(Command::Watchdog) => {
             crate::mcp::watchdog::watch(std::io::stdin().lock());

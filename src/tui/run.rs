@@ -3,12 +3,14 @@
 //! One biased select: the person's keys first, then signals, answers, timers, and the engine only while the screen is
 //! clean, so that what streams gathers in the engine's one slot until the next frame.
 
+use std::future::poll_fn;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use crossterm::event::EventStream;
-use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -172,7 +174,7 @@ impl Loop {
             tokio::select! {
                 biased;
                 event = next_input(&mut self.input) => match event {
-                    Some(Ok(event)) => self.typed(event)?,
+                    Some(Ok(event)) => self.typed(event).await?,
                     // The terminal is gone.
                     Some(Err(_)) | None => return Ok(Some(Signal::HangUp)),
                 },
@@ -204,7 +206,7 @@ impl Loop {
     }
 
     /// Takes an event of the terminal and all that have come with it: a fast typist's, or a paste without brackets.
-    fn typed(&mut self, first: crossterm::event::Event) -> Result<(), TuiError> {
+    async fn typed(&mut self, first: crossterm::event::Event) -> Result<(), TuiError> {
         let mut next = Some(first);
         for _ in 0..BURST {
             let Some(event) = next.take() else { break };
@@ -220,7 +222,14 @@ impl Loop {
                 break;
             }
             next = match &mut self.input {
-                Some(stream) => stream.next().now_or_never().flatten().and_then(Result::ok),
+                // Polled for this task: the stream wakes the last one that looked, and no other.
+                Some(stream) => {
+                    let look = poll_fn(|cx| match stream.poll_next_unpin(cx) {
+                        Poll::Ready(event) => Poll::Ready(event),
+                        Poll::Pending => Poll::Ready(None),
+                    });
+                    look.await.and_then(Result::ok)
+                }
                 None => None,
             };
         }

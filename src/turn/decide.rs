@@ -152,15 +152,15 @@ impl Turn {
         self.write(Change::CallAsked { turn: self.plan.key.clone(), call: id, at_us });
     }
 
-    /// The model's last words: the end of its last paragraph.
+    /// The model's last words before the call: as much of its last paragraph's end as fits, from a word's beginning.
     fn because(&self) -> Option<String> {
         let text = self.round.assembler.content().trim_end();
         let last = text.rsplit("\n\n").next().unwrap_or_default().trim();
-        if last.is_empty() {
-            return None;
-        }
         let skip = last.chars().count().saturating_sub(BECAUSE);
-        Some(last.chars().skip(skip).collect())
+        let tail: String = last.chars().skip(skip).collect();
+        let from = if skip == 0 { 0 } else { tail.find(char::is_whitespace).map_or(0, |at| at + 1) };
+        let words = tail.get(from..).unwrap_or_default().trim();
+        (!words.is_empty()).then(|| words.to_owned())
     }
 
     /// Allowed or approved: it leaves at once, or with the others at the finish.

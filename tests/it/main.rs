@@ -11,4 +11,5 @@ mod mcp;
 mod net;
 mod store;
 mod tools;
+mod tui;
 mod wire;

@@ -36,6 +36,9 @@ pub(super) struct Story {
     /// Words of a prompt that lead here; the story with most of them wins, the first of equals.
     #[serde(default)]
     words: Vec<String>,
+    /// Words that lead here only in this order; each counts for all of its words.
+    #[serde(default)]
+    phrases: Vec<String>,
     /// Tools without which the story cannot be told, and what is said then.
     #[serde(default)]
     needs: Vec<String>,
@@ -204,7 +207,12 @@ impl Script {
 
     fn told(&self, facts: &Facts) -> Option<&Story> {
         let words = facts.words();
-        let hits = |story: &Story| words.iter().filter(|word| story.words.contains(word)).count();
+        let spoken = format!(" {} ", words.join(" "));
+        let hits = |story: &Story| {
+            let phrases = story.phrases.iter().filter(|phrase| spoken.contains(&format!(" {phrase} ")));
+            let single = words.iter().filter(|word| story.words.contains(word)).count();
+            single + phrases.map(|phrase| phrase.split(' ').count()).sum::<usize>()
+        };
         let mut best = (0, self.story("other")?);
         for story in &self.story {
             let hits = hits(story);

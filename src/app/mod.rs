@@ -1,1 +1,58 @@
-//! The front end's state, pure: `State`, `Event`, `Effect`, `Command`, `update`.
+//! The front end's state, pure: [`State`], [`Event`], [`Effect`], [`Command`], `update`.
+//!
+//! # Invariants
+//! - Plain data in, plain data out; time comes with the event's stamp. Any session can be replayed.
+//! - An approval names the call and the hash of what was on the screen, to its end, for at least 350 ms; a repeated
+//!   key, a paste and the mouse never approve.
+//! - Nothing but the reader moves a reader who has scrolled; no row moves under the cursor.
+//! - Text in the state is raw; the view sanitises what it draws.
+//! - An answer that comes too late (a stale id) is ignored by name.
+//!
+//! # Does not
+//! Read a clock, a file or the environment; know the terminal, the engine or the store.
+
+mod calls;
+mod command;
+mod completion;
+mod composer;
+mod effect;
+mod event;
+mod hints;
+mod key;
+mod keymap;
+mod layout;
+mod line;
+mod mouse;
+mod overlay;
+mod panel;
+mod perform;
+mod reading;
+mod replies;
+mod start;
+mod state;
+mod status;
+mod stream;
+mod transcript;
+mod update;
+
+#[cfg(test)]
+mod tests;
+
+pub use calls::*;
+pub use command::*;
+pub use completion::{Completion, CompletionKind, CompletionRow};
+pub use composer::*;
+pub use effect::*;
+pub use event::*;
+pub use hints::*;
+pub use key::*;
+pub use keymap::*;
+pub use layout::*;
+pub use line::*;
+pub use overlay::*;
+pub use panel::*;
+pub use start::*;
+pub use state::*;
+pub use status::*;
+pub use transcript::*;
+pub use update::update;

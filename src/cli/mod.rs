@@ -12,6 +12,7 @@ pub mod boot;
 pub mod completions;
 pub mod config;
 pub mod decode;
+pub mod demo;
 pub mod doctor;
 pub mod endpoint;
 pub mod exchange;
@@ -22,12 +23,12 @@ pub mod models;
 pub mod once;
 pub mod past;
 pub mod run;
+pub mod screen;
 pub mod secrets;
 pub mod session;
 pub mod setup;
 pub mod timeline;
 
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use crate::chat::{Fault, FaultKind};
@@ -70,14 +71,11 @@ pub fn report(fault: &Fault) {
 fn run(cli: Cli) -> Result<u8, Fault> {
     start_log(&cli)?;
     match cli.command {
-        None if !std::io::stdout().is_terminal() => {
-            Err(Fault::new(FaultKind::Usage, "The chat screen needs a terminal, and standard output is none.")
-                .hint("For scripts and pipes: `millrace run \"…\"`."))
-        }
-        None => absent("the chat screen"),
+        None => screen::run(&cli.session),
         Some(Command::Run(args)) => once::run(&args),
-        Some(Command::Demo(_)) => absent("demo"),
-        Some(Command::DemoServer) => mcp::demo_server(),
+        Some(Command::Demo(args)) if args.output.form().is_some() => demo::headless(&args),
+        Some(Command::Demo(args)) => screen::demo(&args),
+        Some(Command::DemoServer) => demo::server(),
         Some(Command::Watchdog) => {
             crate::mcp::watchdog::watch(std::io::stdin().lock());
             Ok(0)

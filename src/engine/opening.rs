@@ -1,14 +1,16 @@
 //! How a turn begins: its conversation is read or made, its servers are waited for where that is wished, then it runs.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::memory;
+use super::one_call::OneCall;
 use super::port::Opened;
 use super::run::{Engine, Inbound};
 use super::turns::Running;
 use crate::chat::{
-    AnswerState, Body, Change, ConversationId, Fault, FaultKind, Message, MessageId, Part, PastCall, ServerName,
-    Submit, ToolChoice, TurnEvent, TurnId, TurnSettings, TurnStatus,
+    AnswerState, Body, CallId, Change, ConversationId, Fault, FaultKind, Message, MessageId, Part, PastCall,
+    ServerName, Submit, ToolChoice, TurnEvent, TurnId, TurnSettings, TurnStatus,
 };
 use crate::tools;
 use crate::turn::{Event, Plan, Turn};
@@ -22,13 +24,17 @@ pub(super) enum Start {
     Continue,
     /// The last answer is discarded and asked for again.
     Again,
+    /// A call runs once more, by review; then the model goes on.
+    Rerun(CallId),
 }
 
 /// A turn that has not begun yet.
 #[derive(Debug)]
 pub(super) struct Opening {
     pub turn: TurnId,
-    pub conversation: Option<ConversationId>,
+    /// Minted where it is new.
+    pub conversation: ConversationId,
+    pub is_new: bool,
     pub parent: Option<MessageId>,
     pub start: Start,
     pub settings: TurnSettings,
@@ -38,9 +44,12 @@ pub(super) struct Opening {
 
 impl Opening {
     pub fn submit(submit: Submit) -> Self {
+        let is_new = submit.conversation.is_none();
+        let minted = || ConversationId::new(uuid::Uuid::now_v7().to_string());
         Self {
             turn: submit.turn,
-            conversation: submit.conversation,
+            conversation: submit.conversation.unwrap_or_else(minted),
+            is_new,
             parent: submit.parent,
             start: Start::Message(submit.parts),
             settings: submit.settings,
@@ -49,8 +58,11 @@ impl Opening {
     }
 
     pub fn go_on(turn: TurnId, conversation: ConversationId, settings: TurnSettings) -> Self {
-        let (conversation, parent, read) = (Some(conversation), None, None);
-        Self { turn, conversation, parent, start: Start::Continue, settings, read }
+        Self { turn, conversation, is_new: false, parent: None, start: Start::Continue, settings, read: None }
+    }
+
+    pub fn rerun(turn: TurnId, conversation: ConversationId, call: CallId, settings: TurnSettings) -> Self {
+        Self { start: Start::Rerun(call), ..Self::go_on(turn, conversation, settings) }
     }
 
     pub fn again(turn: TurnId, conversation: ConversationId, settings: TurnSettings) -> Self {
@@ -60,31 +72,37 @@ impl Opening {
 
 impl Engine {
     /// Reads the conversation where it must be read, then goes on.
+    /// A reader learns at once that it began, whatever it waits for.
     pub(super) fn open(&mut self, opening: Opening) {
-        match &opening.conversation {
-            Some(id) if self.memory.get(id).is_none() => {
-                self.openings.insert(opening.turn, false);
-                let (read, inbound) = (self.journal.open(id.clone()), self.inbound.clone());
-                tokio::spawn(async move {
-                    let opening = Opening { read: Some(read.await), ..opening };
-                    let _ = inbound.send(Inbound::Opened(Box::new(opening))).await;
-                });
-            }
-            Some(_) | None => self.hold_or_begin(opening),
+        self.emit(TurnEvent::Started {
+            turn: opening.turn,
+            conversation: opening.conversation.clone(),
+            model: opening.settings.model.clone(),
+            base_url: self.model.base_url(),
+            api: self.config.api.word(),
+        });
+        if opening.is_new || self.memory.get(&opening.conversation).is_some() {
+            self.hold_or_begin(opening);
+            return;
         }
+        self.openings.insert(opening.turn, false);
+        let (read, inbound) = (self.journal.open(opening.conversation.clone()), self.inbound.clone());
+        tokio::spawn(async move {
+            let opening = Opening { read: Some(read.await), ..opening };
+            let _ = inbound.send(Inbound::Opened(Box::new(opening))).await;
+        });
     }
 
     pub(super) fn opened(&mut self, mut opening: Opening) {
         let cancelled = self.openings.remove(&opening.turn).unwrap_or(false);
         let turn = opening.turn;
-        match (opening.read.take(), &opening.conversation) {
-            (Some(Ok(opened)), Some(id)) => self.memory.put(id.clone(), opened),
-            (Some(Err(fault)), Some(id)) => {
-                let id = id.clone();
-                self.refuse(turn, id, fault);
+        match opening.read.take() {
+            Some(Ok(opened)) => self.memory.put(opening.conversation.clone(), opened),
+            Some(Err(fault)) => {
+                self.refuse(turn, opening.conversation, fault);
                 return;
             }
-            (Some(_) | None, None) | (None, Some(_)) => {}
+            None => {}
         }
         self.hold_or_begin(opening);
         if cancelled {
@@ -116,10 +134,8 @@ impl Engine {
     }
 
     pub(super) fn begin(&mut self, opening: Opening) {
-        let Opening { turn, conversation, parent, start, mut settings, read: _ } = opening;
+        let Opening { turn, conversation, is_new: fresh, parent, start, mut settings, read: _ } = opening;
         let at = self.now();
-        let fresh = conversation.is_none();
-        let conversation = conversation.unwrap_or_else(|| ConversationId::new(uuid::Uuid::now_v7().to_string()));
         settings.tool_choice = match self.resolve(settings.tool_choice) {
             Ok(choice) => choice,
             Err(fault) => return self.refuse(turn, conversation, fault),
@@ -128,7 +144,19 @@ impl Engine {
             self.unsaved.insert(conversation.clone());
         }
         let mut message = None;
+        let mut model = Arc::clone(&self.model);
+        let mut rerun = None;
         match start {
+            Start::Rerun(call) => {
+                let calls = self.memory.get(&conversation).map(|o| o.messages.as_slice()).unwrap_or_default();
+                let Some(call) = memory::find_call(calls, &call) else {
+                    let fault = Fault::new(FaultKind::Usage, "That call is not in this conversation.");
+                    return self.refuse(turn, conversation, fault);
+                };
+                message = Some(vec![Part::text(format!("Run {} again.", call.wire_name))]);
+                model = Arc::new(OneCall { call: call.clone(), then: model, made: AtomicBool::new(false) });
+                rerun = Some(call);
+            }
             Start::Message(parts) => {
                 if let Some(opened) = self.memory.get(&conversation) {
                     let keep = memory::keep(&opened.messages, parent.as_ref());
@@ -163,6 +191,11 @@ impl Engine {
         });
         let mut repeats: Vec<PastCall> = opened.past;
         let tried = after_last_question(&history);
+        if let Some(call) = rerun {
+            // A person asked for it, and sees it once more: an equal call asks, whatever policy says.
+            repeats.extend(memory::past_calls(&history));
+            repeats.retain(|past| Some(&past.tool) == call.tool.as_ref() && past.arguments == call.arguments);
+        }
         if tried.iter().any(|m| matches!(&m.body, Body::Assistant(a) if a.state != AnswerState::Complete)) {
             // Asked again after an attempt that broke off.
             repeats.extend(memory::past_calls(tried));
@@ -188,7 +221,6 @@ impl Engine {
             tainted: self.tainted(&history),
             conversation,
             settings,
-            api: self.config.api,
             base_url: self.model.base_url(),
             origin: self.model.origin(),
             history,
@@ -202,7 +234,7 @@ impl Engine {
             saving,
             limits: Arc::clone(&self.config.limits),
         };
-        self.turns.insert(turn, Running::new(Turn::new(plan, at), Arc::clone(&self.model)));
+        self.turns.insert(turn, Running::new(Turn::new(plan, at), model));
         self.drive(turn, Event::Begin);
     }
 

@@ -20,3 +20,6 @@ pub use hidden::{hidden, strip_hidden};
 pub use safe::{SafeText, sanitize, sanitize_counted, visible};
 pub use width::{cut, cut_middle, cut_start, graphemes, width};
 pub use wrap::{wrap, wrap_hanging};
+
+#[cfg(test)]
+mod tests;

@@ -152,15 +152,15 @@ impl Turn {
         self.write(Change::CallAsked { turn: self.plan.key.clone(), call: id, at_us });
     }
 
-    /// The model's last words: the end of its last paragraph.
+    /// The model's last words before the call: as much of its last paragraph's end as fits, from a word's beginning.
     fn because(&self) -> Option<String> {
         let text = self.round.assembler.content().trim_end();
         let last = text.rsplit("\n\n").next().unwrap_or_default().trim();
-        if last.is_empty() {
-            return None;
-        }
         let skip = last.chars().count().saturating_sub(BECAUSE);
-        Some(last.chars().skip(skip).collect())
+        let tail: String = last.chars().skip(skip).collect();
+        let from = if skip == 0 { 0 } else { tail.find(char::is_whitespace).map_or(0, |at| at + 1) };
+        let words = tail.get(from..).unwrap_or_default().trim();
+        (!words.is_empty()).then(|| words.to_owned())
     }
 
     /// Allowed or approved: it leaves at once, or with the others at the finish.
@@ -283,9 +283,18 @@ impl Turn {
         }
     }
 
-    /// New grants and trust may answer for calls that wait; changed definitions may forbid them.
+    /// New grants and trust may answer for calls that wait; changed definitions may forbid them, also those that wait
+    /// for their server to come back.
     pub(super) fn tools_changed(&mut self, now: Arc<Snapshot>) {
         self.now = now;
+        for index in 0..self.calls.len() {
+            if matches!(self.calls[index].stage, Stage::Running { sent: false, cancelling: false })
+                && matches!(self.verdict(index), Some(Verdict::Deny { .. }))
+            {
+                let id = self.calls[index].id.clone();
+                self.cancel_call(&id);
+            }
+        }
         let waiting: Vec<usize> =
             (0..self.calls.len()).filter(|&i| matches!(self.calls[i].stage, Stage::Asking(_))).collect();
         for index in waiting {

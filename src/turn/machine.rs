@@ -177,13 +177,6 @@ impl Turn {
         if !matches!(self.phase, Phase::New) {
             return;
         }
-        self.emit(TurnEvent::Started {
-            turn: self.plan.turn,
-            conversation: self.plan.conversation.clone(),
-            model: self.plan.settings.model.clone(),
-            base_url: self.plan.base_url.clone(),
-            api: self.plan.api.word(),
-        });
         let mut changes = std::mem::take(&mut self.plan.opening);
         if let Some(message) = self.plan.fresh.take() {
             changes

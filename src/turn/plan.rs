@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::chat::{
-    Api, CallId, Change, ConversationId, Limits, Message, MessageId, PastCall, ServerName, TurnId, TurnSettings,
+    CallId, Change, ConversationId, Limits, Message, MessageId, PastCall, ServerName, TurnId, TurnSettings,
 };
 use crate::tools::Snapshot;
 
@@ -16,7 +16,6 @@ pub struct Plan {
     pub key: MessageId,
     pub conversation: ConversationId,
     pub settings: TurnSettings,
-    pub api: Api,
     pub base_url: String,
     /// Scheme, host and port of the endpoint: unknown fields are echoed only there.
     pub origin: String,

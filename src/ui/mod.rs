@@ -1,1 +1,81 @@
-//! The view: `State` in, frame out.
+//! The view: [`crate::app::State`] in, frame out.
+//!
+//! # Invariants
+//! - Pure: the same state, theme and size give the same frame, whatever the memo holds (but for colours of code, which
+//!   may come a frame later). Time is the state's `now`.
+//! - Only what is visible is laid out; heights and positions are counted in `usize`.
+//! - Nothing reaches the buffer but through [`canvas`], which takes safe text.
+//! - No size panics.
+//!
+//! # Does not
+//! Decide anything: it returns a [`Layout`] of heights and hit areas, and `update` decides.
+
+mod call;
+mod canvas;
+mod chat;
+mod composer;
+mod empty;
+mod entry;
+mod figures;
+mod footer;
+mod header;
+mod ink;
+mod markdown;
+mod memo;
+mod overlay;
+mod panel;
+mod strip;
+mod theme;
+mod tools;
+mod transcript;
+
+pub use memo::Memo;
+pub use theme::{Glyphs, Palette, Theme};
+
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::app::{Layout, Size, State};
+use canvas::Canvas;
+
+/// Draws a frame and says what it looks like.
+pub fn view(state: &State, theme: &Theme, memo: &mut Memo, frame: &mut Frame<'_>) -> Layout {
+    let area = frame.area();
+    let (layout, caret) = draw(state, theme, memo, area, frame.buffer_mut());
+    if let Some(caret) = caret {
+        frame.set_cursor_position(caret);
+    }
+    layout
+}
+
+/// As [`view`], into any buffer; returns also where the terminal's caret stands.
+pub fn draw(
+    state: &State,
+    theme: &Theme,
+    memo: &mut Memo,
+    area: Rect,
+    buffer: &mut Buffer,
+) -> (Layout, Option<(u16, u16)>) {
+    memo.begin_frame(theme.glyphs);
+    let mut layout = Layout { size: Size { columns: area.width, rows: area.height }, ..Layout::default() };
+    let mut canvas = Canvas { buffer, theme, caret: None };
+    if area.width > 0 && area.height > 0 {
+        // What the state says of its size may be a resize behind.
+        let covered = state.overlays.iter().rposition(overlay::covers);
+        if covered.is_none() {
+            chat::draw(&mut canvas, area, state, memo, &mut layout);
+        }
+        for layer in state.overlays.iter().skip(covered.unwrap_or(0)) {
+            overlay::draw(&mut canvas, area, layer, state, memo, &mut layout);
+        }
+    }
+    let caret = canvas.caret.filter(|&(x, y)| x < area.right() && y < area.bottom());
+    memo.end_frame();
+    (layout, caret)
+}
+
+/// Seconds east of UTC, for times of day.
+fn offset(state: &State) -> i32 {
+    state.session.utc_offset_s
+}

@@ -1,7 +1,9 @@
 //! The one integration test binary.
 
+mod architecture;
 mod cli;
 mod config;
+mod demo;
 mod engine;
 mod fakes;
 mod headless;
@@ -10,4 +12,5 @@ mod net;
 mod run;
 mod store;
 mod tools;
+mod tui;
 mod wire;

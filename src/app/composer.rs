@@ -1,0 +1,352 @@
+//! The composer: the text being written, its paste chips, attachments, recall.
+
+use std::fmt::Write as _;
+
+use tui_textarea::{CursorMove, TextArea};
+
+use super::command::Edit;
+use super::completion::Completion;
+use crate::chat::{MessageId, Part};
+
+/// # Invariants
+/// - A paste never submits and never makes a slash command.
+/// - A chip is sent in full, expanded in one pass.
+#[derive(Clone, Debug, Default)]
+pub struct Composer {
+    pub area: TextArea<'static>,
+    pub chips: Vec<Chip>,
+    pub attachments: Vec<Attachment>,
+    pub completion: Option<Completion>,
+    /// Earlier prompts of this session and folder, newest last.
+    pub history: Vec<String>,
+    /// Which of them is shown, and the draft that it replaced.
+    pub recall: Option<(usize, String)>,
+    /// What the draft answers instead of the newest message.
+    pub branch: Option<Branch>,
+    pub(super) chip_number: u32,
+    pub(super) draft_generation: u64,
+    pub(super) files_generation: u64,
+    /// The first character is a slash that was typed, not pasted.
+    pub(super) slash_typed: bool,
+}
+
+/// A long paste, shown as one line and sent in full.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chip {
+    /// As it stands in the text: `[Pasted text 1: 214 lines, 9.8 KB]`.
+    pub label: String,
+    pub text: String,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attachment {
+    /// As it stands in the text: `@src/retry.rs`.
+    pub label: String,
+    pub path: String,
+    /// None while it is read.
+    pub part: Option<Part>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Branch {
+    /// The message that the new one answers; None: the conversation's beginning.
+    pub parent: Option<MessageId>,
+    /// The entry at which it branches, and whether that entry itself stays.
+    pub key: u64,
+    pub keep: bool,
+}
+
+impl Composer {
+    /// Pastes longer than this become a chip.
+    const CHIP_CHARS: usize = 1_000;
+    const CHIP_LINES: usize = 10;
+
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.area.lines().join("\n")
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.area.is_empty()
+    }
+
+    /// Nothing that would be sent.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        self.area.lines().iter().all(|line| line.trim().is_empty())
+    }
+
+    #[must_use]
+    pub fn at_end(&self) -> bool {
+        let cursor = self.area.cursor();
+        let last = self.area.lines().len() - 1;
+        cursor.0 == last && cursor.1 == self.area.lines()[last].chars().count()
+    }
+
+    pub fn type_char(&mut self, c: char) {
+        if c == '/' && self.area.is_empty() {
+            self.slash_typed = true;
+        }
+        self.recall = None;
+        self.area.insert_char(c);
+    }
+
+    pub fn new_line(&mut self) {
+        self.recall = None;
+        self.area.insert_newline();
+    }
+
+    /// Takes pasted text: line ends become `\n`, controls go, and what is long becomes a chip.
+    pub fn paste(&mut self, raw: &str) {
+        let text: String = raw
+            .replace("\r\n", "\n")
+            .replace('\r', "\n")
+            .chars()
+            .filter(|c| matches!(c, '\n' | '\t') || !c.is_control())
+            .collect();
+        if text.is_empty() {
+            return;
+        }
+        self.recall = None;
+        if self.area.is_empty() {
+            self.slash_typed = false;
+        }
+        let lines = text.lines().count();
+        if lines > Self::CHIP_LINES || text.chars().count() > Self::CHIP_CHARS {
+            self.chip_number += 1;
+            let mut label = format!("[Pasted text {}: {lines} ", self.chip_number);
+            label.push_str(if lines == 1 { "line, " } else { "lines, " });
+            let _ = write!(label, "{}]", size(text.len()));
+            self.area.insert_str(&label);
+            self.chips.push(Chip { label, text });
+        } else {
+            self.area.insert_str(&text);
+        }
+    }
+
+    /// The chip under the caret is put in as text; false where there is none.
+    pub fn expand_chip(&mut self) -> bool {
+        let cursor = self.area.cursor();
+        let line = &self.area.lines()[cursor.0];
+        let caret = line.char_indices().nth(cursor.1).map_or(line.len(), |(at, _)| at);
+        let found = self.chips.iter().find_map(|chip| {
+            let at = line
+                .match_indices(&chip.label)
+                .map(|(at, _)| at)
+                .find(|at| *at <= caret && caret < at + chip.label.len())?;
+            Some((line[..at].chars().count(), chip.label.chars().count(), chip.text.clone()))
+        });
+        let Some((column, length, text)) = found else { return false };
+        self.jump(cursor.0, column);
+        self.area.delete_str(length);
+        self.area.insert_str(&text);
+        true
+    }
+
+    /// The text with its chips in full. Each place is expanded once, so a paste that holds a chip's label is sent as
+    /// it is.
+    #[must_use]
+    pub fn expanded(&self) -> String {
+        let text = self.text();
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text.as_str();
+        loop {
+            let next = self
+                .chips
+                .iter()
+                .filter_map(|chip| rest.find(&chip.label).map(|at| (at, chip)))
+                .min_by_key(|(at, chip)| (*at, std::cmp::Reverse(chip.label.len())));
+            let Some((at, chip)) = next else { break };
+            out.push_str(&rest[..at]);
+            out.push_str(&chip.text);
+            rest = &rest[at + chip.label.len()..];
+        }
+        out.push_str(rest);
+        out
+    }
+
+    /// What is to be sent: the text in full, then what it attaches.
+    #[must_use]
+    pub fn parts(&self) -> Vec<Part> {
+        let text = self.text();
+        let mut parts = vec![Part::text(self.expanded())];
+        let attached = self.attachments.iter().filter(|attachment| text.contains(&attachment.label));
+        parts.extend(attached.filter_map(|attachment| attachment.part.clone()));
+        parts
+    }
+
+    /// An attachment that the text names is still being read.
+    #[must_use]
+    pub fn reading(&self) -> bool {
+        let text = self.text();
+        self.attachments.iter().any(|a| a.part.is_none() && text.contains(&a.label))
+    }
+
+    /// The word of a typed slash command and what follows it.
+    #[must_use]
+    pub fn slash(&self) -> Option<(String, String)> {
+        if !self.slash_typed || self.area.lines().len() != 1 {
+            return None;
+        }
+        let line = self.area.lines().first()?.strip_prefix('/')?;
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        word.chars().all(|c| c.is_ascii_alphanumeric() || c == '-').then(|| (word.to_owned(), rest.trim().to_owned()))
+    }
+
+    /// Empties it for good: sent, or another conversation's.
+    pub fn reset(&mut self) {
+        let area = TextArea::default();
+        let yank = self.area.yank_text();
+        self.area = area;
+        self.area.set_yank_text(yank);
+        self.chips.clear();
+        self.attachments.clear();
+        self.completion = None;
+        self.recall = None;
+        self.branch = None;
+        self.slash_typed = false;
+    }
+
+    /// Empties it so that undo brings it back.
+    pub fn clear(&mut self) -> bool {
+        self.completion = None;
+        self.recall = None;
+        self.area.clear()
+    }
+
+    /// Replaces the text so that undo brings the old one back.
+    pub fn set(&mut self, text: &str) {
+        self.area.clear();
+        self.area.insert_str(text);
+        self.slash_typed = false;
+    }
+
+    pub fn edit(&mut self, edit: Edit) {
+        let area = &mut self.area;
+        match edit {
+            Edit::Left => area.move_cursor(CursorMove::Back),
+            Edit::Right => area.move_cursor(CursorMove::Forward),
+            Edit::WordLeft => area.move_cursor(CursorMove::WordBack),
+            Edit::WordRight => self.word_right(),
+            Edit::LineStart => area.move_cursor(CursorMove::Head),
+            Edit::LineEnd => area.move_cursor(CursorMove::End),
+            Edit::DeleteLeft => {
+                self.delete_left();
+            }
+            Edit::DeleteRight => {
+                area.delete_next_char();
+            }
+            Edit::DeleteWordLeft => {
+                area.delete_word();
+            }
+            Edit::DeleteWordRight => {
+                area.delete_next_word();
+            }
+            Edit::KillToStart => {
+                area.delete_line_by_head();
+            }
+            Edit::KillToEnd => {
+                area.delete_line_by_end();
+            }
+            Edit::Yank => {
+                area.paste();
+            }
+            Edit::Undo => {
+                area.undo();
+            }
+            Edit::Redo => {
+                area.redo();
+            }
+        }
+    }
+
+    /// To the end of this word or the next, as readline goes; over a line's end to the next line.
+    fn word_right(&mut self) {
+        let cursor = self.area.cursor();
+        let rest: Vec<char> = self.area.lines()[cursor.0].chars().skip(cursor.1).collect();
+        if rest.is_empty() {
+            return self.area.move_cursor(CursorMove::Forward);
+        }
+        let blank = rest.iter().take_while(|c| !c.is_alphanumeric()).count();
+        let word = rest[blank..].iter().take_while(|c| c.is_alphanumeric()).count();
+        self.jump(cursor.0, cursor.1 + blank + word);
+    }
+
+    /// A chip goes whole: half a label would no longer stand for its text.
+    fn delete_left(&mut self) {
+        let cursor = self.area.cursor();
+        let line = &self.area.lines()[cursor.0];
+        let head: String = line.chars().take(cursor.1).collect();
+        match self.chips.iter().find(|chip| head.ends_with(&chip.label)) {
+            Some(chip) => {
+                let length = chip.label.chars().count();
+                self.jump(cursor.0, cursor.1 - length);
+                self.area.delete_str(length);
+            }
+            None => {
+                self.area.delete_char();
+            }
+        }
+    }
+
+    /// Moves up a line, or to the earlier prompt from the first line. False where there is none.
+    pub fn up(&mut self) -> bool {
+        if self.area.cursor().0 > 0 && self.recall.is_none() {
+            self.area.move_cursor(CursorMove::Up);
+            return true;
+        }
+        let (at, draft) = match self.recall.take() {
+            Some((0, draft)) => {
+                self.recall = Some((0, draft));
+                return false;
+            }
+            Some((at, draft)) => (at - 1, draft),
+            None if self.history.is_empty() => return false,
+            None => (self.history.len() - 1, self.text()),
+        };
+        let text = self.history[at].clone();
+        self.set(&text);
+        self.recall = Some((at, draft));
+        true
+    }
+
+    pub fn down(&mut self) {
+        match self.recall.take() {
+            None => self.area.move_cursor(CursorMove::Down),
+            Some((at, draft)) if at + 1 < self.history.len() => {
+                let text = self.history[at + 1].clone();
+                self.set(&text);
+                self.recall = Some((at + 1, draft));
+            }
+            Some((_, draft)) => self.set(&draft),
+        }
+    }
+
+    pub fn remember(&mut self, text: &str) {
+        let text = text.trim_end();
+        if text.is_empty() {
+            return;
+        }
+        self.history.retain(|old| old != text);
+        self.history.push(text.to_owned());
+        if self.history.len() > 500 {
+            self.history.remove(0);
+        }
+    }
+
+    pub(super) fn jump(&mut self, row: usize, column: usize) {
+        let cell = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
+        self.area.move_cursor(CursorMove::Jump(cell(row), cell(column)));
+    }
+}
+
+/// Bytes as people read them: `9.8 KB`.
+#[must_use]
+pub fn size(bytes: usize) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} KB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
+}

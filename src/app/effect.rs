@@ -1,0 +1,131 @@
+//! What `update` asks for: a closed list of plain data, carried out by `tui`.
+
+use super::event::Timer;
+use super::overlay::{Connection, HistoryFilter};
+use crate::chat::{CallId, ConversationId, MessageId, Order, ServerName};
+
+#[derive(Clone, Debug)]
+pub enum Effect {
+    Order(Order),
+
+    // Conversations. Answered by the reply of the same name.
+    Search {
+        generation: u64,
+        query: String,
+        filter: HistoryFilter,
+        offset: usize,
+        limit: usize,
+    },
+    Preview {
+        generation: u64,
+        conversation: ConversationId,
+        message: Option<MessageId>,
+    },
+    Open {
+        generation: u64,
+        conversation: ConversationId,
+        take_over: bool,
+    },
+    Newest,
+    Prompts {
+        generation: u64,
+        query: String,
+    },
+    /// For recall, in this session and later ones.
+    RememberPrompt {
+        text: String,
+    },
+    Rename {
+        conversation: ConversationId,
+        title: String,
+    },
+    Pin {
+        conversation: ConversationId,
+        pinned: bool,
+    },
+    Delete {
+        conversation: ConversationId,
+    },
+    Restore {
+        conversation: ConversationId,
+    },
+    Export {
+        conversation: ConversationId,
+    },
+    /// Keeps an unsent draft; an empty one removes it.
+    SaveDraft {
+        conversation: Option<ConversationId>,
+        text: String,
+    },
+
+    // Out of the program.
+    Copy {
+        what: &'static str,
+        text: String,
+    },
+    /// Writes a text to a new file in the working folder.
+    Save {
+        what: &'static str,
+        name: String,
+        text: String,
+    },
+    Editor {
+        what: EditorUse,
+        text: String,
+        extension: &'static str,
+    },
+    Files {
+        generation: u64,
+        query: String,
+    },
+    Attach {
+        path: String,
+    },
+
+    // Connections.
+    Models {
+        generation: u64,
+    },
+    /// Remember the model for this endpoint, or as the default.
+    ChooseModel {
+        model: String,
+        as_default: bool,
+    },
+    ProbeLocal,
+    FindImports,
+    /// Writes the servers of another client into the configuration; none starts unasked.
+    Import {
+        source: String,
+    },
+    Connect(Connection),
+    /// The configuration, at a server's entry where one is named, in `$EDITOR`.
+    EditConfig {
+        server: Option<ServerName>,
+    },
+
+    // The terminal and the clock.
+    SetTimer {
+        timer: Timer,
+        after_ms: u64,
+    },
+    CancelTimer(Timer),
+    MouseCapture(bool),
+    /// Repaint every cell.
+    Redraw,
+    Suspend,
+    /// Call the person, where the terminal is not in front: a short text, raw.
+    Notify(String),
+    Quit,
+}
+
+/// For what `$EDITOR` was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EditorUse {
+    Composer,
+    /// Arguments under review; a decision still follows.
+    Arguments {
+        call: CallId,
+    },
+    /// Only to look at.
+    View,
+}

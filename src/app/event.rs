@@ -1,0 +1,179 @@
+//! What can happen to the front end: a closed list of plain data.
+
+use std::sync::Arc;
+
+use super::effect::EditorUse;
+use super::key::{Key, Mouse};
+use super::layout::{Layout, Size};
+use super::overlay::{ImportSource, LocalServer, ModelRow};
+use crate::chat::{Conversation, ConversationId, Fault, Hit, MessageId, Part, Summary, TurnEvent};
+
+#[derive(Clone, Debug)]
+pub enum Event {
+    Key(Key),
+    /// A bracketed paste, or a piped standard input at the start: never keys, never submits.
+    Paste(String),
+    Mouse(Mouse),
+    Resize(Size),
+    FocusGained,
+    FocusLost,
+    Timer(Timer),
+    Engine(TurnEvent),
+    /// The last frame differs in shape from the one before.
+    Layout(Layout),
+    /// The answer to an effect.
+    Reply(Reply),
+    /// A signal asks the program to end; what runs is stopped first.
+    Terminate,
+}
+
+/// Timers, each with the generation that makes a late firing recognisable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Timer {
+    /// Runs only while something on the screen counts time.
+    Tick,
+    /// The search field has rested.
+    Search(u64),
+    /// The second ctrl+c or esc comes too late.
+    Twice(u64),
+    /// A notice has been shown long enough.
+    Notice(u64),
+    /// The draft has rested and is to be kept.
+    Draft(u64),
+}
+
+/// Answers of effects. Those that can be overtaken carry the generation of their question.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    Page(HistoryPage),
+    Preview {
+        generation: u64,
+        result: Result<Arc<Conversation>, Fault>,
+    },
+    Opened {
+        generation: u64,
+        result: Result<Box<Conversation>, Fault>,
+    },
+    /// The newest conversation of this folder.
+    Newest(Option<Summary>),
+    /// Earlier prompts, newest first.
+    Prompts {
+        generation: u64,
+        prompts: Vec<String>,
+    },
+    Renamed {
+        conversation: ConversationId,
+        title: String,
+        result: Result<(), Fault>,
+    },
+    Pinned {
+        conversation: ConversationId,
+        pinned: bool,
+        result: Result<(), Fault>,
+    },
+    Deleted {
+        conversation: ConversationId,
+        result: Result<(), Fault>,
+    },
+    Restored {
+        conversation: ConversationId,
+        result: Result<(), Fault>,
+    },
+    /// A file was written: where.
+    Saved {
+        what: &'static str,
+        result: Result<String, Fault>,
+    },
+    Copied(Copied),
+    EditorClosed {
+        what: EditorUse,
+        result: Result<String, Fault>,
+    },
+    Models {
+        generation: u64,
+        result: Result<Vec<ModelRow>, Fault>,
+    },
+    /// One of the usual local ports has answered, or not.
+    Local {
+        port: u16,
+        found: Option<LocalServer>,
+    },
+    Imports(Vec<ImportSource>),
+    /// A connection was chosen and its choice written down; `warning` where it could not be written.
+    Connected {
+        base_url: String,
+        key_from: Option<String>,
+        model: Option<String>,
+        context_window: Option<u64>,
+        warning: Option<String>,
+    },
+    ConnectFailed(Fault),
+    Files {
+        generation: u64,
+        paths: Vec<String>,
+    },
+    Attached {
+        path: String,
+        result: Result<Part, Fault>,
+    },
+    /// What is kept from the last time: an unsent draft.
+    Draft {
+        conversation: Option<ConversationId>,
+        text: String,
+    },
+    /// Back from a suspension.
+    Resumed,
+    Failed(Fault),
+}
+
+/// One page of the browser's list.
+#[derive(Clone, Debug)]
+pub struct HistoryPage {
+    pub generation: u64,
+    pub offset: usize,
+    /// Rows of a search have a match, rows of a list have none.
+    pub rows: Vec<HistoryRow>,
+    /// How many there are in all.
+    pub total: usize,
+    /// How long the store took, microseconds.
+    pub took_us: u64,
+    pub fault: Option<Fault>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistoryRow {
+    pub summary: Summary,
+    pub hit: Option<Hit>,
+}
+
+impl HistoryRow {
+    /// The message where the preview opens.
+    #[must_use]
+    pub fn message(&self) -> Option<&MessageId> {
+        self.hit.as_ref().map(|hit| &hit.message)
+    }
+}
+
+/// What became of a copy: said truthfully, since a terminal never acknowledges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// What was copied: `the message`.
+    pub what: &'static str,
+    pub how: CopiedHow,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CopiedHow {
+    /// The system's clipboard has it.
+    Clipboard,
+    /// Sent to tmux and on to its terminal.
+    Tmux,
+    /// Sent to the terminal, which does not say whether it took it.
+    Terminal,
+    /// Too long for a terminal: bytes of it, and the most that fits.
+    TooLong {
+        bytes: usize,
+        most: usize,
+    },
+    Failed(String),
+}

@@ -1,0 +1,101 @@
+//! What the footer names: only keys that work now.
+
+use super::calls::CallPhase;
+use super::command::Command;
+use super::state::{Focus, State};
+use super::transcript::FaultChoices;
+
+/// One key of the footer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hint {
+    /// `^T`, `enter`, `j/k`.
+    pub key: String,
+    /// `tools`.
+    pub label: &'static str,
+}
+
+impl Hint {
+    #[must_use]
+    pub fn new(key: impl Into<String>, label: &'static str) -> Self {
+        Self { key: key.into(), label }
+    }
+}
+
+impl State {
+    /// The keys of the chat that work in the present focus, most telling first. The last one is drawn at the right.
+    #[must_use]
+    pub fn hints(&self) -> Vec<Hint> {
+        let mut hints = Vec::new();
+        let mut add = |command: Command, label| {
+            if let Some(key) = self.keymap.key_of(command) {
+                hints.push(Hint::new(key.short(), label));
+            }
+        };
+        let running = self.transcript.turn.is_some();
+        let waits = self.calls.waiting().next().is_some();
+        let tools = if waits { "review" } else { "tools" };
+        match self.focus {
+            Focus::Composer => {
+                add(Command::Send, "send");
+                add(Command::NewLine, "newline");
+                if running {
+                    add(Command::Back, "stop");
+                }
+                add(Command::Tools, tools);
+                add(Command::History, "history");
+                add(Command::Palette, "commands");
+                if self.composer.is_empty() {
+                    add(Command::HelpOnEmpty, "help");
+                }
+            }
+            Focus::Transcript => {
+                let choices = self.transcript.open_fault().map_or(FaultChoices::None, |fault| fault.choices);
+                match choices {
+                    FaultChoices::Key => {
+                        hints.push(Hint::new("k", "another key"));
+                        hints.push(Hint::new("m", "another endpoint"));
+                        hints.push(Hint::new("r", "retry"));
+                    }
+                    FaultChoices::Cut => {
+                        hints.push(Hint::new("c", "continue"));
+                        hints.push(Hint::new("r", "ask again"));
+                    }
+                    FaultChoices::Retry => hints.push(Hint::new("r", "ask again")),
+                    FaultChoices::None => hints.push(Hint::new("j/k", "scroll")),
+                }
+                hints.push(Hint::new("[ ]", "message"));
+                hints.push(Hint::new("/", "find"));
+                hints.push(Hint::new("y", "copy"));
+                hints.push(Hint::new("Y", "code"));
+                if !running {
+                    hints.push(Hint::new("e", "edit"));
+                    hints.push(Hint::new("R", "again"));
+                }
+                hints.push(Hint::new("G", "follow"));
+                hints.push(Hint::new("esc", "back"));
+            }
+            Focus::Panel => {
+                let call = self.panel.selected.as_ref().and_then(|id| self.calls.by_id.get(id));
+                if let Some(call) = call {
+                    hints.push(Hint::new("j/k", "select"));
+                    if call.phase == CallPhase::NeedsApproval {
+                        hints.push(Hint::new("enter", "review"));
+                    } else {
+                        hints.push(Hint::new("enter", "open"));
+                    }
+                    if matches!(call.phase, CallPhase::Ended(_)) {
+                        hints.push(Hint::new("R", "run again"));
+                        hints.push(Hint::new("y", "result"));
+                    } else {
+                        hints.push(Hint::new("x", "cancel"));
+                    }
+                    hints.push(Hint::new("a", "arguments"));
+                }
+                hints.push(Hint::new("1-4", "filter"));
+                hints.push(Hint::new("t", "timeline"));
+                hints.push(Hint::new("esc", "back"));
+            }
+        }
+        hints
+    }
+}

@@ -1,0 +1,219 @@
+//! Which key does what, where: the defaults of the command table, changed by `[keys]`.
+
+use std::collections::HashMap;
+
+use super::command::{COMMANDS, Command};
+use super::key::{Key, KeyCode};
+
+/// Where a key is looked up; every place but `Global` falls back to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    Global,
+    Composer,
+    Transcript,
+    Panel,
+    Review,
+}
+
+/// # Invariants
+/// Enter and space never approve, whatever the configuration says.
+#[derive(Clone, Debug)]
+pub struct Keymap {
+    one: HashMap<(Place, Key), Command>,
+    /// Two keys, one after the other.
+    two: HashMap<(Place, Key, Key), Command>,
+}
+
+/// What a key means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    Command(Command),
+    /// The first of two keys.
+    Prefix,
+    Nothing,
+}
+
+impl Default for Keymap {
+    fn default() -> Self {
+        let mut map = Self { one: HashMap::new(), two: HashMap::new() };
+        for info in COMMANDS {
+            for keys in info.keys {
+                let keys: Vec<Key> = keys.split(' ').filter_map(Key::parse).collect();
+                map.bind(info.place, &keys, info.command);
+            }
+        }
+        map
+    }
+}
+
+impl Keymap {
+    /// The defaults, with what `[keys]` says in their place. Names that are no command here are left alone.
+    #[must_use]
+    pub fn configured(keys: &crate::config::Keymap) -> Self {
+        let mut map = Self::default();
+        for (name, sequences) in &keys.bindings {
+            let sequences: Vec<Vec<Key>> =
+                sequences.iter().map(|chords| chords.iter().copied().map(Key::from).collect()).collect();
+            map.rebind(name, &sequences);
+        }
+        map
+    }
+
+    /// Binds one or two keys to a command; false where that would let enter or space approve.
+    pub fn bind(&mut self, place: Place, keys: &[Key], command: Command) -> bool {
+        let approves = matches!(command, Command::ApproveOnce | Command::ApproveSession | Command::ApproveAlways);
+        if approves && keys.iter().any(|key| matches!(key.code, KeyCode::Enter | KeyCode::Char(' '))) {
+            return false;
+        }
+        match *keys {
+            [key] => self.one.insert((place, key), command),
+            [first, second] => self.two.insert((place, first, second), command),
+            _ => return false,
+        };
+        true
+    }
+
+    /// Replaces the keys of the command called `name`; false where there is none of that name, or it may not have
+    /// such keys.
+    pub fn rebind(&mut self, name: &str, sequences: &[Vec<Key>]) -> bool {
+        let Some(info) = COMMANDS.iter().find(|info| info.name == name) else { return false };
+        self.one.retain(|(place, _), command| *place != info.place || *command != info.command);
+        self.two.retain(|(place, ..), command| *place != info.place || *command != info.command);
+        sequences.iter().all(|keys| self.bind(info.place, keys, info.command))
+    }
+
+    #[must_use]
+    pub fn look(&self, place: Place, prefix: Option<Key>, key: Key) -> Lookup {
+        let key = Key { repeat: false, ..key };
+        for place in [place, Place::Global] {
+            let found = match prefix {
+                Some(first) => self.two.get(&(place, first, key)),
+                None => self.one.get(&(place, key)),
+            };
+            if let Some(command) = found {
+                return Lookup::Command(*command);
+            }
+            if prefix.is_none() && self.two.keys().any(|(at, first, _)| *at == place && *first == key) {
+                return Lookup::Prefix;
+            }
+        }
+        Lookup::Nothing
+    }
+
+    /// The first key of a command as a footer names it; None where it has none.
+    #[must_use]
+    pub fn key_of(&self, command: Command) -> Option<Key> {
+        // The default where it still holds, since a map has no order.
+        let mut bound: Vec<Key> =
+            self.one.iter().filter(|(_, bound)| **bound == command).map(|((_, key), _)| *key).collect();
+        bound.sort_by_key(|key| (key.code, key.mods));
+        let first = command
+            .info()
+            .and_then(|info| info.keys.iter().filter_map(|text| Key::parse(text)).find(|key| bound.contains(key)));
+        first.or_else(|| bound.first().copied())
+    }
+
+    /// All keys of a command at a place, as a list names them.
+    #[must_use]
+    pub fn keys_of(&self, place: Place, command: Command) -> Vec<String> {
+        let one = self
+            .one
+            .iter()
+            .filter(|((at, _), bound)| *at == place && **bound == command)
+            .map(|((_, key), _)| key.to_string());
+        let two = self
+            .two
+            .iter()
+            .filter(|((at, ..), bound)| *at == place && **bound == command)
+            .map(|((_, first, second), _)| format!("{first} {second}"));
+        let mut keys: Vec<String> = one.chain(two).collect();
+        keys.sort();
+        keys
+    }
+}
+
+impl From<crate::config::KeyChord> for Key {
+    fn from(chord: crate::config::KeyChord) -> Self {
+        use crate::config::KeyCode as Code;
+        let code = match chord.code {
+            Code::Char(c) => KeyCode::Char(c),
+            Code::Enter => KeyCode::Enter,
+            Code::Tab => KeyCode::Tab,
+            Code::Backspace => KeyCode::Backspace,
+            Code::Delete => KeyCode::Delete,
+            Code::Insert => KeyCode::Insert,
+            Code::Esc => KeyCode::Esc,
+            Code::Up => KeyCode::Up,
+            Code::Down => KeyCode::Down,
+            Code::Left => KeyCode::Left,
+            Code::Right => KeyCode::Right,
+            Code::Home => KeyCode::Home,
+            Code::End => KeyCode::End,
+            Code::PageUp => KeyCode::PageUp,
+            Code::PageDown => KeyCode::PageDown,
+            Code::F(n) => KeyCode::F(n),
+        };
+        Key::new(code, super::key::Mods { ctrl: chord.ctrl, alt: chord.alt, shift: chord.shift })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_key_is_read_and_none_is_bound_twice() {
+        let mut seen = HashMap::new();
+        for info in COMMANDS {
+            for keys in info.keys {
+                assert!(keys.split(' ').all(|key| Key::parse(key).is_some()), "{keys}");
+                let before = seen.insert((info.place, *keys), info.name);
+                assert_eq!(before, None, "{keys} in {:?}", info.place);
+            }
+        }
+        let mut names: Vec<_> = COMMANDS.iter().map(|info| info.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), COMMANDS.len());
+    }
+
+    #[test]
+    fn the_configurations_defaults_are_these_and_each_of_its_names_is_known() {
+        let keys = crate::config::Keymap::default();
+        let map = Keymap::configured(&keys);
+        for (name, sequences) in &keys.bindings {
+            // These two type, and the composer sees them there.
+            if matches!(name.as_str(), "composer.commands" | "composer.mention") {
+                continue;
+            }
+            let Some(info) = COMMANDS.iter().find(|info| info.name == name) else { panic!("{name} is no command") };
+            for chords in sequences {
+                let keys: Vec<Key> = chords.iter().copied().map(Key::from).collect();
+                let prefix = (keys.len() == 2).then(|| keys[0]);
+                let found = map.look(info.place, prefix, keys[keys.len() - 1]);
+                assert_eq!(found, Lookup::Command(info.command), "{name}");
+                assert_eq!(Keymap::default().look(info.place, prefix, keys[keys.len() - 1]), found, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn enter_and_space_never_approve() {
+        let mut map = Keymap::default();
+        let enter = Key::parse("enter").unwrap();
+        assert!(!map.rebind("review.once", &[vec![enter]]));
+        assert_eq!(map.look(Place::Review, None, enter), Lookup::Nothing);
+        let z = Key::parse("z").unwrap();
+        assert!(map.rebind("review.once", &[vec![z]]));
+        assert_eq!(map.look(Place::Review, None, z), Lookup::Command(Command::ApproveOnce));
+        assert_eq!(map.look(Place::Review, None, Key::parse("y").unwrap()), Lookup::Nothing);
+    }
+
+    #[test]
+    fn two_keys_make_one_command() {
+        let map = Keymap::default();
+        let (x, e) = (Key::parse("ctrl+x").unwrap(), Key::parse("ctrl+e").unwrap());
+        assert_eq!(map.look(Place::Composer, None, x), Lookup::Prefix);
+        assert_eq!(map.look(Place::Composer, Some(x), e), Lookup::Command(Command::Editor));
+    }
+}

@@ -1,0 +1,124 @@
+//! The list of MCP servers: their states, their last words, what changed in their definitions.
+
+use super::{Confirm, Confirmed, Consent, Flow, Overlay, motion, scrolled};
+use crate::app::effect::Effect;
+use crate::app::key::{Key, KeyCode};
+use crate::app::layout::ListLayout;
+use crate::app::state::State;
+use crate::app::status::Servers;
+use crate::chat::{Order, ServerAction, ServerName, ServerState};
+
+#[derive(Clone, Debug, Default)]
+pub struct ServerList {
+    pub selected: Option<ServerName>,
+    pub step: ServerStep,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ServerStep {
+    #[default]
+    List,
+    /// Its standard error, from this line.
+    Log { scroll: usize },
+    /// What changed in its definitions; accepted by `A` once its end was on the screen.
+    Changes { scroll: usize, end_seen: bool },
+}
+
+impl ServerList {
+    pub(in crate::app) fn new(servers: &Servers) -> Self {
+        Self { selected: servers.rows.first().map(|row| row.status.server.clone()), step: ServerStep::List }
+    }
+
+    pub(in crate::app) fn laid_out(&mut self, list: ListLayout) {
+        if let ServerStep::Changes { end_seen, .. } = &mut self.step {
+            *end_seen |= list.page > 0 && list.top + list.page >= list.lines;
+        }
+    }
+
+    pub(super) fn step(&mut self, by: isize, servers: &Servers) {
+        let at = self.place(servers);
+        let last = servers.rows.len().saturating_sub(1);
+        self.selected = servers.rows.get(at.saturating_add_signed(by).min(last)).map(|row| row.status.server.clone());
+    }
+
+    fn place(&self, servers: &Servers) -> usize {
+        servers.rows.iter().position(|row| Some(&row.status.server) == self.selected.as_ref()).unwrap_or(0)
+    }
+
+    pub(super) fn key(&mut self, key: Key, state: &mut State, out: &mut Vec<Effect>) -> Flow {
+        let list = state.layout.list;
+        if let ServerStep::Log { scroll } | ServerStep::Changes { scroll, .. } = &mut self.step {
+            if key.code == KeyCode::Esc {
+                self.step = ServerStep::List;
+                return Flow::Stay;
+            }
+            if let Some(motion) = motion(key, true) {
+                let to = motion.row(*scroll, list.lines.max(1), list.page);
+                *scroll = scrolled(to, 0, list);
+                return Flow::Stay;
+            }
+            let accept = matches!(self.step, ServerStep::Changes { end_seen: true, .. }) && !key.repeat;
+            if key.typed() == Some('A') {
+                if !accept {
+                    state.say("read the changes to their end first", out);
+                    return Flow::Stay;
+                }
+                if let Some(server) = self.selected.clone() {
+                    out.push(Effect::Order(Order::Server { server, action: ServerAction::AcceptChanges }));
+                }
+                self.step = ServerStep::List;
+                return Flow::Stay;
+            }
+            return Flow::Pass;
+        }
+        if let Some(motion) = motion(key, true) {
+            let to = motion.row(self.place(&state.servers), state.servers.rows.len(), list.page);
+            self.selected = state.servers.rows.get(to).map(|row| row.status.server.clone());
+            return Flow::Stay;
+        }
+        let Some(row) = self.selected.as_ref().and_then(|name| state.servers.get(name)).cloned() else {
+            return Flow::Pass;
+        };
+        let server = row.status.server.clone();
+        let act = |action| Effect::Order(Order::Server { server: server.clone(), action });
+        match (key.code, key.typed()) {
+            (KeyCode::Enter, _) if row.status.state == ServerState::NeedsConsent => {
+                state.overlays.push(Overlay::Consent(Consent::new(&row.status, state.now)));
+            }
+            (KeyCode::Enter, _) if row.status.withheld > 0 => {
+                self.step = ServerStep::Changes { scroll: 0, end_seen: false };
+            }
+            (KeyCode::Enter, _) | (_, Some('l')) => self.step = ServerStep::Log { scroll: 0 },
+            (_, Some('r')) => match row.status.state {
+                ServerState::NeedsConsent => {
+                    state.overlays.push(Overlay::Consent(Consent::new(&row.status, state.now)));
+                }
+                ServerState::Starting
+                | ServerState::Ready
+                | ServerState::Failed
+                | ServerState::NeedsLogin
+                | ServerState::Off => out.push(act(ServerAction::Restart)),
+            },
+            (_, Some('o')) => match row.status.state {
+                ServerState::Off => out.push(act(ServerAction::Start)),
+                ServerState::NeedsConsent => {
+                    state.overlays.push(Overlay::Consent(Consent::new(&row.status, state.now)));
+                }
+                ServerState::Starting | ServerState::Ready | ServerState::Failed | ServerState::NeedsLogin => {
+                    out.push(act(ServerAction::Off));
+                }
+            },
+            (_, Some('t')) => {
+                let question = format!(
+                    "Trust \"{}\"? What it claims about its tools (read-only, closed world) is then believed.",
+                    server.as_str()
+                );
+                let then = Confirmed::Server(server, ServerAction::Trust);
+                state.overlays.push(Overlay::Confirm(Confirm::new(question, "trust it", then, state.now)));
+            }
+            (_, Some('c')) => out.push(Effect::EditConfig { server: Some(server) }),
+            _ => return Flow::Pass,
+        }
+        Flow::Stay
+    }
+}

@@ -1,0 +1,324 @@
+//! The reader: scrolling, messages, finding, copying, branching.
+
+use super::command::Command;
+use super::composer::Branch;
+use super::effect::{EditorUse, Effect};
+use super::key::{Key, KeyCode};
+use super::line::LineEdit;
+use super::overlay::{Detail, Overlay};
+use super::state::{Focus, State};
+use super::transcript::{Anchor, Entry, EntryBody, Find, Piece, Scroll};
+use crate::chat::{CallId, Order, Part};
+
+impl State {
+    /// Moves the reader; up leaves following, down to the end takes it up again.
+    pub(super) fn scroll_lines(&mut self, by: isize) {
+        let at_end = self.layout.transcript.at_end;
+        self.transcript.downward = by > 0;
+        let anchor = match self.transcript.scroll {
+            Scroll::Anchored(anchor) => anchor,
+            Scroll::Follow if by > 0 => return,
+            Scroll::Follow => match self.layout.transcript.top {
+                Some(top) => top,
+                None => return,
+            },
+        };
+        if by > 0 && at_end {
+            self.transcript.scroll = Scroll::Follow;
+            return;
+        }
+        self.transcript.scroll = Scroll::Anchored(Anchor { line: anchor.line.saturating_add(by), ..anchor });
+    }
+
+    pub(super) fn scroll_pages(&mut self, pages: isize) {
+        let page = isize::from(i16::try_from(self.layout.transcript.area.height).unwrap_or(i16::MAX));
+        self.scroll_lines(pages * (page - 2).max(1));
+    }
+
+    pub(super) fn to_top(&mut self) {
+        if let Some(first) = self.transcript.entries.first() {
+            self.transcript.downward = false;
+            self.transcript.scroll = Scroll::Anchored(Anchor { key: first.key, line: 0 });
+        }
+    }
+
+    pub(super) fn follow(&mut self) {
+        self.transcript.scroll = Scroll::Follow;
+        self.transcript.selected = None;
+    }
+
+    fn go_to(&mut self, key: u64) {
+        self.transcript.downward = false;
+        self.transcript.scroll = Scroll::Anchored(Anchor { key, line: 0 });
+        self.transcript.selected = Some(key);
+    }
+
+    pub(super) fn step_message(&mut self, forward: bool) {
+        let from = self.transcript.selected.or(match self.transcript.scroll {
+            Scroll::Anchored(anchor) => Some(anchor.key),
+            Scroll::Follow => None,
+        });
+        let entries = &self.transcript.entries;
+        let next = match from {
+            Some(from) if forward => entries.iter().find(|entry| entry.key > from),
+            Some(from) => entries.iter().rev().find(|entry| entry.key < from),
+            None if forward => return,
+            None => entries.last(),
+        };
+        match next.map(|entry| entry.key) {
+            Some(key) => self.go_to(key),
+            None if forward => self.follow(),
+            None => {}
+        }
+    }
+
+    // Finding.
+
+    pub(super) fn open_find(&mut self) {
+        self.focus = Focus::Transcript;
+        self.transcript.find = Some(Find { editing: true, ..Find::default() });
+    }
+
+    /// Keys of the find field while the caret is in it.
+    pub(super) fn find_key(&mut self, key: Key) -> bool {
+        let Some(find) = self.transcript.find.as_mut().filter(|find| find.editing) else { return false };
+        match key.code {
+            KeyCode::Enter | KeyCode::Down => find.editing = false,
+            KeyCode::Esc => self.transcript.find = None,
+            _ if find.line.key(key) => {
+                let text = find.line.text.clone();
+                self.find_text(&text);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Finds and goes to the match nearest above the end.
+    pub(super) fn find_text(&mut self, text: &str) {
+        let wanted = text.to_lowercase();
+        let matches: Vec<u64> = if wanted.is_empty() {
+            Vec::new()
+        } else {
+            let hits = self.transcript.entries.iter().filter(|entry| entry.text().to_lowercase().contains(&wanted));
+            hits.map(|entry| entry.key).collect()
+        };
+        let Some(find) = &mut self.transcript.find else { return };
+        if find.line.text != text {
+            find.line = LineEdit::with(text);
+        }
+        find.at = matches.len().saturating_sub(1);
+        find.matches = matches;
+        if let Some(key) = find.matches.last().copied() {
+            self.go_to(key);
+        }
+    }
+
+    pub(super) fn find_step(&mut self, forward: bool, out: &mut Vec<Effect>) {
+        let Some(find) = &mut self.transcript.find else { return self.say("/ finds first", out) };
+        let count = find.matches.len();
+        if count == 0 {
+            return self.say("no match", out);
+        }
+        find.at = if forward { (find.at + 1) % count } else { (find.at + count - 1) % count };
+        let key = find.matches[find.at];
+        self.go_to(key);
+    }
+
+    // What letters act on.
+
+    /// The chosen entry, else the last that has words.
+    fn entry_at_hand(&self) -> Option<&Entry> {
+        match self.transcript.selected.and_then(|key| self.transcript.entry(key)) {
+            Some(entry) => Some(entry),
+            None => self.transcript.entries.iter().rev().find(|entry| {
+                matches!(entry.body, EntryBody::User(_) | EntryBody::Answer(_)) && !entry.text().is_empty()
+            }),
+        }
+    }
+
+    pub(super) fn copy_message(&mut self, out: &mut Vec<Effect>) {
+        match self.entry_at_hand().map(Entry::text).filter(|text| !text.is_empty()) {
+            Some(text) => out.push(Effect::Copy { what: "the message", text }),
+            None => self.say("no message to copy", out),
+        }
+    }
+
+    pub(super) fn copy_code(&mut self, out: &mut Vec<Effect>) {
+        let code = self.entry_at_hand().and_then(|entry| last_code(&entry.text()));
+        match code {
+            Some(text) => out.push(Effect::Copy { what: "the code block", text }),
+            None => self.say("no code block in this message; [ and ] choose another", out),
+        }
+    }
+
+    /// Takes a message of the user back into the composer: sent, it begins a branch.
+    pub(super) fn edit_message(&mut self, out: &mut Vec<Effect>) {
+        let chosen = self.transcript.selected.and_then(|key| self.transcript.entries.iter().position(|e| e.key == key));
+        let upto = chosen.map_or(self.transcript.entries.len(), |at| at + 1);
+        let at = self.transcript.entries[..upto].iter().rposition(|entry| matches!(entry.body, EntryBody::User(_)));
+        let Some(at) = at else { return self.say("no message of yours to edit", out) };
+        if self.transcript.turn.is_some() {
+            return self.say("an answer is still coming: esc stops it", out);
+        }
+        let parent = self.transcript.entries[..at].iter().rev().find_map(|entry| entry.message.clone());
+        let entry = &self.transcript.entries[at];
+        let EntryBody::User(parts) = &entry.body else { return };
+        let text = parts.iter().find_map(|part| match part {
+            Part::Text { text } => Some(text.clone()),
+            Part::File { .. } | Part::Image { .. } => None,
+        });
+        let branch = Branch { parent, key: entry.key, keep: false };
+        self.composer.set(&text.unwrap_or_default());
+        self.composer.branch = Some(branch);
+        self.focus = Focus::Composer;
+        self.text_changed(out);
+    }
+
+    pub(super) fn branch_here(&mut self, out: &mut Vec<Effect>) {
+        let chosen = self.transcript.selected.and_then(|key| self.transcript.entry(key));
+        let Some(entry) = chosen else { return self.say("[ and ] choose a message first", out) };
+        let Some(parent) = entry.message.clone() else {
+            return self.say("this message is not part of the conversation yet", out);
+        };
+        self.composer.branch = Some(Branch { parent: Some(parent), key: entry.key, keep: true });
+        self.focus = Focus::Composer;
+        self.say("the next message branches here; esc undoes that", out);
+    }
+
+    pub(super) fn fold(&mut self) {
+        let key = self.entry_at_hand().map(|entry| entry.key);
+        if let Some(key) = key {
+            self.fold_entry(key);
+        }
+    }
+
+    pub(super) fn fold_entry(&mut self, key: u64) {
+        let Some(entry) = self.transcript.entries.iter_mut().find(|entry| entry.key == key) else { return };
+        let EntryBody::Answer(answer) = &mut entry.body else { return };
+        if answer.pieces.iter().any(|piece| matches!(piece, Piece::Thinking { .. })) {
+            answer.thinking = Some(!answer.thinking_open());
+            entry.revision += 1;
+            return;
+        }
+        let call = answer.pieces.iter().find_map(|piece| match piece {
+            Piece::Call(id) => Some(id.clone()),
+            Piece::Text(_) | Piece::Refusal(_) | Piece::Thinking { .. } => None,
+        });
+        if let Some(call) = call {
+            self.overlays.push(Overlay::Detail(Detail::new(call)));
+        }
+    }
+
+    // Calls.
+
+    /// The call that is being looked at: in its detail, on the timeline, else the panel's row.
+    pub(super) fn chosen_call(&self) -> Option<CallId> {
+        self.panel.selected.clone().or_else(|| self.calls.this_turn.last().cloned())
+    }
+
+    /// Does what the panel and the detail do with one call.
+    pub(super) fn on_call(&mut self, command: Command, id: Option<CallId>, out: &mut Vec<Effect>) {
+        let Some(call) = id.as_ref().and_then(|id| self.calls.by_id.get(id)) else {
+            return self.say("no call is chosen", out);
+        };
+        let id = call.id.clone();
+        let result = call.result().to_owned();
+        match command {
+            Command::OpenCall => {
+                if call.phase == super::calls::CallPhase::NeedsApproval && !call.decided {
+                    self.open_review_of(&id);
+                } else {
+                    self.overlays.push(Overlay::Detail(Detail::new(id)));
+                }
+            }
+            Command::CancelCall => {
+                let ended = matches!(call.phase, super::calls::CallPhase::Ended(_));
+                match (ended, call.turn) {
+                    (false, Some(turn)) => {
+                        if let Some(call) = self.calls.by_id.get_mut(&id) {
+                            call.cancelled_by_you = true;
+                            call.revision += 1;
+                        }
+                        out.push(Effect::Order(Order::CancelCall { turn, call: id }));
+                    }
+                    (_, _) => self.say("this call has ended", out),
+                }
+            }
+            Command::RunAgain => match &self.transcript.conversation {
+                Some(_) if self.transcript.turn.is_some() => self.say("an answer is still coming: esc stops it", out),
+                Some(conversation) if matches!(call.phase, super::calls::CallPhase::Ended(_)) => {
+                    let conversation = conversation.clone();
+                    self.run_again(conversation, id, out);
+                }
+                Some(_) | None => self.say("this call has not ended yet", out),
+            },
+            Command::CopyArguments if !call.arguments.is_empty() => {
+                out.push(Effect::Copy { what: "the arguments", text: call.arguments.clone() });
+            }
+            Command::CopyResult if !result.is_empty() => out.push(Effect::Copy { what: "the result", text: result }),
+            Command::ViewResult if !result.is_empty() => {
+                out.push(Effect::Editor { what: EditorUse::View, text: result, extension: "txt" });
+            }
+            Command::SaveResult if !result.is_empty() => {
+                let clean = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
+                let name: String = call.name().chars().map(clean).take(64).collect();
+                out.push(Effect::Save { what: "the result", name: format!("{name}.txt"), text: result });
+            }
+            _ => self.say("there is nothing of that yet", out),
+        }
+    }
+
+    /// Opens the review of one call, put off or not.
+    pub(super) fn open_review_of(&mut self, id: &CallId) {
+        if let Some(call) = self.calls.by_id.get_mut(id) {
+            let others = std::mem::replace(&mut call.put_off, false);
+            call.revision += u64::from(others);
+        }
+        let Some(turn) = self.transcript.turn.as_ref().map(|turn| turn.id) else { return };
+        let waiting: Vec<_> = self.calls.waiting().filter_map(|call| call.review.clone()).collect();
+        let Some(place) = waiting.iter().position(|review| review.call == *id) else { return };
+        let revision = self.session.fresh();
+        let mut open = super::overlay::ReviewBox::new(turn, waiting[place].clone(), self.now, revision);
+        (open.waiting, open.place) = (waiting.len(), place + 1);
+        self.overlays.push(Overlay::Review(Box::new(open)));
+    }
+}
+
+/// The last fenced block of a markdown text, without its fence; an open one to its end.
+fn last_code(text: &str) -> Option<String> {
+    let mut found = None;
+    let mut open: Option<(char, usize, String)> = None;
+    for line in text.lines() {
+        let bare = line.trim_start();
+        let mark = bare.chars().next().filter(|c| matches!(c, '`' | '~'));
+        let run = mark.map_or(0, |mark| bare.chars().take_while(|c| *c == mark).count());
+        match (&mut open, mark) {
+            (None, Some(mark)) if run >= 3 => open = Some((mark, run, String::new())),
+            (Some((fence, length, code)), Some(mark))
+                if mark == *fence && run >= *length && bare.trim_end().chars().count() == run =>
+            {
+                found = Some(std::mem::take(code));
+                open = None;
+            }
+            (Some((_, _, code)), _) => {
+                code.push_str(line);
+                code.push('\n');
+            }
+            (None, _) => {}
+        }
+    }
+    open.map(|(_, _, code)| code).or(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_code;
+
+    #[test]
+    fn the_last_code_block_is_taken_without_its_fence() {
+        assert_eq!(last_code("a\n```rust\nx\n```\nb\n~~~~\ny\n```\nz\n~~~~\nc").as_deref(), Some("y\n```\nz\n"));
+        assert_eq!(last_code("```\nopen"), Some("open\n".into()));
+        assert_eq!(last_code("none `x`"), None);
+    }
+}

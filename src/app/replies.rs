@@ -1,0 +1,300 @@
+//! Answers of effects. Those whose question is no longer asked are ignored, by their generation.
+
+use super::composer::size;
+use super::effect::{EditorUse, Effect};
+use super::event::{Copied, CopiedHow, Reply};
+use super::overlay::{Overlay, WelcomeRow};
+use super::state::State;
+use super::status::Endpoint;
+use crate::chat::NoticeKind;
+
+impl State {
+    pub(super) fn reply(&mut self, reply: Reply, out: &mut Vec<Effect>) {
+        match reply {
+            Reply::Page(page) => {
+                if let Some(browser) = self.browser() {
+                    browser.page(page);
+                }
+                self.preview_selected(out);
+            }
+            Reply::Preview { generation, result } => {
+                let mut failed = None;
+                if let Some(browser) = self.browser() {
+                    failed = browser.previewed(generation, result);
+                }
+                if let Some(fault) = failed {
+                    self.fault_notice(&fault, out);
+                }
+            }
+            Reply::Opened { generation, result } => {
+                if generation != self.open_generation {
+                    return;
+                }
+                match result {
+                    Ok(conversation) => self.load(*conversation, out),
+                    Err(fault) => self.fault_notice(&fault, out),
+                }
+            }
+            Reply::Newest(newest) => self.newest = newest,
+            Reply::Prompts { generation, prompts } => {
+                for overlay in &mut self.overlays {
+                    if let Overlay::Prompts(list) = overlay {
+                        list.answered(generation, &prompts);
+                    }
+                }
+            }
+            Reply::Renamed { conversation, title, result } => match result {
+                Ok(()) => {
+                    if self.transcript.conversation.as_ref() == Some(&conversation) {
+                        self.transcript.title.clone_from(&title);
+                    }
+                    if let Some(browser) = self.browser() {
+                        browser.change(&conversation, |summary| summary.title.clone_from(&title));
+                    }
+                }
+                Err(fault) => self.fault_notice(&fault, out),
+            },
+            Reply::Pinned { conversation, pinned, result } => match result {
+                Ok(()) => {
+                    if let Some(browser) = self.browser() {
+                        browser.change(&conversation, |summary| summary.pinned = pinned);
+                    }
+                }
+                Err(fault) => self.fault_notice(&fault, out),
+            },
+            Reply::Deleted { conversation, result } => match result {
+                Ok(()) => {
+                    let title = self.browser().and_then(|browser| browser.deleted(&conversation));
+                    if let Some(title) = title {
+                        self.say(format!("deleted \"{title}\", kept for 30 days: u brings it back"), out);
+                    }
+                }
+                Err(fault) => self.fault_notice(&fault, out),
+            },
+            Reply::Restored { conversation, result } => match result {
+                Ok(()) => {
+                    let generation = self.session.fresh();
+                    if let Some(browser) = self.browser() {
+                        browser.restored(&conversation);
+                        browser.search_again(generation, out);
+                    }
+                }
+                Err(fault) => self.fault_notice(&fault, out),
+            },
+            Reply::Saved { what, result } => match result {
+                Ok(path) => self.say(format!("{what} is in {path}"), out),
+                Err(fault) => self.fault_notice(&fault, out),
+            },
+            Reply::Copied(copied) => self.say(copied.sentence(), out),
+            Reply::EditorClosed { what, result } => self.edited(what, result, out),
+            Reply::Models { generation, result } => {
+                for overlay in &mut self.overlays {
+                    if let Overlay::Models(models) = overlay {
+                        models.answered(generation, &result, &self.session.settings.model);
+                    }
+                }
+                self.only_model(out);
+            }
+            Reply::Local { port, found } => {
+                if let Some(welcome) = self.welcome() {
+                    welcome.probed(port, found);
+                }
+            }
+            Reply::Imports(sources) => {
+                if let Some(welcome) = self.welcome() {
+                    welcome.imports(sources);
+                }
+            }
+            Reply::Connected { base_url, key_from, model, context_window, warning } => {
+                self.connected(Endpoint::new(base_url, key_from), model, context_window, out);
+                if let Some(warning) = warning {
+                    self.notice(NoticeKind::Config, warning, out);
+                }
+            }
+            Reply::ConnectFailed(fault) => {
+                let text = match &fault.hint {
+                    Some(hint) => format!("{}  {hint}", fault.message),
+                    None => fault.message.clone(),
+                };
+                for overlay in self.overlays.iter_mut().rev() {
+                    match overlay {
+                        Overlay::Ask(ask) => {
+                            ask.busy = false;
+                            ask.refused = Some(text);
+                            return;
+                        }
+                        Overlay::Welcome(welcome) => {
+                            welcome.busy = false;
+                            welcome.fault = Some(text);
+                            return;
+                        }
+                        _ => {}
+                    }
+                }
+                self.fault_notice(&fault, out);
+            }
+            Reply::Files { generation, paths } => self.composer.files(generation, paths),
+            Reply::Attached { path, result } => match result {
+                Ok(part) => {
+                    for attachment in self.composer.attachments.iter_mut().filter(|a| a.path == path) {
+                        attachment.part = Some(part.clone());
+                    }
+                }
+                Err(fault) => {
+                    self.composer.attachments.retain(|attachment| attachment.path != path);
+                    self.fault_notice(&fault, out);
+                }
+            },
+            Reply::Draft { conversation, text } => {
+                if self.composer.is_empty() && self.transcript.conversation == conversation {
+                    self.composer.set(&text);
+                }
+            }
+            Reply::Resumed => out.push(Effect::Redraw),
+            Reply::Failed(fault) => self.fault_notice(&fault, out),
+        }
+    }
+
+    fn edited(&mut self, what: EditorUse, result: Result<String, crate::chat::Fault>, out: &mut Vec<Effect>) {
+        let text = match result {
+            Ok(text) => text,
+            Err(fault) => return self.fault_notice(&fault, out),
+        };
+        match what {
+            EditorUse::Composer => {
+                self.composer.set(text.trim_end_matches('\n'));
+                self.text_changed(out);
+            }
+            EditorUse::Arguments { call } => {
+                let (now, revision) = (self.now, self.session.fresh());
+                if let Some(Overlay::Review(open)) = self.overlays.last_mut()
+                    && *open.call() == call
+                {
+                    open.edited(&text, now, revision);
+                }
+            }
+            EditorUse::View => {}
+        }
+    }
+
+    fn connected(&mut self, endpoint: Endpoint, model: Option<String>, window: Option<u64>, out: &mut Vec<Effect>) {
+        self.session.greeting = Some(format!("Messages go to {}.", endpoint.host));
+        self.session.connection = Some(endpoint);
+        self.session.context_window = window;
+        self.session.settings.model = model.unwrap_or_default();
+        self.overlays.retain(|overlay| !matches!(overlay, Overlay::Welcome(_) | Overlay::Ask(_)));
+        // A refused key or address was the reason: the kept message is asked again.
+        if self.transcript.open_fault().is_some_and(|fault| fault.choices == super::transcript::FaultChoices::Key)
+            && self.transcript.turn.is_none()
+            && !self.session.settings.model.is_empty()
+            && self.transcript.conversation.is_some()
+        {
+            return self.restate(false, out);
+        }
+        if !self.composer.is_blank() {
+            self.perform(super::command::Command::Send, out);
+        } else if self.session.settings.model.is_empty() {
+            self.open_models(false, out);
+        }
+    }
+
+    /// An endpoint with one model needs no picker.
+    fn only_model(&mut self, out: &mut Vec<Effect>) {
+        let Some(Overlay::Models(models)) = self.overlays.last() else { return };
+        if let [only] = models.all.as_slice()
+            && self.session.settings.model.is_empty()
+        {
+            let (model, then_send) = (only.id.clone(), models.then_send);
+            self.overlays.pop();
+            self.choose_model(model, then_send, out);
+        }
+    }
+
+    pub(super) fn choose_model(&mut self, model: String, then_send: bool, out: &mut Vec<Effect>) {
+        self.session.settings.model.clone_from(&model);
+        out.push(Effect::ChooseModel { model, as_default: false });
+        if then_send && !self.composer.is_blank() {
+            self.perform(super::command::Command::Send, out);
+        }
+    }
+
+    pub(super) fn set_system(&mut self, text: String, out: &mut Vec<Effect>) {
+        self.session.settings.system = (!text.is_empty()).then_some(text);
+        let said = match &self.session.settings.system {
+            Some(_) => "the system prompt holds from the next message on",
+            None => "no system prompt from the next message on",
+        };
+        self.say(said, out);
+    }
+
+    pub(super) fn browser(&mut self) -> Option<&mut super::overlay::Browser> {
+        self.overlays.iter_mut().find_map(|overlay| match overlay {
+            Overlay::Browser(browser) => Some(&mut **browser),
+            _ => None,
+        })
+    }
+
+    pub(super) fn welcome(&mut self) -> Option<&mut super::overlay::Welcome> {
+        self.overlays.iter_mut().find_map(|overlay| match overlay {
+            Overlay::Welcome(welcome) => Some(&mut **welcome),
+            _ => None,
+        })
+    }
+
+    pub(super) fn search_rested(&mut self, generation: u64, out: &mut Vec<Effect>) {
+        for overlay in &mut self.overlays {
+            match overlay {
+                Overlay::Browser(browser) => browser.rested(generation, out),
+                Overlay::Prompts(prompts) => prompts.rested(generation, out),
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn preview_selected(&mut self, out: &mut Vec<Effect>) {
+        let generation = self.session.fresh();
+        if let Some(browser) = self.browser() {
+            browser.look(generation, out);
+        }
+    }
+}
+
+impl Copied {
+    /// What became of it, truthfully.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let what = self.what;
+        match &self.how {
+            CopiedHow::Clipboard => format!("copied {what}"),
+            CopiedHow::Tmux => format!("sent {what} to tmux and its terminal"),
+            CopiedHow::Terminal => format!("sent {what} to the terminal, which does not say whether it took it"),
+            CopiedHow::TooLong { bytes, most } => format!(
+                "{what} is too long for the terminal's clipboard ({}, at most {}): s saves it, e opens it in $EDITOR",
+                size(*bytes),
+                size(*most)
+            ),
+            CopiedHow::Failed(why) => format!("could not copy {what}: {why}"),
+        }
+    }
+}
+
+impl Endpoint {
+    #[must_use]
+    pub fn new(base_url: String, key_from: Option<String>) -> Self {
+        let rest = base_url.split_once("://").map_or(base_url.as_str(), |(_, rest)| rest);
+        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = host.rsplit_once('@').map_or(host, |(_, host)| host).to_owned();
+        Self { base_url, host, key_from }
+    }
+}
+
+impl WelcomeRow {
+    /// What enter does is already known to need nothing more.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        match self {
+            Self::Local(_) | Self::Demo => true,
+            Self::OpenAi | Self::Address | Self::Servers => false,
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The whole state of the front end, composed of parts that own their fields.
+
+use super::calls::Calls;
+use super::composer::Composer;
+use super::key::Key;
+use super::keymap::Keymap;
+use super::layout::{Layout, Size};
+use super::overlay::Overlay;
+use super::panel::Panel;
+use super::status::{Servers, Session, Status};
+use super::transcript::Transcript;
+use crate::chat::{Stamp, Summary};
+
+#[derive(Clone, Debug)]
+pub struct State {
+    pub size: Size,
+    /// The stamp of the last event: what the screen counts time from.
+    pub now: Stamp,
+    pub focus: Focus,
+    pub session: Session,
+    pub transcript: Transcript,
+    pub calls: Calls,
+    pub panel: Panel,
+    pub composer: Composer,
+    /// Topmost last.
+    pub overlays: Vec<Overlay>,
+    pub servers: Servers,
+    pub status: Status,
+    /// The newest conversation of this folder, offered by the empty chat.
+    pub newest: Option<Summary>,
+    pub keymap: Keymap,
+    pub layout: Layout,
+    /// The first of two keys was pressed.
+    pub prefix: Option<Key>,
+    pub(super) open_generation: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Focus {
+    #[default]
+    Composer,
+    Transcript,
+    Panel,
+}
+
+impl State {
+    #[must_use]
+    pub fn new(session: Session) -> Self {
+        Self {
+            size: Size::default(),
+            now: Stamp::default(),
+            focus: Focus::default(),
+            session,
+            transcript: Transcript::default(),
+            calls: Calls::default(),
+            panel: Panel::default(),
+            composer: Composer::default(),
+            overlays: Vec::new(),
+            servers: Servers::default(),
+            status: Status::default(),
+            newest: None,
+            keymap: Keymap::default(),
+            layout: Layout::default(),
+            prefix: None,
+            open_generation: 0,
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What the header and the footer tell: the connection, the context, whether the last words are saved, notices.
+
+use std::collections::VecDeque;
+
+use super::effect::Effect;
+use super::event::Timer;
+use super::state::State;
+use crate::chat::{Fault, NoticeKind, ServerName, ServerStatus, Stamp, TurnId, TurnSettings, UnixMs, Usage};
+
+/// How turns of this session are run, and over which connection.
+#[derive(Clone, Debug, Default)]
+pub struct Session {
+    /// None: not connected yet.
+    pub connection: Option<Endpoint>,
+    /// The model may be empty: it is chosen at the first send.
+    pub settings: TurnSettings,
+    /// The working folder, raw.
+    pub folder: String,
+    /// Tokens that fit the model's context, where it is known.
+    pub context_window: Option<u64>,
+    /// Where the configuration and the store are, for people; raw.
+    pub config_path: String,
+    pub data_path: String,
+    pub version: &'static str,
+    /// Seconds east of UTC, for times of day.
+    pub utc_offset_s: i32,
+    /// Said once in the empty chat: where messages go.
+    pub greeting: Option<String>,
+    /// Counted by `update`.
+    pub next_turn: u64,
+    pub next_generation: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoint {
+    pub base_url: String,
+    /// Host and port.
+    pub host: String,
+    /// `$OPENAI_API_KEY`, `the configuration`; None: no key.
+    pub key_from: Option<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    pub saved: Saved,
+    /// Newest last; the footer shows the newest.
+    pub notices: VecDeque<Notice>,
+    /// A line that asks for a second key: `^C again quits`. Goes before every notice.
+    pub hint: Option<String>,
+    /// Tokens in the context after the last round, where the endpoint told, else estimated.
+    pub context: Option<Context>,
+    pub usage: Usage,
+    /// The terminal is in front.
+    pub unfocused: bool,
+    pub mouse: bool,
+    pub(super) next_notice: u64,
+    pub(super) ticking: bool,
+    pub(super) twice: Option<(Twice, u64)>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Saved {
+    #[default]
+    Nothing,
+    At(UnixMs),
+    /// Why not; raw.
+    Not(String),
+    /// `--no-save`.
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Context {
+    pub tokens: u64,
+    pub estimated: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    pub id: u64,
+    pub kind: NoticeKind,
+    /// Raw.
+    pub text: String,
+    /// Stays in the footer until its timer fires.
+    pub showing: bool,
+}
+
+/// What a second press would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Twice {
+    Quit,
+    /// ctrl+d while calls run.
+    QuitAnyway,
+    Stop,
+}
+
+/// The servers as the list shows them.
+#[derive(Clone, Debug, Default)]
+pub struct Servers {
+    pub rows: Vec<ServerRow>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ServerRow {
+    pub status: ServerStatus,
+    /// Since when it is in this state, microseconds of the process.
+    pub since_us: u64,
+    pub calls: u32,
+    pub running: u32,
+    pub errors: u32,
+    /// Milliseconds of its finished calls, newest last, at most 100.
+    pub times_ms: VecDeque<f64>,
+    /// The consent question was put off in this session.
+    pub declined: bool,
+}
+
+impl Servers {
+    #[must_use]
+    pub fn get(&self, name: &ServerName) -> Option<&ServerRow> {
+        self.rows.iter().find(|row| row.status.server == *name)
+    }
+}
+
+impl ServerRow {
+    #[must_use]
+    pub fn new(status: ServerStatus, at: Stamp) -> Self {
+        Self {
+            status,
+            since_us: at.mono_us,
+            calls: 0,
+            running: 0,
+            errors: 0,
+            times_ms: VecDeque::new(),
+            declined: false,
+        }
+    }
+}
+
+impl Session {
+    /// The next turn's name.
+    pub(super) fn turn(&mut self) -> TurnId {
+        self.next_turn += 1;
+        TurnId(self.next_turn)
+    }
+
+    /// A number that was not used before: it makes late answers recognisable.
+    pub(super) fn fresh(&mut self) -> u64 {
+        self.next_generation += 1;
+        self.next_generation
+    }
+}
+
+impl State {
+    /// How long a notice stays in the footer, milliseconds.
+    const NOTICE_MS: u64 = 8_000;
+
+    pub(super) fn notice(&mut self, kind: NoticeKind, text: String, out: &mut Vec<Effect>) {
+        self.status.next_notice += 1;
+        let id = self.status.next_notice;
+        self.status.notices.push_back(Notice { id, kind, text, showing: true });
+        if self.status.notices.len() > 200 {
+            self.status.notices.pop_front();
+        }
+        out.push(Effect::SetTimer { timer: Timer::Notice(id), after_ms: Self::NOTICE_MS });
+    }
+
+    /// Says something of our own in the footer.
+    pub(super) fn say(&mut self, text: impl Into<String>, out: &mut Vec<Effect>) {
+        self.notice(NoticeKind::Info, text.into(), out);
+    }
+
+    pub(super) fn fault_notice(&mut self, fault: &Fault, out: &mut Vec<Effect>) {
+        let text = match &fault.hint {
+            Some(hint) => format!("{}  {hint}", fault.message),
+            None => fault.message.clone(),
+        };
+        self.notice(NoticeKind::Info, text, out);
+    }
+
+    pub(super) fn notice_over(&mut self, id: u64) {
+        if let Some(notice) = self.status.notices.iter_mut().find(|notice| notice.id == id) {
+            notice.showing = false;
+        }
+    }
+
+    /// Wants the same key again within `ms`. True where this was that second time.
+    pub(super) fn twice(&mut self, what: Twice, hint: String, ms: u64, out: &mut Vec<Effect>) -> bool {
+        if self.status.twice.is_some_and(|(armed, _)| armed == what) {
+            self.disarm(out);
+            return true;
+        }
+        self.disarm(out);
+        let generation = self.session.fresh();
+        self.status.twice = Some((what, generation));
+        self.status.hint = Some(hint);
+        out.push(Effect::SetTimer { timer: Timer::Twice(generation), after_ms: ms });
+        false
+    }
+
+    pub(super) fn disarm(&mut self, out: &mut Vec<Effect>) {
+        if let Some((_, generation)) = self.status.twice.take() {
+            out.push(Effect::CancelTimer(Timer::Twice(generation)));
+        }
+        self.status.hint = None;
+    }
+
+    pub(super) fn twice_over(&mut self, generation: u64) {
+        if self.status.twice.is_some_and(|(_, armed)| armed == generation) {
+            self.status.twice = None;
+            self.status.hint = None;
+        }
+    }
+
+    /// The notice that the footer shows: the newest that still stands.
+    #[must_use]
+    pub fn shown_notice(&self) -> Option<&Notice> {
+        self.status.notices.iter().rev().find(|notice| notice.showing)
+    }
+}

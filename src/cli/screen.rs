@@ -1,0 +1,313 @@
+//! `millrace`: the chat screen, from the command line to the goodbye.
+
+use std::io::{IsTerminal as _, Read as _};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use crate::app::{Endpoint as Shown, Keymap, Session, Start, State};
+use crate::chat::{Api, Approve, Conversation, Fault, FaultKind, NoticeKind, TurnSettings};
+use crate::config::Resolved;
+use crate::demo::{Demo, DemoOptions};
+use crate::engine::live::{LiveClock, LiveServers};
+use crate::net::Endpoint;
+use crate::store::Store;
+use crate::tui::{self, DemoStart, Desk, LiveConnector, Parts, Services, TuiConfig};
+use crate::ui::Theme;
+
+use super::boot::{self, Boot};
+use super::demo::Prepared;
+use super::session::{ColorWord, SessionArgs};
+use super::setup::Setup;
+use super::{endpoint, once};
+
+/// A piped standard input longer than this is not taken into the composer, bytes.
+const MOST_PIPED: u64 = 4 << 20;
+
+/// Opens the chat screen and gives back the exit code.
+///
+/// # Errors
+/// What keeps it from opening.
+pub fn run(args: &SessionArgs) -> Result<u8, Fault> {
+    if !std::io::stdout().is_terminal() {
+        return Err(Fault::new(FaultKind::Usage, tui::TuiError::NoTerminal.to_string()));
+    }
+    once::runtime()?.block_on(opened(args))
+}
+
+async fn opened(args: &SessionArgs) -> Result<u8, Fault> {
+    let setup = Setup::load()?;
+    let resolved = setup.resolve(args)?;
+    let mut notices: Vec<_> = resolved.notices.iter().map(|text| (NoticeKind::Config, text.clone())).collect();
+    let store = if resolved.save { boot::open_store(&setup.paths).map(Some) } else { Ok(None) };
+    let wanted = args.keep.cont || args.keep.resume.is_some();
+    let (store, no_store) = match store {
+        Ok(store) => (store, None),
+        Err(fault) if wanted => return Err(fault),
+        Err(fault) => {
+            let hint = fault.hint.clone().unwrap_or_default();
+            notices.push((NoticeKind::Unsaved, format!("This conversation is not saved: {} {hint}", fault.message)));
+            (None, Some(fault))
+        }
+    };
+    let conversation = conversation(store.as_ref(), &setup, args).await?;
+    let http = endpoint::http(&resolved);
+    // Without a key for an endpoint that wants one, a person chooses first.
+    let chosen = resolved.key_missing.is_none() || !resolved.headers.is_empty();
+    let endpoint = if chosen { Some(endpoint::endpoint(&setup, &resolved).await?) } else { None };
+    let last = match (&store, &endpoint) {
+        (Some(store), Some(endpoint)) => once::last_model(store, endpoint).await,
+        _ => None,
+    };
+    let approve = resolved.approve.unwrap_or(Approve::Ask);
+    let model = resolved.model.clone().or(last).unwrap_or_default();
+    let settings = once::settings(args, &resolved, model, approve, false)?;
+    let boot = Boot {
+        http,
+        endpoint,
+        limits: Arc::new(resolved.limits.clone()),
+        rules: boot::rules(&resolved)?,
+        servers: resolved.servers.clone(),
+        store: store.clone(),
+        folder: setup.folder.clone(),
+        cache: Some(setup.paths.cache.join("servers")),
+        paths: Some(setup.paths.clone()),
+        headless: false,
+    };
+    let start = start(args, &resolved, store.as_ref(), conversation).await?;
+    let connection = boot.endpoint.as_ref().map(shown);
+    let screen = Screen {
+        state: state(&setup, &resolved, settings, connection, resolved.where_messages_go.clone()),
+        start,
+        theme: theme(args, &setup, &resolved),
+        notices,
+        no_store,
+        config_file: Some(setup.paths.config_file()),
+    };
+    show(screen, boot, &setup, &resolved).await
+}
+
+/// Opens the chat screen on the demo: its own model, server and store, nothing of the user's.
+///
+/// # Errors
+/// `Usage` where there is no terminal, `Internal` where the demo cannot start.
+pub fn demo(args: &SessionArgs) -> Result<u8, Fault> {
+    if !std::io::stdout().is_terminal() {
+        return Err(Fault::new(FaultKind::Usage, "The demo's screen needs a terminal.")
+            .hint("For pipes and scripts: millrace demo --output text"));
+    }
+    let prepared = Prepared::new(args)?;
+    once::runtime()?.block_on(async {
+        let boot = prepared.boot(false).await?;
+        let Prepared { demo: _serving, setup, resolved } = &prepared;
+        let approve = resolved.approve.unwrap_or(Approve::Ask);
+        let settings = once::settings(args, resolved, prepared.model(), approve, false)?;
+        let mut start = start(args, resolved, None, None).await?;
+        if start.prompt.is_none() {
+            // The first question is offered, and sent by the person.
+            start.draft = Some(crate::demo::PROMPT.to_owned());
+        }
+        let greeting = "The demo: a built-in model and tools. Nothing leaves this computer.".to_owned();
+        let connection = boot.endpoint.as_ref().map(shown);
+        let screen = Screen {
+            state: state(setup, resolved, settings, connection, greeting),
+            start,
+            theme: theme(args, setup, resolved),
+            notices: resolved.notices.iter().map(|text| (NoticeKind::Config, text.clone())).collect(),
+            no_store: None,
+            config_file: None,
+        };
+        show(screen, boot, setup, resolved).await
+    })
+}
+
+/// What the screen begins with.
+struct Screen {
+    state: State,
+    start: Start,
+    theme: Theme,
+    notices: Vec<(NoticeKind, String)>,
+    /// Why there is no store.
+    no_store: Option<Fault>,
+    /// Where choices are written; None: nowhere.
+    config_file: Option<PathBuf>,
+}
+
+/// Runs the screen over a booted engine, and ends everything behind it.
+async fn show(screen: Screen, boot: Boot, setup: &Setup, resolved: &Resolved) -> Result<u8, Fault> {
+    let Screen { state, start, theme, notices, no_store, config_file } = screen;
+    let (http, limits, endpoint) = (boot.http.clone(), Arc::clone(&boot.limits), boot.endpoint.clone());
+    let running = boot.start()?;
+    let (orders, store) = (running.handle.orders.clone(), running.store.clone());
+    for (kind, message) in notices {
+        orders.notice(kind, message);
+    }
+    let demo: Arc<Mutex<Option<Demo>>> = Arc::default();
+    let connector = LiveConnector::new(Parts {
+        http: http.clone(),
+        orders: orders.clone(),
+        servers: Arc::clone(&running.servers),
+        limits: Arc::clone(&limits),
+        paths: setup.paths.clone(),
+        config_file: config_file.clone(),
+        env: setup.env.clone(),
+        folder: setup.folder.clone(),
+        api: resolved.api,
+        store: store.clone(),
+        endpoint: Mutex::new(endpoint),
+        demo: Some(demo_start(&demo, &running.servers, resolved.api)),
+    });
+    let desk = Desk::new(
+        store.clone().ok_or_else(|| no_store.unwrap_or_else(not_kept)),
+        http,
+        Arc::new(connector),
+        setup.folder.clone(),
+        setup.paths.home.clone(),
+    );
+    let config =
+        TuiConfig { state, start, theme, folder: setup.folder.clone(), config_file: setup.paths.config_file(), limits };
+    let services = Services { engine: running.handle, clock: Arc::new(LiveClock), work: Arc::new(desk) };
+    let left = tui::run(config, services).await;
+    orders.shutdown().await;
+    if let Some(store) = store {
+        let _ = store.close().await;
+    }
+    let exit = left.map_err(|error| {
+        let kind = if error.exit_code() == 2 { FaultKind::Usage } else { FaultKind::Internal };
+        Fault::new(kind, error.to_string())
+    })?;
+    if let Some(farewell) = exit.farewell().filter(|_| config_file.is_some()) {
+        println!("{farewell}");
+    }
+    Ok(exit.code)
+}
+
+/// Starts the built-in model and server in the midst of a session; they end with it.
+fn demo_start(kept: &Arc<Mutex<Option<Demo>>>, servers: &Arc<OnceLock<Arc<LiveServers>>>, api: Api) -> DemoStart {
+    let (kept, servers) = (Arc::clone(kept), Arc::clone(servers));
+    Arc::new(move || {
+        let (kept, servers) = (Arc::clone(&kept), Arc::clone(&servers));
+        Box::pin(async move {
+            let demo = Demo::start(DemoOptions::default())
+                .map_err(|error| Fault::new(FaultKind::Internal, error.to_string()))?;
+            let endpoint = Endpoint::new(&demo.base_url, api)?;
+            if let Some(servers) = servers.get() {
+                for entry in &demo.entries {
+                    servers.add(entry.clone());
+                }
+            }
+            let model = demo.model.to_owned();
+            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(demo);
+            Ok((endpoint, model))
+        })
+    })
+}
+
+fn shown(endpoint: &Endpoint) -> Shown {
+    let base_url = endpoint.base_url.as_str().trim_end_matches('/').to_owned();
+    Shown::new(base_url, endpoint.key.as_ref().map(|_| endpoint.key_source.clone()))
+}
+
+fn not_kept() -> Fault {
+    Fault::new(FaultKind::Store, "Nothing is kept in this session (--no-save).")
+}
+
+fn state(
+    setup: &Setup,
+    resolved: &Resolved,
+    settings: TurnSettings,
+    connection: Option<Shown>,
+    greeting: String,
+) -> State {
+    let offset = jiff::Zoned::now().offset().seconds();
+    let mut state = State::new(Session {
+        greeting: connection.as_ref().map(|_| greeting),
+        connection,
+        settings,
+        folder: setup.paths.show(&setup.folder),
+        config_path: setup.paths.show(&setup.paths.config_file()),
+        data_path: setup.paths.show(&setup.paths.data),
+        version: env!("CARGO_PKG_VERSION"),
+        utc_offset_s: offset,
+        ..Session::default()
+    });
+    state.keymap = Keymap::configured(&resolved.keymap);
+    state.panel.hidden = !resolved.ui.panel;
+    state
+}
+
+async fn start(
+    args: &SessionArgs,
+    resolved: &Resolved,
+    store: Option<&Store>,
+    conversation: Option<Box<Conversation>>,
+) -> Result<Start, Fault> {
+    let prompt = args.prompt.join(" ");
+    let mut history = match store {
+        Some(store) => store.recent_prompts(200).await.unwrap_or_default(),
+        None => Vec::new(),
+    };
+    history.reverse();
+    Ok(Start {
+        prompt: (!prompt.trim().is_empty()).then_some(prompt),
+        draft: None,
+        parts: super::run::attachments(args, &resolved.limits)?,
+        piped: piped()?,
+        conversation,
+        browse: args.keep.resume.as_deref() == Some(""),
+        history,
+        mouse: resolved.ui.mouse,
+    })
+}
+
+/// A standard input that is no terminal; keys then come from the controlling terminal.
+fn piped() -> Result<Option<String>, Fault> {
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    let bad = |error: std::io::Error| Fault::new(FaultKind::Usage, format!("standard input cannot be read: {error}"));
+    stdin.lock().take(MOST_PIPED).read_to_end(&mut bytes).map_err(bad)?;
+    Ok((!bytes.is_empty()).then(|| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+async fn conversation(
+    store: Option<&Store>,
+    setup: &Setup,
+    args: &SessionArgs,
+) -> Result<Option<Box<Conversation>>, Fault> {
+    let Some(store) = store else { return Ok(None) };
+    let Some(id) = once::conversation(store, &setup.folder, args).await? else { return Ok(None) };
+    let claim = store.claim(&id).await;
+    let mut conversation = store.open_conversation(&id).await.map_err(|error| error.fault())?;
+    conversation.open_elsewhere = matches!(claim, Ok(crate::store::Claim::Held { .. }));
+    Ok(Some(Box::new(conversation)))
+}
+
+/// Colours and glyphs, by the options, the configuration and what the terminal says of itself.
+fn theme(args: &SessionArgs, setup: &Setup, resolved: &Resolved) -> Theme {
+    let ui = &resolved.ui;
+    let env = |name: &str| setup.env.get(name).map(String::as_str).filter(|v| !v.is_empty());
+    let colour = match args.output.color {
+        Some(ColorWord::Always) => true,
+        Some(ColorWord::Never) => false,
+        Some(ColorWord::Auto) | None => env("NO_COLOR").is_none() && env("TERM") != Some("dumb"),
+    };
+    let theme = match (colour && !args.output.plain, ui.theme.as_str()) {
+        (false, _) => Theme::plain(),
+        (true, "light") => Theme::light(),
+        (true, _) => match env("COLORFGBG").and_then(|v| v.rsplit(';').next()) {
+            Some("7" | "15") if ui.theme == "auto" => Theme::light(),
+            Some(_) | None => Theme::dark(),
+        },
+    };
+    let utf8 = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .find_map(env)
+        .is_none_or(|v| v.to_ascii_lowercase().replace('-', "").contains("utf8"));
+    match ui.glyphs {
+        crate::config::Glyphs::Ascii => theme.ascii(),
+        crate::config::Glyphs::Auto if !utf8 || env("TERM") == Some("linux") => theme.ascii(),
+        crate::config::Glyphs::Auto | crate::config::Glyphs::Unicode => theme,
+    }
+}

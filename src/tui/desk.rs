@@ -1,0 +1,329 @@
+//! Effects that need the store, the network or the configuration.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Replies, Work};
+use crate::app::{
+    Connection, Effect, HistoryFilter, HistoryPage, HistoryRow, ImportSource, LocalKind, LocalServer, ModelRow, Reply,
+    Sort,
+};
+use crate::chat::{Conversation, ConversationId, Fault, FaultKind};
+use crate::net;
+use crate::store::{self, Claim, DraftOf, Page, Store, StoreError};
+
+type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A connection that now holds.
+#[derive(Clone, Debug)]
+pub struct Connected {
+    pub base_url: String,
+    /// `$OPENAI_API_KEY`, `secrets.toml`; None: no key.
+    pub key_from: Option<String>,
+    /// None: it is to be chosen.
+    pub model: Option<String>,
+    pub context_window: Option<u64>,
+    /// The choice could not be written down.
+    pub warning: Option<String>,
+}
+
+/// What connects the engine to models and servers: built where both are known.
+pub trait Connector: Send + Sync {
+    /// What the endpoint offers.
+    fn models(&self) -> Later<Result<Vec<ModelRow>, Fault>>;
+    /// Remembers the model for this endpoint, or as the default.
+    fn choose_model(&self, model: String, as_default: bool) -> Later<Result<(), Fault>>;
+    /// Tries a connection, holds turns to it from now on, and writes the choice down.
+    fn connect(&self, connection: Connection) -> Later<Result<Connected, Fault>>;
+    /// Takes the servers of another client's file into the configuration; none starts unasked.
+    fn import(&self, source: String) -> Later<Result<(), Fault>>;
+    /// Writes a conversation to a new file: where.
+    fn export(&self, conversation: ConversationId) -> Later<Result<String, Fault>>;
+}
+
+/// The whole desk.
+#[derive(Clone)]
+pub struct Desk {
+    /// None where there is no store: history is empty, and says why.
+    pub store: Option<Store>,
+    /// Why there is none.
+    pub no_store: Option<Fault>,
+    pub http: net::Http,
+    pub connector: Arc<dyn Connector>,
+    pub folder: PathBuf,
+    pub home: Option<PathBuf>,
+    held: Arc<Mutex<Option<ConversationId>>>,
+}
+
+impl Desk {
+    #[must_use]
+    pub fn new(
+        store: Result<Store, Fault>,
+        http: net::Http,
+        connector: Arc<dyn Connector>,
+        folder: PathBuf,
+        home: Option<PathBuf>,
+    ) -> Self {
+        let (store, no_store) = match store {
+            Ok(store) => (Some(store), None),
+            Err(fault) => (None, Some(fault)),
+        };
+        Self { store, no_store, http, connector, folder, home, held: Arc::default() }
+    }
+
+    fn folder_text(&self) -> String {
+        self.folder.to_string_lossy().into_owned()
+    }
+
+    fn store(&self) -> Result<&Store, Fault> {
+        self.store.as_ref().ok_or_else(|| {
+            self.no_store.clone().unwrap_or_else(|| Fault::new(FaultKind::Store, "There is no store in this session."))
+        })
+    }
+
+    async fn carried(self, effect: Effect, replies: Replies) {
+        match effect {
+            Effect::Search { generation, query, filter, offset, limit } => {
+                let page = self.page(generation, query, filter, offset, limit).await;
+                replies.send(Reply::Page(page));
+            }
+            Effect::Preview { generation, conversation, message: _ } => {
+                let result = self.read(&conversation).await.map(Arc::new);
+                replies.send(Reply::Preview { generation, result });
+            }
+            Effect::Open { generation, conversation, take_over } => {
+                let result = self.open(&conversation, take_over).await;
+                let draft = match (&result, &self.store) {
+                    (Ok(_), Some(store)) => {
+                        store.draft(DraftOf::Conversation(conversation.clone())).await.ok().flatten()
+                    }
+                    (_, _) => None,
+                };
+                replies.send(Reply::Opened { generation, result: result.map(Box::new) });
+                if let Some(text) = draft {
+                    replies.send(Reply::Draft { conversation: Some(conversation), text });
+                }
+            }
+            Effect::Newest => self.newest(&replies).await,
+            Effect::Prompts { generation, query } => {
+                let prompts = match &self.store {
+                    Some(store) => store.recent_prompts(500).await.unwrap_or_default(),
+                    None => Vec::new(),
+                };
+                let wanted = query.to_lowercase();
+                let prompts = prompts.into_iter().filter(|prompt| prompt.to_lowercase().contains(&wanted)).collect();
+                replies.send(Reply::Prompts { generation, prompts });
+            }
+            Effect::RememberPrompt { text } => {
+                if let Some(store) = &self.store {
+                    // What recall offers next time; the message itself is kept by the engine.
+                    let _ = store.add_prompt(&text).await;
+                }
+            }
+            Effect::Rename { conversation, title } => {
+                let result = self.change(|store| async move {
+                    store.rename(&conversation, &title).await.map(|()| (conversation, title))
+                });
+                match result.await {
+                    Ok((conversation, title)) => replies.send(Reply::Renamed { conversation, title, result: Ok(()) }),
+                    Err(fault) => replies.send(Reply::Failed(fault)),
+                }
+            }
+            Effect::Pin { conversation, pinned } => {
+                let id = conversation.clone();
+                let result = self.change(|store| async move { store.pin(&id, pinned).await }).await;
+                replies.send(Reply::Pinned { conversation, pinned, result });
+            }
+            Effect::Delete { conversation } => {
+                let id = conversation.clone();
+                let result = self.change(|store| async move { store.delete(&id).await }).await;
+                replies.send(Reply::Deleted { conversation, result });
+            }
+            Effect::Restore { conversation } => {
+                let id = conversation.clone();
+                let result = self.change(|store| async move { store.undelete(&id).await }).await;
+                replies.send(Reply::Restored { conversation, result });
+            }
+            Effect::SaveDraft { conversation, text } => {
+                if let Some(store) = &self.store {
+                    let owner = match conversation {
+                        Some(id) => DraftOf::Conversation(id),
+                        None => DraftOf::Folder(self.folder_text()),
+                    };
+                    // The store's own trouble is told by the engine, which writes all the time.
+                    let _ = store.save_draft(owner, &text).await;
+                }
+            }
+            Effect::Export { conversation } => {
+                let result = self.connector.export(conversation).await;
+                replies.send(Reply::Saved { what: "the conversation", result });
+            }
+            Effect::Models { generation } => {
+                let result = self.connector.models().await;
+                replies.send(Reply::Models { generation, result });
+            }
+            Effect::ChooseModel { model, as_default } => {
+                if let Err(fault) = self.connector.choose_model(model, as_default).await {
+                    replies.send(Reply::Failed(fault));
+                }
+            }
+            Effect::ProbeLocal => self.probe(&replies).await,
+            Effect::FindImports => self.imports(&replies).await,
+            Effect::Import { source } => {
+                if let Err(fault) = self.connector.import(source).await {
+                    replies.send(Reply::Failed(fault));
+                }
+            }
+            Effect::Connect(connection) => match self.connector.connect(connection).await {
+                Ok(Connected { base_url, key_from, model, context_window, warning }) => {
+                    replies.send(Reply::Connected { base_url, key_from, model, context_window, warning });
+                }
+                Err(fault) => replies.send(Reply::ConnectFailed(fault)),
+            },
+            // The terminal's own, which the loop carries out.
+            Effect::Order(_)
+            | Effect::Copy { .. }
+            | Effect::Save { .. }
+            | Effect::Editor { .. }
+            | Effect::EditConfig { .. }
+            | Effect::Files { .. }
+            | Effect::Attach { .. }
+            | Effect::SetTimer { .. }
+            | Effect::CancelTimer(_)
+            | Effect::MouseCapture(_)
+            | Effect::Redraw
+            | Effect::Suspend
+            | Effect::Notify(_)
+            | Effect::Quit => {}
+        }
+    }
+
+    async fn change<T, F>(&self, change: impl FnOnce(Store) -> F) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let store = self.store()?.clone();
+        change(store).await.map_err(|error| error.fault())
+    }
+
+    async fn read(&self, conversation: &ConversationId) -> Result<Conversation, Fault> {
+        self.store()?.open_conversation(conversation).await.map_err(|error| error.fault())
+    }
+
+    /// Opens for writing: the one before is let go, and another process's is shown only.
+    async fn open(&self, id: &ConversationId, take_over: bool) -> Result<Conversation, Fault> {
+        let store = self.store()?;
+        let before = self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(before) = before.filter(|before| before != id) {
+            let _ = store.release(&before).await;
+        }
+        let claim = if take_over { store.take_over(id).await } else { store.claim(id).await };
+        let mut conversation = store.open_conversation(id).await.map_err(|error| error.fault())?;
+        // A store that cannot be written cannot be claimed either: reading goes on.
+        conversation.open_elsewhere = matches!(claim, Ok(Claim::Held { .. }));
+        if !conversation.open_elsewhere {
+            *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(id.clone());
+        }
+        Ok(conversation)
+    }
+
+    async fn newest(&self, replies: &Replies) {
+        let Some(store) = &self.store else { return };
+        let folder = self.folder_text();
+        replies.send(Reply::Newest(store.newest(Some(&folder)).await.ok().flatten()));
+        if let Ok(Some(text)) = store.draft(DraftOf::Folder(folder)).await {
+            replies.send(Reply::Draft { conversation: None, text });
+        }
+    }
+
+    async fn page(
+        &self,
+        generation: u64,
+        query: String,
+        filter: HistoryFilter,
+        offset: usize,
+        limit: usize,
+    ) -> HistoryPage {
+        let empty =
+            |fault| HistoryPage { generation, offset, rows: Vec::new(), total: 0, took_us: 0, fault: Some(fault) };
+        let store = match self.store() {
+            Ok(store) => store,
+            Err(fault) => return empty(fault),
+        };
+        let folder = filter.here.then(|| self.folder_text());
+        let began = std::time::Instant::now();
+        let mut words = query;
+        if let Some(model) = &filter.model {
+            words = format!("{words} model:{model}").trim().to_owned();
+        }
+        let took_us = |began: std::time::Instant| u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let most = offset.saturating_add(limit);
+        if words.is_empty() || filter.model.is_some() && words.starts_with("model:") {
+            let sort = match filter.sort {
+                Sort::Updated => store::Sort::Updated,
+                Sort::Created => store::Sort::Created,
+                Sort::Title => store::Sort::Title,
+            };
+            let page = Page { filter: words, folder: folder.clone(), sort, limit: most, after: None };
+            let listed = match store.list(page).await {
+                Ok(listed) => listed,
+                Err(error) => return empty(error.fault()),
+            };
+            let total = match filter.model {
+                None => store.count(folder).await.unwrap_or(listed.len()),
+                Some(_) => listed.len(),
+            };
+            let rows = listed.into_iter().skip(offset).map(|summary| HistoryRow { summary, hit: None }).collect();
+            return HistoryPage { generation, offset, rows, total, took_us: took_us(began), fault: None };
+        }
+        match store.search_in(&words, folder, most).await {
+            Ok(found) => {
+                let total = found.total;
+                let rows = found.hits.into_iter().skip(offset);
+                let rows = rows.map(|hit| HistoryRow { summary: hit.summary.clone(), hit: Some(hit) }).collect();
+                HistoryPage { generation, offset, rows, total, took_us: took_us(began), fault: None }
+            }
+            Err(error) => empty(error.fault()),
+        }
+    }
+
+    async fn probe(&self, replies: &Replies) {
+        let found = net::probe_local(&self.http).await;
+        for kind in LocalKind::ALL {
+            let port = kind.port();
+            let here = found.iter().find(|server| server.base_url.contains(&format!(":{port}/")));
+            let found = here.map(|server| LocalServer {
+                kind,
+                base_url: server.base_url.clone(),
+                models: server.models.iter().map(|model| model.id.clone()).collect(),
+            });
+            replies.send(Reply::Local { port, found });
+        }
+    }
+
+    async fn imports(&self, replies: &Replies) {
+        let (Some(home), folder) = (self.home.clone(), self.folder.clone()) else { return };
+        let looked = tokio::task::spawn_blocking(move || crate::config::import::find(&home, &folder)).await;
+        let Ok((found, _unreadable)) = looked else { return };
+        let mut sources: Vec<ImportSource> = Vec::new();
+        for server in found {
+            let path = server.path.display().to_string();
+            match sources.iter_mut().find(|source| source.path == path) {
+                Some(source) => source.servers.push(server.name),
+                None => {
+                    let client = server.client.name().to_owned();
+                    sources.push(ImportSource { client, path, servers: vec![server.name] });
+                }
+            }
+        }
+        replies.send(Reply::Imports(sources));
+    }
+}
+
+impl Work for Desk {
+    fn carry(&self, effect: Effect, replies: Replies) -> Later<()> {
+        Box::pin(self.clone().carried(effect, replies))
+    }
+}

@@ -1,0 +1,385 @@
+//! The event loop.
+//!
+//! One biased select: the person's keys first, then signals, answers, timers, and the engine only while the screen is
+//! clean, so that what streams gathers in the engine's one slot until the next frame.
+
+use std::future::poll_fn;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use crossterm::event::EventStream;
+use futures_util::StreamExt as _;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::clipboard::{self, Surroundings};
+use super::screen::Screen;
+use super::signals::{Signal, Signals};
+use super::terminal::{self, Raw, TuiError};
+use super::timers::Timers;
+use super::{Replies, Work, editor, files, input};
+use crate::app::{self, EditorUse, Effect, Event, Reply, Saved, Start, State};
+use crate::chat::{ConversationId, Limits, Stamped};
+use crate::engine::Handle;
+use crate::engine::port::Clock;
+use crate::ui::Theme;
+
+/// 60 frames a second at most.
+const FRAME: Duration = Duration::from_micros(16_667);
+/// How long the last effects may take when the screen is left.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Events taken at one go before the screen is drawn.
+const BURST: usize = 256;
+
+pub struct TuiConfig {
+    pub state: State,
+    pub start: Start,
+    pub theme: Theme,
+    /// The working folder: for `@` files, attachments, saved results.
+    pub folder: PathBuf,
+    /// The configuration file that `/config` opens.
+    pub config_file: PathBuf,
+    pub limits: Arc<Limits>,
+}
+
+pub struct Services {
+    pub engine: Handle,
+    /// The engine's own clock: both stamp alike.
+    pub clock: Arc<dyn Clock>,
+    pub work: Arc<dyn Work>,
+}
+
+/// How the screen was left. The engine still runs: shut it down, then say goodbye.
+pub struct Exit {
+    pub code: u8,
+    /// The conversation that was open.
+    pub conversation: Option<ConversationId>,
+    pub saved: Saved,
+    pub engine: Handle,
+}
+
+impl Exit {
+    /// What to print on the terminal after leaving; None where nothing was said, or nobody is there to read it.
+    #[must_use]
+    pub fn farewell(&self) -> Option<String> {
+        self.conversation.as_ref().filter(|_| self.code != 129)?;
+        match &self.saved {
+            Saved::At(_) => Some("Saved. Continue with: millrace -c".to_owned()),
+            Saved::Not(reason) => Some(format!("Not saved: {}", crate::text::sanitize(reason).as_str())),
+            Saved::Nothing | Saved::Off => None,
+        }
+    }
+}
+
+struct Loop {
+    state: State,
+    screen: Screen,
+    services: Services,
+    timers: Timers,
+    replies: Replies,
+    input: Option<EventStream>,
+    raw: Option<Raw>,
+    folder: PathBuf,
+    config_file: PathBuf,
+    limits: Arc<Limits>,
+    around: Surroundings,
+    working: JoinSet<()>,
+    /// Something to draw, and whether now.
+    dirty: bool,
+    urgent: bool,
+    drawn: Option<Instant>,
+    quit: bool,
+}
+
+/// Runs the chat screen until it is left.
+///
+/// # Errors
+/// Where there is no terminal, or it fails.
+pub async fn run(config: TuiConfig, services: Services) -> Result<Exit, TuiError> {
+    let TuiConfig { state, start, theme, folder, config_file, limits } = config;
+    terminal::hook_panics();
+    let raw = Raw::enter(start.mouse)?;
+    let (sender, mut answers) = mpsc::unbounded_channel();
+    let mut it = Loop {
+        state,
+        screen: Screen::new(theme)?,
+        services,
+        timers: Timers::default(),
+        replies: Replies(sender),
+        input: None,
+        raw: Some(raw),
+        folder,
+        config_file,
+        limits,
+        around: Surroundings::look(),
+        working: JoinSet::new(),
+        dirty: true,
+        urgent: true,
+        drawn: None,
+        quit: false,
+    };
+    it.state.size = it.screen.size();
+    it.state.now = it.services.clock.now();
+    let effects = app::start(&mut it.state, start);
+    it.draw()?;
+    // Only now anything that may be slow.
+    it.input = Some(EventStream::new());
+    let mut signals = Signals::listen()?;
+    it.carry(effects)?;
+    let ended = it.turn(&mut signals, &mut answers).await;
+    let code = match ended? {
+        Some(Signal::HangUp) => {
+            terminal::abandon();
+            Signal::HangUp.exit_code()
+        }
+        Some(signal) => signal.exit_code(),
+        None => 0,
+    };
+    it.raw = None;
+    // A draft on its way to the store.
+    let _ = timeout(LAST_WORDS, async { while it.working.join_next().await.is_some() {} }).await;
+    if terminal::panicked() {
+        return Err(TuiError::Panicked);
+    }
+    Ok(Exit {
+        code,
+        conversation: it.state.transcript.conversation.clone(),
+        saved: it.state.status.saved.clone(),
+        engine: it.services.engine,
+    })
+}
+
+impl Loop {
+    /// Until the person leaves, or a signal says so.
+    async fn turn(
+        &mut self,
+        signals: &mut Signals,
+        answers: &mut mpsc::UnboundedReceiver<Reply>,
+    ) -> Result<Option<Signal>, TuiError> {
+        let mut engine_open = true;
+        while !self.quit {
+            if terminal::panicked() {
+                return Err(TuiError::Panicked);
+            }
+            let frame_at = self.drawn.map_or_else(Instant::now, |drawn| drawn + FRAME);
+            if self.dirty && (self.urgent || frame_at <= Instant::now()) {
+                self.draw()?;
+                continue;
+            }
+            while self.working.try_join_next().is_some() {}
+            let timer_at = self.timers.next();
+            tokio::select! {
+                biased;
+                event = next_input(&mut self.input) => match event {
+                    Some(Ok(event)) => self.typed(event).await?,
+                    // The terminal is gone.
+                    Some(Err(_)) | None => return Ok(Some(Signal::HangUp)),
+                },
+                signal = signals.next() => {
+                    if signal == Signal::HangUp {
+                        terminal::abandon();
+                    }
+                    self.apply(Event::Terminate)?;
+                    return Ok(Some(signal));
+                }
+                Some(reply) = answers.recv() => self.apply(Event::Reply(reply))?,
+                () = sleep_until(timer_at.unwrap_or_else(Instant::now)), if timer_at.is_some() => {
+                    for timer in self.timers.due() {
+                        self.apply(Event::Timer(timer))?;
+                    }
+                }
+                () = sleep_until(frame_at), if self.dirty => {}
+                events = self.services.engine.next(), if engine_open && !self.dirty => match events {
+                    Some(events) => {
+                        for Stamped { at, body } in events {
+                            self.apply_at(Stamped { at, body: Event::Engine(body) })?;
+                        }
+                    }
+                    None => engine_open = false,
+                },
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes an event of the terminal and all that have come with it: a fast typist's, or a paste without brackets.
+    async fn typed(&mut self, first: crossterm::event::Event) -> Result<(), TuiError> {
+        let mut next = Some(first);
+        for _ in 0..BURST {
+            let Some(event) = next.take() else { break };
+            if let crossterm::event::Event::Resize(..) = event {
+                // Half the old frame may be gone.
+                self.dirty = true;
+            }
+            if let Some(event) = input::event(event) {
+                self.apply(event)?;
+                self.urgent = true;
+            }
+            if self.quit {
+                break;
+            }
+            next = match &mut self.input {
+                // Polled for this task: the stream wakes the last one that looked, and no other.
+                Some(stream) => {
+                    let look = poll_fn(|cx| match stream.poll_next_unpin(cx) {
+                        Poll::Ready(event) => Poll::Ready(event),
+                        Poll::Pending => Poll::Ready(None),
+                    });
+                    look.await.and_then(Result::ok)
+                }
+                None => None,
+            };
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, event: Event) -> Result<(), TuiError> {
+        self.apply_at(Stamped { at: self.services.clock.now(), body: event })
+    }
+
+    fn apply_at(&mut self, event: Stamped<Event>) -> Result<(), TuiError> {
+        self.dirty = true;
+        let effects = app::update(&mut self.state, event);
+        self.carry(effects)
+    }
+
+    fn draw(&mut self) -> Result<(), TuiError> {
+        let (layout, again) = self.screen.draw(&self.state)?;
+        self.drawn = Some(Instant::now());
+        self.urgent = false;
+        self.dirty = again;
+        if layout != self.state.layout {
+            let before = (self.state.transcript.scroll, self.state.overlays.len());
+            let at = self.services.clock.now();
+            let effects = app::update(&mut self.state, Stamped { at, body: Event::Layout(layout) });
+            self.carry(effects)?;
+            // What the layout taught may have to be shown: a reader at the end, a review read to its end.
+            let reads = !self.state.overlays.is_empty();
+            self.dirty |= reads || before != (self.state.transcript.scroll, self.state.overlays.len());
+        }
+        Ok(())
+    }
+
+    fn carry(&mut self, effects: Vec<Effect>) -> Result<(), TuiError> {
+        for effect in effects {
+            match effect {
+                Effect::Order(order) => self.services.engine.order(order),
+                Effect::SetTimer { timer, after_ms } => self.timers.set(timer, after_ms),
+                Effect::CancelTimer(timer) => self.timers.cancel(timer),
+                Effect::MouseCapture(on) => terminal::mouse(on)?,
+                Effect::Redraw => {
+                    self.screen.forget()?;
+                    (self.dirty, self.urgent) = (true, true);
+                }
+                Effect::Quit => self.quit = true,
+                Effect::Suspend => self.outside(|_| {
+                    let _ = terminal::suspend();
+                    Some(Reply::Resumed)
+                })?,
+                Effect::Editor { what, text, extension } => self.outside(move |_| {
+                    let result = editor::edit(&text, extension);
+                    Some(Reply::EditorClosed { what, result })
+                })?,
+                Effect::EditConfig { server } => self.outside(move |it| {
+                    let line = server.and_then(|server| line_of(&it.config_file, server.as_str()));
+                    match editor::open(&it.config_file, line) {
+                        Ok(()) => Some(Reply::EditorClosed { what: EditorUse::View, result: Ok(String::new()) }),
+                        Err(fault) => Some(Reply::Failed(fault)),
+                    }
+                })?,
+                Effect::Notify(text) => notify(&text)?,
+                Effect::Copy { what, text } => {
+                    let around = self.around;
+                    self.aside(move || Reply::Copied(clipboard::copy(what, &text, around)));
+                }
+                Effect::Save { what, name, text } => {
+                    let folder = self.folder.clone();
+                    self.aside(move || {
+                        let result = files::save(&folder, &name, &text).map(|path| path.display().to_string());
+                        Reply::Saved { what, result }
+                    });
+                }
+                Effect::Files { generation, query } => {
+                    let folder = self.folder.clone();
+                    self.aside(move || Reply::Files { generation, paths: files::find(&folder, &query) });
+                }
+                Effect::Attach { path } => {
+                    let (folder, limits) = (self.folder.clone(), Arc::clone(&self.limits));
+                    self.aside(move || {
+                        let result = files::attach(&folder, &path, &limits);
+                        Reply::Attached { path, result }
+                    });
+                }
+                effect @ (Effect::Search { .. }
+                | Effect::Preview { .. }
+                | Effect::Open { .. }
+                | Effect::Newest
+                | Effect::Prompts { .. }
+                | Effect::RememberPrompt { .. }
+                | Effect::Rename { .. }
+                | Effect::Pin { .. }
+                | Effect::Delete { .. }
+                | Effect::Restore { .. }
+                | Effect::Export { .. }
+                | Effect::SaveDraft { .. }
+                | Effect::Models { .. }
+                | Effect::ChooseModel { .. }
+                | Effect::ProbeLocal
+                | Effect::FindImports
+                | Effect::Import { .. }
+                | Effect::Connect(_)) => {
+                    self.working.spawn(self.services.work.carry(effect, self.replies.clone()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Does something slow on a thread of its own.
+    fn aside(&self, work: impl FnOnce() -> Reply + Send + 'static) {
+        let replies = self.replies.clone();
+        tokio::task::spawn_blocking(move || replies.send(work()));
+    }
+
+    /// Gives the terminal back, does something with it, takes it again.
+    fn outside(&mut self, work: impl FnOnce(&Self) -> Option<Reply>) -> Result<(), TuiError> {
+        self.input = None;
+        self.raw = None;
+        if let Some(reply) = work(self) {
+            self.replies.send(reply);
+        }
+        self.raw = Some(Raw::enter(self.state.status.mouse)?);
+        self.input = Some(EventStream::new());
+        self.screen.forget()?;
+        self.state.size = self.screen.size();
+        (self.dirty, self.urgent) = (true, true);
+        Ok(())
+    }
+}
+
+async fn next_input(input: &mut Option<EventStream>) -> Option<std::io::Result<crossterm::event::Event>> {
+    match input {
+        Some(stream) => stream.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Calls the person back: a notification where the terminal shows them, and the bell where it does not.
+fn notify(text: &str) -> Result<(), TuiError> {
+    use std::io::Write as _;
+    let text: String = crate::text::sanitize(text).as_str().chars().filter(|c| !c.is_control()).take(120).collect();
+    let mut out = std::io::stdout().lock();
+    write!(out, "\x1b]9;{text}\x07\x07")?;
+    out.flush()?;
+    Ok(())
+}
+
+/// The line of a server's entry in the configuration, from 1.
+fn line_of(path: &std::path::Path, server: &str) -> Option<usize> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let head = format!("[servers.{server}]");
+    text.lines().position(|line| line.trim() == head).map(|at| at + 1)
+}

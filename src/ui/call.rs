@@ -1,0 +1,210 @@
+//! A tool call in few words: its sign, its state, the argument that tells most, its time. Shared by the transcript, the
+//! panel, the strip and the tool screen.
+
+use serde_json::Value;
+
+use super::figures::{seconds, short_seconds, size};
+use super::ink::Ink;
+use super::theme::Glyphs;
+use crate::app::{Call, CallPhase};
+use crate::chat::{OutcomeKind, Stamp};
+use crate::text::sanitize;
+
+/// Arguments beyond this are not parsed for the screen, bytes.
+const LARGEST: usize = 64 * 1024;
+/// Names under which tools take what they work on, most telling first.
+const TELLING: [&str; 16] = [
+    "path",
+    "file_path",
+    "file",
+    "filename",
+    "url",
+    "uri",
+    "command",
+    "cmd",
+    "query",
+    "q",
+    "pattern",
+    "paths",
+    "name",
+    "id",
+    "text",
+    "message",
+];
+
+/// What is shown of a call's arguments and result, kept while its revision stands. Safe text.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Telling {
+    pub key: String,
+    pub value: String,
+    /// First lines of the result worth reading.
+    pub result: Vec<String>,
+    pub lines: usize,
+}
+
+impl Telling {
+    pub(super) fn of(call: &Call) -> Self {
+        let mut out = Self::default();
+        if !matches!(call.phase, CallPhase::Arguments) && call.arguments.len() <= LARGEST {
+            if let Ok(Value::Object(map)) = serde_json::from_str::<Value>(&call.arguments) {
+                let telling = TELLING.iter().find_map(|key| map.get_key_value(*key)).or_else(|| map.iter().next());
+                if let Some((key, value)) = telling {
+                    out.key = line(key);
+                    out.value = line(&plain(value));
+                }
+            }
+        }
+        if let Some(outcome) = &call.outcome {
+            let text = outcome.full.as_deref().unwrap_or(&outcome.content);
+            out.lines = text.lines().count();
+            // The head is enough: results may be large.
+            let head: String = text.chars().take(2_000).collect();
+            out.result = sanitize(&head)
+                .as_str()
+                .lines()
+                .map(str::trim)
+                .filter(|l| !l.is_empty())
+                .take(3)
+                .map(str::to_owned)
+                .collect();
+        }
+        out
+    }
+
+    /// Without the scheme of an address.
+    pub(super) fn value(&self) -> &str {
+        self.value.strip_prefix("https://").or_else(|| self.value.strip_prefix("http://")).unwrap_or(&self.value)
+    }
+
+    /// For a narrow place: of an address its host and the first step of its path.
+    pub(super) fn short(&self) -> &str {
+        let value = self.value();
+        if value.len() == self.value.len() {
+            return value;
+        }
+        match value.match_indices('/').nth(1) {
+            Some((at, _)) => &value[..at],
+            None => value,
+        }
+    }
+}
+
+fn line(text: &str) -> String {
+    let head: String = text.chars().take(400).collect();
+    sanitize(&head).one_line().into_string()
+}
+
+/// A value as a person would write it: strings bare, a list of strings with blanks between.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Sign and ink of a state.
+pub(super) fn sign(phase: CallPhase, glyphs: &Glyphs) -> (&'static str, Ink) {
+    match phase {
+        CallPhase::Arguments | CallPhase::Closed => (glyphs.arguments, Ink::Dim),
+        CallPhase::NeedsApproval => (glyphs.asks, Ink::Warn),
+        CallPhase::Queued(_) | CallPhase::ServerStarting => (glyphs.queued, Ink::Dim),
+        CallPhase::Running | CallPhase::Cancelling => (glyphs.running, Ink::Accent),
+        CallPhase::Ended(kind) => match kind {
+            OutcomeKind::Done => (glyphs.done, Ink::Good),
+            OutcomeKind::Cancelled | OutcomeKind::Unknown => (glyphs.cancelled, Ink::Dim),
+            OutcomeKind::Failed
+            | OutcomeKind::Denied
+            | OutcomeKind::TimedOut
+            | OutcomeKind::Invalid
+            | OutcomeKind::Incomplete
+            | OutcomeKind::Conflict => (glyphs.failed, Ink::Bad),
+        },
+    }
+}
+
+pub(super) fn word(call: &Call) -> &'static str {
+    match call.phase {
+        CallPhase::Arguments => "args",
+        CallPhase::Closed => "ready",
+        CallPhase::NeedsApproval if call.decided => "decided",
+        CallPhase::NeedsApproval => "needs approval",
+        CallPhase::Queued(_) => "queued",
+        CallPhase::ServerStarting => "starting",
+        CallPhase::Running => "running",
+        CallPhase::Cancelling => "stopping",
+        CallPhase::Ended(kind) => match kind {
+            OutcomeKind::Done => "done",
+            OutcomeKind::Failed => "failed",
+            OutcomeKind::Denied => "denied",
+            OutcomeKind::TimedOut => "timed out",
+            OutcomeKind::Cancelled => "cancelled",
+            OutcomeKind::Unknown => "unknown",
+            OutcomeKind::Invalid => "invalid",
+            OutcomeKind::Incomplete => "incomplete",
+            OutcomeKind::Conflict => "conflict",
+        },
+    }
+}
+
+/// Microseconds that it has run or ran. None before half a second has passed and where it never left.
+pub(super) fn elapsed(call: &Call, now: Stamp) -> Option<u64> {
+    match (&call.outcome, call.times.sent) {
+        (Some(outcome), _) if outcome.sent => Some((outcome.ms * 1000.0) as u64),
+        (Some(_), _) | (None, None) => None,
+        (None, Some(sent)) => Some(now.since_us(sent)).filter(|us| *us >= 500_000),
+    }
+}
+
+/// What stands where a finished call has its time.
+pub(super) fn measure(call: &Call, now: Stamp) -> String {
+    match call.phase {
+        CallPhase::Arguments | CallPhase::Closed => size(call.arguments_bytes),
+        CallPhase::Queued(place) => format!("#{place}"),
+        CallPhase::NeedsApproval | CallPhase::ServerStarting => String::new(),
+        CallPhase::Running | CallPhase::Cancelling | CallPhase::Ended(_) => {
+            elapsed(call, now).map(seconds).unwrap_or_default()
+        }
+    }
+}
+
+pub(super) fn short_measure(call: &Call, now: Stamp) -> String {
+    match call.phase {
+        CallPhase::Running | CallPhase::Cancelling | CallPhase::Ended(_) => {
+            elapsed(call, now).map(short_seconds).unwrap_or_default()
+        }
+        CallPhase::Arguments
+        | CallPhase::Closed
+        | CallPhase::Queued(_)
+        | CallPhase::NeedsApproval
+        | CallPhase::ServerStarting => measure(call, now),
+    }
+}
+
+/// How far it is, 0 to 1, where its server told a total.
+pub(super) fn part(call: &Call) -> Option<f64> {
+    let progress = call.progress.as_ref()?;
+    let total = progress.total.filter(|t| t.is_finite() && *t > 0.0)?;
+    Some((progress.progress / total).clamp(0.0, 1.0)).filter(|p| p.is_finite())
+}
+
+/// The server's words on its progress, else the count alone.
+pub(super) fn progress_note(call: &Call) -> String {
+    let Some(progress) = &call.progress else { return String::new() };
+    match (&progress.message, progress.total) {
+        (Some(message), _) if !message.trim().is_empty() => line(message),
+        (_, Some(total)) => format!("{}/{}", progress.progress, total),
+        (_, None) => format!("{} so far", progress.progress),
+    }
+}
+
+/// `server/tool`, or the tool alone; safe.
+pub(super) fn name(call: &Call, short: bool) -> String {
+    let name = match &call.tool {
+        Some(tool) if short => tool.tool.to_string(),
+        Some(_) | None => call.name(),
+    };
+    if name.is_empty() { "…".to_owned() } else { line(&name) }
+}

@@ -1,0 +1,112 @@
+//! Where cells are written: the one place through which text reaches ratatui's buffer.
+//!
+//! # Invariants
+//! - What is written was sanitised: rows are made of safe text, and [`Canvas::put`] sanitises again what is not plain.
+//! - Nothing is written outside the area, at any size.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::ink::{Ink, Row, Tint};
+use super::theme::Theme;
+use crate::app::Area;
+
+pub(super) struct Canvas<'a> {
+    pub buffer: &'a mut Buffer,
+    pub theme: &'a Theme,
+    /// Where the terminal's caret is to stand.
+    pub caret: Option<(u16, u16)>,
+}
+
+impl Canvas<'_> {
+    /// Writes a line at `x` (columns from the left of `area`) and `y` (rows from its top). Returns the column after it.
+    pub(super) fn put(&mut self, area: Rect, x: usize, y: usize, text: &str, tint: impl Into<Tint>) -> usize {
+        let mut row = Row::new();
+        row.push(text, tint);
+        self.row(area, x, y, &row)
+    }
+
+    /// Writes a line so that it ends before column `right`.
+    pub(super) fn put_right(&mut self, area: Rect, right: usize, y: usize, text: &str, tint: impl Into<Tint>) -> usize {
+        let mut row = Row::new();
+        row.push(text, tint);
+        self.row_right(area, right, y, &row)
+    }
+
+    /// As [`Canvas::put_right`], for a row. Returns the column where it begins.
+    pub(super) fn row_right(&mut self, area: Rect, right: usize, y: usize, row: &Row) -> usize {
+        let x = right.saturating_sub(row.width());
+        self.row(area, x, y, row);
+        x
+    }
+
+    pub(super) fn row(&mut self, area: Rect, x: usize, y: usize, row: &Row) -> usize {
+        let area = area.intersection(self.buffer.area);
+        if y >= usize::from(area.height) || x >= usize::from(area.width) {
+            return x + row.width();
+        }
+        let top = area.y + y as u16;
+        let mut at = area.x + x as u16;
+        let mut seen = x;
+        for (text, tint) in row.runs() {
+            let room = area.right().saturating_sub(at);
+            if room == 0 {
+                break;
+            }
+            let style = self.theme.style(tint);
+            at = self.buffer.set_stringn(at, top, text, usize::from(room), style).0;
+        }
+        seen += row.width();
+        seen
+    }
+
+    /// Lays a style over cells that are there already.
+    pub(super) fn over(&mut self, area: Rect, y: usize, style: Style) {
+        if y < usize::from(area.height) {
+            let row = Rect { y: area.y + y as u16, height: 1, ..area };
+            self.buffer.set_style(row.intersection(self.buffer.area), style);
+        }
+    }
+
+    /// A rule from edge to edge.
+    pub(super) fn rule(&mut self, area: Rect, y: usize) {
+        let glyph = self.theme.glyphs.rule.repeat(usize::from(area.width));
+        self.put(area, 0, y, &glyph, Ink::Dim);
+    }
+
+    /// Blank cells: what lies below is gone.
+    pub(super) fn clear(&mut self, area: Rect) {
+        let area = area.intersection(self.buffer.area);
+        for y in area.top()..area.bottom() {
+            for x in area.left()..area.right() {
+                self.buffer[(x, y)].reset();
+            }
+        }
+    }
+
+    /// A bar of `cells`, filled to `part` (0 to 1).
+    pub(super) fn bar(&self, cells: usize, part: f64) -> String {
+        let full = (part.clamp(0.0, 1.0) * cells as f64).round() as usize;
+        let full = full.min(cells);
+        self.theme.glyphs.full.repeat(full) + &self.theme.glyphs.empty.repeat(cells - full)
+    }
+}
+
+/// Rows of an area from `top`, `height` of them or as many as there are.
+pub(super) fn rows_of(area: Rect, top: usize, height: usize) -> Rect {
+    let top = top.min(usize::from(area.height));
+    let height = height.min(usize::from(area.height) - top);
+    Rect { y: area.y + top as u16, height: height as u16, ..area }
+}
+
+/// Columns of an area from `left`.
+pub(super) fn columns_of(area: Rect, left: usize, width: usize) -> Rect {
+    let left = left.min(usize::from(area.width));
+    let width = width.min(usize::from(area.width) - left);
+    Rect { x: area.x + left as u16, width: width as u16, ..area }
+}
+
+pub(super) fn hit(area: Rect) -> Area {
+    Area { x: area.x, y: area.y, width: area.width, height: area.height }
+}

@@ -1,0 +1,111 @@
+//! Where a person writes: the draft, wrapped, with its chips, and the list that completes a word.
+
+use ratatui::layout::Rect;
+
+use super::canvas::{Canvas, hit, rows_of};
+use super::ink::{Ink, Row, Tint};
+use super::markdown::wrap_row;
+use crate::app::{Focus, Layout, State, Target};
+use crate::text::{cut, sanitize, wrap};
+
+/// The draft laid out: its rows, and where the caret stands among them.
+pub(super) struct Draft {
+    rows: Vec<Row>,
+    caret: (usize, usize),
+}
+
+impl Draft {
+    /// Only the lines around the caret are laid out where the draft is long: `most` rows are ever seen.
+    pub(super) fn new(state: &State, width: usize, most: usize) -> Self {
+        let area = &state.composer.area;
+        let lines = area.lines();
+        let cursor = area.cursor();
+        let first = cursor.0.saturating_sub(most);
+        let last = (cursor.0 + most + 1).min(lines.len());
+        let mut rows = Vec::new();
+        let mut caret = (0, 0);
+        let none = Row::new();
+        for (n, line) in lines.iter().enumerate().take(last).skip(first) {
+            // The text area holds no controls; what else could deceive is made harmless here.
+            let safe = sanitize(line).one_line();
+            if n == cursor.0 {
+                let before: String = line.chars().take(cursor.1).collect();
+                let at = sanitize(&before).one_line().as_str().len().min(safe.as_str().len());
+                let ranges = wrap(safe.as_str(), width);
+                let row = ranges.iter().rposition(|r| r.start <= at).unwrap_or(0);
+                let start = ranges.get(row).map_or(0, |r| r.start);
+                let column = crate::text::width(safe.as_str().get(start..at).unwrap_or(""));
+                caret = (rows.len() + row, column.min(width));
+            }
+            let mut row = Row::of(&safe, Ink::Text);
+            for chip in &state.composer.chips {
+                if let Some(at) = row.text().find(&chip.label) {
+                    row.mark(at..at + chip.label.len(), Ink::Second);
+                }
+            }
+            for attachment in &state.composer.attachments {
+                if let Some(at) = row.text().find(&attachment.label) {
+                    row.mark(at..at + attachment.label.len(), Ink::Second);
+                }
+            }
+            rows.extend(wrap_row(&row, width, &none, &none));
+        }
+        Self { rows, caret }
+    }
+
+    pub(super) fn height(&self) -> usize {
+        self.rows.len().max(1)
+    }
+}
+
+pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, draft: &Draft, layout: &mut Layout) {
+    let height = usize::from(area.height);
+    if height == 0 {
+        return;
+    }
+    layout.targets.push((hit(area), Target::Composer));
+    let focused = state.focus == Focus::Composer && state.overlays.is_empty();
+    let top = (draft.caret.0 + 1).saturating_sub(height);
+    let ink = if focused { Tint::of(Ink::Accent).bold() } else { Tint::of(Ink::Dim) };
+    canvas.put(area, 1, 0, ">", ink);
+    if state.composer.is_empty() {
+        let hint = if state.transcript.entries.is_empty() { "ask anything, or / for commands" } else { "" };
+        canvas.put(area, 3, 0, hint, Ink::Dim);
+    }
+    for (y, row) in draft.rows.iter().skip(top).take(height).enumerate() {
+        canvas.row(area, 3, y, row);
+    }
+    if focused {
+        let x = area.x + (3 + draft.caret.1).min(usize::from(area.width).saturating_sub(1)) as u16;
+        canvas.caret = Some((x, area.y + (draft.caret.0 - top).min(height - 1) as u16));
+    }
+    if state.composer.branch.is_some() {
+        let text = "answers an earlier message: esc leaves that";
+        canvas.put_right(area, usize::from(area.width).saturating_sub(1), height - 1, text, Ink::Warn);
+    }
+}
+
+/// The completion list stands above the composer, over the transcript's end.
+pub(super) fn completion(canvas: &mut Canvas<'_>, above: Rect, state: &State) {
+    let Some(completion) = &state.composer.completion else { return };
+    let rows = completion.rows.len().min(8).min(usize::from(above.height));
+    if rows == 0 {
+        return;
+    }
+    let first = (completion.selected + 1).saturating_sub(rows);
+    let area = rows_of(above, usize::from(above.height) - rows, rows);
+    canvas.clear(area);
+    let width = usize::from(area.width);
+    let column = completion.rows.iter().map(|r| crate::text::width(&r.text)).max().unwrap_or(0).clamp(8, width / 2 + 8);
+    for (y, (n, row)) in completion.rows.iter().enumerate().skip(first).take(rows).enumerate() {
+        let chosen = n == completion.selected;
+        canvas.put(area, 1, y, if chosen { canvas.theme.glyphs.selected } else { " " }, Ink::Accent);
+        canvas.put(area, 3, y, &cut(sanitize(&row.text).one_line().as_str(), column), Ink::Text);
+        let left = width.saturating_sub(column + 7);
+        canvas.put(area, column + 6, y, &cut(sanitize(&row.note).one_line().as_str(), left), Ink::Dim);
+        if chosen {
+            let style = canvas.theme.chosen();
+            canvas.over(area, y, style);
+        }
+    }
+}

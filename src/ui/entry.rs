@@ -1,0 +1,361 @@
+//! One entry of the transcript, laid out for a width: lines that can be asked for by number.
+
+use super::figures::{Moment, counted, grouped, seconds, size};
+use super::ink::{Ink, Row, Tint};
+use super::markdown::{Document, Highlighter, wrap_row};
+use super::theme::Glyphs;
+use crate::app::{AnswerEntry, Entry, EntryBody, FaultChoices, FaultEntry, Piece};
+use crate::chat::{AnswerState, CallId, Part};
+use crate::text::{sanitize, strip_hidden};
+
+/// How an entry is to be laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// Columns of text.
+    pub width: usize,
+    /// Below 60 columns: no times, no folded thinking, no gaps around calls.
+    pub narrow: bool,
+    /// The role line has its time.
+    pub times: bool,
+    /// It follows an entry of the same speaker.
+    pub continues: bool,
+    /// The first of the transcript.
+    pub first: bool,
+    pub offset_s: i32,
+}
+
+#[derive(Debug)]
+pub(super) struct Laid {
+    revision: u64,
+    shape: Shape,
+    parts: Vec<LaidPart>,
+    pub height: usize,
+    pub bytes: usize,
+    /// The frame that last drew it.
+    pub seen: u64,
+}
+
+#[derive(Debug)]
+struct LaidPart {
+    /// Blank rows before it.
+    gap: usize,
+    body: PartBody,
+}
+
+#[derive(Debug)]
+enum PartBody {
+    Rows(Vec<Row>),
+    /// The role's line, with a time at the right.
+    Role {
+        name: Row,
+        time: String,
+    },
+    Document(Document),
+    /// The fold of the thinking.
+    Fold(Row),
+    Call(CallId),
+    /// A blank row without a gutter: between speakers.
+    Apart,
+}
+
+impl PartBody {
+    fn height(&self) -> usize {
+        match self {
+            Self::Rows(rows) => rows.len(),
+            Self::Document(document) => document.rows().len(),
+            Self::Role { .. } | Self::Fold(_) | Self::Call(_) | Self::Apart => 1,
+        }
+    }
+}
+
+/// One line as it is to be drawn.
+#[derive(Debug)]
+pub(super) enum Line<'a> {
+    /// Nothing, not even a gutter.
+    Apart,
+    /// A gutter alone.
+    Blank,
+    Row(&'a Row),
+    Role(&'a Row, &'a str),
+    Fold(&'a Row),
+    Call(&'a CallId),
+}
+
+impl Laid {
+    pub(super) fn new(entry: &Entry, shape: Shape, glyphs: &Glyphs) -> Self {
+        let mut laid = Self { revision: 0, shape, parts: Vec::new(), height: 0, bytes: 0, seen: 0 };
+        laid.lay(entry, glyphs);
+        laid
+    }
+
+    /// Lays out again where the entry or its shape changed; what of an answer has not changed is kept.
+    pub(super) fn update(&mut self, entry: &Entry, shape: Shape, glyphs: &Glyphs) {
+        if self.shape != shape {
+            *self = Self { seen: self.seen, ..Self::new(entry, shape, glyphs) };
+        } else if self.revision != entry.revision {
+            self.lay(entry, glyphs);
+        }
+    }
+
+    /// Colours some more code, where there is time.
+    pub(super) fn colour(&mut self, highlighter: &mut Highlighter) {
+        for part in &mut self.parts {
+            if let PartBody::Document(document) = &mut part.body {
+                document.colour(highlighter);
+            }
+        }
+    }
+
+    fn lay(&mut self, entry: &Entry, glyphs: &Glyphs) {
+        self.revision = entry.revision;
+        let old = std::mem::take(&mut self.parts);
+        let mut documents: Vec<Document> = old
+            .into_iter()
+            .filter_map(|part| if let PartBody::Document(document) = part.body { Some(document) } else { None })
+            .collect();
+        documents.reverse();
+        self.speaker(entry);
+        match &entry.body {
+            EntryBody::User(parts) => {
+                for part in parts {
+                    let rows = user_part(part, self.shape.width);
+                    self.push(0, PartBody::Rows(rows));
+                }
+            }
+            EntryBody::Answer(answer) => self.answer(answer, &mut documents, glyphs),
+            EntryBody::Fault(fault) => {
+                let rows = fault_rows(fault, self.shape.width, glyphs);
+                self.push(0, PartBody::Rows(rows));
+            }
+            EntryBody::Note(text) => {
+                let none = Row::new();
+                let rows = wrap_row(&Row::of(&sanitize(text), Ink::Dim), self.shape.width, &none, &none);
+                self.push(0, PartBody::Rows(rows));
+            }
+        }
+        self.height = self.parts.iter().map(|part| part.gap + part.body.height()).sum();
+        self.bytes = self.parts.iter().map(|part| part.body.bytes()).sum();
+    }
+
+    fn push(&mut self, gap: usize, body: PartBody) {
+        self.parts.push(LaidPart { gap, body });
+    }
+
+    /// The gap before the entry, and the line that names its speaker.
+    fn speaker(&mut self, entry: &Entry) {
+        let shape = self.shape;
+        if shape.continues {
+            self.push(0, PartBody::Rows(vec![Row::new()]));
+            return;
+        }
+        if !(shape.first && shape.narrow) {
+            self.push(0, PartBody::Apart);
+        }
+        let name = match &entry.body {
+            EntryBody::User(_) => Row::label("you", Tint::of(Ink::Accent).bold()),
+            EntryBody::Answer(answer) => {
+                let mut row = Row::new();
+                let model = if answer.model.is_empty() { "model" } else { &answer.model };
+                row.push(model, Tint::of(Ink::Second).bold());
+                row
+            }
+            EntryBody::Fault(_) | EntryBody::Note(_) => return,
+        };
+        let time = if shape.times { Moment::new(entry.at, shape.offset_s).minute() } else { String::new() };
+        self.push(0, PartBody::Role { name, time });
+    }
+
+    fn answer(&mut self, answer: &AnswerEntry, documents: &mut Vec<Document>, glyphs: &Glyphs) {
+        let width = self.shape.width;
+        let mut before: Option<&Piece> = None;
+        for (n, piece) in answer.pieces.iter().enumerate() {
+            let last = n + 1 == answer.pieces.len();
+            let gap = usize::from(match (before, piece) {
+                (None, _) | (Some(Piece::Call(_)), Piece::Call(_)) => false,
+                (Some(Piece::Thinking { .. }), _) => answer.thinking == Some(true),
+                (Some(_), Piece::Call(_)) => !self.shape.narrow,
+                (Some(_), _) => true,
+            });
+            match piece {
+                Piece::Thinking { text, ms } => {
+                    let coming = answer.streaming && last;
+                    self.thinking(text, *ms, answer.thinking.unwrap_or(coming), coming, glyphs);
+                }
+                Piece::Text(text) | Piece::Refusal(text) => {
+                    let complete = !(answer.streaming && last);
+                    let document = match documents.pop() {
+                        Some(mut old) if old.continues(text, complete) => {
+                            old.update(text, complete, glyphs);
+                            old
+                        }
+                        _ => {
+                            let mut new = Document::new(width);
+                            new.update(text, complete, glyphs);
+                            new
+                        }
+                    };
+                    if matches!(piece, Piece::Refusal(_)) {
+                        self.push(gap, PartBody::Rows(vec![Row::label("refused:", Ink::Warn)]));
+                        self.push(0, PartBody::Document(document));
+                    } else if !document.rows().is_empty() {
+                        self.push(gap, PartBody::Document(document));
+                    }
+                }
+                Piece::Call(id) => self.push(gap, PartBody::Call(id.clone())),
+            }
+            before = Some(piece);
+        }
+        if answer.state == AnswerState::Interrupted && !answer.streaming {
+            self.push(0, PartBody::Rows(vec![Row::label("(stopped here)", Ink::Dim)]));
+        }
+        if answer.streaming && answer.pieces.is_empty() {
+            self.push(0, PartBody::Rows(vec![Row::new()]));
+        }
+    }
+
+    fn thinking(&mut self, text: &str, ms: Option<u64>, open: bool, coming: bool, glyphs: &Glyphs) {
+        // A small screen shows thinking only when it was asked for, or while there is nothing else.
+        if self.shape.narrow && !open {
+            return;
+        }
+        let mut head = Row::new();
+        head.push_safe(if open { glyphs.open } else { glyphs.folded }, Tint::of(Ink::Dim));
+        let words = match ms {
+            Some(ms) => format!(" thought for {}", seconds(ms * 1000)),
+            None if coming => " thinking".to_owned(),
+            None => " thought".to_owned(),
+        };
+        head.push(&words, Ink::Dim);
+        self.push(0, PartBody::Fold(head));
+        if open {
+            let none = Row::new();
+            let tint = Tint { italic: true, ..Tint::of(Ink::Dim) };
+            let rows = wrap_row(&Row::of_lines(&sanitize(text.trim_end()), tint), self.shape.width, &none, &none);
+            self.push(0, PartBody::Rows(rows));
+        }
+    }
+
+    /// The line `n`, from 0. None past the end.
+    pub(super) fn line(&self, n: usize) -> Option<Line<'_>> {
+        let mut at = 0;
+        for part in &self.parts {
+            if n < at + part.gap {
+                return Some(Line::Blank);
+            }
+            at += part.gap;
+            let height = part.body.height();
+            if n < at + height {
+                return Some(match &part.body {
+                    PartBody::Rows(rows) => Line::Row(&rows[n - at]),
+                    PartBody::Document(document) => Line::Row(&document.rows()[n - at]),
+                    PartBody::Role { name, time } => Line::Role(name, time),
+                    PartBody::Fold(row) => Line::Fold(row),
+                    PartBody::Call(id) => Line::Call(id),
+                    PartBody::Apart => Line::Apart,
+                });
+            }
+            at += height;
+        }
+        None
+    }
+}
+
+impl PartBody {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Rows(rows) => rows.iter().map(Row::bytes).sum(),
+            Self::Document(document) => document.bytes(),
+            Self::Role { .. } | Self::Fold(_) | Self::Call(_) | Self::Apart => 64,
+        }
+    }
+}
+
+/// About how high an entry is, without laying it out.
+pub(super) fn estimate(entry: &Entry, width: usize) -> usize {
+    let lines = |text: &str| text.len() / width.max(1) + 1;
+    2 + match &entry.body {
+        EntryBody::User(parts) => parts
+            .iter()
+            .map(|part| match part {
+                Part::Text { text } => lines(text),
+                Part::File { .. } | Part::Image { .. } => 1,
+            })
+            .sum(),
+        EntryBody::Answer(answer) => answer
+            .pieces
+            .iter()
+            .map(|piece| match piece {
+                Piece::Thinking { .. } | Piece::Call(_) => 1,
+                Piece::Text(text) | Piece::Refusal(text) => lines(text) + 1,
+            })
+            .sum(),
+        EntryBody::Fault(_) => 2,
+        EntryBody::Note(text) => lines(text),
+    }
+}
+
+fn user_part(part: &Part, width: usize) -> Vec<Row> {
+    let none = Row::new();
+    match part {
+        Part::Text { text } => wrap_row(&Row::of_lines(&sanitize(text.trim_end()), Ink::Text), width, &none, &none),
+        Part::File { name, text } => {
+            let lines = counted(text.lines().count() as u64, "line", "lines");
+            let label = format!("[{}: {lines}, {}]", strip_hidden(name).0, size(text.len() as u64));
+            let mut row = Row::new();
+            row.push(&label, Ink::Dim);
+            wrap_row(&row, width, &none, &none)
+        }
+        Part::Image { name, mime, data } => {
+            // Base64 takes four characters for three bytes.
+            let label = format!("[image {}: {mime}, {}]", strip_hidden(name).0, size(data.len() as u64 / 4 * 3));
+            let mut row = Row::new();
+            row.push(&label, Ink::Dim);
+            wrap_row(&row, width, &none, &none)
+        }
+    }
+}
+
+fn fault_rows(entry: &FaultEntry, width: usize, glyphs: &Glyphs) -> Vec<Row> {
+    let mut row = Row::new();
+    row.push_safe(glyphs.failed, Tint::of(Ink::Bad));
+    row.push(" ", Ink::Text);
+    match entry.choices {
+        FaultChoices::Cut => {
+            row.push(&format!("The stream broke after {} tokens.", grouped(entry.tokens)), Ink::Text);
+            if entry.calls_kept > 0 {
+                let verb = if entry.calls_kept == 1 { "is" } else { "are" };
+                let calls = counted(entry.calls_kept.into(), "call", "calls");
+                row.push(&format!(" {calls} ran and {verb} kept."), Ink::Text);
+            }
+        }
+        FaultChoices::Key | FaultChoices::Retry | FaultChoices::None => {
+            row.push_lines(&sanitize(&entry.fault.message), Ink::Text.into());
+            if let Some(hint) = &entry.fault.hint {
+                row.push(" ", Ink::Text);
+                row.push_lines(&sanitize(hint), Ink::Dim.into());
+            }
+        }
+    }
+    let none = Row::new();
+    let indent = Row::label("  ", Ink::Text);
+    let mut rows = wrap_row(&row, width, &none, &indent);
+    let keys: &[(&'static str, &'static str)] = match entry.choices {
+        FaultChoices::Key => &[("k", "another key"), ("m", "another endpoint"), ("r", "retry")],
+        FaultChoices::Cut => &[("c", "continue"), ("r", "ask again (calls are not re-run)")],
+        FaultChoices::Retry => &[("r", "ask again")],
+        FaultChoices::None => &[],
+    };
+    if !entry.settled && !keys.is_empty() {
+        let mut line = Row::new();
+        for (n, (key, label)) in keys.iter().enumerate() {
+            line.push(if n == 0 { "" } else { "   " }, Ink::Text);
+            line.push(key, Tint::of(Ink::Accent).bold());
+            line.push(&format!(" {label}"), Ink::Dim);
+        }
+        if entry.choices == FaultChoices::Key {
+            line.push("   Your message is kept.", Ink::Dim);
+        }
+        rows.extend(wrap_row(&line, width, &indent, &indent));
+    }
+    rows
+}

@@ -1,0 +1,97 @@
+//! The line at the bottom: keys that work now, and whether the last words are saved.
+
+use ratatui::layout::Rect;
+
+use super::canvas::Canvas;
+use super::figures::Moment;
+use super::ink::{Ink, Row, Tint};
+use crate::app::{Hint, Saved, State};
+use crate::text::{cut, sanitize};
+
+/// Draws `left` hints and one at the right edge, with `tail` before it. What does not fit is left out, last first.
+pub(super) fn keys(canvas: &mut Canvas<'_>, area: Rect, left: &[(&str, &str)], tail: &Row, right: (&str, &str)) {
+    let width = usize::from(area.width);
+    let gap = if width < 60 { 2 } else { 3 };
+    let mut end = tail.clone();
+    if !right.0.is_empty() || !right.1.is_empty() {
+        if !end.text().is_empty() {
+            end.push(&" ".repeat(gap), Ink::Text);
+        }
+        hint(&mut end, right.0, right.1);
+    }
+    let end_at = canvas.row_right(area, width.saturating_sub(1), 0, &end);
+    let mut at = 1;
+    for (key, label) in left {
+        let mut row = Row::new();
+        hint(&mut row, key, label);
+        if at + row.width() + 1 > end_at {
+            break;
+        }
+        at = canvas.row(area, at, 0, &row) + gap;
+    }
+}
+
+fn hint(row: &mut Row, key: &str, label: &str) {
+    row.push(key, Tint::of(Ink::Accent));
+    if !label.is_empty() {
+        row.push(if key.is_empty() { "" } else { " " }, Ink::Dim);
+        row.push(label, Ink::Dim);
+    }
+}
+
+/// The chat's footer: a hint or notice goes before the keys.
+pub(super) fn chat(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
+    let width = usize::from(area.width);
+    let (tail, must_show) = saved(state);
+    let message = state.status.hint.as_ref().map(|hint| (hint.as_str(), Ink::Accent)).or_else(|| {
+        let notice = state.status.notices.iter().rev().find(|n| n.showing)?;
+        Some((notice.text.as_str(), Ink::Warn))
+    });
+    let tail = if width < 100 && !must_show { Row::new() } else { tail };
+    if let Some((text, ink)) = message {
+        let room = width.saturating_sub(tail.width() + 4);
+        canvas.put(area, 1, 0, &cut(sanitize(text).one_line().as_str(), room), ink);
+        canvas.row_right(area, width.saturating_sub(1), 0, &tail);
+        return;
+    }
+    let mut hints = state.hints();
+    let last = hints.pop().unwrap_or_else(|| Hint::new("", ""));
+    if width < 60 {
+        hints.retain(|h| matches!(h.label, "send" | "stop" | "commands" | "review") || h.label.is_empty());
+    } else if width < 100 {
+        hints.retain(|h| h.label != "newline");
+    }
+    let mut left: Vec<(&str, &str)> = hints
+        .iter()
+        .map(|h| (h.key.as_str(), if width < 60 && h.label == "commands" { "" } else { h.label }))
+        .collect();
+    // On a small screen the last key follows the others, as there is no room to set it apart.
+    if width < 60 {
+        left.push((last.key.as_str(), last.label));
+        keys(canvas, area, &left, &tail, ("", ""));
+    } else {
+        keys(canvas, area, &left, &tail, (last.key.as_str(), last.label));
+    }
+}
+
+/// Whether what was said is on disk; true where it must be seen at any width.
+fn saved(state: &State) -> (Row, bool) {
+    let mut row = Row::new();
+    let mut must = false;
+    match &state.status.saved {
+        Saved::Nothing => {}
+        Saved::At(at) => {
+            let time = Moment::new(*at, super::offset(state)).second();
+            row.push(&format!("saved {time}"), Ink::Dim);
+        }
+        Saved::Not(why) => {
+            must = true;
+            row.push(
+                &format!("! not saved: {}", cut(sanitize(why).one_line().as_str(), 28)),
+                Tint::of(Ink::Bad).bold(),
+            );
+        }
+        Saved::Off => row.push("not kept", Ink::Dim),
+    }
+    (row, must)
+}

@@ -1,0 +1,143 @@
+//! The line on top: what is talked about, with whom, how full the context is, how fast it goes.
+
+use ratatui::layout::Rect;
+
+use super::canvas::Canvas;
+use super::figures::{clock, tokens, window};
+use super::ink::{Ink, Row, Tint};
+use crate::app::{Phase, State, Turn};
+use crate::chat::TurnStatus;
+use crate::text::{cut, sanitize};
+
+/// How much room the header has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    Wide,
+    Middle,
+    Narrow,
+}
+
+pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, room: Room) {
+    let width = usize::from(area.width);
+    let gap = match room {
+        Room::Wide => "   ",
+        Room::Middle => "  ",
+        Room::Narrow => " ",
+    };
+    let mut right = Row::new();
+    let mut part = |row: Row| {
+        if row.text().is_empty() {
+            return;
+        }
+        right.push(if right.text().is_empty() { "" } else { gap }, Ink::Text);
+        right.append(&row);
+    };
+    if room != Room::Narrow {
+        part(model(state, room));
+    }
+    part(context(canvas, state, room));
+    part(activity(canvas, state, room));
+    let start = canvas.row_right(area, width.saturating_sub(1), 0, &right);
+    let title = sanitize(&state.transcript.title).one_line();
+    let title = if title.is_empty() { "millrace" } else { title.as_str() };
+    let most = match room {
+        Room::Narrow => width * 3 / 8,
+        Room::Wide | Room::Middle => start.saturating_sub(4),
+    };
+    canvas.put(area, 1, 0, &cut(title, most.min(start.saturating_sub(2))), Tint::of(Ink::Text).bold());
+}
+
+fn model(state: &State, room: Room) -> Row {
+    let mut row = Row::new();
+    let model = sanitize(&state.session.settings.model).one_line();
+    match &state.session.connection {
+        None => row.push("not connected", Ink::Warn),
+        Some(_) if model.is_empty() => row.push("no model yet", Ink::Warn),
+        Some(endpoint) => {
+            row.push(&cut(model.as_str(), 32), Ink::Second);
+            if room == Room::Wide {
+                row.push(&format!(" @ {}", cut(sanitize(&endpoint.host).one_line().as_str(), 28)), Ink::Dim);
+            }
+        }
+    }
+    row
+}
+
+fn context(canvas: &Canvas<'_>, state: &State, room: Room) -> Row {
+    let mut row = Row::new();
+    let Some(context) = state.status.context else { return row };
+    let about = if context.estimated { "~" } else { "" };
+    let Some(most) = state.session.context_window.filter(|most| *most > 0) else {
+        if room != Room::Narrow {
+            row.push(&format!("{about}{} tok", tokens(context.tokens)), Ink::Dim);
+        }
+        return row;
+    };
+    let part = context.tokens as f64 / most as f64;
+    let ink = if part >= 0.9 { Ink::Warn } else { Ink::Dim };
+    let percent = format!("{about}{:.0}%", (part * 100.0).min(999.0).floor());
+    match room {
+        Room::Wide => {
+            row.push(&format!("{about}{}/{} ", tokens(context.tokens), window(most)), ink);
+            row.push(&canvas.bar(10, part), ink);
+        }
+        Room::Middle => row.push(&format!("{percent} ctx"), ink),
+        Room::Narrow => row.push(&percent, ink),
+    }
+    row
+}
+
+/// What goes on, always with the time it has taken.
+fn activity(canvas: &Canvas<'_>, state: &State, room: Room) -> Row {
+    let glyphs = canvas.theme.glyphs;
+    let mut row = Row::new();
+    let Some(turn) = &state.transcript.turn else {
+        if let Some(last) = &state.transcript.last
+            && room == Room::Wide
+        {
+            finished(canvas, last, &mut row);
+        }
+        return row;
+    };
+    let spent = clock(state.now.since_us(turn.started));
+    row.push(&format!("{} ", glyphs.running), Ink::Accent);
+    let words = match &turn.phase {
+        _ if turn.stopping => "stopping".to_owned(),
+        Phase::Waiting => "waiting".to_owned(),
+        Phase::Slow(_) => "still waiting".to_owned(),
+        Phase::Retrying { at_us, attempt, .. } => {
+            let left = at_us.saturating_sub(state.now.mono_us).div_ceil(1_000_000);
+            format!("attempt {attempt} in {left} s")
+        }
+        Phase::Tools => "tools".to_owned(),
+        Phase::Thinking | Phase::Writing => match rate(turn, state) {
+            Some(rate) if room == Room::Narrow => format!("{rate}/s"),
+            Some(rate) => format!("{rate} tok/s"),
+            None => "writing".to_owned(),
+        },
+    };
+    row.push(&words, Ink::Text);
+    row.push(&format!(" {spent}"), Ink::Dim);
+    row
+}
+
+fn finished(canvas: &Canvas<'_>, turn: &Turn, row: &mut Row) {
+    let glyphs = canvas.theme.glyphs;
+    let (sign, ink) = match turn.status {
+        Some(TurnStatus::Ok) => (glyphs.done, Ink::Good),
+        Some(TurnStatus::Failed | TurnStatus::Limit) => (glyphs.failed, Ink::Bad),
+        Some(TurnStatus::Cancelled) | None => (glyphs.cancelled, Ink::Dim),
+    };
+    row.push(&format!("{sign} "), ink);
+    if let Some(ended) = turn.ended {
+        row.push(&clock(ended.since_us(turn.started)), Ink::Dim);
+    }
+}
+
+/// Tokens a second of the present stream, at four characters a token where the endpoint has not counted. None in its
+/// first half second.
+fn rate(turn: &Turn, state: &State) -> Option<u64> {
+    let began = turn.stream_began?;
+    let us = state.now.since_us(began);
+    (us >= 500_000).then(|| (turn.stream_chars as f64 / 4.0 / (us as f64 / 1e6)).round() as u64)
+}

@@ -1,0 +1,171 @@
+//! Markdown that is still being written, as rows.
+//!
+//! The source is cut into blocks by [`split`]; a block is final once a later line proves that it has ended, and is
+//! laid out once. Only the last, open block is laid out again as it grows, with what is half-typed repaired for the
+//! eye. Fenced code grows by its lines.
+//!
+//! # Invariants
+//! - Where blocks end depends on the text before alone: however it was split into deltas, the whole text is drawn as if
+//!   it had come at once.
+//! - Work per added byte is bounded: blocks are at most [`split::LONGEST`] bytes, fences grow line by line.
+//! - Input is raw; each block is sanitised before it is parsed.
+//!
+//! # Does not
+//! Fetch images or open links; resolve references defined in another block.
+
+mod code;
+mod fence;
+mod inline;
+mod render;
+mod repair;
+mod split;
+mod table;
+
+pub(super) use code::Highlighter;
+pub(super) use inline::wrap_row;
+
+use fence::Fence;
+use render::render;
+use split::{Block, BlockKind, Splitter};
+
+use super::ink::Row;
+use super::theme::Glyphs;
+
+/// One document, laid out for a width.
+#[derive(Debug)]
+pub(super) struct Document {
+    splitter: Splitter,
+    width: usize,
+    complete: bool,
+    /// Length of the source that was taken in, and of the rows of final blocks.
+    taken: usize,
+    /// FNV-1a of it, and its last bytes.
+    print: u64,
+    end: Vec<u8>,
+    settled: usize,
+    rows: Vec<Row>,
+    /// The fence that is open or was last drawn, where the last block is one.
+    open: Option<Fence>,
+    /// Closed fences whose colours are not all there.
+    uncoloured: Vec<Fence>,
+}
+
+impl Document {
+    pub(super) fn new(width: usize) -> Self {
+        Self {
+            splitter: Splitter::default(),
+            width: width.max(1),
+            complete: false,
+            taken: 0,
+            print: FNV,
+            end: Vec::new(),
+            settled: 0,
+            rows: Vec::new(),
+            open: None,
+            uncoloured: Vec::new(),
+        }
+    }
+
+    /// Whether `source` goes on from what was taken in: by its last bytes, and wholly where the answer settles now.
+    pub(super) fn continues(&self, source: &str, complete: bool) -> bool {
+        let Some(start) = source.get(..self.taken) else { return false };
+        let same_end = start.as_bytes().ends_with(&self.end);
+        same_end && (complete == self.complete || fingerprint(FNV, start) == self.print)
+    }
+
+    /// Takes in the text as it stands, which must begin with what was taken in before; `complete` when nothing more
+    /// will come.
+    pub(super) fn update(&mut self, source: &str, complete: bool, glyphs: &Glyphs) {
+        if source.len() == self.taken && complete == self.complete {
+            return;
+        }
+        self.complete = complete;
+        self.print = fingerprint(self.print, &source[self.taken..]);
+        self.end = source.as_bytes()[source.len().saturating_sub(32)..].to_vec();
+        self.rows.truncate(self.settled);
+        for block in self.splitter.push(source) {
+            self.finish(source, &block, glyphs);
+        }
+        self.taken = source.len();
+        let Some(block) = self.splitter.open(source) else { return };
+        let text = &source[block.range.clone()];
+        match block.kind {
+            BlockKind::Fence => {
+                self.grow_fence(&block, text);
+                if let Some(fence) = &self.open {
+                    self.rows.extend(fence.tail(text));
+                }
+            }
+            BlockKind::Flow => {
+                self.gap(&block);
+                let repaired = if complete { text.into() } else { repair::repair(text) };
+                self.rows.extend(render(&repaired, self.width, glyphs));
+            }
+        }
+    }
+
+    fn finish(&mut self, source: &str, block: &Block, glyphs: &Glyphs) {
+        let text = &source[block.range.clone()];
+        match block.kind {
+            BlockKind::Fence => {
+                self.grow_fence(block, text);
+                if let Some(fence) = self.open.take()
+                    && !fence.coloured()
+                {
+                    self.uncoloured.push(fence);
+                }
+            }
+            BlockKind::Flow => {
+                // What looked like the beginning of a fence may have become a paragraph.
+                self.open = None;
+                self.gap(block);
+                self.rows.extend(render(text, self.width, glyphs));
+            }
+        }
+        self.settled = self.rows.len();
+    }
+
+    /// Adds the rows of the fence's complete lines, which never change again but in colour.
+    fn grow_fence(&mut self, block: &Block, text: &str) {
+        if self.open.is_none() {
+            self.gap(block);
+        }
+        let fence = self.open.get_or_insert_with(|| Fence::new(self.width));
+        fence.take(text, &mut self.rows);
+        self.settled = self.rows.len();
+    }
+
+    /// One blank row between blocks that do not belong together.
+    fn gap(&mut self, block: &Block) {
+        if !self.rows.is_empty() && !block.joined {
+            self.rows.push(Row::new());
+        }
+    }
+
+    pub(super) fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// Colours more code, within the highlighter's budget for a frame. Returns whether rows changed.
+    pub(super) fn colour(&mut self, highlighter: &mut Highlighter) -> bool {
+        let mut changed = false;
+        for fence in self.uncoloured.iter_mut().chain(self.open.as_mut()) {
+            changed |= fence.colour(highlighter, &mut self.rows);
+        }
+        self.uncoloured.retain(|fence| !fence.coloured());
+        changed
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.rows.iter().map(Row::bytes).sum()
+    }
+}
+
+const FNV: u64 = 0xcbf2_9ce4_8422_2325;
+
+fn fingerprint(from: u64, text: &str) -> u64 {
+    text.bytes().fold(from, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests;

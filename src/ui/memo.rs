@@ -1,0 +1,95 @@
+//! What was laid out before and need not be again.
+//!
+//! # Invariants
+//! - A warm memo and a cold one give the same frame; only colours of code may come a frame later.
+//! - Entries that have not been on the screen for a while are dropped; their heights stay.
+
+use std::collections::HashMap;
+
+use super::call::Telling;
+use super::entry::Laid;
+use super::markdown::Highlighter;
+use super::theme::Glyphs;
+use crate::app::Call;
+use crate::chat::CallId;
+
+/// Frames after which an entry that was not drawn is dropped.
+const KEPT_FRAMES: u64 = 240;
+/// Bytes of rows above which that happens at once.
+const BUDGET: usize = 16 * 1024 * 1024;
+
+#[derive(Default)]
+pub struct Memo {
+    frame: u64,
+    pub(super) glyphs: Option<&'static Glyphs>,
+    pub(super) entries: HashMap<u64, Laid>,
+    pub(super) heights: Vec<Height>,
+    calls: HashMap<CallId, (u64, Telling)>,
+    pub(super) highlighter: Highlighter,
+    pub(super) preview: Option<super::overlay::PreviewRows>,
+    pub(super) detail: Option<super::overlay::DetailRows>,
+}
+
+/// The height of an entry as far as it is known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Height {
+    pub key: u64,
+    pub revision: u64,
+    pub lines: usize,
+    pub exact: bool,
+}
+
+impl std::fmt::Debug for Memo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Memo").field("frame", &self.frame).field("entries", &self.entries.len()).finish_non_exhaustive()
+    }
+}
+
+impl Memo {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether the next frame would differ without anything having happened: code is still being coloured.
+    #[must_use]
+    pub fn wants_frame(&self) -> bool {
+        self.highlighter.left
+    }
+
+    pub(super) fn begin_frame(&mut self, glyphs: &'static Glyphs) {
+        self.frame += 1;
+        if self.glyphs.is_some_and(|old| !std::ptr::eq(old, glyphs)) {
+            self.entries.clear();
+            self.preview = None;
+            self.heights.clear();
+            self.detail = None;
+        }
+        self.glyphs = Some(glyphs);
+        self.highlighter.begin_frame();
+    }
+
+    pub(super) fn end_frame(&mut self) {
+        let frame = self.frame;
+        let held: usize = self.entries.values().map(|laid| laid.bytes).sum();
+        let kept = if held > BUDGET { 1 } else { KEPT_FRAMES };
+        if self.frame.is_multiple_of(60) || held > BUDGET {
+            self.entries.retain(|_, laid| frame - laid.seen < kept);
+        }
+        if self.calls.len() > 4_096 {
+            self.calls.clear();
+        }
+    }
+
+    pub(super) fn frame(&self) -> u64 {
+        self.frame
+    }
+
+    pub(super) fn telling(&mut self, call: &Call) -> &Telling {
+        let slot = self.calls.entry(call.id.clone()).or_insert_with(|| (call.revision, Telling::of(call)));
+        if slot.0 != call.revision {
+            *slot = (call.revision, Telling::of(call));
+        }
+        &slot.1
+    }
+}

@@ -1,0 +1,284 @@
+//! The servers: what each does, and why it does not.
+
+use ratatui::layout::Rect;
+
+use super::{choose, foot, heading, one, screen, scrolled, words};
+use crate::app::{Layout, ListLayout, ServerList, ServerRow, ServerStep, State, Target};
+use crate::chat::ServerState;
+use crate::text::{cut, sanitize, visible, width};
+use crate::ui::canvas::{Canvas, hit, rows_of};
+use crate::ui::figures::{counted, long_clock};
+use crate::ui::ink::{Ink, Row, Tint};
+use crate::ui::markdown::wrap_row;
+use crate::ui::panel::server_sign;
+
+pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, list: &ServerList, state: &State, layout: &mut Layout) {
+    let columns = usize::from(area.width);
+    let rows = &state.servers.rows;
+    let ready = rows.iter().filter(|r| r.status.state == ServerState::Ready).count();
+    let narrow = columns < 60;
+    let (title, note) = if narrow {
+        (heading("MCP"), format!("{ready} of {} ready", rows.len()))
+    } else {
+        (heading("MCP SERVERS"), format!("{} configured, {ready} ready", rows.len()))
+    };
+    let body = screen(canvas, area, &title, &words(&note), layout);
+    let selected =
+        list.selected.as_ref().and_then(|name| rows.iter().position(|r| r.status.server == *name)).unwrap_or(0);
+    let chosen = rows.get(selected);
+    match (&list.step, chosen) {
+        (ServerStep::Log { scroll }, Some(row)) => log(canvas, body, row, *scroll, layout),
+        (ServerStep::Changes { scroll, .. }, Some(row)) => changes(canvas, body, row, *scroll, layout),
+        (ServerStep::List | ServerStep::Log { .. } | ServerStep::Changes { .. }, _) => {
+            table(canvas, body, state, selected, layout);
+        }
+    }
+    let keys: &[(&str, &str)] = match (&list.step, columns) {
+        (ServerStep::Log { .. }, _) => &[("↑↓", "scroll"), ("e", "open in $EDITOR")],
+        (ServerStep::Changes { .. }, _) => &[("↑↓", "scroll"), ("A", "accept, once its end was seen")],
+        (ServerStep::List, 100..) => &[
+            ("↑↓", "select"),
+            ("enter", "tools"),
+            ("l", "log"),
+            ("r", "restart"),
+            ("o", "on/off"),
+            ("t", "trust"),
+            ("c", "edit config"),
+        ],
+        (ServerStep::List, 60..) => {
+            &[("enter", "tools"), ("l", "log"), ("r", "restart"), ("o", "on/off"), ("t", "trust"), ("c", "config")]
+        }
+        (ServerStep::List, _) => &[("enter", "tools"), ("l", "log"), ("r", "restart")],
+    };
+    let up_down = canvas.theme.glyphs.up_down;
+    let keys: Vec<(&str, &str)> = keys.iter().map(|(k, l)| (if *k == "↑↓" { up_down } else { k }, *l)).collect();
+    foot(canvas, area, &keys, ("esc", ""));
+}
+
+/// Where each column begins.
+struct Columns {
+    state: usize,
+    transport: Option<usize>,
+    tools: usize,
+    calls: usize,
+    p50: usize,
+    errors: Option<usize>,
+    pid: Option<usize>,
+    up: usize,
+}
+
+const WIDE: Columns =
+    Columns { state: 14, transport: Some(36), tools: 48, calls: 56, p50: 64, errors: Some(73), pid: Some(82), up: 92 };
+const MIDDLE: Columns =
+    Columns { state: 12, transport: None, tools: 32, calls: 40, p50: 48, errors: None, pid: None, up: 57 };
+
+fn table(canvas: &mut Canvas<'_>, body: Rect, state: &State, selected: usize, layout: &mut Layout) {
+    let columns = usize::from(body.width);
+    let height = usize::from(body.height);
+    let rows = &state.servers.rows;
+    if rows.is_empty() {
+        canvas.put(body, 1, 1, "No servers yet.  /import brings those of other clients;", Ink::Dim);
+        canvas.put(body, 1, 2, "`millrace mcp add` adds one.", Ink::Dim);
+        return;
+    }
+    let narrow = columns < 60;
+    let at = if columns >= 100 { WIDE } else { MIDDLE };
+    let head = usize::from(!narrow);
+    if !narrow {
+        let heads = [
+            (Some(3), "SERVER"),
+            (Some(at.state), "STATE"),
+            (at.transport, "TRANSPORT"),
+            (Some(at.tools), "TOOLS"),
+            (Some(at.calls), "CALLS"),
+            (Some(at.p50), "p50"),
+            (at.errors, "ERRORS"),
+            (at.pid, "PID"),
+            (Some(at.up), "UP"),
+        ];
+        for (x, name) in heads {
+            if let Some(x) = x {
+                canvas.put(body, x, 0, name, Ink::Dim);
+            }
+        }
+    }
+    let page = rows.len().min(height.saturating_sub(head + 5).max(1));
+    let first = super::first_row(selected, rows.len(), page);
+    for (y, (n, row)) in rows.iter().enumerate().skip(first).take(page).enumerate() {
+        let y = y + head;
+        layout.targets.push((hit(rows_of(body, y, 1)), Target::Row(n)));
+        if narrow {
+            narrow_row(canvas, body, y, row);
+        } else {
+            wide_row(canvas, body, y, row, &at, state);
+        }
+        choose(canvas, body, y, n == selected);
+    }
+    layout.list = ListLayout { lines: rows.len(), page, top: first };
+    let below = rows_of(body, head + page + 1, height.saturating_sub(head + page + 1));
+    // The chosen one first, then every other that needs a person.
+    let mut told: Vec<&ServerRow> = rows.get(selected).into_iter().collect();
+    told.extend(rows.iter().enumerate().filter(|(n, r)| *n != selected && needs(r)).map(|(_, r)| r));
+    let mut y = 0;
+    for row in told {
+        for line in details(row, columns, canvas) {
+            if y >= usize::from(below.height) {
+                return;
+            }
+            canvas.row(below, 1, y, &line);
+            y += 1;
+        }
+        y += 1;
+    }
+}
+
+fn needs(row: &ServerRow) -> bool {
+    row.status.withheld > 0
+        || matches!(row.status.state, ServerState::Failed | ServerState::NeedsLogin | ServerState::NeedsConsent)
+}
+
+fn state_words(row: &ServerRow) -> String {
+    match row.status.state {
+        ServerState::Ready if row.status.withheld > 0 => "tools changed".to_owned(),
+        ServerState::Ready if row.running > 0 => format!("busy {}", counted(row.running.into(), "call", "calls")),
+        ServerState::Ready => "ready".to_owned(),
+        ServerState::Starting => "starting".to_owned(),
+        ServerState::Failed => "failed".to_owned(),
+        ServerState::NeedsLogin => "needs sign-in".to_owned(),
+        ServerState::NeedsConsent => "not started".to_owned(),
+        ServerState::Off => "off".to_owned(),
+    }
+}
+
+fn since(row: &ServerRow, state: &State) -> String {
+    match row.status.state {
+        ServerState::Ready if row.status.withheld > 0 => "needs review".to_owned(),
+        ServerState::Ready | ServerState::Starting => long_clock(state.now.mono_us.saturating_sub(row.since_us)),
+        ServerState::NeedsConsent => "enter starts it".to_owned(),
+        ServerState::NeedsLogin => "sign in first".to_owned(),
+        ServerState::Off => "disabled by you".to_owned(),
+        ServerState::Failed => "r restarts it".to_owned(),
+    }
+}
+
+fn wide_row(canvas: &mut Canvas<'_>, body: Rect, y: usize, row: &ServerRow, at: &Columns, state: &State) {
+    let off = matches!(row.status.state, ServerState::Off | ServerState::NeedsConsent);
+    let dash = |text: String| if off { "-".to_owned() } else { text };
+    canvas.put(body, 3, y, &cut(sanitize(row.status.server.as_str()).as_str(), at.state - 4), Ink::Text);
+    let (glyph, ink) = server_sign(row, canvas.theme.glyphs);
+    let x = canvas.put(body, at.state, y, glyph, ink);
+    canvas.put(body, x, y, &format!(" {}", state_words(row)), ink);
+    if let Some(x) = at.transport {
+        canvas.put(body, x, y, row.status.transport, Ink::Dim);
+    }
+    canvas.put(body, at.tools, y, &dash(row.status.tools.to_string()), Ink::Text);
+    canvas.put_right(body, at.calls + 2, y, &dash(row.calls.to_string()), Ink::Text);
+    canvas.put(body, at.p50, y, &median(row), Ink::Text);
+    if let Some(x) = at.errors {
+        let ink = if row.errors > 0 { Ink::Bad } else { Ink::Text };
+        canvas.put(body, x, y, &dash(row.errors.to_string()), ink);
+    }
+    if let Some(x) = at.pid {
+        canvas.put(body, x, y, &row.status.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()), Ink::Dim);
+    }
+    canvas.put(body, at.up, y, &since(row, state), Ink::Dim);
+}
+
+fn narrow_row(canvas: &mut Canvas<'_>, body: Rect, y: usize, row: &ServerRow) {
+    canvas.put(body, 3, y, &cut(sanitize(row.status.server.as_str()).as_str(), 6), Ink::Text);
+    let (glyph, ink) = server_sign(row, canvas.theme.glyphs);
+    let x = canvas.put(body, 10, y, glyph, ink);
+    canvas.put(body, x, y, &format!(" {}", cut(&state_words(row), 12)), ink);
+    if row.status.state == ServerState::Ready {
+        let text = if row.status.withheld > 0 { "review".to_owned() } else { format!("{} tools", row.status.tools) };
+        canvas.put(body, 25, y, &text, Ink::Dim);
+    }
+}
+
+/// Half of its calls were faster.
+fn median(row: &ServerRow) -> String {
+    let mut times: Vec<f64> = row.times_ms.iter().copied().collect();
+    times.sort_by(f64::total_cmp);
+    times.get(times.len() / 2).map_or_else(|| "-".to_owned(), |ms| format!("{:.2} s", ms / 1000.0))
+}
+
+/// Why a server is as it is: its command, its words, the last it said.
+fn details(row: &ServerRow, columns: usize, canvas: &Canvas<'_>) -> Vec<Row> {
+    let room = columns.saturating_sub(3).max(1);
+    let mut out = Vec::new();
+    let mut head = Row::new();
+    head.push(sanitize(row.status.server.as_str()).as_str(), Tint::of(Ink::Text).bold());
+    head.push(if columns < 60 { ": " } else { "   " }, Ink::Text);
+    let line = visible(&row.status.line).one_line();
+    head.push(&cut(line.as_str(), room.saturating_sub(head.width() + 2)), Ink::Dim);
+    if let Some(protocol) = &row.status.protocol
+        && columns >= 100
+        && head.width() + width(protocol) + 8 < room
+    {
+        head.push(&format!("   MCP {}", one(protocol)), Ink::Dim);
+    }
+    out.push(head);
+    let none = Row::label("  ", Ink::Text);
+    if let Some(message) = &row.status.message {
+        let (_, ink) = server_sign(row, canvas.theme.glyphs);
+        out.extend(wrap_row(&Row::of(&sanitize(message).one_line(), ink), room, &none, &none).into_iter().take(3));
+    }
+    if row.status.withheld > 0 {
+        let mut text = Row::label("  ", Ink::Text);
+        let count = counted(row.status.withheld.into(), "tool definition is", "tool definitions are");
+        text.push(&format!("{count} withheld: enter shows what changed"), Ink::Warn);
+        out.push(text);
+    }
+    if matches!(row.status.state, ServerState::Failed) {
+        for line in row.status.stderr.iter().rev().take(3).rev() {
+            let mut text = Row::label("  ", Ink::Text);
+            text.push(&cut(&one(line), room.saturating_sub(2)), Ink::Dim);
+            out.push(text);
+        }
+    }
+    out
+}
+
+fn log(canvas: &mut Canvas<'_>, body: Rect, row: &ServerRow, from: usize, layout: &mut Layout) {
+    let none = Row::new();
+    let width = usize::from(body.width).saturating_sub(4).max(1);
+    let mut head = Row::new();
+    head.push(
+        &format!("{}   standard error, the last of it", one(row.status.server.as_str())),
+        Tint::of(Ink::Text).bold(),
+    );
+    canvas.row(body, 1, 0, &head);
+    let mut rows = Vec::new();
+    for line in &row.status.stderr {
+        rows.extend(wrap_row(&Row::of(&sanitize(line).one_line(), Ink::Text), width, &none, &none));
+    }
+    if rows.is_empty() {
+        rows.push(Row::label("It has said nothing.", Ink::Dim));
+    }
+    let view = rows_of(body, 2, usize::from(body.height).saturating_sub(2));
+    scrolled(canvas, view, &rows, from, 3, layout);
+}
+
+fn changes(canvas: &mut Canvas<'_>, body: Rect, row: &ServerRow, scroll: usize, layout: &mut Layout) {
+    let none = Row::new();
+    let width = usize::from(body.width).saturating_sub(4).max(1);
+    let mut head = Row::new();
+    let count = counted(row.status.withheld.into(), "definition differs", "definitions differ");
+    head.push(
+        &format!("{}   {count} from what was pinned", one(row.status.server.as_str())),
+        Tint::of(Ink::Text).bold(),
+    );
+    canvas.row(body, 1, 0, &head);
+    let mut rows = Vec::new();
+    let text = row.status.message.as_deref().unwrap_or("What changed is not known yet.");
+    for line in visible(text).as_str().split('\n') {
+        let ink = match line.as_bytes().first() {
+            Some(b'+') => Ink::Good,
+            Some(b'-') => Ink::Bad,
+            Some(_) | None => Ink::Text,
+        };
+        rows.extend(wrap_row(&Row::of(&visible(line).one_line(), ink), width, &none, &none));
+    }
+    let view = rows_of(body, 2, usize::from(body.height).saturating_sub(2));
+    scrolled(canvas, view, &rows, scroll, 3, layout);
+}

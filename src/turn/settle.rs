@@ -147,7 +147,9 @@ impl Turn {
                 Then::Stop { status: TurnStatus::Failed, fault: Some(fault) }
             }
             // Every call closed, and yet the answer was cut: what was still to come is missing.
-            (Effective::Stop | Effective::ToolCalls | Effective::Other, None) if self.round.assembler.cut() => cut_off(),
+            (Effective::Stop | Effective::ToolCalls | Effective::Other, None) if self.round.assembler.cut() => {
+                cut_off()
+            }
             (Effective::Stop | Effective::ToolCalls | Effective::Other, None) => Then::Next,
         };
         self.close_stream(effective, then);

@@ -41,7 +41,7 @@ impl Reader<'_> {
         laid.update(entry, shape, glyphs);
         laid.seen = frame;
         if let Some(height) = self.memo.heights.get_mut(n) {
-            *height = Height { key: entry.key, revision: entry.revision, lines: laid.height, exact: true };
+            *height = Height { key: entry.key, revision: entry.revision, lines: laid.height };
         }
         laid
     }
@@ -60,7 +60,7 @@ impl Reader<'_> {
         let heights = &mut self.memo.heights;
         heights.truncate(self.entries.len());
         for (n, entry) in self.entries.iter().enumerate() {
-            let fresh = Height { key: entry.key, revision: entry.revision, lines: 0, exact: false };
+            let fresh = Height { key: entry.key, revision: entry.revision, lines: 0 };
             match heights.get_mut(n) {
                 Some(known) if known.key == entry.key && known.revision == entry.revision => {}
                 Some(known) => *known = Height { lines: estimate(entry, width), ..fresh },

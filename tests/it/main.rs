@@ -9,4 +9,5 @@ mod mcp;
 mod net;
 mod store;
 mod tools;
+mod ui;
 mod wire;

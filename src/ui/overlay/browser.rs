@@ -72,8 +72,8 @@ pub(super) fn draw(
         let rows = if room >= 13 { 8 } else { room.div_ceil(2) };
         list(canvas, rows_of(body, 0, rows), browser, state, layout, false);
         canvas.rule(body, rows);
-        let left = if narrow { 1 } else { 1 };
-        let below = columns_of(rows_of(body, rows + 1, room.saturating_sub(rows + 1)), left, columns - 1 - left);
+
+        let below = columns_of(rows_of(body, rows + 1, room.saturating_sub(rows + 1)), 1, columns.saturating_sub(2));
         preview(canvas, below, browser, state, memo, false);
     }
     let keys: &[(&str, &str)] = if browser.editing {

@@ -128,7 +128,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, memo: &mu
     }
     let columns = usize::from(area.width);
     let narrow = state.size.columns < 60;
-    let prose = columns.saturating_sub(if narrow { GUTTER + 1 } else { GUTTER + 3 }).max(1);
+    let prose = columns.saturating_sub(if narrow { GUTTER + 1 } else { GUTTER + 2 }).max(1);
     let offset_s = super::offset(state);
     let times = state.size.columns >= 100;
     let shape = Shape { width: prose, narrow, times, continues: false, first: false, offset_s };
@@ -356,6 +356,8 @@ fn draw_call(canvas: &mut Canvas<'_>, area: Rect, y: usize, call: &Call, state: 
     } else if narrow {
         let first = if extra.ends_with('%') { &extra } else { &time };
         format!("{first:>6}  ")
+    } else if !wide {
+        format!("{time:>6}  {:>5}  ", if extra.ends_with('%') { &extra } else { "" })
     } else if extra.ends_with('%') {
         format!("{time:>6}  {extra:>5} ")
     } else {
@@ -368,7 +370,6 @@ fn draw_call(canvas: &mut Canvas<'_>, area: Rect, y: usize, call: &Call, state: 
     canvas.put(area, GUTTER + 2, y, &cut(&named, argument_at - GUTTER - 4), Ink::Text);
     let room = at.saturating_sub(argument_at + 1);
     let telling = memo.telling(call);
-    let argument = if wide { telling.value() } else { telling.short() };
-    let argument = cut(argument, room);
+    let argument = cut(telling.short(), room);
     canvas.put(area, argument_at, y, &argument, Ink::Dim);
 }

@@ -148,9 +148,7 @@ fn chat(columns: u16) -> State {
         call.outcome = Some(outcome(OutcomeKind::Cancelled, "", 0, 5_000.0));
     });
     let question = if columns >= 100 {
-        "Why does retry() spin forever when the server returns 503? Fix it and run the tests."
-    } else if columns >= 60 {
-        "Why does retry() spin forever when the server returns 503? Fix it."
+        "Why does retry() spin forever when the server returns 503? Fix it and\nrun the tests."
     } else {
         "Why does retry() spin forever when the server returns 503? Fix it."
     };

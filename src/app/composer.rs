@@ -228,7 +228,7 @@ impl Composer {
             Edit::Left => area.move_cursor(CursorMove::Back),
             Edit::Right => area.move_cursor(CursorMove::Forward),
             Edit::WordLeft => area.move_cursor(CursorMove::WordBack),
-            Edit::WordRight => area.move_cursor(CursorMove::WordForward),
+            Edit::WordRight => self.word_right(),
             Edit::LineStart => area.move_cursor(CursorMove::Head),
             Edit::LineEnd => area.move_cursor(CursorMove::End),
             Edit::DeleteLeft => {
@@ -259,6 +259,18 @@ impl Composer {
                 area.redo();
             }
         }
+    }
+
+    /// To the end of this word or the next, as readline goes; over a line's end to the next line.
+    fn word_right(&mut self) {
+        let cursor = self.area.cursor();
+        let rest: Vec<char> = self.area.lines()[cursor.0].chars().skip(cursor.1).collect();
+        if rest.is_empty() {
+            return self.area.move_cursor(CursorMove::Forward);
+        }
+        let blank = rest.iter().take_while(|c| !c.is_alphanumeric()).count();
+        let word = rest[blank..].iter().take_while(|c| c.is_alphanumeric()).count();
+        self.jump(cursor.0, cursor.1 + blank + word);
     }
 
     /// A chip goes whole: half a label would no longer stand for its text.

@@ -36,7 +36,7 @@ impl State {
         let tools = if waits { "review" } else { "tools" };
         match self.focus {
             Focus::Composer => {
-                add(Command::Send, if running { "queue" } else { "send" });
+                add(Command::Send, "send");
                 add(Command::NewLine, "newline");
                 if running {
                     add(Command::Back, "stop");

@@ -47,6 +47,18 @@ impl Default for Keymap {
 }
 
 impl Keymap {
+    /// The defaults, with what `[keys]` says in their place. Names that are no command here are left alone.
+    #[must_use]
+    pub fn configured(keys: &crate::config::Keymap) -> Self {
+        let mut map = Self::default();
+        for (name, sequences) in &keys.bindings {
+            let sequences: Vec<Vec<Key>> =
+                sequences.iter().map(|chords| chords.iter().copied().map(Key::from).collect()).collect();
+            map.rebind(name, &sequences);
+        }
+        map
+    }
+
     /// Binds one or two keys to a command; false where that would let enter or space approve.
     pub fn bind(&mut self, place: Place, keys: &[Key], command: Command) -> bool {
         let approves = matches!(command, Command::ApproveOnce | Command::ApproveSession | Command::ApproveAlways);
@@ -120,6 +132,31 @@ impl Keymap {
     }
 }
 
+impl From<crate::config::KeyChord> for Key {
+    fn from(chord: crate::config::KeyChord) -> Self {
+        use crate::config::KeyCode as Code;
+        let code = match chord.code {
+            Code::Char(c) => KeyCode::Char(c),
+            Code::Enter => KeyCode::Enter,
+            Code::Tab => KeyCode::Tab,
+            Code::Backspace => KeyCode::Backspace,
+            Code::Delete => KeyCode::Delete,
+            Code::Insert => KeyCode::Insert,
+            Code::Esc => KeyCode::Esc,
+            Code::Up => KeyCode::Up,
+            Code::Down => KeyCode::Down,
+            Code::Left => KeyCode::Left,
+            Code::Right => KeyCode::Right,
+            Code::Home => KeyCode::Home,
+            Code::End => KeyCode::End,
+            Code::PageUp => KeyCode::PageUp,
+            Code::PageDown => KeyCode::PageDown,
+            Code::F(n) => KeyCode::F(n),
+        };
+        Key::new(code, super::key::Mods { ctrl: chord.ctrl, alt: chord.alt, shift: chord.shift })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +175,26 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), COMMANDS.len());
+    }
+
+    #[test]
+    fn the_configurations_defaults_are_these_and_each_of_its_names_is_known() {
+        let keys = crate::config::Keymap::default();
+        let map = Keymap::configured(&keys);
+        for (name, sequences) in &keys.bindings {
+            // These two type, and the composer sees them there.
+            if matches!(name.as_str(), "composer.commands" | "composer.mention") {
+                continue;
+            }
+            let Some(info) = COMMANDS.iter().find(|info| info.name == name) else { panic!("{name} is no command") };
+            for chords in sequences {
+                let keys: Vec<Key> = chords.iter().copied().map(Key::from).collect();
+                let prefix = (keys.len() == 2).then(|| keys[0]);
+                let found = map.look(info.place, prefix, keys[keys.len() - 1]);
+                assert_eq!(found, Lookup::Command(info.command), "{name}");
+                assert_eq!(Keymap::default().look(info.place, prefix, keys[keys.len() - 1]), found, "{name}");
+            }
+        }
     }
 
     #[test]

@@ -35,6 +35,9 @@ mod stream;
 mod transcript;
 mod update;
 
+#[cfg(test)]
+mod tests;
+
 pub use calls::*;
 pub use command::*;
 pub use completion::{Completion, CompletionKind, CompletionRow};

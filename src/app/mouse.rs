@@ -84,7 +84,7 @@ impl State {
             }
             Target::Panel => {
                 if self.focus != Focus::Panel {
-                    self.panel.settle(&self.calls);
+                    self.panel.enter(&self.calls);
                     self.focus = Focus::Panel;
                 }
             }

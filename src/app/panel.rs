@@ -52,6 +52,12 @@ impl Panel {
         self.settle(calls);
     }
 
+    /// The focus comes here: in order once more, at the top.
+    pub(super) fn enter(&mut self, calls: &Calls) {
+        self.settle(calls);
+        self.selected = self.rows.first().cloned();
+    }
+
     /// Orders and filters anew.
     pub(super) fn settle(&mut self, calls: &Calls) {
         let mut rows: Vec<&Call> = calls

@@ -179,7 +179,7 @@ impl State {
         if self.focus == Focus::Panel {
             self.focus = Focus::Composer;
         } else {
-            self.panel.settle(&self.calls);
+            self.panel.enter(&self.calls);
             self.focus = Focus::Panel;
         }
     }
@@ -194,7 +194,7 @@ impl State {
         };
         self.composer.completion = None;
         if self.focus == Focus::Panel {
-            self.panel.settle(&self.calls);
+            self.panel.enter(&self.calls);
         }
     }
 

@@ -26,8 +26,9 @@ pub struct Session {
     pub utc_offset_s: i32,
     /// Said once in the empty chat: where messages go.
     pub greeting: Option<String>,
-    pub(super) next_turn: u64,
-    pub(super) next_generation: u64,
+    /// Counted by `update`.
+    pub next_turn: u64,
+    pub next_generation: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -68,6 +68,11 @@ impl Boot {
         let (made, client, journal) = (Arc::clone(&live), http.clone(), LiveJournal(store.clone()));
         let handle = Engine::spawn(config, move || {
             let (host, events) = Host::new(client.client()?, Arc::clone(&limits), cache);
+            // Kills the servers' groups where this process is killed; without our own name it cannot be started.
+            let host = match std::env::current_exe() {
+                Ok(program) => host.watched_by(&program),
+                Err(_) => host,
+            };
             let given = Mutex::new(paths);
             let consent = Box::new(move |entry: &ServerEntry| {
                 let paths = given.lock().unwrap_or_else(PoisonError::into_inner);

@@ -13,7 +13,7 @@ use std::time::Instant;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
-use crate::chat::{CallId, Fault, FaultKind, Limits, ServerName, ServerState, ServerStatus, ToolRef};
+use crate::chat::{CallId, Fault, FaultKind, Limits, ServerName, ServerState, ServerStatus};
 use crate::config::{
     Consent, DraftTransport, Edit, KeySource, Paths, ServerDraft, ServerEntry, Source, UrlKind, Variables, import,
     secrets_in_the_open, server_name_ok,
@@ -21,10 +21,13 @@ use crate::config::{
 use crate::demo::server::serve_stdio;
 use crate::mcp::{CallEnd, CallEvent, CallOrder, Host, HostEvent, LogLevel, client};
 use crate::text::sanitize;
-use crate::tools::wire_name;
 
 use super::args::{McpArgs, McpCommand, SessionArgs, ToolArgs};
 use super::setup::Setup;
+
+mod show;
+
+use show::{found, readable, row, say, say_json, tool_line, tool_rows};
 
 /// Runs one of its subcommands; the exit code where it is not an error.
 pub fn run(args: McpArgs) -> Result<u8, Fault> {
@@ -507,51 +510,6 @@ async fn chat_to_stderr(mut events: mpsc::Receiver<HostEvent>) {
     }
 }
 
-fn row(entry: &ServerEntry) -> Value {
-    let (source, file) = match &entry.source {
-        Source::User(file) => ("user", Some(file)),
-        Source::Project(file) => ("project", Some(file)),
-        Source::File(file) => ("file", Some(file)),
-        Source::Program => ("program", None),
-    };
-    json!({
-        "server": entry.name.as_str(), "line": entry.line(), "trust": entry.trust, "disabled": entry.disabled,
-        "needs_consent": entry.consent == Consent::NeedsPerson, "source": source, "file": file,
-    })
-}
-
-fn tool_rows(visit: &Visit) -> impl Iterator<Item = Value> + '_ {
-    let server = visit.status.server.as_str();
-    visit.tools.iter().map(move |tool| {
-        let name = tool.get("name").and_then(Value::as_str);
-        let wire = name.map(|name| wire_name(&ToolRef::new(server, name)));
-        json!({"server": server, "tool": name, "wire_name": wire, "definition": tool})
-    })
-}
-
-fn tool_line(server: &str, tool: &Value) -> String {
-    let Some(name) = tool.get("name").and_then(Value::as_str) else {
-        return format!("{server}/?  not a tool: {tool}");
-    };
-    let says = |hint: &str| tool.pointer(&format!("/annotations/{hint}")).and_then(Value::as_bool);
-    let claim = match (says("readOnlyHint"), says("destructiveHint")) {
-        (Some(true), _) => "  [says: only reads]",
-        (_, Some(true)) => "  [says: can destroy]",
-        _ => "",
-    };
-    let description = tool.get("description").and_then(Value::as_str).unwrap_or_default();
-    let first = description.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    format!("{server}/{name}{claim}  {}", first.trim())
-}
-
-fn found(visit: &Visit) -> String {
-    let status = &visit.status;
-    let protocol = status.protocol.as_deref().unwrap_or("?");
-    let count = visit.tools.len();
-    let tools = if count == 1 { "1 tool".to_owned() } else { format!("{count} tools") };
-    format!("{}  ready in {} ms, {tools}, MCP {protocol}", status.server.as_str(), visit.ms)
-}
-
 /// Reports those that did not come up, and the exit code that follows.
 fn failures(visits: &[Visit]) -> u8 {
     let mut code = 0;
@@ -564,33 +522,6 @@ fn failures(visits: &[Visit]) -> u8 {
         }
     }
     code
-}
-
-/// A result for a person: its texts, and what else there is by its kind and size.
-fn readable(result: &Value) -> String {
-    let Some(content) = result.get("content").and_then(Value::as_array) else {
-        return serde_json::to_string_pretty(result).unwrap_or_default();
-    };
-    let mut parts: Vec<String> = content
-        .iter()
-        .map(|block| {
-            let text = |key: &str| block.get(key).and_then(Value::as_str);
-            match (text("type"), text("text"), text("data")) {
-                (Some("text"), Some(text), _) => text.to_owned(),
-                (Some(kind @ ("image" | "audio")), _, Some(data)) => {
-                    let mime = text("mimeType").unwrap_or("unknown");
-                    format!("[{kind}: {mime}, about {} bytes]", data.len() / 4 * 3)
-                }
-                _ => serde_json::to_string_pretty(block).unwrap_or_default(),
-            }
-        })
-        .collect();
-    if parts.is_empty()
-        && let Some(structured) = result.get("structuredContent")
-    {
-        parts.push(serde_json::to_string_pretty(structured).unwrap_or_default());
-    }
-    parts.join("\n")
 }
 
 fn config_fault(message: &str) -> Fault {
@@ -609,55 +540,9 @@ fn ask(question: &str, otherwise: &str) -> Result<bool, Fault> {
     Ok(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// One text on stdout: sanitised where a terminal reads it, as it is where a program does.
-fn say(text: &str) {
-    let mut out = std::io::stdout().lock();
-    // A reader that has closed the pipe wants no more; that is no error.
-    let _ = if out.is_terminal() { writeln!(out, "{}", sanitize(text)) } else { writeln!(out, "{text}") };
-}
-
-fn say_json(value: &Value) {
-    let text = serde_json::to_string_pretty(value).unwrap_or_default();
-    let _ = writeln!(std::io::stdout(), "{}", escaped(&text));
-}
-
-/// JSON with control and format characters of its strings escaped, so that it is harmless on a terminal too.
-fn escaped(json: &str) -> String {
-    let mut out = String::with_capacity(json.len());
-    for c in json.chars() {
-        let hidden = matches!(c, '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
-        if hidden {
-            let mut units = [0; 2];
-            for unit in c.encode_utf16(&mut units) {
-                out.push_str(&format!("\\u{unit:04x}"));
-            }
-        } else {
-            out.push(c);
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_result_is_readable() {
-        let result = json!({"content": [
-            {"type": "text", "text": "hello"},
-            {"type": "image", "mimeType": "image/png", "data": "AAAA"},
-        ]});
-        assert_eq!(readable(&result), "hello\n[image: image/png, about 3 bytes]");
-        assert_eq!(readable(&json!({"content": [], "structuredContent": 7})), "7");
-        assert_eq!(readable(&json!("odd")), "\"odd\"");
-    }
-
-    #[test]
-    fn hidden_characters_are_escaped_in_json() {
-        assert_eq!(escaped("\"a\u{202e}b\u{9b}c\u{e0041}\""), "\"a\\u202eb\\u009bc\\udb40\\udc41\"");
-    }
 
     #[test]
     fn what_is_added_is_a_program_or_an_address() {

@@ -19,6 +19,7 @@ pub mod models;
 pub mod once;
 pub mod past;
 pub mod run;
+pub mod screen;
 pub mod session;
 pub mod setup;
 pub mod timeline;
@@ -64,7 +65,7 @@ pub fn report(fault: &Fault) {
 
 fn run(cli: Cli) -> Result<u8, Fault> {
     match cli.command {
-        None => absent("the chat screen"),
+        None => screen::run(&cli.session),
         Some(Command::Run(args)) => once::run(&args),
         Some(Command::Demo(_)) => absent("demo"),
         Some(Command::DemoServer) => mcp::demo_server(),

@@ -124,7 +124,7 @@ pub async fn last_model(store: &Store, endpoint: &Endpoint) -> Option<String> {
 }
 
 /// The conversation that `-c` or `-r` names.
-async fn conversation(
+pub async fn conversation(
     store: Option<&Store>,
     setup: &Setup,
     args: &SessionArgs,

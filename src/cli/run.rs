@@ -33,6 +33,14 @@ pub fn message(args: &SessionArgs, limits: &Limits) -> Result<Vec<Part>, Fault> 
     Ok(parts)
 }
 
+/// What `-f` attaches.
+///
+/// # Errors
+/// `Usage` where a file cannot be read or is neither text nor an image.
+pub fn attachments(args: &SessionArgs, limits: &Limits) -> Result<Vec<Part>, Fault> {
+    args.ask.files.iter().map(|path| attached(path, limits)).collect()
+}
+
 /// Words, then what was piped in, a blank line between them.
 fn prompt(words: &[String], piped: Option<&str>) -> Option<String> {
     let words = words.join(" ");

@@ -48,18 +48,23 @@ pub fn configuration(facts: &ConfigFacts) -> Vec<Check> {
 pub struct StoreFacts {
     pub path: String,
     pub conversations: u64,
-    /// Of SQLite.
-    pub version: String,
     pub writable: bool,
+    /// What a check of the file's integrity found.
+    pub damage: Option<String>,
 }
 
 #[must_use]
 pub fn store(found: Result<&StoreFacts, &Fault>) -> Check {
     const NAME: &str = "store";
     match found {
+        Ok(StoreFacts { path, damage: Some(damage), .. }) => Check::not_ok(
+            NAME,
+            Status::Broken,
+            format!("{path} is damaged: {damage}"),
+            "Copy it aside first; `millrace history export ID` still reads what can be read.",
+        ),
         Ok(facts) if facts.writable => {
-            let what = format!("{}, {} conversations, SQLite {}", facts.path, facts.conversations, facts.version);
-            Check::ok(NAME, what)
+            Check::ok(NAME, format!("{}, {} conversations", facts.path, facts.conversations))
         }
         Ok(facts) => Check::not_ok(
             NAME,

@@ -187,10 +187,11 @@ impl Text {
     /// Shown without `-v` too: a script's owner must learn what to change.
     fn denial(&mut self, update: &CallUpdate, outcome: &ToolOutcome, to: &mut Outbox) {
         let path = name(update);
-        let line = match outcome.notes.first() {
-            Some(note) if note.contains(&path) => short(note),
-            Some(note) => format!("denied {path}: {}", short(note)),
-            None => format!("denied {path}: nobody is here to ask. Allow it: --allow {path}"),
+        // Who denied it words it too, with the rule that would allow it.
+        let line = match outcome.content.lines().find(|line| !line.trim().is_empty()) {
+            Some(told) if told.contains(&path) => told.to_owned(),
+            Some(told) => format!("denied {path}: {told}"),
+            None => format!("denied {path}"),
         };
         self.denied.push(path);
         if !self.options.quiet {

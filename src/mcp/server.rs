@@ -16,7 +16,7 @@ use rmcp::service::{Peer, QuitReason};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::chat::{Limits, ServerState, ServerStatus};
 use crate::config::{Consent, ServerEntry, Transport};
@@ -378,6 +378,8 @@ struct Life {
     running: JoinHandle<Result<QuitReason, tokio::task::JoinError>>,
     ended: bool,
     quit: CancellationToken,
+    /// Where this is dropped without its end, the connection is closed all the same.
+    _guard: DropGuard,
     child: Option<Child>,
     tail: Option<StderrTail>,
     info: Arc<ServerPeerInfo>,
@@ -403,7 +405,8 @@ impl Life {
             }
         });
         let tail = child.as_ref().map(Child::stderr);
-        Self { connection, running, ended: false, quit, child, tail, info, era, tools_changed }
+        let _guard = quit.clone().drop_guard();
+        Self { connection, running, ended: false, quit, _guard, child, tail, info, era, tools_changed }
     }
 
     /// Why the connection ended by itself.

@@ -11,6 +11,7 @@
 //! Decide anything: it turns the terminal's events into `app`'s, and `app`'s effects into deeds.
 
 mod clipboard;
+mod connect;
 mod desk;
 mod editor;
 mod files;
@@ -18,10 +19,10 @@ mod input;
 mod run;
 mod screen;
 mod signals;
-mod sketch;
 mod terminal;
 mod timers;
 
+pub use connect::{DemoStart, LiveConnector, Parts};
 pub use desk::{Connected, Connector, Desk};
 pub use run::{Exit, Services, TuiConfig, run};
 pub use terminal::{TuiError, restore};

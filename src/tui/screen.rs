@@ -6,9 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 
-use super::sketch::{Memo, view};
 use crate::app::{Layout, Size, State};
-use crate::ui::Theme;
+use crate::ui::{Memo, Theme};
 
 /// Begins and ends a frame that the terminal shows at once (DEC mode 2026).
 const BEGIN: &[u8] = b"\x1b[?2026h";
@@ -57,7 +56,10 @@ impl Screen {
 
     /// Everything is drawn anew with the next frame.
     pub(super) fn forget(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // Not `Terminal::clear`: it asks the terminal where its cursor is, and waits for the answer among the keys.
+        self.terminal = Terminal::new(CrosstermBackend::new(self.gathered.clone()))?;
+        self.gathered.bytes().extend_from_slice(b"\x1b[0m\x1b[2J");
+        Ok(())
     }
 
     /// Draws one frame. Says what it looks like, and whether another should follow soon.
@@ -65,10 +67,7 @@ impl Screen {
         self.gathered.bytes().extend_from_slice(BEGIN);
         let (theme, memo) = (&self.theme, &mut self.memo);
         let mut layout = Layout::default();
-        self.terminal.draw(|frame| {
-            let _ = theme;
-            layout = view(state, memo, frame)
-        })?;
+        self.terminal.draw(|frame| layout = crate::ui::view(state, theme, memo, frame))?;
         let mut bytes = self.gathered.bytes();
         bytes.extend_from_slice(END);
         let mut out = io::stdout().lock();

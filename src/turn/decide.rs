@@ -283,9 +283,18 @@ impl Turn {
         }
     }
 
-    /// New grants and trust may answer for calls that wait; changed definitions may forbid them.
+    /// New grants and trust may answer for calls that wait; changed definitions may forbid them, also those that wait
+    /// for their server to come back.
     pub(super) fn tools_changed(&mut self, now: Arc<Snapshot>) {
         self.now = now;
+        for index in 0..self.calls.len() {
+            if matches!(self.calls[index].stage, Stage::Running { sent: false, cancelling: false })
+                && matches!(self.verdict(index), Some(Verdict::Deny { .. }))
+            {
+                let id = self.calls[index].id.clone();
+                self.cancel_call(&id);
+            }
+        }
         let waiting: Vec<usize> =
             (0..self.calls.len()).filter(|&i| matches!(self.calls[i].stage, Stage::Asking(_))).collect();
         for index in waiting {

@@ -304,10 +304,11 @@ async fn what_was_streamed_and_what_the_turn_ended_with_are_one_text() {
 
 #[tokio::test]
 async fn a_denied_call_says_how_to_allow_it_once() {
+    let told = "denied fs/write_file: nobody is here to ask. Allow it: --allow fs/write_file";
     let notice = TurnEvent::Notice { turn: None, kind: NoticeKind::Denied, message: "fs/write_file was denied".into() };
-    let events = vec![at(1, outcome(OutcomeKind::Denied, "denied")), at(2, notice), at(3, ended(TurnStatus::Ok, "x"))];
+    let events = vec![at(1, outcome(OutcomeKind::Denied, told)), at(2, notice), at(3, ended(TurnStatus::Ok, "x"))];
     let written = write(options(Output::Text), events).await;
-    assert_eq!(written.err, "denied fs/write_file: nobody is here to ask. Allow it: --allow fs/write_file\n");
+    assert_eq!(written.err, format!("{told}\n"));
     assert_eq!((written.out.as_str(), written.code), ("x\n", 0));
 }
 

@@ -11,3 +11,4 @@ mod store;
 mod tools;
 mod ui;
 mod wire;
+mod tui;

@@ -1,0 +1,169 @@
+//! The browser, and opening conversations.
+
+use super::*;
+
+fn summary(id: &str, title: &str) -> Summary {
+    Summary {
+        id: ConversationId::new(id),
+        title: title.into(),
+        folder: "/src".into(),
+        model: "m".into(),
+        created: 1,
+        updated: 2,
+        messages: 2,
+        calls: 0,
+        failed_calls: 0,
+        tokens: None,
+        pinned: false,
+        interrupted: false,
+    }
+}
+
+fn searched(desk: &Desk) -> (u64, String) {
+    let found = desk.effects.iter().rev().find_map(|effect| match effect {
+        Effect::Search { generation, query, .. } => Some((*generation, query.clone())),
+        _ => None,
+    });
+    found.unwrap_or_else(|| panic!("{:?}", desk.effects))
+}
+
+fn page(desk: &mut Desk, generation: u64, titles: &[&str]) {
+    let rows: Vec<_> = titles.iter().map(|title| HistoryRow { summary: summary(title, title), hit: None }).collect();
+    let total = rows.len();
+    desk.reply(Reply::Page(HistoryPage { generation, offset: 0, rows, total, took_us: 9, fault: None }));
+}
+
+fn browser(desk: &Desk) -> &Browser {
+    match desk.state.overlays.first() {
+        Some(Overlay::Browser(browser)) => browser,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn opened() -> Desk {
+    let mut desk = desk();
+    desk.keys("<ctrl+r>");
+    let (generation, query) = searched(&desk);
+    assert_eq!(query, "");
+    page(&mut desk, generation, &["one", "two", "three"]);
+    desk
+}
+
+#[test]
+fn a_search_waits_until_the_field_rests_and_late_pages_are_ignored() {
+    let mut desk = opened();
+    desk.keys("re");
+    let timers: Vec<_> = desk
+        .effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::SetTimer { timer: timer @ Timer::Search(_), after_ms: 80 } => Some(*timer),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(timers.len(), 2);
+    desk.effects.clear();
+    desk.event(Event::Timer(timers[0]));
+    assert!(desk.effects.is_empty(), "the first was overtaken");
+    desk.event(Event::Timer(timers[1]));
+    let (generation, query) = searched(&desk);
+    assert_eq!(query, "re");
+    page(&mut desk, generation - 1, &["stale"]);
+    assert_eq!(browser(&desk).rows.len(), 3);
+    page(&mut desk, generation, &["retry"]);
+    assert_eq!(browser(&desk).rows.len(), 1);
+}
+
+#[test]
+fn letters_type_in_the_field_and_act_on_the_list() {
+    let mut desk = opened();
+    desk.keys("dp");
+    assert_eq!(browser(&desk).search.text, "dp");
+    desk.keys("<ctrl+u><down>p");
+    assert!(matches!(&desk.effects[..], [.., Effect::Pin { pinned: true, .. }]));
+    desk.keys("j");
+    assert!(matches!(&desk.effects[..], [Effect::Preview { conversation, .. }] if conversation.as_str() == "two"));
+    desk.keys("d");
+    assert!(matches!(&desk.effects[..], [Effect::Delete { conversation }] if conversation.as_str() == "two"));
+    desk.reply(Reply::Deleted { conversation: ConversationId::new("two"), result: Ok(()) });
+    assert_eq!(browser(&desk).rows.len(), 2);
+    desk.keys("u");
+    assert!(matches!(&desk.effects[..], [Effect::Restore { conversation }] if conversation.as_str() == "two"));
+    desk.keys("r<ctrl+u>better<enter>");
+    assert!(matches!(&desk.effects[..], [Effect::Rename { title, .. }] if title == "better"));
+    desk.keys("x");
+    assert!(matches!(&desk.effects[..], [Effect::Export { .. }]));
+    desk.keys("<esc>");
+    assert!(desk.state.overlays.is_empty());
+}
+
+#[test]
+fn enter_opens_and_only_the_last_asked_for_is_shown() {
+    let mut desk = opened();
+    desk.keys("<enter>");
+    let Some(Effect::Open { generation, .. }) = desk.effects.last().cloned() else { panic!("{:?}", desk.effects) };
+    let conversation = |title: &str| {
+        let message = |id: &str, body| Arc::new(Message { id: MessageId::new(id), parent: None, at: 1, body });
+        Box::new(Conversation {
+            summary: summary(title, title),
+            base_url: String::new(),
+            system: None,
+            messages: vec![
+                message("m1", Body::User(vec![Part::text("q")])),
+                message(
+                    "m2",
+                    Body::Assistant(Answer {
+                        text: "half".into(),
+                        state: AnswerState::Interrupted,
+                        ..Answer::default()
+                    }),
+                ),
+            ],
+            open_elsewhere: false,
+            extra: serde_json::Value::Null,
+        })
+    };
+    desk.reply(Reply::Opened { generation: generation - 1, result: Ok(conversation("late")) });
+    assert!(desk.state.transcript.entries.is_empty());
+    desk.reply(Reply::Opened { generation, result: Ok(conversation("one")) });
+    assert_eq!(desk.state.transcript.title, "one");
+    assert!(desk.state.overlays.is_empty());
+    assert_eq!(
+        desk.state.transcript.open_fault().unwrap().choices,
+        FaultChoices::Cut,
+        "an interrupted answer can go on"
+    );
+    desk.keys("and<enter>");
+    assert!(matches!(desk.order(), Order::Submit(submit) if submit.conversation == Some(ConversationId::new("one"))));
+}
+
+#[test]
+fn a_conversation_open_elsewhere_is_taken_over_only_when_asked() {
+    let mut desk = opened();
+    desk.state.transcript.conversation = Some(ConversationId::new("one"));
+    desk.state.transcript.open_elsewhere = true;
+    desk.keys("<esc>hi<enter>");
+    assert!(desk.orders().is_empty());
+    assert!(matches!(desk.state.overlays.last(), Some(Overlay::Confirm(_))));
+    desk.keys("y");
+    assert!(matches!(&desk.effects[..], [.., Effect::Open { take_over: true, .. }]));
+    assert_eq!(desk.text(), "hi");
+}
+
+#[test]
+fn earlier_prompts_come_back_into_the_composer() {
+    let mut desk = desk();
+    desk.keys("<ctrl+r><ctrl+r>");
+    let Some(Effect::Prompts { generation, .. }) = desk.effects.last().cloned() else { panic!("{:?}", desk.effects) };
+    desk.reply(Reply::Prompts { generation, prompts: vec!["newest".into(), "older".into()] });
+    desk.keys("<down><enter>");
+    assert_eq!(desk.text(), "older");
+}
+
+#[test]
+fn the_empty_chat_offers_the_newest_conversation() {
+    let mut desk = desk();
+    desk.reply(Reply::Newest(Some(summary("one", "one"))));
+    desk.keys("/last<enter>");
+    assert!(matches!(&desk.effects[..], [.., Effect::Open { conversation, .. }] if conversation.as_str() == "one"));
+}

@@ -1,0 +1,229 @@
+//! The review: what can let a call run, and what never can.
+
+use super::*;
+
+fn waiting() -> Desk {
+    let mut desk = desk();
+    desk.ask("hi");
+    desk.call("a", review("a", "h1"));
+    desk
+}
+
+fn open(desk: &Desk) -> Option<&ReviewBox> {
+    match desk.state.overlays.last() {
+        Some(Overlay::Review(open)) => Some(open),
+        _ => None,
+    }
+}
+
+fn decided(desk: &Desk) -> Option<(String, Decision)> {
+    desk.orders().into_iter().find_map(|order| match order {
+        Order::Decide { hash, decision, .. } => Some((hash.to_string(), decision.clone())),
+        _ => None,
+    })
+}
+
+#[test]
+fn the_review_opens_as_the_call_waits_unless_something_is_being_written() {
+    assert!(open(&waiting()).is_some());
+    let mut desk = desk();
+    desk.ask("hi");
+    desk.keys("typing");
+    desk.call("a", review("a", "h1"));
+    assert!(open(&desk).is_none());
+    assert!(desk.state.hints().iter().any(|hint| hint.key == "^T" && hint.label == "review"));
+    desk.keys("<ctrl+t>");
+    assert!(open(&desk).is_some());
+}
+
+#[test]
+fn y_s_n_and_a_decide_on_the_bytes_that_were_shown() {
+    let check = |keys: &str, expect: Decision| {
+        let mut desk = waiting();
+        desk.review_drawn(true);
+        desk.keys(keys);
+        assert_eq!(decided(&desk), Some(("h1".to_owned(), expect)), "{keys}");
+        assert!(open(&desk).is_none());
+    };
+    check("y", Decision::Once);
+    check("s", Decision::Session);
+    check("AA", Decision::Always);
+    check("n", Decision::Deny { reason: None });
+    check("dtoo wide<enter>", Decision::Deny { reason: Some("too wide".into()) });
+}
+
+#[test]
+fn keys_are_deaf_after_opening_and_after_each_ignored_key() {
+    let mut desk = desk();
+    desk.ask("hi");
+    desk.call("a", review("a", "h1"));
+    desk.review_drawn(true);
+    let y = Event::Key(Key::parse("y").unwrap());
+    for _ in 0..5 {
+        desk.after(300, y.clone());
+        assert!(decided(&desk).is_none());
+    }
+    assert!(open(&desk).unwrap().refused.unwrap().contains("too early"));
+    desk.after(351, y);
+    assert!(decided(&desk).is_some());
+}
+
+#[test]
+fn the_end_must_have_been_on_the_screen() {
+    let mut desk = waiting();
+    desk.review_drawn(false);
+    desk.keys("y");
+    assert!(decided(&desk).is_none());
+    assert!(open(&desk).unwrap().refused.unwrap().contains("end of the arguments"));
+    desk.keys("f");
+    assert!(open(&desk).unwrap().full);
+    desk.review_drawn(true);
+    desk.keys("y");
+    assert!(decided(&desk).is_some());
+}
+
+#[test]
+fn what_was_drawn_for_other_bytes_does_not_count() {
+    let mut desk = waiting();
+    let revision = open(&desk).unwrap().revision;
+    let layout = Layout {
+        review: Some(ReviewLayout {
+            call: CallId::new("a"),
+            revision: revision + 1,
+            lines: 1,
+            page: 1,
+            top: 0,
+            end_visible: true,
+        }),
+        ..Layout::default()
+    };
+    desk.event(Event::Layout(layout));
+    desk.keys("y");
+    assert!(decided(&desk).is_none());
+}
+
+#[test]
+fn enter_space_repeats_pastes_and_the_mouse_never_approve() {
+    let mut desk = waiting();
+    desk.review_drawn(true);
+    desk.keys("<enter> ");
+    for key in ["y", "s", "A"] {
+        desk.event(Event::Key(Key { repeat: true, ..Key::parse(key).unwrap() }));
+    }
+    desk.event(Event::Paste("y".into()));
+    desk.state.layout.targets = vec![(Area { x: 0, y: 0, width: 99, height: 99 }, Target::Row(0))];
+    desk.event(Event::Mouse(Mouse { x: 5, y: 5, action: MouseAction::Press }));
+    assert_eq!(decided(&desk), None);
+    assert!(open(&desk).is_some());
+}
+
+#[test]
+fn always_shows_the_rule_first_and_is_deaf_again() {
+    let mut desk = waiting();
+    desk.review_drawn(true);
+    desk.keys("A");
+    assert!(matches!(&open(&desk).unwrap().step, ReviewStep::Rule { rule } if rule.contains("fs/write_file")));
+    desk.after(100, Event::Key(Key::parse("A").unwrap()));
+    assert!(decided(&desk).is_none());
+    desk.keys("<esc>");
+    assert_eq!(open(&desk).unwrap().step, ReviewStep::Choose);
+}
+
+#[test]
+fn esc_decides_later_and_ctrl_t_opens_it_again() {
+    let mut desk = waiting();
+    desk.keys("<esc>");
+    assert!(open(&desk).is_none());
+    desk.event(Event::Timer(Timer::Tick));
+    assert!(open(&desk).is_none(), "it does not open by itself again");
+    assert!(desk.orders().is_empty());
+    desk.keys("<ctrl+t>");
+    assert!(open(&desk).is_some());
+}
+
+#[test]
+fn edited_arguments_are_shown_to_their_end_and_allowed_once() {
+    let mut desk = waiting();
+    desk.review_drawn(true);
+    desk.keys("e");
+    let what = EditorUse::Arguments { call: CallId::new("a") };
+    assert!(desk.effects.iter().any(|e| matches!(e, Effect::Editor { what: w, .. } if *w == what)));
+    desk.reply(Reply::EditorClosed { what: what.clone(), result: Ok("{ \"path\": \"b\" }".into()) });
+    assert_eq!(open(&desk).unwrap().shown(), r#"{"path":"b"}"#);
+    desk.keys("y");
+    assert!(decided(&desk).is_none(), "not seen yet");
+    desk.review_drawn(true);
+    desk.keys("s");
+    assert!(decided(&desk).is_none(), "once only");
+    desk.keys("y");
+    assert_eq!(decided(&desk).unwrap().1, Decision::Edit { arguments: r#"{"path":"b"}"#.into() });
+    let mut desk = waiting();
+    desk.keys("e");
+    desk.reply(Reply::EditorClosed { what, result: Ok("{".into()) });
+    desk.review_drawn(true);
+    desk.keys("y");
+    assert!(decided(&desk).is_none());
+}
+
+#[test]
+fn a_review_closes_when_its_call_needs_none_and_opens_anew_for_other_bytes() {
+    let mut desk = waiting();
+    desk.call("a", CallState::Ended(Arc::new(ToolOutcome::unsent(OutcomeKind::Conflict, "changed"))));
+    assert!(open(&desk).is_none());
+    let mut desk = waiting();
+    desk.review_drawn(true);
+    desk.call("a", review("a", "h2"));
+    assert_eq!(&*open(&desk).unwrap().review.hash, "h2");
+    assert!(!open(&desk).unwrap().end_seen);
+}
+
+#[test]
+fn one_review_after_another() {
+    let mut desk = waiting();
+    desk.call("b", review("b", "h2"));
+    assert_eq!(open(&desk).unwrap().call(), &CallId::new("a"));
+    desk.review_drawn(true);
+    desk.keys("y");
+    assert_eq!(open(&desk).unwrap().call(), &CallId::new("b"), "the next opens, deaf");
+    desk.review_drawn(true);
+    desk.after(10, Event::Key(Key::parse("y").unwrap()));
+    assert_eq!(desk.orders().len(), 1);
+}
+
+#[test]
+fn other_layers_do_not_open_over_a_review() {
+    let mut desk = waiting();
+    desk.keys("<ctrl+r><ctrl+o><ctrl+p><ctrl+n>");
+    assert_eq!(desk.state.overlays.len(), 1);
+    desk.keys("<ctrl+c>");
+    assert!(matches!(desk.order(), Order::CancelTurn { .. }), "ctrl+c stops the turn");
+}
+
+#[test]
+fn a_server_starts_only_by_y_or_a() {
+    let mut desk = desk();
+    let status = ServerStatus {
+        server: ServerName::new("files"),
+        state: ServerState::NeedsConsent,
+        tools: 0,
+        withheld: 0,
+        protocol: None,
+        message: None,
+        transport: "stdio",
+        line: "npx -y files".into(),
+        pid: None,
+        stderr: Vec::new(),
+    };
+    desk.engine(TurnEvent::Server(status.clone()));
+    assert!(matches!(desk.state.overlays.last(), Some(Overlay::Consent(c)) if c.line == "npx -y files"));
+    desk.keys("<enter> ");
+    desk.event(Event::Paste("y".into()));
+    assert!(desk.orders().is_empty());
+    desk.keys("A");
+    assert!(matches!(desk.order(), Order::Server { action: ServerAction::StartAlways, .. }));
+    assert!(desk.state.overlays.is_empty());
+    let mut desk = super::desk();
+    desk.engine(TurnEvent::Server(status));
+    desk.keys("n");
+    assert!(desk.orders().is_empty() && desk.state.overlays.is_empty(), "not asked again in this session");
+}

@@ -1,0 +1,291 @@
+//! The live [`Connector`]: endpoints tried and held, choices written down, servers of other clients taken over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use super::desk::{Connected, Connector};
+use super::files;
+use crate::app::{Connection, LocalKind, ModelRow};
+use crate::chat::{Api, CallId, Change, ConversationId, Durability, Fault, FaultKind, Limits, Retry};
+use crate::config::{Consent, Edit, Paths, SavedKeys, Secret, Variables};
+use crate::engine::Orders;
+use crate::engine::live::{LiveModel, LiveServers};
+use crate::net::{self, Endpoint, Http};
+use crate::store::Store;
+
+type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Starts the built-in model and servers, and gives its endpoint and model.
+pub type DemoStart = Arc<dyn Fn() -> Later<Result<(Endpoint, String), Fault>> + Send + Sync>;
+
+/// What the connector is made of.
+#[derive(Clone)]
+pub struct LiveConnector(Arc<Parts>);
+
+pub struct Parts {
+    pub http: Http,
+    pub orders: Orders,
+    /// Set once the engine has made them.
+    pub servers: Arc<OnceLock<Arc<LiveServers>>>,
+    pub limits: Arc<Limits>,
+    pub paths: Paths,
+    pub env: BTreeMap<String, String>,
+    pub folder: PathBuf,
+    pub api: Api,
+    pub store: Option<Store>,
+    /// The endpoint that holds now; None: none was chosen.
+    pub endpoint: Mutex<Option<Endpoint>>,
+    pub demo: Option<DemoStart>,
+}
+
+impl LiveConnector {
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Parts {
+    fn endpoint(&self) -> Option<Endpoint> {
+        self.endpoint.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn models(&self) -> Result<Vec<ModelRow>, Fault> {
+        let endpoint = self.endpoint().ok_or_else(|| Fault::new(FaultKind::NoModel, "No endpoint is chosen yet."))?;
+        let found = net::models(&self.http, &endpoint).await?;
+        let row = |model: net::ModelInfo| ModelRow {
+            id: model.id,
+            provider: endpoint.host(),
+            context: model.context,
+            ..ModelRow::default()
+        };
+        Ok(found.into_iter().map(row).collect())
+    }
+
+    async fn choose_model(&self, model: String, as_default: bool) -> Result<(), Fault> {
+        if let (Some(store), Some(endpoint)) = (&self.store, self.endpoint()) {
+            let change = Change::Learnt {
+                base_url: endpoint.base_url.as_str().trim_end_matches('/').to_owned(),
+                model: String::new(),
+                key: "model".to_owned(),
+                value: serde_json::Value::from(model.as_str()).to_string(),
+            };
+            store.apply(vec![change], Durability::Written).await.map_err(|error| error.fault())?;
+        }
+        if as_default {
+            let quoted = serde_json::Value::from(model.as_str()).to_string();
+            self.write(move |edit| edit.set("model", &quoted)).await?;
+        }
+        Ok(())
+    }
+
+    async fn connect(&self, connection: Connection) -> Result<Connected, Fault> {
+        let (endpoint, name, key) = match connection {
+            Connection::Demo => {
+                let demo = self.demo.as_ref().ok_or_else(|| {
+                    Fault::new(FaultKind::Usage, "The demo runs by itself.").hint("Start it with: millrace demo")
+                })?;
+                let (endpoint, model) = demo().await?;
+                return Ok(self.hold(endpoint, Some(model), None, None));
+            }
+            Connection::Local(server) => {
+                let name = match server.kind {
+                    LocalKind::Ollama => "ollama",
+                    LocalKind::LmStudio => "lmstudio",
+                    LocalKind::LlamaCpp => "llamacpp",
+                    LocalKind::Vllm => "vllm",
+                };
+                (Endpoint::new(&server.base_url, self.api)?, name.to_owned(), None)
+            }
+            Connection::Key { base_url, key } => {
+                let endpoint = Endpoint::new(&base_url, self.api)?.key(Secret::new(key.as_str()), "secrets.toml");
+                if let Some(why) = endpoint.withheld() {
+                    return Err(Fault::new(FaultKind::Auth, why).retry(Retry::AfterChange));
+                }
+                let name = profile_name(&endpoint.host());
+                (endpoint, name, Some(Secret::new(key)))
+            }
+            Connection::Address { base_url } => {
+                let endpoint = Endpoint::new(&base_url, self.api)?;
+                let name = profile_name(&endpoint.host());
+                (endpoint, name, None)
+            }
+        };
+        let models = net::models(&self.http, &endpoint).await.map_err(|fault| match fault.kind {
+            FaultKind::Auth if key.is_none() => fault.hint("It wants a key: choose it, then /key pastes one."),
+            _ => fault,
+        })?;
+        let only = match models.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        };
+        let (model, window) = (only.map(|model| model.id.clone()), only.and_then(|model| model.context));
+        let warning = self
+            .keep(&endpoint, &name, key)
+            .await
+            .err()
+            .map(|fault| format!("The choice holds for this session, but was not written down: {}", fault.message));
+        Ok(self.hold(endpoint, model, window, warning))
+    }
+
+    /// Turns go there from now on.
+    fn hold(
+        &self,
+        endpoint: Endpoint,
+        model: Option<String>,
+        window: Option<u64>,
+        warning: Option<String>,
+    ) -> Connected {
+        let live = LiveModel::new(self.http.clone(), endpoint.clone(), Arc::clone(&self.limits));
+        self.orders.connect(Arc::new(live));
+        let connected = Connected {
+            base_url: endpoint.base_url.as_str().trim_end_matches('/').to_owned(),
+            key_from: endpoint.key.as_ref().map(|_| endpoint.key_source.clone()),
+            model,
+            context_window: window,
+            warning,
+        };
+        *self.endpoint.lock().unwrap_or_else(PoisonError::into_inner) = Some(endpoint);
+        connected
+    }
+
+    /// Writes the choice down: the key under its origin, the address as a profile.
+    async fn keep(&self, endpoint: &Endpoint, name: &str, key: Option<Secret>) -> Result<(), Fault> {
+        if let Some(key) = key {
+            let (paths, origin) = (self.paths.clone(), endpoint.origin());
+            blocking(move || {
+                Paths::make(&paths.config).map_err(|error| written(&error))?;
+                let mut saved = SavedKeys::load(&paths).map_err(|error| written(&error))?;
+                saved.put(&paths, &origin, Some(key)).map_err(|error| written(&error))
+            })
+            .await?;
+        }
+        let url = serde_json::Value::from(endpoint.base_url.as_str().trim_end_matches('/')).to_string();
+        let name = name.to_owned();
+        self.write(move |edit| {
+            edit.set(&format!("profiles.{name}.base_url"), &url)?;
+            edit.set("profile", &format!("\"{name}\""))
+        })
+        .await
+    }
+
+    async fn write(
+        &self,
+        change: impl FnOnce(&mut Edit) -> Result<(), crate::config::EditError> + Send + 'static,
+    ) -> Result<(), Fault> {
+        let paths = self.paths.clone();
+        blocking(move || {
+            Paths::make(&paths.config).map_err(|error| written(&error))?;
+            let mut edit = Edit::open(&paths.config_file()).map_err(|error| written(&error))?;
+            change(&mut edit).map_err(|error| written(&error))?;
+            edit.save().map(|_warnings| ()).map_err(|error| written(&error))
+        })
+        .await
+    }
+
+    /// Takes the servers of one file over: written down with a question before their first start, and known at once.
+    async fn import(&self, source: String) -> Result<(), Fault> {
+        let Some(home) = self.paths.home.clone() else { return Ok(()) };
+        let folder = self.folder.clone();
+        let (found, _) = blocking(move || Ok(crate::config::import::find(&home, &folder))).await?;
+        let mut drafts: Vec<_> = found
+            .into_iter()
+            .filter(|server| server.path.display().to_string() == source)
+            .map(|server| server.draft)
+            .collect();
+        for draft in &mut drafts {
+            draft.ask_first = true;
+        }
+        let writing = drafts.clone();
+        self.write(move |edit| {
+            for draft in &writing {
+                edit.put_server(draft);
+            }
+            Ok(())
+        })
+        .await?;
+        let refused = BTreeSet::from(["OPENAI_API_KEY".to_owned()]);
+        let home = self.paths.home.as_deref();
+        let variables = Variables { env: &self.env, refused: &refused, folder: &self.folder, home };
+        if let Some(servers) = self.servers.get() {
+            for draft in &drafts {
+                let mut entry = draft.expand(&variables);
+                entry.consent = Consent::NeedsPerson;
+                entry.trust = false;
+                servers.add(entry);
+            }
+        }
+        Ok(())
+    }
+
+    async fn export(&self, id: ConversationId) -> Result<String, Fault> {
+        let store =
+            self.store.as_ref().ok_or_else(|| Fault::new(FaultKind::Store, "There is no store in this session."))?;
+        let conversation = store.open_whole(&id).await.map_err(|error| error.fault())?;
+        let folder = self.folder.clone();
+        blocking(move || {
+            let clean = |c: char| if c.is_alphanumeric() { c } else { '-' };
+            let name: String = conversation.summary.title.chars().map(clean).take(40).collect();
+            let name = if name.is_empty() { "conversation".to_owned() } else { name };
+            let text = crate::export::markdown(&conversation);
+            files::save(&folder, &format!("{name}.md"), &text).map(|path| path.display().to_string())
+        })
+        .await
+    }
+}
+
+impl Connector for LiveConnector {
+    fn models(&self) -> Later<Result<Vec<ModelRow>, Fault>> {
+        let parts = Arc::clone(&self.0);
+        Box::pin(async move { parts.models().await })
+    }
+
+    fn choose_model(&self, model: String, as_default: bool) -> Later<Result<(), Fault>> {
+        let parts = Arc::clone(&self.0);
+        Box::pin(async move { parts.choose_model(model, as_default).await })
+    }
+
+    fn connect(&self, connection: Connection) -> Later<Result<Connected, Fault>> {
+        let parts = Arc::clone(&self.0);
+        Box::pin(async move { parts.connect(connection).await })
+    }
+
+    fn import(&self, source: String) -> Later<Result<(), Fault>> {
+        let parts = Arc::clone(&self.0);
+        Box::pin(async move { parts.import(source).await })
+    }
+
+    fn export(&self, conversation: ConversationId) -> Later<Result<String, Fault>> {
+        let parts = Arc::clone(&self.0);
+        Box::pin(async move { parts.export(conversation).await })
+    }
+
+    fn run_again(&self, _conversation: ConversationId, _call: CallId) -> Later<Result<(), Fault>> {
+        Box::pin(std::future::ready(Err(Fault::new(
+            FaultKind::Usage,
+            "A call is run again by the model: ask it to, and the review opens with the old result at hand.",
+        ))))
+    }
+}
+
+/// `api.openai.com` is `openai`; `gpu-box:8000` is `gpu-box-8000`.
+fn profile_name(host: &str) -> String {
+    match host {
+        "api.openai.com" => "openai".to_owned(),
+        other => other.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect(),
+    }
+}
+
+fn written(error: &dyn std::fmt::Display) -> Fault {
+    Fault::new(FaultKind::Config, error.to_string())
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Fault::new(FaultKind::Internal, error.to_string())),
+    }
+}

@@ -1,0 +1,242 @@
+//! The real program on a pseudo-terminal: what it draws, and that the terminal is given back on every way out.
+
+use std::io::{Read, Write};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, NativePtySystem, PtySize, PtySystem};
+
+/// How long anything may take on a busy machine before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the program has switched on and not off again, by the bytes it wrote.
+fn modes_left_on(bytes: &[u8]) -> Vec<&'static str> {
+    let text = String::from_utf8_lossy(bytes);
+    let on = |on: &str, off: &str| match (text.rfind(on), text.rfind(off)) {
+        (Some(on), Some(off)) => on > off,
+        (Some(_), None) => true,
+        (None, _) => false,
+    };
+    let modes = [
+        ("\x1b[?1049h", "\x1b[?1049l"),
+        ("\x1b[?2004h", "\x1b[?2004l"),
+        ("\x1b[?1004h", "\x1b[?1004l"),
+        ("\x1b[?1000h", "\x1b[?1000l"),
+        ("\x1b[?1002h", "\x1b[?1002l"),
+        ("\x1b[?1006h", "\x1b[?1006l"),
+        ("\x1b[?2026h", "\x1b[?2026l"),
+        ("\x1b[>1u", "\x1b[<1u"),
+        ("\x1b[?25l", "\x1b[?25h"),
+    ];
+    modes.into_iter().filter(|(a, b)| on(a, b)).map(|(a, _)| a).collect()
+}
+
+struct Terminal {
+    master: Box<dyn MasterPty + Send>,
+    writer: Box<dyn Write + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    bytes: Arc<Mutex<Vec<u8>>>,
+    size: (u16, u16),
+    _home: tempfile::TempDir,
+}
+
+/// The program in an empty home.
+fn open(arguments: &[&str], size: (u16, u16), env: &[(&str, &str)]) -> Terminal {
+    let home = tempfile::tempdir().unwrap();
+    let (columns, rows) = size;
+    let pty = NativePtySystem::default()
+        .openpty(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 })
+        .unwrap();
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_millrace"));
+    command.args(arguments);
+    command.env_clear();
+    command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env("TERM", "xterm-256color");
+    command.env("LANG", "C.UTF-8");
+    command.env("HOME", home.path());
+    command.env("MILLRACE_HOME", home.path());
+    for (name, value) in env {
+        command.env(name, value);
+    }
+    command.cwd(home.path());
+    let child = pty.slave.spawn_command(command).unwrap();
+    drop(pty.slave);
+    let bytes: Arc<Mutex<Vec<u8>>> = Arc::default();
+    let (mut reader, gathered) = (pty.master.try_clone_reader().unwrap(), Arc::clone(&bytes));
+    std::thread::spawn(move || {
+        let mut buffer = [0; 8192];
+        while let Ok(count @ 1..) = reader.read(&mut buffer) {
+            gathered.lock().unwrap().extend_from_slice(&buffer[..count]);
+        }
+    });
+    let writer = pty.master.take_writer().unwrap();
+    Terminal { master: pty.master, writer, child, bytes, size, _home: home }
+}
+
+impl Terminal {
+    fn type_in(&mut self, keys: &str) {
+        self.writer.write_all(keys.as_bytes()).unwrap();
+        self.writer.flush().unwrap();
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.bytes.lock().unwrap().clone()
+    }
+
+    fn screen(&self) -> String {
+        let mut terminal = vt100::Parser::new(self.size.1, self.size.0, 0);
+        terminal.process(&self.bytes());
+        terminal.screen().contents()
+    }
+
+    fn wait_for(&self, what: &str) {
+        let until = Instant::now() + PATIENCE;
+        while !self.screen().contains(what) {
+            assert!(Instant::now() < until, "{what:?} never came:\n{}", self.screen());
+            std::thread::sleep(Duration::from_millis(15));
+        }
+    }
+
+    fn pid(&self) -> i32 {
+        i32::try_from(self.child.process_id().unwrap()).unwrap()
+    }
+
+    fn signal(&self, name: &str) {
+        let status = std::process::Command::new("kill").args([name, &self.pid().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
+    fn ended(mut self) -> (ExitStatus, Vec<u8>) {
+        let until = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < until, "it does not end:\n{}", self.screen());
+            std::thread::sleep(Duration::from_millis(15));
+        };
+        // What was written last is still on its way through the terminal.
+        let mut before = 0;
+        for _ in 0..20 {
+            std::thread::sleep(Duration::from_millis(10));
+            let now = self.bytes().len();
+            if now == before {
+                break;
+            }
+            before = now;
+        }
+        drop(self.writer);
+        drop(self.master);
+        let bytes = self.bytes.lock().unwrap().clone();
+        (status, bytes)
+    }
+}
+
+#[test]
+fn an_empty_home_opens_on_the_welcome_and_ctrl_c_twice_leaves_it() {
+    let mut terminal = open(&[], (80, 24), &[]);
+    terminal.wait_for("Choose a model to talk to");
+    terminal.type_in("Why?");
+    terminal.wait_for("Why?");
+    terminal.type_in("\x03");
+    terminal.type_in("\x03");
+    terminal.wait_for("again quits");
+    terminal.type_in("\x03");
+    let (status, bytes) = terminal.ended();
+    assert_eq!(status.exit_code(), 0);
+    assert_eq!(modes_left_on(&bytes), Vec::<&str>::new());
+}
+
+#[test]
+fn signals_give_the_terminal_back() {
+    for (signal, code) in [("-TERM", 143), ("-INT", 130)] {
+        let terminal = open(&[], (80, 24), &[]);
+        terminal.wait_for("Choose a model to talk to");
+        terminal.signal(signal);
+        let (status, bytes) = terminal.ended();
+        assert_eq!(status.exit_code(), code, "{signal}");
+        assert_eq!(modes_left_on(&bytes), Vec::<&str>::new(), "{signal}");
+    }
+}
+
+#[test]
+fn a_hang_up_ends_it_without_a_word() {
+    let terminal = open(&[], (80, 24), &[]);
+    terminal.wait_for("Choose a model to talk to");
+    terminal.signal("-HUP");
+    let (status, _) = terminal.ended();
+    assert_eq!(status.exit_code(), 129);
+}
+
+#[test]
+fn a_suspended_screen_comes_back() {
+    let mut terminal = open(&[], (80, 24), &[]);
+    terminal.wait_for("Choose a model to talk to");
+    terminal.type_in("a draft");
+    terminal.wait_for("a draft");
+    let before = terminal.bytes().len();
+    terminal.type_in("\x1a");
+    let until = Instant::now() + PATIENCE;
+    while !String::from_utf8_lossy(&terminal.bytes()[before..]).contains("\x1b[?1049l") {
+        assert!(Instant::now() < until, "ctrl+z does not leave the screen");
+        std::thread::sleep(Duration::from_millis(15));
+    }
+    assert_eq!(modes_left_on(&terminal.bytes()), Vec::<&str>::new());
+    terminal.signal("-CONT");
+    terminal.wait_for("a draft");
+    terminal.type_in("\x03\x03\x03");
+    let (status, bytes) = terminal.ended();
+    assert_eq!(status.exit_code(), 0);
+    assert_eq!(modes_left_on(&bytes), Vec::<&str>::new());
+}
+
+#[test]
+fn idle_nothing_is_written() {
+    let mut terminal = open(&["--base-url", "http://127.0.0.1:9/v1", "-m", "none"], (80, 24), &[]);
+    terminal.wait_for("send");
+    std::thread::sleep(Duration::from_millis(700));
+    let before = terminal.bytes().len();
+    std::thread::sleep(Duration::from_millis(700));
+    assert_eq!(terminal.bytes().len(), before, "idle, no byte is written");
+    terminal.type_in("\x04");
+    let (status, bytes) = terminal.ended();
+    assert_eq!(status.exit_code(), 0);
+    assert_eq!(modes_left_on(&bytes), Vec::<&str>::new());
+}
+
+#[test]
+fn an_unreachable_endpoint_is_told_and_the_message_kept() {
+    let mut terminal = open(&["--base-url", "http://127.0.0.1:9/v1", "-m", "none", "hello there"], (100, 30), &[]);
+    terminal.wait_for("hello there");
+    terminal.type_in("\x1b");
+    terminal.type_in("\x03\x03\x03\x03");
+    let (status, bytes) = terminal.ended();
+    assert_eq!(status.exit_code(), 0);
+    assert_eq!(modes_left_on(&bytes), Vec::<&str>::new());
+    assert!(String::from_utf8_lossy(&bytes).contains("millrace -c"), "{}", String::from_utf8_lossy(&bytes));
+}
+
+#[test]
+fn frames_are_whole_and_synchronised() {
+    let mut terminal = open(&["--base-url", "http://127.0.0.1:9/v1", "-m", "none"], (120, 36), &[]);
+    terminal.wait_for("send");
+    terminal.type_in("some words");
+    terminal.wait_for("some words");
+    let text = String::from_utf8_lossy(&terminal.bytes()).into_owned();
+    assert_eq!(text.matches("\x1b[?2026h").count(), text.matches("\x1b[?2026l").count());
+    assert!(!text.contains("\x1b[3J"), "the scrollback is not ours");
+    terminal.type_in("\x03\x03\x03");
+    assert_eq!(terminal.ended().0.exit_code(), 0);
+}
+
+#[test]
+fn without_a_terminal_the_other_way_is_named() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_millrace"))
+        .env_clear()
+        .env("MILLRACE_HOME", tempfile::tempdir().unwrap().path())
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("millrace run"));
+}

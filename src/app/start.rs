@@ -9,6 +9,8 @@ use crate::chat::{Conversation, Part};
 pub struct Start {
     /// Sent at once.
     pub prompt: Option<String>,
+    /// Stands in the composer, to be sent or changed.
+    pub draft: Option<String>,
     /// Sent with the prompt (`-f`), or with the first message.
     pub parts: Vec<Part>,
     /// A piped standard input: becomes a paste.
@@ -44,6 +46,9 @@ pub fn start(state: &mut State, start: Start) -> Vec<Effect> {
     }
     if let Some(text) = &start.piped {
         state.composer.paste(text);
+    }
+    if let Some(draft) = start.draft.filter(|_| state.composer.is_empty()) {
+        state.composer.area.insert_str(draft);
     }
     if let Some(prompt) = &start.prompt {
         if !state.composer.is_empty() {

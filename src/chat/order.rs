@@ -22,6 +22,14 @@ pub enum Order {
         conversation: ConversationId,
         settings: Box<TurnSettings>,
     },
+    /// Runs a call of the conversation again, with the arguments that it had and always by a review; the model then goes
+    /// on with the new result.
+    RunAgain {
+        turn: TurnId,
+        conversation: ConversationId,
+        call: CallId,
+        settings: Box<TurnSettings>,
+    },
     /// A person's answer to a review. Void unless `hash` is that of the arguments under review.
     Decide {
         turn: TurnId,

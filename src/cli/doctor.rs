@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use crate::chat::{Fault, FaultKind, Limits, ServerName, ServerState, ServerStatus};
-use crate::config::{Config, Resolved, ServerEntry, Severity};
+use crate::config::{Config, ConfigError, Resolved, ServerEntry, Severity};
 use crate::doctor::{self, Check, ConfigFacts, Finding, Report, Status, StoreFacts, TerminalFacts};
 use crate::mcp::{Host, HostEvent};
 use crate::net::Http;
@@ -51,16 +51,20 @@ async fn look(args: &DoctorArgs) -> Result<Report, Fault> {
     }));
     let file = paths.config_file();
     let mut facts = ConfigFacts { path: paths.show(&file), exists: file.exists(), findings: Vec::new() };
-    if let Ok((_, problems)) = Config::load(&file) {
-        facts.findings.extend(problems.iter().map(|problem| Finding {
-            error: problem.severity == Severity::Error,
-            place: format!("{}:{}:{}", paths.show(&problem.file), problem.line, problem.column),
-            message: problem.message.clone(),
-        }));
-    }
+    let problems = match Config::load(&file) {
+        Ok((_, problems)) | Err(ConfigError::Bad { problems }) => problems,
+        // `Setup::load` below says why it cannot be read.
+        Err(ConfigError::Io { .. }) => Vec::new(),
+    };
+    facts.findings.extend(problems.iter().map(|problem| Finding {
+        error: problem.severity == Severity::Error,
+        place: format!("{}:{}:{}", paths.show(&problem.file), problem.line, problem.column),
+        message: format!("{}; {}", problem.message, problem.label),
+    }));
     let resolved = Setup::load().and_then(|setup| Ok((setup.resolve_endpoint(&args.endpoint)?, setup)));
     match &resolved {
         Ok(_) => report.add(doctor::configuration(&facts)),
+        Err(_) if facts.findings.iter().any(|finding| finding.error) => report.add(doctor::configuration(&facts)),
         Err(fault) => {
             let fix = fault.hint.clone().unwrap_or_else(|| "`millrace config edit` opens it.".into());
             report.add([Check::not_ok("configuration", Status::Broken, fault.message.clone(), fix)]);

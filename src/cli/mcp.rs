@@ -18,7 +18,6 @@ use crate::config::{
     Consent, DraftTransport, Edit, KeySource, Paths, ServerDraft, ServerEntry, Source, UrlKind, Variables, import,
     secrets_in_the_open, server_name_ok,
 };
-use crate::demo::server::serve_stdio;
 use crate::mcp::{CallEnd, CallEvent, CallOrder, Host, HostEvent, LogLevel, client};
 use crate::text::sanitize;
 
@@ -57,12 +56,6 @@ pub fn run(args: McpArgs) -> Result<u8, Fault> {
                 .hint("Give the server a token: headers = { Authorization = \"Bearer ${env:TOKEN}\" }."))
         }
     }
-}
-
-/// The demo's MCP server, over this process's stdin and stdout.
-pub fn demo_server() -> Result<u8, Fault> {
-    block_on(serve_stdio())?.map_err(|error| Fault::new(FaultKind::Protocol, error.to_string()))?;
-    Ok(0)
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Fault> {

@@ -9,9 +9,13 @@
 
 pub mod args;
 pub mod boot;
+pub mod chat;
 pub mod completions;
 pub mod config;
+pub mod connect;
 pub mod decode;
+pub mod demo;
+pub mod doctor;
 pub mod endpoint;
 pub mod history;
 pub mod mcp;
@@ -19,7 +23,6 @@ pub mod models;
 pub mod once;
 pub mod past;
 pub mod run;
-pub mod screen;
 pub mod session;
 pub mod setup;
 pub mod timeline;
@@ -65,10 +68,11 @@ pub fn report(fault: &Fault) {
 
 fn run(cli: Cli) -> Result<u8, Fault> {
     match cli.command {
-        None => screen::run(&cli.session),
+        None => chat::run(&cli.session),
         Some(Command::Run(args)) => once::run(&args),
-        Some(Command::Demo(_)) => absent("demo"),
-        Some(Command::DemoServer) => mcp::demo_server(),
+        Some(Command::Demo(args)) if args.output.form().is_some() => demo::headless(&args),
+        Some(Command::Demo(args)) => chat::demo(&args),
+        Some(Command::DemoServer) => demo::server(),
         Some(Command::Watchdog) => {
             crate::mcp::watchdog::watch(std::io::stdin().lock());
             Ok(0)
@@ -79,7 +83,7 @@ fn run(cli: Cli) -> Result<u8, Fault> {
         Some(Command::Decode(args)) => decode::run(&args),
         Some(Command::Mcp(args)) => mcp::run(args),
         Some(Command::Models(args)) => models::run(&args),
-        Some(Command::Doctor(_)) => absent("doctor"),
+        Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Config(args)) => config::run(args),
         Some(Command::Completions { shell }) => written(completions::completions(shell)),
         Some(Command::Man) => written(completions::man()),

@@ -1,5 +1,6 @@
 //! `millrace run`: one turn through the engine, for a terminal's scrollback, a pipe or a program.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::chat::{
@@ -38,7 +39,7 @@ impl Source for Handle {
 pub fn run(args: &SessionArgs) -> Result<u8, Fault> {
     let options = asked::options(args, TURN);
     let runtime = runtime()?;
-    runtime.block_on(async {
+    let code = runtime.block_on(async {
         match prepare(args).await {
             Ok(ready) => one_turn(ready, options).await,
             Err(fault) => {
@@ -46,7 +47,10 @@ pub fn run(args: &SessionArgs) -> Result<u8, Fault> {
                 Ok(headless::refuse(&fault, at, options, tokio::io::stdout(), tokio::io::stderr()).await)
             }
         }
-    })
+    });
+    // A pipe that nobody reads must not hold the exit.
+    runtime.shutdown_background();
+    code
 }
 
 /// The runtime of a command that has no screen.
@@ -85,7 +89,14 @@ async fn prepare(args: &SessionArgs) -> Result<Ready, Fault> {
             None
         }
     };
-    let conversation = conversation(store.as_ref(), &setup, args).await?;
+    let conversation = match &store {
+        Some(store) => conversation(store, &setup.folder, args).await?,
+        None => None,
+    };
+    if conversation.is_none() && args.keep.resume.as_deref() == Some("") {
+        return Err(Fault::new(FaultKind::Usage, "-r without an ID opens the browser, which needs the chat screen.")
+            .hint("Name the conversation: -r=ID; `millrace history` lists them."));
+    }
     let http = endpoint::http(&resolved);
     let endpoint = endpoint::endpoint(&setup, &resolved).await?;
     let last = match &store {
@@ -124,13 +135,11 @@ pub async fn last_model(store: &Store, endpoint: &Endpoint) -> Option<String> {
 }
 
 /// The conversation that `-c` or `-r` names.
-pub async fn conversation(
-    store: Option<&Store>,
-    setup: &Setup,
-    args: &SessionArgs,
-) -> Result<Option<ConversationId>, Fault> {
-    let Some(store) = store else { return Ok(None) };
-    let folder = setup.folder.display().to_string();
+///
+/// # Errors
+/// `Usage` where there is none, `Store` where it cannot be looked for.
+pub async fn conversation(store: &Store, folder: &Path, args: &SessionArgs) -> Result<Option<ConversationId>, Fault> {
+    let folder = folder.display().to_string();
     if args.keep.cont {
         let newest = store.newest(Some(&folder)).await.map_err(|error| error.fault())?;
         let none = || {
@@ -140,11 +149,7 @@ pub async fn conversation(
         return newest.map(|s| Some(s.id)).ok_or_else(none);
     }
     match args.keep.resume.as_deref() {
-        None => Ok(None),
-        Some("") => {
-            Err(Fault::new(FaultKind::Usage, "-r without an ID opens the browser, which needs the chat screen.")
-                .hint("Name the conversation: -r=ID; `millrace history` lists them."))
-        }
+        None | Some("") => Ok(None),
         Some(id) => store.resolve(id, None).await.map(Some).map_err(|error| error.fault()),
     }
 }

@@ -19,26 +19,22 @@ const TEXT_MOST: u64 = 4 << 20;
 /// # Errors
 /// `Usage` where there is nothing to ask, or a file cannot be read or sent.
 pub fn message(args: &SessionArgs, limits: &Limits) -> Result<Vec<Part>, Fault> {
+    given(args, limits)?.ok_or_else(|| {
+        Fault::new(FaultKind::Usage, "There is nothing to ask.")
+            .hint("Give a prompt: `millrace run \"…\"`, or pipe one in. `millrace` opens the chat screen.")
+    })
+}
+
+/// As [`message`]; None where there is nothing to ask.
+///
+/// # Errors
+/// `Usage` where a file cannot be read or sent.
+pub fn given(args: &SessionArgs, limits: &Limits) -> Result<Option<Vec<Part>>, Fault> {
     let stdin = io::stdin();
     let piped = if stdin.is_terminal() { None } else { Some(read_text(stdin.lock(), "standard input")?) };
     let mut parts = args.ask.files.iter().map(|path| attached(path, limits)).collect::<Result<Vec<_>, _>>()?;
-    match prompt(&args.prompt, piped.as_deref()) {
-        Some(text) => parts.push(Part::text(text)),
-        None if parts.is_empty() => {
-            return Err(Fault::new(FaultKind::Usage, "There is nothing to ask.")
-                .hint("Give a prompt: `millrace run \"…\"`, or pipe one in. `millrace` opens the chat screen."));
-        }
-        None => {}
-    }
-    Ok(parts)
-}
-
-/// What `-f` attaches.
-///
-/// # Errors
-/// `Usage` where a file cannot be read or is neither text nor an image.
-pub fn attachments(args: &SessionArgs, limits: &Limits) -> Result<Vec<Part>, Fault> {
-    args.ask.files.iter().map(|path| attached(path, limits)).collect()
+    parts.extend(prompt(&args.prompt, piped.as_deref()).map(Part::text));
+    Ok(Some(parts).filter(|parts| !parts.is_empty()))
 }
 
 /// Words, then what was piped in, a blank line between them.

@@ -19,6 +19,8 @@ use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServiceExt};
 use serde_json::{Map, Value, json};
 
+use super::DemoOptions;
+
 const INSTRUCTIONS: &str = "A small project, tidemark, with its notes. Everything is made up and lives in memory: look \
     around with list_files and search_notes, read before you write, and run the tests after a change.";
 
@@ -49,6 +51,13 @@ const STEPS: &[&str] = &[
     "writing it down",
 ];
 const STEP: Duration = Duration::from_millis(440);
+/// How long the tests run.
+const TESTS: Duration = Duration::from_millis(1200);
+
+/// The tools that only read, and the one that writes.
+pub(super) const READING: [&str; 6] =
+    ["list_files", "read_file", "run_tests", "search_notes", "weather", "fetch_report"];
+pub(super) const WRITING: [&str; 1] = ["write_file"];
 
 /// Why the demo's server could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -63,17 +72,18 @@ pub enum DemoServerError {
 ///
 /// # Errors
 /// Where the other side does not speak MCP.
-pub async fn serve_stdio() -> Result<(), DemoServerError> {
-    serve(rmcp::transport::stdio()).await
+pub async fn serve_stdio(options: DemoOptions) -> Result<(), DemoServerError> {
+    serve(rmcp::transport::stdio(), options).await
 }
 
 /// Serves over any pair of pipes.
-async fn serve<R, W>(pipes: (R, W)) -> Result<(), DemoServerError>
+async fn serve<R, W>(pipes: (R, W), options: DemoOptions) -> Result<(), DemoServerError>
 where
     R: tokio::io::AsyncRead + Send + Unpin + 'static,
     W: tokio::io::AsyncWrite + Send + Unpin + 'static,
 {
-    let running = DemoServer::new().serve(pipes).await.map_err(|error| DemoServerError::Greeting(error.to_string()))?;
+    let running =
+        DemoServer::new(options).serve(pipes).await.map_err(|error| DemoServerError::Greeting(error.to_string()))?;
     running.waiting().await.map_err(|error| DemoServerError::Failed(error.to_string()))?;
     Ok(())
 }
@@ -81,13 +91,13 @@ where
 #[derive(Clone)]
 struct DemoServer {
     files: Arc<Mutex<BTreeMap<String, String>>>,
-    step: Duration,
+    pace: f64,
 }
 
 impl DemoServer {
-    fn new() -> Self {
+    fn new(options: DemoOptions) -> Self {
         let files = FILES.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
-        Self { files: Arc::new(Mutex::new(files)), step: STEP }
+        Self { files: Arc::new(Mutex::new(files)), pace: options.pace }
     }
 
     fn with_files<T>(&self, act: impl FnOnce(&mut BTreeMap<String, String>) -> T) -> T {
@@ -131,6 +141,14 @@ impl DemoServer {
         })
     }
 
+    /// Takes its time, unless it is told to stop.
+    async fn tests(&self, context: &RequestContext<RoleServer>) -> CallToolResult {
+        tokio::select! {
+            () = context.ct.cancelled() => failed("stopped before the tests were done".to_owned()),
+            () = tokio::time::sleep(TESTS.mul_f64(self.pace)) => self.run_tests(),
+        }
+    }
+
     /// The test of the budget fails until `src/retry.rs` looks at its policy's budget.
     fn run_tests(&self) -> CallToolResult {
         let fixed =
@@ -157,7 +175,7 @@ impl DemoServer {
             }
             tokio::select! {
                 () = context.ct.cancelled() => return failed("stopped before the report was done".to_owned()),
-                () = tokio::time::sleep(self.step) => {}
+                () = tokio::time::sleep(STEP.mul_f64(self.pace)) => {}
             }
         }
         text(format!(
@@ -199,7 +217,7 @@ impl ServerHandler for DemoServer {
             "list_files" => self.list_files(word("folder").unwrap_or_default()),
             "read_file" => self.read_file(needed("path")?),
             "write_file" => self.write_file(needed("path")?, needed("content")?),
-            "run_tests" => self.run_tests(),
+            "run_tests" => self.tests(&context).await,
             "search_notes" => search_notes(needed("query")?),
             "weather" => weather(needed("place")?, &arguments),
             "fetch_report" => self.fetch_report(needed("topic")?, &context).await,
@@ -405,7 +423,11 @@ mod tests {
     #[test]
     fn every_definition_is_a_tool_and_every_structure_fits_its_schema() {
         let listed: Vec<Tool> = serde_json::from_value(tools()).unwrap();
-        assert_eq!(listed.len(), 7);
+        let mut names: Vec<&str> = listed.iter().map(|tool| tool.name.as_ref()).collect();
+        let mut known: Vec<&str> = READING.into_iter().chain(WRITING).collect();
+        names.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(names, known);
         let made = [("search_notes", search_notes("retry budget")), ("weather", weather("Lerwick", &Map::new()))];
         for (name, result) in made {
             let tool = listed.iter().find(|tool| tool.name == name).unwrap();
@@ -417,7 +439,7 @@ mod tests {
 
     #[test]
     fn the_tests_fail_until_the_budget_is_honoured() {
-        let server = DemoServer::new();
+        let server = DemoServer::new(DemoOptions::default());
         assert_eq!(server.run_tests().is_error, Some(true));
         let fixed = "let end = now + policy.budget; // budget\nif budget_spent { return }";
         assert_eq!(said(&server.write_file("src/retry.rs", fixed)), "src/retry.rs written: 2 lines, 27 before");
@@ -433,7 +455,7 @@ mod tests {
 
     #[test]
     fn nothing_leaves_the_project() {
-        let server = DemoServer::new();
+        let server = DemoServer::new(DemoOptions::default());
         for path in ["/etc/passwd", "../x", "a//b", ""] {
             assert_eq!(server.write_file(path, "x").is_error, Some(true), "{path}");
         }

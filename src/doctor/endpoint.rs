@@ -26,7 +26,8 @@ pub async fn endpoint(http: &Http, endpoint: Option<&Endpoint>, model: Option<&s
     }
     match tokio::time::timeout(LONGEST, models(http, endpoint)).await {
         Ok(Ok(list)) => {
-            checks.push(Check::ok("endpoint", format!("{} answers with {} models", endpoint.base_url, list.len())));
+            let count = if list.len() == 1 { "one model".to_owned() } else { format!("{} models", list.len()) };
+            checks.push(Check::ok("endpoint", format!("{} answers and offers {count}", endpoint.base_url)));
             if endpoint.key.is_some() && endpoint.withheld().is_none() {
                 // A server that takes any key looks the same.
                 checks.push(Check::ok("endpoint.key", format!("{} was not refused", endpoint.key_source)));

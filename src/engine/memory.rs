@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::port::Opened;
-use crate::chat::{Body, CallId, ConversationId, Message, MessageId, OutcomeKind, PastCall};
+use crate::chat::{Body, CallId, ConversationId, Message, MessageId, OutcomeKind, PastCall, ToolCall};
 
 #[derive(Debug, Default)]
 pub(super) struct Memory {
@@ -68,6 +68,14 @@ pub(super) fn past_calls(messages: &[Arc<Message>]) -> Vec<PastCall> {
         }
     }
     past
+}
+
+/// A call of these messages.
+pub(super) fn find_call(messages: &[Arc<Message>], id: &CallId) -> Option<ToolCall> {
+    messages.iter().find_map(|m| match &m.body {
+        Body::Assistant(answer) => answer.calls.iter().find(|c| c.id == *id).cloned(),
+        Body::User(_) | Body::Tool(_) => None,
+    })
 }
 
 /// How many messages of the path stand up to and with `parent`; all where it is None or unknown.

@@ -16,6 +16,7 @@ mod desk;
 mod lane;
 pub mod live;
 mod memory;
+mod one_call;
 mod opening;
 mod outbox;
 mod outcome;

@@ -1,14 +1,16 @@
 //! How a turn begins: its conversation is read or made, its servers are waited for where that is wished, then it runs.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::memory;
+use super::one_call::OneCall;
 use super::port::Opened;
 use super::run::{Engine, Inbound};
 use super::turns::Running;
 use crate::chat::{
-    AnswerState, Body, Change, ConversationId, Fault, FaultKind, Message, MessageId, Part, PastCall, ServerName,
-    Submit, ToolChoice, TurnEvent, TurnId, TurnSettings, TurnStatus,
+    AnswerState, Body, CallId, Change, ConversationId, Fault, FaultKind, Message, MessageId, Part, PastCall,
+    ServerName, Submit, ToolChoice, TurnEvent, TurnId, TurnSettings, TurnStatus,
 };
 use crate::tools;
 use crate::turn::{Event, Plan, Turn};
@@ -22,6 +24,8 @@ pub(super) enum Start {
     Continue,
     /// The last answer is discarded and asked for again.
     Again,
+    /// A call runs once more, by review; then the model goes on.
+    Rerun(CallId),
 }
 
 /// A turn that has not begun yet.
@@ -51,6 +55,10 @@ impl Opening {
     pub fn go_on(turn: TurnId, conversation: ConversationId, settings: TurnSettings) -> Self {
         let (conversation, parent, read) = (Some(conversation), None, None);
         Self { turn, conversation, parent, start: Start::Continue, settings, read }
+    }
+
+    pub fn rerun(turn: TurnId, conversation: ConversationId, call: CallId, settings: TurnSettings) -> Self {
+        Self { start: Start::Rerun(call), ..Self::go_on(turn, conversation, settings) }
     }
 
     pub fn again(turn: TurnId, conversation: ConversationId, settings: TurnSettings) -> Self {
@@ -128,7 +136,19 @@ impl Engine {
             self.unsaved.insert(conversation.clone());
         }
         let mut message = None;
+        let mut model = Arc::clone(&self.model);
+        let mut rerun = None;
         match start {
+            Start::Rerun(call) => {
+                let calls = self.memory.get(&conversation).map(|o| o.messages.as_slice()).unwrap_or_default();
+                let Some(call) = memory::find_call(calls, &call) else {
+                    let fault = Fault::new(FaultKind::Usage, "That call is not in this conversation.");
+                    return self.refuse(turn, conversation, fault);
+                };
+                message = Some(vec![Part::text(format!("Run {} again.", call.wire_name))]);
+                model = Arc::new(OneCall { call: call.clone(), then: model, made: AtomicBool::new(false) });
+                rerun = Some(call);
+            }
             Start::Message(parts) => {
                 if let Some(opened) = self.memory.get(&conversation) {
                     let keep = memory::keep(&opened.messages, parent.as_ref());
@@ -163,6 +183,11 @@ impl Engine {
         });
         let mut repeats: Vec<PastCall> = opened.past;
         let tried = after_last_question(&history);
+        if let Some(call) = rerun {
+            // A person asked for it, and sees it once more: an equal call asks, whatever policy says.
+            repeats.extend(memory::past_calls(&history));
+            repeats.retain(|past| Some(&past.tool) == call.tool.as_ref() && past.arguments == call.arguments);
+        }
         if tried.iter().any(|m| matches!(&m.body, Body::Assistant(a) if a.state != AnswerState::Complete)) {
             // Asked again after an attempt that broke off.
             repeats.extend(memory::past_calls(tried));
@@ -202,7 +227,7 @@ impl Engine {
             saving,
             limits: Arc::clone(&self.config.limits),
         };
-        self.turns.insert(turn, Running::new(Turn::new(plan, at), Arc::clone(&self.model)));
+        self.turns.insert(turn, Running::new(Turn::new(plan, at), model));
         self.drive(turn, Event::Begin);
     }
 

@@ -264,6 +264,9 @@ impl Engine {
             Order::AskAgain { turn, conversation, settings } => {
                 self.open(Opening::again(turn, conversation, *settings));
             }
+            Order::RunAgain { turn, conversation, call, settings } => {
+                self.open(Opening::rerun(turn, conversation, call, *settings));
+            }
             Order::Decide { turn, call, hash, decision } => self.drive(turn, Event::Decided { call, hash, decision }),
             Order::CancelCall { turn, call } => self.drive(turn, Event::CancelCall { call }),
             Order::CancelTurn { turn } => self.cancel(turn),

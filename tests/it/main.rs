@@ -9,6 +9,6 @@ mod mcp;
 mod net;
 mod store;
 mod tools;
+mod tui;
 mod ui;
 mod wire;
-mod tui;

@@ -70,7 +70,7 @@ impl Reader<'_> {
     }
 
     /// The place `lines` above the very end.
-    fn from_end(&mut self, lines: usize) -> Place {
+    fn above_end(&mut self, lines: usize) -> Place {
         let mut left = lines;
         for n in (0..self.entries.len()).rev() {
             let height = self.height(n);
@@ -135,7 +135,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, memo: &mu
     let mut reader = Reader { entries, memo, shape };
     reader.heights(prose);
     let page = usize::from(area.height);
-    let (mut top, mut at_end) = (reader.from_end(page), true);
+    let (mut top, mut at_end) = (reader.above_end(page), true);
     if let Scroll::Anchored(anchor) = state.transcript.scroll
         && let Some(place) = reader.resolve(anchor)
     {

@@ -44,9 +44,8 @@ struct Terminal {
 fn open(arguments: &[&str], size: (u16, u16), env: &[(&str, &str)]) -> Terminal {
     let home = tempfile::tempdir().unwrap();
     let (columns, rows) = size;
-    let pty = NativePtySystem::default()
-        .openpty(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 })
-        .unwrap();
+    let pty =
+        NativePtySystem::default().openpty(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).unwrap();
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_millrace"));
     command.args(arguments);
     command.env_clear();

@@ -1,5 +1,7 @@
 //! Frames of the screen, cell for cell, at the sizes that the drawings have; and what holds for every frame.
 
+#![allow(clippy::field_reassign_with_default)] // the defaults have private fields
+
 use std::sync::Arc;
 
 use insta::assert_snapshot;

@@ -12,4 +12,5 @@ mod net;
 mod store;
 mod tools;
 mod tui;
+mod ui;
 mod wire;

@@ -72,6 +72,10 @@ fn open(arguments: &[&str], size: (u16, u16), env: &[(&str, &str)]) -> Terminal 
     Terminal { master: pty.master, writer, child, bytes, size, _home: home }
 }
 
+fn cells(count: u16) -> std::num::NonZeroU16 {
+    std::num::NonZeroU16::new(count).unwrap()
+}
+
 impl Terminal {
     fn type_in(&mut self, keys: &str) {
         self.writer.write_all(keys.as_bytes()).unwrap();
@@ -83,7 +87,7 @@ impl Terminal {
     }
 
     fn screen(&self) -> String {
-        let mut terminal = vt100::Parser::new(self.size.1, self.size.0, 0);
+        let mut terminal = vt100::Parser::new(cells(self.size.1), cells(self.size.0), 0);
         terminal.process(&self.bytes());
         terminal.screen().contents()
     }

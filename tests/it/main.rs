@@ -9,6 +9,7 @@ mod fakes;
 mod headless;
 mod mcp;
 mod net;
+mod run;
 mod store;
 mod tools;
 mod tui;

@@ -96,7 +96,10 @@ async fn opened(args: &SessionArgs) -> Result<u8, Fault> {
         setup.paths.home.clone(),
     );
     let connection = endpoint.as_ref().map(|endpoint| {
-        Shown::new(endpoint.base_url.as_str().trim_end_matches('/').to_owned(), endpoint.key.as_ref().map(|_| endpoint.key_source.clone()))
+        Shown::new(
+            endpoint.base_url.as_str().trim_end_matches('/').to_owned(),
+            endpoint.key.as_ref().map(|_| endpoint.key_source.clone()),
+        )
     });
     let config = TuiConfig {
         state: state(&setup, &resolved, settings, connection),

@@ -99,6 +99,8 @@ struct Loop {
 pub async fn run(config: TuiConfig, services: Services) -> Result<Exit, TuiError> {
     let TuiConfig { state, start, theme, folder, config_file, limits } = config;
     terminal::hook_panics();
+    // Before the terminal is entered: a signal from now on finds somebody who gives it back.
+    let mut signals = Signals::listen()?;
     let raw = Raw::enter(start.mouse)?;
     let (sender, mut answers) = mpsc::unbounded_channel();
     let mut it = Loop {
@@ -125,7 +127,6 @@ pub async fn run(config: TuiConfig, services: Services) -> Result<Exit, TuiError
     it.draw()?;
     // Only now anything that may be slow.
     it.input = Some(EventStream::new());
-    let mut signals = Signals::listen()?;
     it.carry(effects)?;
     let ended = it.turn(&mut signals, &mut answers).await;
     let code = match ended? {

@@ -164,7 +164,7 @@ impl Loop {
                 return Err(TuiError::Panicked);
             }
             let frame_at = self.drawn.map_or_else(Instant::now, |drawn| drawn + FRAME);
-            if self.dirty && (self.urgent || frame_at <= Instant::now()) {
+            if self.urgent {
                 self.draw()?;
                 continue;
             }
@@ -190,7 +190,7 @@ impl Loop {
                         self.apply(Event::Timer(timer))?;
                     }
                 }
-                () = sleep_until(frame_at), if self.dirty => {}
+                () = sleep_until(frame_at), if self.dirty => self.draw()?,
                 events = self.services.engine.next(), if engine_open && !self.dirty => match events {
                     Some(events) => {
                         for Stamped { at, body } in events {

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::clipboard::{self, Surroundings};
 use super::screen::Screen;
-use super::signals::{Signal, Signals};
+use super::signals::{self, Signal, Signals};
 use super::terminal::{self, Raw, TuiError};
 use super::timers::Timers;
 use super::{Replies, Work, editor, files, input};
@@ -101,6 +101,7 @@ pub async fn run(config: TuiConfig, services: Services) -> Result<Exit, TuiError
     terminal::hook_panics();
     // Before the terminal is entered: a signal from now on finds somebody who gives it back.
     let mut signals = Signals::listen()?;
+    signals::last_resort()?;
     let raw = Raw::enter(start.mouse)?;
     let (sender, mut answers) = mpsc::unbounded_channel();
     let mut it = Loop {

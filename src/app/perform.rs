@@ -127,7 +127,7 @@ impl State {
             C::LineDown => self.scroll_lines(1),
             C::PageUp => self.scroll_pages(-1),
             C::PageDown => self.scroll_pages(1),
-            C::Top => self.to_top(),
+            C::Top => self.go_to_top(),
             C::Follow => self.follow(),
             C::MessagePrevious => self.step_message(false),
             C::MessageNext => self.step_message(true),

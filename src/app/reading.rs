@@ -35,7 +35,7 @@ impl State {
         self.scroll_lines(pages * (page - 2).max(1));
     }
 
-    pub(super) fn to_top(&mut self) {
+    pub(super) fn go_to_top(&mut self) {
         if let Some(first) = self.transcript.entries.first() {
             self.transcript.downward = false;
             self.transcript.scroll = Scroll::Anchored(Anchor { key: first.key, line: 0 });

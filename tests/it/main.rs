@@ -13,4 +13,5 @@ mod run;
 mod store;
 mod tools;
 mod tui;
+mod ui;
 mod wire;

@@ -35,7 +35,7 @@ pub(super) struct Text {
     denied: Vec<String>,
     failed: bool,
     /// A question stands on the terminal: what was to be written after it.
-    asking: Option<String>,
+    asking: Option<Outbox>,
 }
 
 impl Text {
@@ -64,10 +64,8 @@ impl Text {
     }
 
     pub(super) fn asked(&mut self, to: &mut Outbox) {
-        if let Some(held) = self.asking.take()
-            && !held.is_empty()
-        {
-            to.out(sanitize(&held).as_str());
+        for (channel, bytes) in self.asking.take().unwrap_or_default().0 {
+            to.put(channel, &bytes);
         }
     }
 
@@ -232,10 +230,7 @@ impl Text {
         self.mid_line = last != '\n';
         self.shown.push_str(text);
         if self.options.stdout_terminal {
-            match &mut self.asking {
-                Some(held) => held.push_str(text),
-                None => to.out(sanitize(text).as_str()),
-            }
+            self.asking.as_mut().unwrap_or(to).out(sanitize(text).as_str());
         } else {
             to.out(text);
         }
@@ -249,6 +244,7 @@ impl Text {
 
     /// One line, whatever is in it.
     fn stderr(&mut self, line: &str, to: &mut Outbox) {
+        let to = self.asking.as_mut().unwrap_or(to);
         if self.mid_line && self.options.stdout_terminal && self.options.stderr_terminal {
             // Both are one screen: the line must not hang at the end of the answer so far.
             to.err("\n");

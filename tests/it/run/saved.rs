@@ -130,6 +130,18 @@ fn what_is_exported_comes_back_equal_and_without_secrets() {
     assert_eq!(serde_json::from_str::<Value>(&told.out).unwrap().as_array().unwrap().len(), 2);
     let found = done(elsewhere.command(&["history", "search", "written", "--json"]).output().unwrap(), 0);
     assert_eq!(serde_json::from_str::<Value>(&found.out).unwrap()["total"], 1);
+    // A call whose outcome the file lacks may have run; an outcome without its call is no history.
+    let third = Home::new();
+    let without = |message: usize| {
+        let mut edited = exported.clone();
+        edited["messages"].as_array_mut().unwrap().remove(message);
+        third.file("edited.json", &edited.to_string())
+    };
+    let import = |file: PathBuf| third.command(&["history", "import", file.to_str().unwrap()]).output().unwrap();
+    done(import(without(2)), 0);
+    let kept = third.last();
+    assert_eq!((&kept["calls"][0]["state"], &kept["messages"][2]["role"]), (&"unknown".into(), &"tool".into()));
+    assert!(done(import(without(1)), 2).err.contains("no valid history"));
     for bad in ["{}", "no json", "{\"format\":\"millrace.conversation\",\"version\":99}"] {
         let file = home.file("bad.json", bad);
         done(home.command(&["history", "import", file.to_str().unwrap()]).output().unwrap(), 2);

@@ -119,7 +119,8 @@ fn subject(story: &Story, prompt: &str) -> String {
         if ends.contains(&bare.to_lowercase().as_str()) {
             break;
         }
-        if !bare.is_empty() && !(taken.is_empty() && stop.contains(&bare.to_lowercase().as_str())) {
+        let stopped = taken.is_empty() && stop.contains(&bare.to_lowercase().as_str());
+        if !bare.is_empty() && !stopped {
             taken.push(bare);
         }
         if word.ends_with(['.', ',', '?', '!', ';', ':']) {

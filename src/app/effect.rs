@@ -82,12 +82,6 @@ pub enum Effect {
         path: String,
     },
 
-    /// Runs a call again with the arguments that it had, by a new review.
-    RunAgain {
-        conversation: ConversationId,
-        call: CallId,
-    },
-
     // Connections.
     Models {
         generation: u64,

@@ -8,7 +8,7 @@ use super::panel::PanelFilter;
 use super::state::{Focus, State};
 use super::status::Twice;
 use super::transcript::{EntryBody, Queued};
-use crate::chat::{MessageId, Order, Part, Submit, TurnId};
+use crate::chat::{CallId, ConversationId, MessageId, Order, Part, Submit, TurnId};
 
 impl State {
     pub(super) fn perform(&mut self, command: Command, out: &mut Vec<Effect>) {
@@ -127,7 +127,7 @@ impl State {
             C::LineDown => self.scroll_lines(1),
             C::PageUp => self.scroll_pages(-1),
             C::PageDown => self.scroll_pages(1),
-            C::Top => self.to_top(),
+            C::Top => self.go_to_top(),
             C::Follow => self.follow(),
             C::MessagePrevious => self.step_message(false),
             C::MessageNext => self.step_message(true),
@@ -395,6 +395,15 @@ impl State {
         } else {
             Order::AskAgain { turn, conversation, settings }
         }));
+    }
+
+    /// Runs a call again, by a new review; the model then goes on with its result.
+    pub(super) fn run_again(&mut self, conversation: ConversationId, call: CallId, out: &mut Vec<Effect>) {
+        let turn: TurnId = self.session.turn();
+        let settings = Box::new(self.session.settings.clone());
+        self.watch(turn, true);
+        self.follow();
+        out.push(Effect::Order(Order::RunAgain { turn, conversation, call, settings }));
     }
 
     // Stopping and leaving.

@@ -35,7 +35,7 @@ impl State {
         self.scroll_lines(pages * (page - 2).max(1));
     }
 
-    pub(super) fn to_top(&mut self) {
+    pub(super) fn go_to_top(&mut self) {
         if let Some(first) = self.transcript.entries.first() {
             self.transcript.downward = false;
             self.transcript.scroll = Scroll::Anchored(Anchor { key: first.key, line: 0 });
@@ -246,10 +246,12 @@ impl State {
                 }
             }
             Command::RunAgain => match &self.transcript.conversation {
+                Some(_) if self.transcript.turn.is_some() => self.say("an answer is still coming: esc stops it", out),
                 Some(conversation) if matches!(call.phase, super::calls::CallPhase::Ended(_)) => {
-                    out.push(Effect::RunAgain { conversation: conversation.clone(), call: id });
+                    let conversation = conversation.clone();
+                    self.run_again(conversation, id, out);
                 }
-                _ => self.say("this call has not ended yet", out),
+                Some(_) | None => self.say("this call has not ended yet", out),
             },
             Command::CopyArguments if !call.arguments.is_empty() => {
                 out.push(Effect::Copy { what: "the arguments", text: call.arguments.clone() });

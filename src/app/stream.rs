@@ -317,6 +317,10 @@ impl State {
         open.status = Some(status);
         open.times.ended = Some(at.since_us(open.started));
         self.transcript.end_answers(open.id, status);
+        let answered = matches!(self.transcript.entries.last().map(|entry| &entry.body), Some(EntryBody::Answer(_)));
+        if status == TurnStatus::Cancelled && !answered {
+            self.transcript.push(EntryBody::Note("Stopped. /retry asks again.".to_owned()), at.wall_ms, None);
+        }
         if at.since_us(open.started) > LONG_TURN_US {
             self.call_person("millrace: the answer is complete".into(), out);
         }

@@ -142,12 +142,12 @@ pub fn headless(args: &SessionArgs) -> Result<u8, Fault> {
 async fn ready(args: &SessionArgs) -> Result<(Prepared, Ready), Fault> {
     let prepared = Prepared::new(args)?;
     let resolved = &prepared.resolved;
-    let approve = asked::approve(resolved.approve)?;
+    let (approve, questions) = asked::approve(resolved.approve)?;
     let parts = asked::given(args, &resolved.limits)?.unwrap_or_else(|| vec![Part::text(PROMPT)]);
-    let settings = once::settings(args, resolved, prepared.model(), approve, true)?;
+    let settings = once::settings(args, resolved, prepared.model(), approve, questions.is_none())?;
     let notices = resolved.notices.iter().map(|notice| (NoticeKind::Config, notice.clone())).collect();
     let boot = prepared.boot(true).await?;
-    Ok((prepared, Ready { boot, parts, conversation: None, settings, notices }))
+    Ok((prepared, Ready { boot, parts, conversation: None, settings, questions, notices }))
 }
 
 /// The demo's MCP server, over this process's stdin and stdout, until stdin closes.

@@ -6,8 +6,11 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::chat::{Body, Conversation, FaultKind, Hit, Message, Summary, ToolCall, ToolOutcome};
+use crate::headless::escape;
 use crate::store::{OpenMode, Page, Store, StoreError};
 use crate::{text, wire};
+
+use super::exchange::{self, Export};
 
 /// What was asked for.
 #[derive(Clone, Debug)]
@@ -19,10 +22,26 @@ pub struct Ask {
 #[derive(Clone, Debug)]
 pub enum Command {
     List,
-    Search { query: String },
-    Show { id: String },
-    Rename { id: String, title: String },
-    Delete { id: String, yes: bool },
+    Search {
+        query: String,
+    },
+    Show {
+        id: String,
+    },
+    Export(Box<Export>),
+    /// `most`: bytes of the largest file that is read.
+    Import {
+        file: std::path::PathBuf,
+        most: u64,
+    },
+    Rename {
+        id: String,
+        title: String,
+    },
+    Delete {
+        id: String,
+        yes: bool,
+    },
 }
 
 /// Where it is read from and written to.
@@ -88,7 +107,7 @@ pub async fn run(ask: &Ask, store: &Path, terminal: &mut Terminal<'_>) -> u8 {
 }
 
 async fn answer(ask: &Ask, path: &Path, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
-    let changes = matches!(ask.command, Command::Rename { .. } | Command::Delete { .. });
+    let changes = matches!(ask.command, Command::Rename { .. } | Command::Delete { .. } | Command::Import { .. });
     let store = match Store::open(path, OpenMode::Write) {
         // A read-only disk is no reason not to show what is on it.
         Err(StoreError::ReadOnly { .. } | StoreError::Io { .. }) if !changes && path.is_file() => {
@@ -103,18 +122,20 @@ async fn answer(ask: &Ask, path: &Path, terminal: &mut Terminal<'_>) -> Result<(
             let id = store.resolve(id, None).await?;
             let conversation = store.open_whole(&id).await?;
             if ask.json {
-                writeln!(terminal.out, "{}", as_json(&conversation))?;
+                terminal.out.write_all(&escape::line(&as_json(&conversation)))?;
             } else {
                 show(&conversation, terminal)?;
             }
             Ok(())
         }
+        Command::Export(export) => exchange::export(&store, export, ask.json, terminal).await,
+        Command::Import { file, most } => exchange::import(&store, file, *most, ask.json, terminal).await,
         Command::Rename { id, title } => {
             let id = store.resolve(id, None).await?;
             store.rename(&id, title).await?;
             let row = store.summary(&id).await?;
             if ask.json {
-                writeln!(terminal.out, "{}", row_json(&row))?;
+                terminal.out.write_all(&escape::line(&row_json(&row)))?;
             } else {
                 say(terminal, &format!("Renamed to: {}", row.title))?;
             }
@@ -128,7 +149,7 @@ async fn list(store: &Store, as_json: bool, terminal: &mut Terminal<'_>) -> Resu
     let rows = store.list(Page { limit: usize::MAX, ..Page::default() }).await?;
     if as_json {
         let rows: Vec<Value> = rows.iter().map(row_json).collect();
-        writeln!(terminal.out, "{}", Value::from(rows))?;
+        terminal.out.write_all(&escape::line(&Value::from(rows)))?;
         return Ok(());
     }
     if rows.is_empty() {
@@ -147,7 +168,7 @@ async fn search(store: &Store, query: &str, as_json: bool, terminal: &mut Termin
         let hits: Vec<Value> = page.hits.iter().map(hit_json).collect();
         let took = page.took.as_secs_f64() * 1000.0;
         let found = json!({"total": page.total, "more": page.more, "ms": took, "hits": hits});
-        writeln!(terminal.out, "{found}")?;
+        terminal.out.write_all(&escape::line(&found))?;
         return Ok(());
     }
     for hit in &page.hits {
@@ -186,7 +207,7 @@ async fn delete(
     }
     store.delete(&id).await?;
     if as_json {
-        writeln!(terminal.out, "{}", json!({"id": id.as_str(), "deleted": true}))?;
+        terminal.out.write_all(&escape::line(&json!({"id": id.as_str(), "deleted": true})))?;
         return Ok(());
     }
     say(terminal, &format!("Deleted: {} (kept for 30 days)", row.title))
@@ -229,7 +250,7 @@ fn time(ms: i64) -> String {
         .unwrap_or_default()
 }
 
-fn row_json(row: &Summary) -> Value {
+pub(super) fn row_json(row: &Summary) -> Value {
     json!({
         "id": row.id.as_str(),
         "title": row.title,

@@ -15,13 +15,16 @@ pub mod decode;
 pub mod demo;
 pub mod doctor;
 pub mod endpoint;
+pub mod exchange;
 pub mod history;
+pub mod log;
 pub mod mcp;
 pub mod models;
 pub mod once;
 pub mod past;
 pub mod run;
 pub mod screen;
+pub mod secrets;
 pub mod session;
 pub mod setup;
 pub mod timeline;
@@ -66,6 +69,7 @@ pub fn report(fault: &Fault) {
 }
 
 fn run(cli: Cli) -> Result<u8, Fault> {
+    start_log(&cli)?;
     match cli.command {
         None => screen::run(&cli.session),
         Some(Command::Run(args)) => once::run(&args),
@@ -87,6 +91,30 @@ fn run(cli: Cli) -> Result<u8, Fault> {
         Some(Command::Completions { shell }) => written(completions::completions(shell)),
         Some(Command::Man) => written(completions::man()),
     }
+}
+
+/// The log, where it was asked for; `run` starts it by itself, since its errors have a form of their own.
+fn start_log(cli: &Cli) -> Result<(), Fault> {
+    let args = match &cli.command {
+        None => cli.session.log.clone(),
+        Some(Command::Demo(args)) => args.log.clone(),
+        Some(
+            Command::History(_) | Command::Timeline(_) | Command::Mcp(_) | Command::Models(_) | Command::Doctor(_),
+        ) => args::LogArgs::default(),
+        Some(
+            Command::Run(_)
+            | Command::DemoServer
+            | Command::Watchdog
+            | Command::Replay(_)
+            | Command::Decode(_)
+            | Command::Config(_)
+            | Command::Completions { .. }
+            | Command::Man,
+        ) => return Ok(()),
+    };
+    let env = setup::environment();
+    let paths = setup::paths(&env)?;
+    log::start(&args, &env, &paths)
 }
 
 /// A reader that stops reading is no fault.

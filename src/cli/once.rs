@@ -11,13 +11,13 @@ use crate::config::Resolved;
 use crate::engine::Handle;
 use crate::engine::live::LiveClock;
 use crate::engine::port::Clock;
-use crate::headless::{self, Options, Source, stops};
+use crate::headless::{self, Options, Questions, Source, stops};
 use crate::net::Endpoint;
 use crate::store::Store;
 
 use super::boot::{self, Boot};
 use super::session::SessionArgs;
-use super::setup::Setup;
+use super::setup::{self, Setup};
 use super::{endpoint, run as asked};
 
 const TURN: TurnId = TurnId(1);
@@ -70,14 +70,18 @@ pub struct Ready {
     pub parts: Vec<Part>,
     pub conversation: Option<ConversationId>,
     pub settings: TurnSettings,
+    /// Where `--approve ask` asks.
+    pub questions: Option<Questions>,
     /// Said before the turn begins.
     pub notices: Vec<(NoticeKind, String)>,
 }
 
 async fn prepare(args: &SessionArgs) -> Result<Ready, Fault> {
+    let env = setup::environment();
+    super::log::start(&args.log, &env, &setup::paths(&env)?)?;
     let setup = Setup::load()?;
     let resolved = setup.resolve(args)?;
-    let approve = asked::approve(resolved.approve)?;
+    let (approve, questions) = asked::approve(resolved.approve)?;
     let parts = asked::message(args, &resolved.limits)?;
     let mut notices: Vec<_> = resolved.notices.iter().map(|n| (NoticeKind::Config, n.clone())).collect();
     let store = match store(&setup, args, &resolved) {
@@ -104,7 +108,7 @@ async fn prepare(args: &SessionArgs) -> Result<Ready, Fault> {
         None => None,
     };
     let model = endpoint::model(&http, &endpoint, resolved.model.as_deref(), last.as_deref()).await?;
-    let settings = settings(args, &resolved, model, approve, true)?;
+    let settings = settings(args, &resolved, model, approve, approve != Approve::Ask)?;
     let boot = Boot {
         http,
         endpoint: Some(endpoint),
@@ -117,7 +121,7 @@ async fn prepare(args: &SessionArgs) -> Result<Ready, Fault> {
         paths: Some(setup.paths.clone()),
         headless: true,
     };
-    Ok(Ready { boot, parts, conversation, settings, notices })
+    Ok(Ready { boot, parts, conversation, settings, questions, notices })
 }
 
 fn store(setup: &Setup, args: &SessionArgs, resolved: &Resolved) -> Result<Option<Store>, Fault> {
@@ -195,7 +199,7 @@ pub fn settings(
 /// # Errors
 /// Where the engine cannot be started.
 pub async fn one_turn(ready: Ready, options: Options) -> Result<u8, Fault> {
-    let Ready { boot, parts, conversation, settings, notices } = ready;
+    let Ready { boot, parts, conversation, settings, questions, notices } = ready;
     let running = boot.start()?;
     let orders = running.handle.orders.clone();
     for (kind, message) in notices {
@@ -203,7 +207,8 @@ pub async fn one_turn(ready: Ready, options: Options) -> Result<u8, Fault> {
     }
     let submit = Submit { turn: TURN, conversation, parent: None, parts, settings };
     orders.send(Order::Submit(Box::new(submit)));
-    let code = headless::run(running.handle, options, tokio::io::stdout(), tokio::io::stderr(), stops()).await;
+    let (out, err) = (tokio::io::stdout(), tokio::io::stderr());
+    let code = headless::run_asking(running.handle, options, out, err, stops(), questions).await;
     orders.shutdown().await;
     if let Some(store) = running.store {
         let _ = store.close().await;

@@ -2,12 +2,13 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use crate::chat::Fault;
+use crate::chat::{Fault, Limits};
 
-use super::args::{HistoryArgs, HistoryCommand, TimelineArgs};
+use super::args::{HistoryArgs, HistoryCommand, SessionArgs, TimelineArgs};
+use super::exchange::Export;
 use super::history::{self, Ask, Command, Terminal};
-use super::setup;
-use super::{once, timeline as drawing};
+use super::setup::{self, Setup};
+use super::{once, secrets, timeline as drawing};
 
 /// Columns where there is no terminal to ask.
 const WIDTH: usize = 100;
@@ -21,8 +22,11 @@ pub fn history(args: HistoryArgs) -> Result<u8, Fault> {
         HistoryCommand::List => Command::List,
         HistoryCommand::Search { query } => Command::Search { query: query.join(" ") },
         HistoryCommand::Show { id } => Command::Show { id },
-        HistoryCommand::Export { .. } => return super::absent("history export"),
-        HistoryCommand::Import { .. } => return super::absent("history import"),
+        HistoryCommand::Export { id, output, format } => {
+            let (redactor, warning) = secrets::redactor();
+            Command::Export(Box::new(Export { id, file: output, format, redactor, warning }))
+        }
+        HistoryCommand::Import { file } => Command::Import { file, most: import_limit() },
         HistoryCommand::Rename { id, title } => Command::Rename { id, title: title.join(" ") },
         HistoryCommand::Delete { id, yes } => Command::Delete { id, yes },
     };
@@ -38,6 +42,12 @@ pub fn history(args: HistoryArgs) -> Result<u8, Fault> {
         width: width(),
     };
     Ok(once::runtime()?.block_on(history::run(&ask, &paths.store_file(), &mut terminal)))
+}
+
+/// Bytes of the largest file that is imported: as configured, else the default.
+fn import_limit() -> u64 {
+    let resolved = Setup::load().and_then(|setup| setup.resolve(&SessionArgs::default()));
+    resolved.map_or_else(|_| Limits::default(), |resolved| resolved.limits).import
 }
 
 /// Runs `millrace timeline`.

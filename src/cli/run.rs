@@ -7,7 +7,7 @@ use std::path::Path;
 use base64::Engine as _;
 
 use crate::chat::{Approve, Fault, FaultKind, Limits, Part, TurnId};
-use crate::headless::{Options, Output};
+use crate::headless::{Options, Output, Questions};
 
 use super::args::{self, SessionArgs};
 
@@ -126,18 +126,19 @@ pub fn options(args: &SessionArgs, turn: TurnId) -> Options {
     }
 }
 
-/// Who answers in a run without a screen.
+/// Who answers in a run without a screen, and where they are asked.
 ///
 /// # Errors
 /// `Usage` for `ask` where nobody is there to be asked.
-pub fn approve(chosen: Option<Approve>) -> Result<Approve, Fault> {
+pub fn approve(chosen: Option<Approve>) -> Result<(Approve, Option<Questions>), Fault> {
     match chosen {
-        None => Ok(Approve::ReadOnly),
-        Some(Approve::Ask) if !io::stdin().is_terminal() || !io::stderr().is_terminal() => {
-            Err(Fault::new(FaultKind::Usage, "`--approve ask` needs a terminal to ask at.")
-                .hint("Use --approve read-only, all or none, or allow single tools with --allow SERVER/TOOL."))
-        }
-        Some(other) => Ok(other),
+        None => Ok((Approve::ReadOnly, None)),
+        Some(Approve::Ask) => match Questions::open() {
+            Some(questions) => Ok((Approve::Ask, Some(questions))),
+            None => Err(Fault::new(FaultKind::Usage, "`--approve ask` needs a terminal to ask at.")
+                .hint("Use --approve read-only, all or none, or allow single tools with --allow SERVER/TOOL.")),
+        },
+        Some(other) => Ok((other, None)),
     }
 }
 

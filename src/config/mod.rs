@@ -43,7 +43,7 @@ pub use file::{Config, ConfigError, Glyphs, PolicySettings, Screen, StoreSetting
 pub use key::KeyError;
 pub use keymap::{KeyChord, KeyCode, KeySequence, Keymap, Meaning, parse as parse_key, show as show_keys};
 pub use paths::{Paths, PathsError};
-pub use problem::{Problem, Severity, looks_secret};
+pub use problem::{Problem, Severity, looks_random, looks_secret};
 pub use profile::{KeySource, Profile};
 pub use project::{Project, ProjectState};
 pub use resolve::{Flags, Given, Origin, Resolved, Setting, resolve};

@@ -6,15 +6,18 @@
 //! - The HTML form runs nothing and fetches nothing: all text is escaped, and a policy in its head forbids the rest.
 //!
 //! # Does not
-//! Read or write files; redact secrets (the caller knows them); run or re-run anything that an import holds.
+//! Read or write files; know which secrets there are (the caller names them to [`Redactor`]); run or re-run anything
+//! that an import holds.
 
 mod html;
 mod json;
 mod markdown;
+mod redact;
 
 pub use html::html;
 pub use json::{ImportError, json, parse};
 pub use markdown::markdown;
+pub use redact::{REDACTED, Redactor};
 
 use std::collections::HashMap;
 

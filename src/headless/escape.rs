@@ -8,11 +8,29 @@ use serde_json::Value;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 
 /// One JSON document in ASCII-safe form, compact, with a line feed.
-pub(super) fn line(value: &Value) -> Vec<u8> {
+#[must_use]
+pub fn line(value: &Value) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     // Writing a Value into memory cannot fail: its keys are strings.
     let _ = value.serialize(&mut Serializer::with_formatter(&mut out, Escaping(CompactFormatter)));
     out.push(b'\n');
+    out
+}
+
+/// A JSON document that is already text, its layout kept.
+#[must_use]
+pub fn document(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        // Outside of strings these are JSON's own blanks; inside they are escaped already.
+        if hidden(c) && !matches!(c, '\n' | '\r' | '\t') {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            out.push(c);
+        }
+    }
     out
 }
 
@@ -59,6 +77,11 @@ mod tests {
         check("tag\u{e0041}", r#""tag\udb40\udc41""#);
         check("\u{200b}\u{feff}\u{2028}", r#""\u200b\ufeff\u2028""#);
         check("grüße 日本 👍 \"q\"\n", r#""grüße 日本 👍 \"q\"\n""#);
+    }
+
+    #[test]
+    fn a_document_keeps_its_layout() {
+        assert_eq!(document("{\n  \"a\": \"\u{202e}\u{e0041}\"\n}"), "{\n  \"a\": \"\\u202e\\udb40\\udc41\"\n}");
     }
 
     proptest! {

@@ -6,9 +6,10 @@
 //! - A standard output that is not read stops the reading of events and nothing else; a closed one cancels the turn.
 //!
 //! # Does not
-//! Decide anything about a turn: it reads events, and the one order it gives is to cancel.
+//! Decide anything about a turn: it reads events; the orders it gives are to cancel, and what a person answered.
 
-mod escape;
+mod ask;
+pub mod escape;
 mod extract;
 mod json;
 mod ndjson;
@@ -23,8 +24,11 @@ use futures_util::{Stream, StreamExt};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use ask::Desk;
+
 use crate::chat::{Fault, FaultKind, Order, Stamp, Stamped, TurnEvent, TurnId, TurnStatus};
 
+pub use ask::Questions;
 pub use stop::{Stop, stops};
 
 /// How long a cancelled turn may take to come to its end; the servers are told to stop in this time.
@@ -105,6 +109,22 @@ impl Form {
         }
     }
 
+    /// Writes a question; it stands until [`Form::asked`] or the next one.
+    fn ask(&mut self, question: &str, to: &mut Outbox) {
+        match self {
+            Self::Text(text) => text.ask(question, to),
+            Self::Json(_) | Self::Ndjson(_) => to.err(question),
+        }
+    }
+
+    /// No question stands any more.
+    fn asked(&mut self, to: &mut Outbox) {
+        match self {
+            Self::Text(text) => text.asked(to),
+            Self::Json(_) | Self::Ndjson(_) => {}
+        }
+    }
+
     fn take(&mut self, at: Stamp, event: &TurnEvent, to: &mut Outbox) {
         match self {
             Self::Text(text) => text.take(event, to),
@@ -119,12 +139,26 @@ impl Form {
 /// `stops` are the signals and the closing of standard output ([`stops`]). Standard output is flushed after every
 /// batch of events.
 pub async fn run<S: Source>(
-    mut source: S,
+    source: S,
     options: Options,
     stdout: impl AsyncWrite + Unpin,
     stderr: impl AsyncWrite + Unpin,
     stops: impl Stream<Item = Stop>,
 ) -> u8 {
+    run_asking(source, options, stdout, stderr, stops, None).await
+}
+
+/// The same, with a terminal at which calls that wait for approval are asked about. An answer that would stand on the
+/// same terminal as an open question is held until that is answered: no text of a model can look like a part of it.
+pub async fn run_asking<S: Source>(
+    mut source: S,
+    options: Options,
+    stdout: impl AsyncWrite + Unpin,
+    stderr: impl AsyncWrite + Unpin,
+    stops: impl Stream<Item = Stop>,
+    questions: Option<Questions>,
+) -> u8 {
+    let mut desk = Desk::new(questions);
     let mut stops = pin!(stops.fuse());
     let mut writer = Writer { stdout, stderr, closed: false };
     let mut form = Form::new(&options);
@@ -144,6 +178,24 @@ pub async fn run<S: Source>(
                 continue;
             }
             () = until(given_up) => break 'turn,
+            line = desk.line() => {
+                let (order, word) = desk.answered(line, options.turn);
+                if let Some(order) = order {
+                    source.order(order);
+                }
+                let mut outbox = Outbox::default();
+                match word.or_else(|| desk.next()) {
+                    Some(word) => form.ask(&word, &mut outbox),
+                    None if !desk.is_asking() => form.asked(&mut outbox),
+                    None => {}
+                }
+                if let Err(error) = writer.write(outbox).await {
+                    end.unwritable(&error);
+                    source.order(Order::CancelTurn { turn: options.turn });
+                    given_up.get_or_insert_with(|| Instant::now() + GRACE);
+                }
+                continue;
+            }
             batch = source.next() => batch,
         };
         let Some(batch) = batch else { break };
@@ -154,7 +206,19 @@ pub async fn run<S: Source>(
             }
             last = *at;
             end.note(body);
+            if let TurnEvent::Call { update, .. } = body {
+                let was_asking = desk.is_asking();
+                desk.note(update);
+                if was_asking && !desk.is_asking() {
+                    // Withdrawn: its line ends here.
+                    outbox.err("\n");
+                    form.asked(&mut outbox);
+                }
+            }
             form.take(*at, body, &mut outbox);
+        }
+        if let Some(question) = desk.next() {
+            form.ask(&question, &mut outbox);
         }
         let mut writing = pin!(writer.write(outbox));
         let written = loop {

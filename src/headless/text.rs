@@ -34,6 +34,8 @@ pub(super) struct Text {
     /// Denials that were told, so that the engine's notice does not repeat them.
     denied: Vec<String>,
     failed: bool,
+    /// A question stands on the terminal: what was to be written after it.
+    asking: Option<String>,
 }
 
 impl Text {
@@ -48,6 +50,24 @@ impl Text {
             arguments: HashMap::new(),
             denied: Vec::new(),
             failed: false,
+            asking: None,
+        }
+    }
+
+    pub(super) fn ask(&mut self, question: &str, to: &mut Outbox) {
+        if self.mid_line && self.options.stdout_terminal {
+            to.err("\n");
+            self.mid_line = false;
+        }
+        to.err(question);
+        self.asking.get_or_insert_default();
+    }
+
+    pub(super) fn asked(&mut self, to: &mut Outbox) {
+        if let Some(held) = self.asking.take()
+            && !held.is_empty()
+        {
+            to.out(sanitize(&held).as_str());
         }
     }
 
@@ -212,7 +232,10 @@ impl Text {
         self.mid_line = last != '\n';
         self.shown.push_str(text);
         if self.options.stdout_terminal {
-            to.out(sanitize(text).as_str());
+            match &mut self.asking {
+                Some(held) => held.push_str(text),
+                None => to.out(sanitize(text).as_str()),
+            }
         } else {
             to.out(text);
         }

@@ -81,7 +81,22 @@ impl StoreError {
             | Self::Ambiguous { .. } => Retry::AfterChange,
             Self::Missing { .. } | Self::Row(_) | Self::Sql { .. } | Self::Closed => Retry::Never,
         };
-        Fault::new(FaultKind::Store, self.to_string()).hint(self.hint()).retry(retry)
+        // A name that fits nothing is the asker's slip, not the store's.
+        let kind = match self {
+            Self::NotFound(_) | Self::Ambiguous { .. } => FaultKind::Usage,
+            Self::Full { .. }
+            | Self::ReadOnly { .. }
+            | Self::Corrupt { .. }
+            | Self::Foreign { .. }
+            | Self::Newer { .. }
+            | Self::Locked { .. }
+            | Self::Io { .. }
+            | Self::Missing { .. }
+            | Self::Row(_)
+            | Self::Sql { .. }
+            | Self::Closed => FaultKind::Store,
+        };
+        Fault::new(kind, self.to_string()).hint(self.hint()).retry(retry)
     }
 
     /// Names the file in an error that came from below, where no path is known.

@@ -20,6 +20,7 @@ mod ask;
 mod claim;
 mod conversation;
 mod error;
+mod import;
 mod index;
 mod ledger;
 mod listing;
@@ -263,6 +264,14 @@ impl Store {
     pub async fn undelete(&self, id: &ConversationId) -> Result<(), StoreError> {
         let id = id.clone();
         self.write(move |w| w.set_deleted(&id, false)).await
+    }
+
+    /// Takes in a conversation from elsewhere, as one transaction: new ids where they are taken, its calls as history.
+    ///
+    /// # Errors
+    /// [`StoreError::Row`] where it is no valid history, or where the store cannot be written.
+    pub async fn import(&self, conversation: Conversation) -> Result<ConversationId, StoreError> {
+        self.write(move |w| w.change(|db| import::import(db, &conversation))).await
     }
 
     /// Makes another message the head: the branch that is shown and answered. A message in the middle of a branch is

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use super::desk::{Connected, Connector};
 use super::files;
 use crate::app::{Connection, LocalKind, ModelRow};
-use crate::chat::{Api, CallId, Change, ConversationId, Durability, Fault, FaultKind, Limits, Retry};
+use crate::chat::{Api, Change, ConversationId, Durability, Fault, FaultKind, Limits, Retry};
 use crate::config::{Config, Consent, Edit, KeySource, Paths, SavedKeys, Secret, Variables};
 use crate::engine::Orders;
 use crate::engine::live::{LiveModel, LiveServers};
@@ -291,13 +291,6 @@ impl Connector for LiveConnector {
     fn export(&self, conversation: ConversationId) -> Later<Result<String, Fault>> {
         let parts = Arc::clone(&self.0);
         Box::pin(async move { parts.export(conversation).await })
-    }
-
-    fn run_again(&self, _conversation: ConversationId, _call: CallId) -> Later<Result<(), Fault>> {
-        Box::pin(std::future::ready(Err(Fault::new(
-            FaultKind::Usage,
-            "A call is run again by the model: ask it to, and the review opens with the old result at hand.",
-        ))))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::app::{
     Connection, Effect, HistoryFilter, HistoryPage, HistoryRow, ImportSource, LocalKind, LocalServer, ModelRow, Reply,
     Sort,
 };
-use crate::chat::{CallId, Conversation, ConversationId, Fault, FaultKind};
+use crate::chat::{Conversation, ConversationId, Fault, FaultKind};
 use crate::net;
 use crate::store::{self, Claim, DraftOf, Page, Store, StoreError};
 
@@ -41,8 +41,6 @@ pub trait Connector: Send + Sync {
     fn import(&self, source: String) -> Later<Result<(), Fault>>;
     /// Writes a conversation to a new file: where.
     fn export(&self, conversation: ConversationId) -> Later<Result<String, Fault>>;
-    /// Runs a call again, by a new review.
-    fn run_again(&self, conversation: ConversationId, call: CallId) -> Later<Result<(), Fault>>;
 }
 
 /// The whole desk.
@@ -161,11 +159,6 @@ impl Desk {
             Effect::Export { conversation } => {
                 let result = self.connector.export(conversation).await;
                 replies.send(Reply::Saved { what: "the conversation", result });
-            }
-            Effect::RunAgain { conversation, call } => {
-                if let Err(fault) = self.connector.run_again(conversation, call).await {
-                    replies.send(Reply::Failed(fault));
-                }
             }
             Effect::Models { generation } => {
                 let result = self.connector.models().await;

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::clipboard::{self, Surroundings};
 use super::screen::Screen;
-use super::signals::{Signal, Signals};
+use super::signals::{self, Signal, Signals};
 use super::terminal::{self, Raw, TuiError};
 use super::timers::Timers;
 use super::{Replies, Work, editor, files, input};
@@ -101,6 +101,9 @@ struct Loop {
 pub async fn run(config: TuiConfig, services: Services) -> Result<Exit, TuiError> {
     let TuiConfig { state, start, theme, folder, config_file, limits } = config;
     terminal::hook_panics();
+    // Before the terminal is entered: a signal from now on finds somebody who gives it back.
+    let mut signals = Signals::listen()?;
+    signals::last_resort()?;
     let raw = Raw::enter(start.mouse)?;
     let (sender, mut answers) = mpsc::unbounded_channel();
     let mut it = Loop {
@@ -127,7 +130,6 @@ pub async fn run(config: TuiConfig, services: Services) -> Result<Exit, TuiError
     it.draw()?;
     // Only now anything that may be slow.
     it.input = Some(EventStream::new());
-    let mut signals = Signals::listen()?;
     it.carry(effects)?;
     let ended = it.turn(&mut signals, &mut answers).await;
     let code = match ended? {
@@ -165,7 +167,7 @@ impl Loop {
                 return Err(TuiError::Panicked);
             }
             let frame_at = self.drawn.map_or_else(Instant::now, |drawn| drawn + FRAME);
-            if self.dirty && (self.urgent || frame_at <= Instant::now()) {
+            if self.urgent {
                 self.draw()?;
                 continue;
             }
@@ -191,7 +193,7 @@ impl Loop {
                         self.apply(Event::Timer(timer))?;
                     }
                 }
-                () = sleep_until(frame_at), if self.dirty => {}
+                () = sleep_until(frame_at), if self.dirty => self.draw()?,
                 events = self.services.engine.next(), if engine_open && !self.dirty => match events {
                     Some(events) => {
                         for Stamped { at, body } in events {
@@ -325,7 +327,6 @@ impl Loop {
                 | Effect::Restore { .. }
                 | Effect::Export { .. }
                 | Effect::SaveDraft { .. }
-                | Effect::RunAgain { .. }
                 | Effect::Models { .. }
                 | Effect::ChooseModel { .. }
                 | Effect::ProbeLocal

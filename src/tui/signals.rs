@@ -72,3 +72,32 @@ impl Signals {
         }
     }
 }
+
+/// Ends the process where the loop cannot: the terminal library's reader never returns from a terminal that is gone.
+/// After a signal the loop has this long; a second signal ends it at once.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(3);
+
+/// Begins to watch on a thread of its own; once per process.
+///
+/// # Errors
+/// Where the machine gives no thread or runtime.
+pub(super) fn last_resort() -> io::Result<()> {
+    static BEGUN: std::sync::OnceLock<()> = std::sync::OnceLock::new();
+    if BEGUN.set(()).is_err() {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        runtime.block_on(async {
+            let Ok(mut signals) = Signals::listen() else { return };
+            let first = signals.next().await;
+            let _ = tokio::time::timeout(GRACE, signals.next()).await;
+            if first == Signal::HangUp {
+                super::terminal::abandon();
+            }
+            super::restore();
+            std::process::exit(i32::from(first.exit_code()));
+        });
+    })?;
+    Ok(())
+}

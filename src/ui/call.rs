@@ -46,13 +46,7 @@ impl Telling {
     pub(super) fn of(call: &Call) -> Self {
         let mut out = Self::default();
         if !matches!(call.phase, CallPhase::Arguments) && call.arguments.len() <= LARGEST {
-            if let Ok(Value::Object(map)) = serde_json::from_str::<Value>(&call.arguments) {
-                let telling = TELLING.iter().find_map(|key| map.get_key_value(*key)).or_else(|| map.iter().next());
-                if let Some((key, value)) = telling {
-                    out.key = line(key);
-                    out.value = line(&plain(value));
-                }
-            }
+            (out.key, out.value) = argument(&call.arguments);
         }
         if let Some(outcome) = &call.outcome {
             let text = outcome.full.as_deref().unwrap_or(&outcome.content);
@@ -87,6 +81,18 @@ impl Telling {
             None => value,
         }
     }
+}
+
+/// Name and value of the argument that tells most; safe. Empty where there is none, or the text is no object.
+pub(super) fn argument(arguments: &str) -> (String, String) {
+    if arguments.len() > LARGEST {
+        return (String::new(), String::new());
+    }
+    let Ok(Value::Object(map)) = serde_json::from_str::<Value>(arguments) else {
+        return (String::new(), String::new());
+    };
+    let telling = TELLING.iter().find_map(|key| map.get_key_value(*key)).or_else(|| map.iter().next());
+    telling.map(|(key, value)| (line(key), line(&plain(value)))).unwrap_or_default()
 }
 
 fn line(text: &str) -> String {

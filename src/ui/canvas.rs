@@ -55,6 +55,15 @@ impl Canvas<'_> {
                 break;
             }
             let style = self.theme.style(tint);
+            // The sign of what was cut is the program's own: it follows the theme's glyphs.
+            let ellipsis = self.theme.glyphs.ellipsis;
+            let plain;
+            let text = if ellipsis != "…" && text.contains('…') {
+                plain = text.replace('…', ellipsis);
+                plain.as_str()
+            } else {
+                text
+            };
             at = self.buffer.set_stringn(at, top, text, usize::from(room), style).0;
         }
         seen += row.width();

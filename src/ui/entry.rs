@@ -50,7 +50,7 @@ enum PartBody {
         name: Row,
         time: String,
     },
-    Document(Document),
+    Document(Box<Document>),
     /// The fold of the thinking.
     Fold(Row),
     Call(CallId),
@@ -111,7 +111,7 @@ impl Laid {
         let old = std::mem::take(&mut self.parts);
         let mut documents: Vec<Document> = old
             .into_iter()
-            .filter_map(|part| if let PartBody::Document(document) = part.body { Some(document) } else { None })
+            .filter_map(|part| if let PartBody::Document(document) = part.body { Some(*document) } else { None })
             .collect();
         documents.reverse();
         self.speaker(entry);
@@ -196,9 +196,9 @@ impl Laid {
                     };
                     if matches!(piece, Piece::Refusal(_)) {
                         self.push(gap, PartBody::Rows(vec![Row::label("refused:", Ink::Warn)]));
-                        self.push(0, PartBody::Document(document));
+                        self.push(0, PartBody::Document(Box::new(document)));
                     } else if !document.rows().is_empty() {
-                        self.push(gap, PartBody::Document(document));
+                        self.push(gap, PartBody::Document(Box::new(document)));
                     }
                 }
                 Piece::Call(id) => self.push(gap, PartBody::Call(id.clone())),

@@ -55,9 +55,12 @@ pub(super) fn chat(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         return;
     }
     let mut hints = state.hints();
-    let last = hints.pop().unwrap_or_else(|| Hint::new("", ""));
+    // Help and the way back have their place at the right edge.
+    let apart = hints.last().is_some_and(|hint| hint.label == "help" || hint.key == "esc");
+    let last = if apart { hints.pop() } else { None };
+    let last = last.unwrap_or_else(|| Hint::new("", ""));
     if width < 60 {
-        hints.retain(|h| matches!(h.label, "send" | "stop" | "commands" | "review") || h.label.is_empty());
+        hints.retain(|h| matches!(h.label, "send" | "queue" | "stop" | "commands" | "review") || h.label.is_empty());
     } else if width < 100 {
         hints.retain(|h| h.label != "newline");
     }
@@ -67,7 +70,7 @@ pub(super) fn chat(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         .collect();
     // On a small screen the last key follows the others, as there is no room to set it apart.
     if width < 60 {
-        left.push((last.key.as_str(), last.label));
+        left.extend(apart.then_some((last.key.as_str(), last.label)));
         keys(canvas, area, &left, &tail, ("", ""));
     } else {
         keys(canvas, area, &left, &tail, (last.key.as_str(), last.label));

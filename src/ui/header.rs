@@ -75,7 +75,7 @@ fn context(canvas: &Canvas<'_>, state: &State, room: Room) -> Row {
     };
     let part = context.tokens as f64 / most as f64;
     let ink = if part >= 0.9 { Ink::Warn } else { Ink::Dim };
-    let percent = format!("{about}{:.0}%", (part * 100.0).min(999.0).floor());
+    let percent = format!("{about}{:.0}%", (part * 100.0).min(999.0));
     match room {
         Room::Wide => {
             row.push(&format!("{about}{}/{} ", tokens(context.tokens), window(most)), ink);

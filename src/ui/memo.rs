@@ -36,7 +36,6 @@ pub(super) struct Height {
     pub key: u64,
     pub revision: u64,
     pub lines: usize,
-    pub exact: bool,
 }
 
 impl std::fmt::Debug for Memo {

@@ -143,11 +143,6 @@ impl Theme {
         self
     }
 
-    /// Whether code is worth colouring.
-    pub(super) fn colours(&self) -> bool {
-        self.palette != Palette::None
-    }
-
     pub(super) fn style(&self, tint: Tint) -> Style {
         let mut style = match self.palette {
             Palette::Dark => dark(tint.ink),

@@ -122,7 +122,10 @@ fn block(canvas: &Canvas<'_>, call: &Call, state: &State, memo: &mut Memo, colum
         CallPhase::Running | CallPhase::Cancelling => {
             second.push(&cut(&telling.value, room.min(43)), Ink::Dim);
             second.pad_to(if narrow { 0 } else { 51 });
-            second.push(&cut(&progress_note(call), columns.saturating_sub(second.width() + 1)), Ink::Dim);
+            let left = columns.saturating_sub(second.width() + 1);
+            if left >= 8 {
+                second.push(&cut(&progress_note(call), left), Ink::Dim);
+            }
         }
         CallPhase::Ended(OutcomeKind::Done) => {
             let bytes = call.outcome.as_ref().map_or(0, |o| o.bytes);

@@ -41,7 +41,7 @@ impl Reader<'_> {
         laid.update(entry, shape, glyphs);
         laid.seen = frame;
         if let Some(height) = self.memo.heights.get_mut(n) {
-            *height = Height { key: entry.key, revision: entry.revision, lines: laid.height, exact: true };
+            *height = Height { key: entry.key, revision: entry.revision, lines: laid.height };
         }
         laid
     }
@@ -60,7 +60,7 @@ impl Reader<'_> {
         let heights = &mut self.memo.heights;
         heights.truncate(self.entries.len());
         for (n, entry) in self.entries.iter().enumerate() {
-            let fresh = Height { key: entry.key, revision: entry.revision, lines: 0, exact: false };
+            let fresh = Height { key: entry.key, revision: entry.revision, lines: 0 };
             match heights.get_mut(n) {
                 Some(known) if known.key == entry.key && known.revision == entry.revision => {}
                 Some(known) => *known = Height { lines: estimate(entry, width), ..fresh },
@@ -70,7 +70,7 @@ impl Reader<'_> {
     }
 
     /// The place `lines` above the very end.
-    fn from_end(&mut self, lines: usize) -> Place {
+    fn above_end(&mut self, lines: usize) -> Place {
         let mut left = lines;
         for n in (0..self.entries.len()).rev() {
             let height = self.height(n);
@@ -128,14 +128,14 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, memo: &mu
     }
     let columns = usize::from(area.width);
     let narrow = state.size.columns < 60;
-    let prose = columns.saturating_sub(if narrow { GUTTER + 1 } else { GUTTER + 3 }).max(1);
+    let prose = columns.saturating_sub(if narrow { GUTTER + 1 } else { GUTTER + 2 }).max(1);
     let offset_s = super::offset(state);
     let times = state.size.columns >= 100;
     let shape = Shape { width: prose, narrow, times, continues: false, first: false, offset_s };
     let mut reader = Reader { entries, memo, shape };
     reader.heights(prose);
     let page = usize::from(area.height);
-    let (mut top, mut at_end) = (reader.from_end(page), true);
+    let (mut top, mut at_end) = (reader.above_end(page), true);
     if let Scroll::Anchored(anchor) = state.transcript.scroll
         && let Some(place) = reader.resolve(anchor)
     {
@@ -356,6 +356,8 @@ fn draw_call(canvas: &mut Canvas<'_>, area: Rect, y: usize, call: &Call, state: 
     } else if narrow {
         let first = if extra.ends_with('%') { &extra } else { &time };
         format!("{first:>6}  ")
+    } else if !wide {
+        format!("{time:>6}  {:>5}  ", if extra.ends_with('%') { &extra } else { "" })
     } else if extra.ends_with('%') {
         format!("{time:>6}  {extra:>5} ")
     } else {
@@ -368,7 +370,6 @@ fn draw_call(canvas: &mut Canvas<'_>, area: Rect, y: usize, call: &Call, state: 
     canvas.put(area, GUTTER + 2, y, &cut(&named, argument_at - GUTTER - 4), Ink::Text);
     let room = at.saturating_sub(argument_at + 1);
     let telling = memo.telling(call);
-    let argument = if wide { telling.value() } else { telling.short() };
-    let argument = cut(argument, room);
+    let argument = cut(telling.short(), room);
     canvas.put(area, argument_at, y, &argument, Ink::Dim);
 }

@@ -422,6 +422,25 @@ async fn asking_again_never_runs_an_equal_call_unasked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_runs_again_by_a_review_whatever_policy_says_and_the_model_goes_on() {
+    let one = vec![call(0, "c", "a__echo", r#"{"say":"x"}"#), finish("tool_calls"), done()];
+    let mut rig = Rig::new(vec![one, answer("first"), answer("second")]).await;
+    rig.submit("go");
+    let TurnEvent::Ended { conversation, .. } = rig.ended().await else { panic!() };
+    let settings = Box::new(TurnSettings { model: "m".into(), ..TurnSettings::default() });
+    let turn = TurnId(99);
+    rig.handle.order(Order::RunAgain { turn, conversation, call: CallId::new("c"), settings });
+    let asked = review(&mut rig).await;
+    assert_eq!((asked.why, &*asked.arguments), (millrace::chat::AskReason::Repeat, r#"{"say":"x"}"#));
+    decide(&rig, turn, &asked, Decision::Once);
+    let ended = rig.until(|e| matches!(e, TurnEvent::Ended { turn: t, .. } if *t == turn)).await;
+    assert!(matches!(ended, TurnEvent::Ended { text, .. } if text == "second"));
+    assert_eq!(rig.servers.sent.lock().unwrap().len(), 2);
+    assert_valid(&messages(&rig));
+    assert_eq!(messages(&rig)[4].plain_text(), "Run a__echo again.");
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_there_means_no() {
     let stream = vec![call(0, "c", "b__echo", r#"{"say":"x"}"#), finish("tool_calls"), done()];
     let mut rig = Rig::new(vec![stream, answer("ok")]).await;

@@ -18,7 +18,7 @@ mod http;
 
 /// A fake server: answers by method. `$1` of every function is the message's id; what it reads goes to `$LOG`.
 /// A test overrides the functions it needs.
-const PRELUDE: &str = r#"
+pub(super) const PRELUDE: &str = r#"
 put() { printf '%s\n' "$1"; }
 reply() { put '{"jsonrpc":"2.0","id":'"$1"',"result":'"$2"'}'; }
 refuse() { put '{"jsonrpc":"2.0","id":'"$1"',"error":{"code":'"$2"',"message":"'"$3"'"}}'; }

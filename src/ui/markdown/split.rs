@@ -140,7 +140,7 @@ impl Splitter {
         }
         let fence = if indent < 4 { fence_opens(text) } else { None };
         let item = list_item(body);
-        let list_goes_on = matches!(self.open, Open::List { .. }) && (indent >= 2 || (item && indent < 2));
+        let list_goes_on = matches!(self.open, Open::List { .. }) && (indent >= 2 || item);
         let ends = match self.open {
             Open::Nothing | Open::Fence { .. } => false,
             // A fence in a list's item belongs to the list.

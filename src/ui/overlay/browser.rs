@@ -72,8 +72,8 @@ pub(super) fn draw(
         let rows = if room >= 13 { 8 } else { room.div_ceil(2) };
         list(canvas, rows_of(body, 0, rows), browser, state, layout, false);
         canvas.rule(body, rows);
-        let left = if narrow { 1 } else { 1 };
-        let below = columns_of(rows_of(body, rows + 1, room.saturating_sub(rows + 1)), left, columns - 1 - left);
+
+        let below = columns_of(rows_of(body, rows + 1, room.saturating_sub(rows + 1)), 1, columns.saturating_sub(2));
         preview(canvas, below, browser, state, memo, false);
     }
     let keys: &[(&str, &str)] = if browser.editing {
@@ -145,7 +145,7 @@ fn list(canvas: &mut Canvas<'_>, area: Rect, browser: &Browser, state: &State, l
     let mut drawn = 0;
     for (n, row) in browser.rows.iter().enumerate().skip(first) {
         if grouped {
-            let heading = if row.summary.pinned { "PINNED".to_owned() } else { time(row).heading(today) };
+            let heading = time(row).heading(today);
             if heading != group {
                 if y + 1 >= page {
                     break;
@@ -188,11 +188,13 @@ fn conversation(canvas: &mut Canvas<'_>, area: Rect, y: usize, row: &HistoryRow,
         return;
     }
     // At the full width of a screen there is a margin; beside a preview the divider follows at once.
-    let right = if columns == LIST { columns - 1 } else { columns };
+    let right = columns - 1;
     canvas.put_right(area, right, y, &s.messages.to_string(), ink);
-    canvas.put_right(area, right - 6, y, when, Ink::Dim);
-    let model_at = right - 6 - 10 - 16;
-    canvas.put(area, model_at, y, &cut(&one(&s.model), 14), Ink::Dim);
+    let time_end = right - if columns == LIST { 6 } else { 5 };
+    canvas.put_right(area, time_end, y, when, Ink::Dim);
+    let model = if columns == LIST { 13 } else { 17 };
+    let model_at = time_end - 10 - model;
+    canvas.put(area, model_at, y, &cut(&one(&s.model), model - 1), Ink::Dim);
     canvas.put(area, 3, y, &cut(&title, model_at.saturating_sub(5)), Ink::Text);
 }
 
@@ -240,7 +242,7 @@ fn preview(canvas: &mut Canvas<'_>, area: Rect, browser: &Browser, state: &State
         }
         return;
     };
-    let kept = PreviewRows::refresh(&mut memo.preview, browser, content, columns, state, glyphs);
+    let kept = PreviewRows::refresh(&mut memo.preview, browser, content, columns, state, glyphs, tall);
     let page = usize::from(view.height);
     let last = kept.rows.len().saturating_sub(page);
     let scroll = browser.preview.as_ref().and_then(|p| p.scroll).unwrap_or_else(|| {

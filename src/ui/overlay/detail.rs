@@ -37,7 +37,7 @@ impl DetailRows {
     }
 
     fn new(of: (CallId, u64, bool, bool, bool, bool, usize), detail: &Detail, call: &Call, columns: usize) -> Self {
-        let indent = Row::label(if columns < 60 { "   " } else { "   " }, Ink::Text);
+        let indent = Row::label("   ", Ink::Text);
         let lay = |text: &str, tint: Ink| -> Vec<Row> {
             let mut out = Vec::new();
             for line in text.split('\n') {

@@ -17,7 +17,9 @@ const LONGEST: usize = 6_000;
 /// The rows of a preview, kept while its conversation, words and width stand.
 #[derive(Debug)]
 pub(in crate::ui) struct PreviewRows {
-    of: (String, String, usize),
+    of: (String, String, usize, bool),
+    /// Who speaks stands in the line of the words: there is little room.
+    inline: Option<Row>,
     pub rows: Vec<Row>,
     /// Rows on which a found word stands.
     pub marks: Vec<usize>,
@@ -31,8 +33,9 @@ impl PreviewRows {
         columns: usize,
         state: &State,
         glyphs: &Glyphs,
+        tall: bool,
     ) -> &'a Self {
-        let of = (conversation.summary.id.as_str().to_owned(), browser.search.text.clone(), columns);
+        let of = (conversation.summary.id.as_str().to_owned(), browser.search.text.clone(), columns, tall);
         let stale = kept.as_ref().is_none_or(|rows| rows.of != of);
         if stale {
             *kept = None;
@@ -41,7 +44,7 @@ impl PreviewRows {
     }
 
     fn new(
-        of: (String, String, usize),
+        of: (String, String, usize, bool),
         browser: &Browser,
         conversation: &Conversation,
         columns: usize,
@@ -63,7 +66,8 @@ impl PreviewRows {
             .and_then(|id| conversation.messages.iter().position(|m| m.id == *id))
             .unwrap_or(conversation.messages.len().saturating_sub(1));
         let from = at.saturating_sub(AROUND);
-        let mut out = Self { of, rows: Vec::new(), marks: Vec::new() };
+        let tall = of.3;
+        let mut out = Self { of, inline: None, rows: Vec::new(), marks: Vec::new() };
         let mut speaker = "";
         for message in conversation.messages.iter().skip(from).take(2 * AROUND) {
             let name = match &message.body {
@@ -71,7 +75,7 @@ impl PreviewRows {
                 Body::Assistant(_) | Body::Tool(_) => "model",
             };
             if name != speaker {
-                if !speaker.is_empty() {
+                if !speaker.is_empty() && tall {
                     out.rows.push(Row::new());
                 }
                 speaker = name;
@@ -83,12 +87,19 @@ impl PreviewRows {
     }
 
     fn role(&mut self, message: &Message, conversation: &Conversation, columns: usize, state: &State, glyphs: &Glyphs) {
+        let tall = self.of.3;
         let mut row = Row::new();
         let (name, ink) = match &message.body {
             Body::User(_) => ("you".to_owned(), Ink::Accent),
             Body::Assistant(answer) if !answer.model.is_empty() => (answer.model.clone(), Ink::Second),
             Body::Assistant(_) | Body::Tool(_) => (conversation.summary.model.clone(), Ink::Second),
         };
+        if !tall {
+            row.push(&cut(sanitize(&name).one_line().as_str(), 20), Tint::of(ink).bold());
+            row.push("  ", Ink::Text);
+            self.inline = Some(row);
+            return;
+        }
         row.push(glyphs.gutter, ink);
         row.push(" ", Ink::Text);
         row.push(&cut(sanitize(&name).one_line().as_str(), columns.saturating_sub(10)), Tint::of(ink).bold());
@@ -141,13 +152,15 @@ impl PreviewRows {
                     let time = outcome.filter(|o| o.sent).map(|o| seconds((o.ms * 1000.0) as u64)).unwrap_or_default();
                     let detail = match outcome {
                         Some(o) if o.kind != OutcomeKind::Done => o.content.lines().next().unwrap_or("").to_owned(),
-                        Some(_) | None => call.arguments.chars().take(200).collect(),
+                        Some(_) | None => crate::ui::call::argument(&call.arguments).1,
                     };
-                    let room = columns.saturating_sub(row.width() + time.len() + 2);
+                    let room = columns.saturating_sub(row.width() + time.len() + 6);
                     row.push(&cut(sanitize(&detail).one_line().as_str(), room), Ink::Dim);
+                    let mut row = marked(&row, words, glyphs);
                     row.pad_to(columns.saturating_sub(time.len()));
                     row.push(&time, Ink::Dim);
-                    self.push(row, words, glyphs);
+                    self.note(&row);
+                    self.rows.push(row);
                 }
             }
             Body::Tool(_) => {}
@@ -160,16 +173,14 @@ impl PreviewRows {
         prefix.push(glyphs.gutter, ink);
         prefix.push(" ", Ink::Text);
         let row = marked(&Row::of_lines(&sanitize(head.trim()), Ink::Text), words, glyphs);
-        for row in wrap_row(&row, columns, &prefix, &prefix) {
+        let mut first = prefix.clone();
+        if let Some(name) = self.inline.take() {
+            first.append(&name);
+        }
+        for row in wrap_row(&row, columns, &first, &prefix) {
             self.note(&row);
             self.rows.push(row);
         }
-    }
-
-    fn push(&mut self, row: Row, words: &[String], glyphs: &Glyphs) {
-        let row = marked(&row, words, glyphs);
-        self.note(&row);
-        self.rows.push(row);
     }
 
     fn note(&mut self, row: &Row) {

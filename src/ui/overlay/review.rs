@@ -152,7 +152,8 @@ fn about(review: &ReviewBox, tier: Tier, columns: usize) -> Vec<Row> {
             out.push(row);
             let mut row = Row::new();
             let claims = claims(review);
-            row.push(if claims.is_empty() { "no hints" } else { &claims }, Ink::Text);
+            let first = claims.split("   ").next().filter(|first| !first.is_empty());
+            row.push(first.unwrap_or("no hints"), Ink::Text);
             row.push(" (claimed by the server, not verified)", Ink::Dim);
             out.push(row);
             if r.why != AskReason::Policy {
@@ -304,10 +305,24 @@ fn arguments(review: &ReviewBox, tier: Tier, columns: usize) -> Vec<Row> {
         let raw = value.get();
         let bare =
             raw.strip_prefix('"').and_then(|r| r.strip_suffix('"')).filter(|r| !r.contains('\\') && !r.is_empty());
-        let row = Row::of_lines(&visible(bare.unwrap_or(raw)), Ink::Text);
+        let row = Row::of_lines(&visible(&at_line_ends(bare.unwrap_or(raw))), Ink::Text);
         out.extend(wrap_row(&escaped(&row), room, &first, &rest));
     }
     if out.is_empty() { vec![none] } else { out }
+}
+
+/// The same bytes, with a new row after each escaped line end, as the text will have one there.
+fn at_line_ends(raw: &str) -> String {
+    let mut out = String::with_capacity(raw.len() + 64);
+    let mut escaped = false;
+    for c in raw.chars() {
+        out.push(c);
+        if escaped && c == 'n' {
+            out.push('\n');
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    out
 }
 
 /// What was invisible and is written out as `<U+202E>` or `<ESC>`, in the ink of a warning.

@@ -15,7 +15,7 @@ use crate::ui::panel::server_sign;
 pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, list: &ServerList, state: &State, layout: &mut Layout) {
     let columns = usize::from(area.width);
     let rows = &state.servers.rows;
-    let ready = rows.iter().filter(|r| r.status.state == ServerState::Ready).count();
+    let ready = rows.iter().filter(|r| r.status.state == ServerState::Ready && r.status.withheld == 0).count();
     let narrow = columns < 60;
     let (title, note) = if narrow {
         (heading("MCP"), format!("{ready} of {} ready", rows.len()))
@@ -116,9 +116,11 @@ fn table(canvas: &mut Canvas<'_>, body: Rect, state: &State, selected: usize, la
     }
     layout.list = ListLayout { lines: rows.len(), page, top: first };
     let below = rows_of(body, head + page + 1, height.saturating_sub(head + page + 1));
-    // The chosen one first, then every other that needs a person.
-    let mut told: Vec<&ServerRow> = rows.get(selected).into_iter().collect();
+    // What needs a person, the chosen one before all; then the chosen one in any case.
+    let chosen = rows.get(selected);
+    let mut told: Vec<&ServerRow> = chosen.filter(|row| needs(row)).into_iter().collect();
     told.extend(rows.iter().enumerate().filter(|(n, r)| *n != selected && needs(r)).map(|(_, r)| r));
+    told.extend(chosen.filter(|row| !needs(row)));
     let mut y = 0;
     for row in told {
         for line in details(row, columns, canvas) {
@@ -147,6 +149,19 @@ fn state_words(row: &ServerRow) -> String {
         ServerState::NeedsLogin => "needs sign-in".to_owned(),
         ServerState::NeedsConsent => "not started".to_owned(),
         ServerState::Off => "off".to_owned(),
+    }
+}
+
+fn short_words(row: &ServerRow) -> String {
+    match row.status.state {
+        ServerState::Ready if row.status.withheld > 0 => "changed".to_owned(),
+        ServerState::Ready if row.running > 0 => format!("busy {}", row.running),
+        ServerState::Ready
+        | ServerState::Starting
+        | ServerState::Failed
+        | ServerState::NeedsLogin
+        | ServerState::NeedsConsent
+        | ServerState::Off => state_words(row),
     }
 }
 
@@ -188,7 +203,7 @@ fn narrow_row(canvas: &mut Canvas<'_>, body: Rect, y: usize, row: &ServerRow) {
     canvas.put(body, 3, y, &cut(sanitize(row.status.server.as_str()).as_str(), 6), Ink::Text);
     let (glyph, ink) = server_sign(row, canvas.theme.glyphs);
     let x = canvas.put(body, 10, y, glyph, ink);
-    canvas.put(body, x, y, &format!(" {}", cut(&state_words(row), 12)), ink);
+    canvas.put(body, x, y, &format!(" {}", cut(&short_words(row), 12)), ink);
     if row.status.state == ServerState::Ready {
         let text = if row.status.withheld > 0 { "review".to_owned() } else { format!("{} tools", row.status.tools) };
         canvas.put(body, 25, y, &text, Ink::Dim);
@@ -208,9 +223,24 @@ fn details(row: &ServerRow, columns: usize, canvas: &Canvas<'_>) -> Vec<Row> {
     let mut out = Vec::new();
     let mut head = Row::new();
     head.push(sanitize(row.status.server.as_str()).as_str(), Tint::of(Ink::Text).bold());
-    head.push(if columns < 60 { ": " } else { "   " }, Ink::Text);
-    let line = visible(&row.status.line).one_line();
-    head.push(&cut(line.as_str(), room.saturating_sub(head.width() + 2)), Ink::Dim);
+    let (_, ink) = server_sign(row, canvas.theme.glyphs);
+    let message = row.status.message.as_deref().map(|message| sanitize(message).one_line());
+    let mut said = false;
+    if columns < 60 && message.is_some() {
+        // Why it is so matters more here than how it was started.
+        head.push(": ", Ink::Text);
+    } else {
+        head.push("   ", Ink::Text);
+        let line = visible(&row.status.line).one_line();
+        head.push(&cut(line.as_str(), room.saturating_sub(head.width() + 2)), Ink::Dim);
+    }
+    if let Some(message) = &message
+        && head.width() + 3 + width(message.as_str()) <= room
+    {
+        head.push(if columns < 60 { "" } else { "   " }, Ink::Text);
+        head.push(message.as_str(), ink);
+        said = true;
+    }
     if let Some(protocol) = &row.status.protocol
         && columns >= 100
         && head.width() + width(protocol) + 8 < room
@@ -219,9 +249,8 @@ fn details(row: &ServerRow, columns: usize, canvas: &Canvas<'_>) -> Vec<Row> {
     }
     out.push(head);
     let none = Row::label("  ", Ink::Text);
-    if let Some(message) = &row.status.message {
-        let (_, ink) = server_sign(row, canvas.theme.glyphs);
-        out.extend(wrap_row(&Row::of(&sanitize(message).one_line(), ink), room, &none, &none).into_iter().take(3));
+    if let Some(message) = message.filter(|_| !said) {
+        out.extend(wrap_row(&Row::of(&message, ink), room, &none, &none).into_iter().take(3));
     }
     if row.status.withheld > 0 {
         let mut text = Row::label("  ", Ink::Text);

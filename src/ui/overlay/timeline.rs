@@ -188,7 +188,7 @@ fn axis(canvas: &mut Canvas<'_>, body: Rect, y: usize, chart: &Chart) {
         column += TICK;
         us += chart.us_per_tick;
     }
-    canvas.put_right(body, chart.ran + 1, y, "RAN ", Ink::Dim);
+    canvas.put_right(body, chart.ran.saturating_sub(1), y, "RAN", Ink::Dim);
     canvas.put_right(body, chart.ran + 9, y, "SOONER", Ink::Dim);
 }
 

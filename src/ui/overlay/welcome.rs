@@ -30,7 +30,12 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, welcome: &Welcome, state
     let rule = height.saturating_sub(writing + 3);
     let list = rows_of(body, 0, rule.saturating_sub(2));
     let mut y = usize::from(height >= 20);
-    canvas.put(list, 1, y, "Choose a model to talk to. Nothing has left this computer.", Ink::Text);
+    let say = if narrow {
+        "Choose a model. Nothing was sent yet."
+    } else {
+        "Choose a model to talk to. Nothing has left this computer."
+    };
+    canvas.put(list, 1, y, say, Ink::Text);
     y += 2;
     y = rows(canvas, list, y, welcome, layout, narrow);
     if let Some(fault) = &welcome.fault {
@@ -48,7 +53,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, welcome: &Welcome, state
     let kept = rows_of(area, rule + 1, writing);
     composer::draw(canvas, rows_of(kept, 0, 1), state, &draft, layout);
     if !state.composer.is_empty() {
-        canvas.put(kept, 3, 1, "kept; sent when you have chosen a model", Ink::Dim);
+        let note = if narrow { "kept; sent when you have chosen" } else { "kept; sent when you have chosen a model" };
+        canvas.put(kept, 3, 1, note, Ink::Dim);
         // The caret of the draft is drawn here, as this screen has it.
         let last = state.composer.area.cursor();
         if state.composer.area.lines().len() == 1 {
@@ -63,7 +69,11 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, welcome: &Welcome, state
     }
     let up_down = canvas.theme.glyphs.up_down;
     let then = if state.composer.is_empty() { "use it" } else { "use it, then send" };
-    foot(canvas, area, &[(up_down, "choose"), ("enter", then), ("^C", "clear, ^C ^C quit")], ("", ""));
+    if narrow {
+        foot(canvas, area, &[(up_down, "choose"), ("enter", "use it")], ("", ""));
+    } else {
+        foot(canvas, area, &[(up_down, "choose"), ("enter", then), ("^C", "clear, ^C ^C quit")], ("", ""));
+    }
     let place = format!("{} of {}", welcome.selected + 1, welcome.rows.len().max(1));
     canvas.put_right(area, columns, height.saturating_sub(1), &place, Ink::Dim);
 }
@@ -144,7 +154,11 @@ fn ports(canvas: &mut Canvas<'_>, area: Rect, y: usize, welcome: &Welcome) {
         row.push(sign, ink);
         row.push(&format!(" {} {}", kind.name(), kind.port()), Ink::Dim);
     }
-    canvas.row(area, 1, y, &row);
+    let none = Row::new();
+    let rows = crate::ui::markdown::wrap_row(&row, usize::from(area.width).saturating_sub(1), &none, &none);
+    for (n, row) in rows.iter().enumerate() {
+        canvas.row(area, 1, y + n, row);
+    }
 }
 
 fn place(canvas: &mut Canvas<'_>, area: Rect, y: usize, what: &str, path: &str, note: &str) {

@@ -1,0 +1,164 @@
+//! `millrace history export` and `import`: conversations out into files and back in.
+//!
+//! # Invariants
+//! - What goes out has no known secret in it.
+//! - A file is written whole or not at all, for this user alone.
+
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::chat::Conversation;
+use crate::export::{self, Redactor};
+use crate::headless::escape;
+use crate::store::Store;
+use crate::text;
+
+use super::args::ExportFormat;
+use super::history::{Failure, Terminal, row_json};
+
+/// One export as it was asked for.
+#[derive(Clone)]
+pub struct Export {
+    pub id: String,
+    /// None or `-`: standard output.
+    pub file: Option<PathBuf>,
+    pub format: Option<ExportFormat>,
+    pub redactor: Redactor,
+    /// Said beside it: which secrets could not be looked for.
+    pub warning: Option<String>,
+}
+
+impl std::fmt::Debug for Export {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Export").field("id", &self.id).field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+impl Export {
+    fn file(&self) -> Option<&Path> {
+        self.file.as_deref().filter(|path| path.as_os_str() != "-")
+    }
+
+    fn format(&self, as_json: bool) -> ExportFormat {
+        let extension = self.file().and_then(Path::extension).map(|e| e.to_string_lossy().to_lowercase());
+        match (self.format, extension.as_deref()) {
+            (Some(format), _) => format,
+            (None, Some("json")) => ExportFormat::Json,
+            (None, Some("html" | "htm")) => ExportFormat::Html,
+            (None, None) if as_json => ExportFormat::Json,
+            (None, Some(_) | None) => ExportFormat::Markdown,
+        }
+    }
+}
+
+pub(super) async fn export(
+    store: &Store,
+    ask: &Export,
+    as_json: bool,
+    terminal: &mut Terminal<'_>,
+) -> Result<(), Failure> {
+    let id = store.resolve(&ask.id, None).await?;
+    let conversation = ask.redactor.conversation(&store.open_whole(&id).await?);
+    let format = ask.format(as_json);
+    if as_json && ask.file().is_none() && format != ExportFormat::Json {
+        return Err(Failure::Usage("--json on standard output is the JSON form; name a file for another".into()));
+    }
+    if let Some(warning) = &ask.warning {
+        writeln!(terminal.err, "{}", text::sanitize(warning))?;
+    }
+    let printed = printed(&conversation, format)?;
+    let Some(path) = ask.file() else {
+        if terminal.drawn {
+            write!(terminal.out, "{}", text::sanitize(&printed))?;
+        } else {
+            terminal.out.write_all(printed.as_bytes())?;
+        }
+        return Ok(());
+    };
+    write_file(path, &printed).map_err(|error| unwritable(path, &error))?;
+    if as_json {
+        let word = match format {
+            ExportFormat::Markdown => "markdown",
+            ExportFormat::Json => "json",
+            ExportFormat::Html => "html",
+        };
+        let done = json!({"id": id.as_str(), "file": path, "format": word, "bytes": printed.len()});
+        terminal.out.write_all(&escape::line(&done))?;
+    } else {
+        writeln!(terminal.err, "Written: {}", text::sanitize(&path.display().to_string()))?;
+    }
+    Ok(())
+}
+
+fn printed(conversation: &Conversation, format: ExportFormat) -> Result<String, Failure> {
+    Ok(match format {
+        ExportFormat::Markdown => export::markdown(conversation),
+        ExportFormat::Html => export::html(conversation),
+        ExportFormat::Json => {
+            let text = export::json(conversation).map_err(|error| Failure::Write(io::Error::other(error)))?;
+            format!("{}\n", escape::document(&text))
+        }
+    })
+}
+
+/// In one step; a link is followed, and what is no file (a pipe, a device) is written to as it is.
+fn write_file(path: &Path, text: &str) -> io::Result<()> {
+    if std::fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        return std::fs::OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes());
+    }
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(&path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Failure {
+    Failure::Usage(format!("{} cannot be written: {error}", path.display()))
+}
+
+/// `most`: bytes of the largest file that is read.
+pub(super) async fn import(
+    store: &Store,
+    path: &Path,
+    most: u64,
+    as_json: bool,
+    terminal: &mut Terminal<'_>,
+) -> Result<(), Failure> {
+    let bad = |why: String| Failure::Usage(format!("{} cannot be imported: {why}", path.display()));
+    let mut bytes = Vec::new();
+    let read = |from: &mut dyn io::Read, bytes: &mut Vec<u8>| from.take(most.saturating_add(1)).read_to_end(bytes);
+    if path.as_os_str() == "-" {
+        read(&mut io::stdin().lock(), &mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|mut file| read(&mut file, &mut bytes))
+    }
+    .map_err(|error| bad(error.to_string()))?;
+    if bytes.len() as u64 > most {
+        return Err(bad(format!("it is larger than {} MiB (limit import)", most >> 20)));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| bad("it is not UTF-8 text".into()))?;
+    let given = export::parse(&text).map_err(|error| bad(error.to_string()))?;
+    let asked = given.summary.id.clone();
+    let id = store.import(given).await.map_err(|error| match error {
+        crate::store::StoreError::Row(why) => bad(why),
+        other => Failure::Store(other),
+    })?;
+    let row = store.summary(&id).await?;
+    if as_json {
+        let mut object = row_json(&row);
+        object["imported_as_new_id"] = (id != asked).into();
+        terminal.out.write_all(&escape::line(&object))?;
+    } else {
+        let title = text::sanitize(&row.title).one_line();
+        writeln!(terminal.out, "Imported: {title}   {}", id.as_str())?;
+        if id != asked {
+            writeln!(terminal.err, "Its id is in use here, so it has a new one.")?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,259 @@
+//! Known secrets taken out of what leaves the machine.
+//!
+//! # Invariants
+//! - A secret is found in the writings it is likely to be met in: plain, escaped as JSON or HTML, percent-encoded, in
+//!   hexadecimal, and in base64 wherever it begins within a group.
+//! - What is redacted stays what it was: arguments stay one JSON object, structured values stay values.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use serde_json::{Map, Value};
+
+use crate::chat::{Answer, Body, Conversation, Message, Part, ToolCall, ToolMessage, ToolOutcome};
+
+/// Stands where a secret stood.
+pub const REDACTED: &str = "[redacted]";
+/// Shorter values are words that would be found everywhere.
+const SHORTEST: usize = 6;
+/// Shorter pieces of an encoding would be found by chance.
+const SHORTEST_PIECE: usize = 8;
+
+/// What must not leave. Holds the secrets themselves: no Debug, not kept longer than needed.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    /// Longest first, so that a secret within another does not leave the rest of it behind.
+    needles: Vec<String>,
+}
+
+impl Redactor {
+    /// Values shorter than six bytes are left out.
+    #[must_use]
+    pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut needles = BTreeSet::new();
+        for secret in secrets.into_iter().map(str::trim).filter(|secret| secret.len() >= SHORTEST) {
+            needles.extend(writings(secret));
+        }
+        let mut needles: Vec<String> = needles.into_iter().collect();
+        needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
+        Self { needles }
+    }
+
+    /// The text without them.
+    #[must_use]
+    pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut out = Cow::Borrowed(text);
+        for needle in &self.needles {
+            if out.contains(needle.as_str()) {
+                out = Cow::Owned(out.replace(needle.as_str(), REDACTED));
+            }
+        }
+        out
+    }
+
+    /// The value without them, keys included; a number that is one becomes a text.
+    pub fn value(&self, value: &mut Value) {
+        match value {
+            Value::Null | Value::Bool(_) => {}
+            Value::Number(number) => {
+                let text = number.to_string();
+                if let Cow::Owned(text) = self.text(&text) {
+                    *value = Value::String(text);
+                }
+            }
+            Value::String(text) => self.string(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
+            Value::Object(map) => self.map(map),
+        }
+    }
+
+    /// The conversation without them.
+    #[must_use]
+    pub fn conversation(&self, conversation: &Conversation) -> Conversation {
+        let mut out = conversation.clone();
+        if self.needles.is_empty() {
+            return out;
+        }
+        self.string(&mut out.summary.title);
+        self.string(&mut out.summary.folder);
+        self.string(&mut out.base_url);
+        if let Some(system) = &mut out.system {
+            self.string(system);
+        }
+        self.value(&mut out.extra);
+        out.messages = out.messages.iter().map(|message| Arc::new(self.message(message))).collect();
+        out
+    }
+
+    fn message(&self, message: &Message) -> Message {
+        let mut out = message.clone();
+        match &mut out.body {
+            Body::User(parts) => parts.iter_mut().for_each(|part| self.part(part)),
+            Body::Assistant(answer) => self.answer(answer),
+            Body::Tool(ToolMessage { call: _, outcome }) => *outcome = Arc::new(self.outcome(outcome)),
+        }
+        out
+    }
+
+    fn part(&self, part: &mut Part) {
+        match part {
+            Part::Text { text } => self.string(text),
+            Part::File { name, text } => {
+                self.string(name);
+                self.string(text);
+            }
+            // A picture's bytes cannot be changed and stay a picture.
+            Part::Image { name, mime: _, data: _ } => self.string(name),
+        }
+    }
+
+    fn answer(&self, answer: &mut Answer) {
+        self.string(&mut answer.text);
+        self.string(&mut answer.reasoning);
+        self.string(&mut answer.refusal);
+        self.map(&mut answer.extra);
+        for call in &mut answer.calls {
+            self.call(call);
+        }
+    }
+
+    fn call(&self, call: &mut ToolCall) {
+        self.map(&mut call.extra);
+        let Ok(before) = serde_json::from_str::<Value>(&call.arguments) else { return };
+        let mut after = before.clone();
+        self.value(&mut after);
+        // Untouched arguments keep their exact text: it is what was shown and sent.
+        if after != before {
+            call.arguments = Arc::from(after.to_string());
+        }
+    }
+
+    fn outcome(&self, outcome: &ToolOutcome) -> ToolOutcome {
+        let mut out = outcome.clone();
+        self.string(&mut out.content);
+        if let Some(full) = &mut out.full {
+            self.string(full);
+        }
+        if let Some(structured) = &mut out.structured {
+            self.value(structured);
+        }
+        out.notes.iter_mut().for_each(|note| self.string(note));
+        out
+    }
+
+    fn string(&self, text: &mut String) {
+        if let Cow::Owned(redacted) = self.text(text) {
+            *text = redacted;
+        }
+    }
+
+    fn map(&self, map: &mut Map<String, Value>) {
+        let entries = std::mem::take(map);
+        for (key, mut value) in entries {
+            self.value(&mut value);
+            map.insert(self.text(&key).into_owned(), value);
+        }
+    }
+}
+
+/// The ways in which a secret may be written.
+fn writings(secret: &str) -> Vec<String> {
+    let hex = |upper: bool| -> String {
+        secret.bytes().map(|b| if upper { format!("{b:02X}") } else { format!("{b:02x}") }).collect()
+    };
+    let percent = |upper: bool, keep: &str| -> String {
+        secret
+            .bytes()
+            .map(|b| match b {
+                b if b.is_ascii_alphanumeric() || keep.as_bytes().contains(&b) => char::from(b).to_string(),
+                b if upper => format!("%{b:02X}"),
+                b => format!("%{b:02x}"),
+            })
+            .collect()
+    };
+    let json = Value::from(secret).to_string();
+    let json = json.trim_start_matches('"').strip_suffix('"').unwrap_or(&json).to_owned();
+    let html = secret
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;");
+    let mut all = vec![secret.to_owned(), json.replace('/', "\\/"), json, html, hex(false), hex(true)];
+    for keep in ["-_.~", "-_.!~*'()"] {
+        all.extend([percent(true, keep), percent(false, keep)]);
+    }
+    for before in 0..3_usize {
+        let bytes = [vec![0; before], secret.as_bytes().to_vec()].concat();
+        // The characters at both ends hold bits of the neighbours too.
+        let (from, to) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
+        for text in [STANDARD_NO_PAD.encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes)] {
+            let piece = text.get(from..to).unwrap_or_default();
+            if piece.len() >= SHORTEST_PIECE {
+                all.push(piece.to_owned());
+            }
+        }
+    }
+    all.retain(|writing| writing.len() >= SHORTEST);
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    const SECRET: &str = "sk-\"4/2&x\" öß!";
+
+    fn check(given: &str, expect: &str) {
+        assert_eq!(Redactor::new([SECRET]).text(given), expect);
+    }
+
+    #[test]
+    fn a_secret_is_found_in_every_writing() {
+        check(&format!("a {SECRET} b"), "a [redacted] b");
+        check(&json!({"k": SECRET}).to_string(), r#"{"k":"[redacted]"}"#);
+        check("https://x/?k=sk-%224%2F2%26x%22%20%C3%B6%C3%9F%21&m=1", "https://x/?k=[redacted]&m=1");
+        check("sk-&quot;4/2&amp;x&quot; öß!", "[redacted]");
+        let hex: String = SECRET.bytes().map(|b| format!("{b:02x}")).collect();
+        check(&hex, "[redacted]");
+        assert_eq!(Redactor::new(["short", " "]).text("short"), "short");
+        assert_eq!(Redactor::new(["secret-1", "secret-1-longer"]).text("secret-1-longer"), "[redacted]");
+    }
+
+    #[test]
+    fn arguments_stay_json_and_untouched_ones_stay_exact() {
+        let redactor = Redactor::new(["12345678"]);
+        let call = |arguments: &str| {
+            let mut call = ToolCall {
+                id: crate::chat::CallId::new("c"),
+                wire_id: None,
+                index: 0,
+                wire_name: String::new(),
+                tool: None,
+                arguments: Arc::from(arguments),
+                extra: Map::new(),
+            };
+            redactor.call(&mut call);
+            call.arguments.to_string()
+        };
+        assert_eq!(call(r#"{"pin": 12345678}"#), r#"{"pin":"[redacted]"}"#);
+        assert_eq!(call(r#"{"a\u0031":  1e2}"#), r#"{"a\u0031":  1e2}"#);
+        assert_eq!(call(r#"{"k": "\u0031\u0032345678"}"#), r#"{"k":"[redacted]"}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn base64_hides_it_at_no_offset(before in "[ -~]{0,9}", after in "[ -~]{0,9}") {
+            let text = format!("{before}hunter2-hunter2{after}");
+            for encoded in [STANDARD_NO_PAD.encode(&text), URL_SAFE_NO_PAD.encode(&text)] {
+                prop_assert!(Redactor::new(["hunter2-hunter2"]).text(&encoded).contains(REDACTED));
+            }
+        }
+    }
+}

@@ -1,0 +1,848 @@
+//! Frames of the screen, cell for cell, at the sizes that the drawings have; and what holds for every frame.
+
+#![allow(clippy::field_reassign_with_default)] // the defaults have private fields
+
+use std::sync::Arc;
+
+use insta::assert_snapshot;
+use millrace::app::*;
+use millrace::chat::*;
+use millrace::ui::{self, Memo, Theme};
+use proptest::prelude::*;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+/// Sunday 22 November 2026, 14:02:31 in the zone of the states below.
+const NOW: UnixMs = 1_795_356_151_000;
+const SECOND: u64 = 1_000_000;
+
+fn stamp(us: u64) -> Stamp {
+    Stamp { mono_us: us, wall_ms: NOW }
+}
+
+fn buffer(state: &State, theme: &Theme, memo: &mut Memo, columns: u16, rows: u16) -> (Buffer, Layout) {
+    let area = Rect::new(0, 0, columns, rows);
+    let mut buffer = Buffer::empty(area);
+    let mut state = state.clone();
+    state.size = Size { columns, rows };
+    let (layout, _) = ui::draw(&state, theme, memo, area, &mut buffer);
+    (buffer, layout)
+}
+
+fn text(buffer: &Buffer) -> String {
+    let mut out = String::new();
+    for y in 0..buffer.area.height {
+        let mut line = String::new();
+        let mut skip = 0;
+        for x in 0..buffer.area.width {
+            if skip > 0 {
+                skip -= 1;
+                continue;
+            }
+            let symbol = buffer[(x, y)].symbol();
+            line.push_str(symbol);
+            skip = millrace::text::width(symbol).saturating_sub(1);
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+fn frame(state: &State, columns: u16, rows: u16) -> String {
+    text(&buffer(state, &Theme::dark(), &mut Memo::new(), columns, rows).0)
+}
+
+fn empty() -> State {
+    let mut session = Session::default();
+    session.connection = Some(Endpoint {
+        base_url: "http://localhost:8000/v1".into(),
+        host: "localhost:8000".into(),
+        key_from: Some("$OPENAI_API_KEY".into()),
+    });
+    session.context_window = Some(32_000);
+    session.folder = "~/src".into();
+    session.config_path = "~/.config/millrace/config.toml".into();
+    session.data_path = "~/.local/share/millrace/".into();
+    session.version = "0.1.0";
+    session.settings.model = "qwen3-32b".into();
+    let mut state = State::new(session);
+    state.now = stamp(1_000 * SECOND);
+    state
+}
+
+fn outcome(kind: OutcomeKind, content: &str, bytes: u64, ms: f64) -> Arc<ToolOutcome> {
+    Arc::new(ToolOutcome {
+        kind,
+        content: content.into(),
+        structured: None,
+        full: None,
+        bytes,
+        truncated: false,
+        sent: true,
+        ms,
+        notes: Vec::new(),
+    })
+}
+
+fn call(state: &mut State, id: &str, path: &str, arguments: &str, phase: CallPhase) -> CallId {
+    let id = CallId::new(id);
+    let mut call = Call::new(id.clone(), Some(TurnId(1)), 1, 0, stamp(990 * SECOND));
+    let (server, tool) = path.split_once('/').unwrap();
+    call.tool = Some(ToolRef::new(server, tool));
+    call.wire_name = Some(format!("{server}__{tool}").into());
+    call.arguments = arguments.into();
+    call.arguments_bytes = arguments.len() as u64;
+    call.phase = phase;
+    call.times.closed = Some(stamp(991 * SECOND));
+    state.calls.by_id.insert(id.clone(), call);
+    state.calls.this_turn.push(id.clone());
+    state.panel.rows.push(id.clone());
+    id
+}
+
+fn change(state: &mut State, id: &CallId, change: impl FnOnce(&mut Call)) {
+    change(state.calls.by_id.get_mut(id).unwrap());
+}
+
+fn entry(state: &mut State, body: EntryBody) {
+    let key = state.transcript.entries.len() as u64 + 1;
+    state.transcript.entries.push(Entry { key, revision: 1, at: NOW, message: None, body });
+}
+
+const ANSWER: &str = "retry() never consults the deadline: the loop only leaves on Ok or on a non-retryable error. Two \
+changes are needed.\n\n1. Bound the loop by attempts and by elapsed time.\n2. Honour Retry-After, clamped to the \
+remaining budget.\n\n```rust\npub async fn retry<F>(mut op: F, cfg: &Retry) -> Result<Reply> {\n    let end = \
+Instant::now() + cfg.budget;\n    for n in 0..cfg.attempts {\n        match op().await {\n```\n";
+
+const WRITE: &str = r#"{"path":"src/retry.rs","content":"loop {}"}"#;
+
+/// The turn of the drawings: seven calls in every state, the answer still being written.
+fn chat(columns: u16) -> State {
+    let mut state = empty();
+    state.transcript.title = "retry-loop refactor".into();
+    let write = call(&mut state, "c1", "fs/write_file", WRITE, CallPhase::NeedsApproval);
+    let fetch =
+        call(&mut state, "c2", "web/fetch", r#"{"url":"https://docs.rs/backoff/latest/backoff"}"#, CallPhase::Running);
+    change(&mut state, &fetch, |call| {
+        call.times.sent = Some(stamp(1_000 * SECOND - 3_200_000));
+        call.progress = Some(Progress { progress: 412.0, total: Some(676.0), message: Some("412/676 KB".into()) });
+    });
+    let diff = call(&mut state, "c3", "git/diff", r#"{"paths":["src/retry.rs","src/ht"#, CallPhase::Arguments);
+    change(&mut state, &diff, |call| call.arguments_bytes = 182);
+    call(&mut state, "c4", "fs/search", r#"{"query":"retry"}"#, CallPhase::Queued(2));
+    let read =
+        call(&mut state, "c5", "fs/read_file", r#"{"path":"src/retry.rs"}"#, CallPhase::Ended(OutcomeKind::Done));
+    let file = format!("pub async fn retry<F>(mut op: F) -> Result<Reply> {{\n{}", "x\n".repeat(213));
+    change(&mut state, &read, |call| {
+        call.times.sent = Some(stamp(992 * SECOND));
+        call.outcome = Some(outcome(OutcomeKind::Done, &file, 6_246, 80.0));
+    });
+    let test =
+        call(&mut state, "c6", "shell/test", r#"{"cmd":["cargo","test"]}"#, CallPhase::Ended(OutcomeKind::Failed));
+    change(&mut state, &test, |call| {
+        call.outcome = Some(outcome(OutcomeKind::Failed, "exit 101: 2 tests failed, 41 passed\n", 36, 12_400.0));
+    });
+    let gone =
+        call(&mut state, "c7", "web/fetch", r#"{"url":"https://a.example"}"#, CallPhase::Ended(OutcomeKind::Cancelled));
+    change(&mut state, &gone, |call| {
+        call.cancelled_by_you = true;
+        call.outcome = Some(outcome(OutcomeKind::Cancelled, "", 0, 5_000.0));
+    });
+    let question = if columns >= 100 {
+        "Why does retry() spin forever when the server returns 503? Fix it and\nrun the tests."
+    } else {
+        "Why does retry() spin forever when the server returns 503? Fix it."
+    };
+    entry(&mut state, EntryBody::User(vec![Part::text(question)]));
+    let tail = "While the docs load: the current back-off also re-seeds its jitter on ev";
+    let mut pieces = vec![Piece::Thinking { text: "hm".into(), ms: Some(4_100) }];
+    if columns >= 100 {
+        pieces.extend([
+            Piece::Text(ANSWER.into()),
+            Piece::Call(read),
+            Piece::Call(write),
+            Piece::Call(fetch),
+            Piece::Text(format!("{tail}e")),
+        ]);
+    } else if columns >= 60 {
+        let short = ANSWER.split("\n\n```").next().unwrap().to_owned();
+        pieces.extend([Piece::Text(short), Piece::Call(read), Piece::Text(tail.into())]);
+    } else {
+        let short = ANSWER.split(" Two changes").next().unwrap().to_owned();
+        pieces.extend([Piece::Text(short), Piece::Call(read), Piece::Text("While the docs load: the current".into())]);
+    }
+    let answer = AnswerEntry { model: "qwen3-32b".into(), pieces, streaming: true, ..AnswerEntry::default() };
+    entry(&mut state, EntryBody::Answer(answer));
+    let mut turn = Turn::new(TurnId(1), stamp(982 * SECOND), false);
+    turn.phase = Phase::Writing;
+    turn.stream_began = Some(stamp(990 * SECOND));
+    turn.stream_last = Some(stamp(1_000 * SECOND));
+    turn.stream_chars = 1_640;
+    state.transcript.turn = Some(turn);
+    state.status.context = Some(Context { tokens: 12_400, estimated: false });
+    state.status.saved = Saved::At(NOW);
+    servers(
+        &mut state,
+        &[
+            ("fs", ServerState::Ready, 7),
+            ("git", ServerState::Ready, 5),
+            ("web", ServerState::Ready, 2),
+            ("jira", ServerState::Failed, 0),
+        ],
+    );
+    state.servers.rows[2].running = 1;
+    if columns >= 60 {
+        state
+            .composer
+            .area
+            .insert_str("and please keep the public signature unchanged\n[Pasted text 1: 214 lines, 9.8 KB]");
+    } else {
+        state.composer.area.insert_str("keep the public signature");
+    }
+    state
+}
+
+fn servers(state: &mut State, rows: &[(&str, ServerState, u32)]) {
+    state.servers.rows = rows
+        .iter()
+        .map(|(name, is, tools)| ServerRow {
+            status: ServerStatus {
+                server: ServerName::new(name),
+                state: *is,
+                tools: *tools,
+                withheld: 0,
+                protocol: None,
+                message: None,
+                transport: "stdio",
+                line: format!("npx -y @acme/{name}-mcp"),
+                pid: None,
+                stderr: Vec::new(),
+            },
+            since_us: 0,
+            calls: 0,
+            running: 0,
+            errors: 0,
+            times_ms: Default::default(),
+            declined: false,
+        })
+        .collect();
+}
+
+#[test]
+fn chat_at_the_three_sizes() {
+    assert_snapshot!("chat-120x36", frame(&chat(120), 120, 36));
+    assert_snapshot!("chat-80x24", frame(&chat(80), 80, 24));
+    assert_snapshot!("chat-40x20", frame(&chat(40), 40, 20));
+}
+
+#[test]
+fn a_reader_who_scrolled_away_sees_how_much_is_below() {
+    let mut state = chat(120);
+    for n in 0..40 {
+        entry(&mut state, EntryBody::User(vec![Part::text(format!("question {n}"))]));
+    }
+    state.transcript.scroll = Scroll::Anchored(Anchor { key: 1, line: 0 });
+    let (drawn, layout) = buffer(&state, &Theme::dark(), &mut Memo::new(), 120, 36);
+    assert!(text(&drawn).contains("new lines below   End: follow"), "{}", text(&drawn));
+    assert!(!layout.transcript.at_end && layout.transcript.below > 0);
+    assert_eq!(layout.transcript.top, Some(Anchor { key: 1, line: 0 }));
+    // A line above the first entry and one far below the last are brought back into the transcript.
+    for line in [-100, 100_000] {
+        state.transcript.scroll = Scroll::Anchored(Anchor { key: 2, line });
+        let (_, layout) = buffer(&state, &Theme::dark(), &mut Memo::new(), 120, 36);
+        let top = layout.transcript.top.unwrap();
+        assert!(top.line >= 0 && state.transcript.entries.iter().any(|e| e.key == top.key));
+    }
+}
+
+#[test]
+fn the_tool_screen_stands_in_for_the_panel() {
+    let mut state = chat(80);
+    state.focus = Focus::Panel;
+    state.panel.selected = Some(CallId::new("c1"));
+    assert_snapshot!("tools-80x24", frame(&state, 80, 24));
+    assert_snapshot!("tools-40x20", frame(&state, 40, 20));
+}
+
+fn reviewed(arguments: &str) -> State {
+    let mut state = chat(120);
+    let review = Review {
+        call: CallId::new("c1"),
+        tool: ToolRef::new("fs", "write_file"),
+        server_line: "stdio: npx @mcp/fs /home/ada/src".into(),
+        trusted: false,
+        claims: Claims { destructive: Some(true), open_world: Some(false), ..Claims::default() },
+        description: String::new(),
+        arguments: arguments.into(),
+        hash: "00".into(),
+        because: Some("Bound the loop by attempts and by elapsed time.".into()),
+        why: AskReason::Policy,
+        earlier: None,
+    };
+    state.overlays.push(Overlay::Review(Box::new(ReviewBox {
+        turn: TurnId(1),
+        review: Arc::new(review),
+        opened: stamp(993 * SECOND),
+        deaf_until_us: 0,
+        end_seen: false,
+        scroll: 0,
+        full: false,
+        pretty: false,
+        step: ReviewStep::Choose,
+        refused: None,
+        waiting: 1,
+        place: 1,
+        revision: 7,
+    })));
+    state
+}
+
+fn long_arguments() -> String {
+    let body: Vec<String> = (0..90).map(|n| format!("line {n} of the new file")).collect();
+    let value = serde_json::json!({"path": "/home/ada/src/net/src/retry.rs", "content": format!("{}\u{202e}", body.join("\n"))});
+    value.to_string()
+}
+
+#[test]
+fn approval_at_the_three_sizes() {
+    let state = reviewed(&long_arguments());
+    assert_snapshot!("approval-120x36", frame(&state, 120, 36));
+    assert_snapshot!("approval-80x24", frame(&state, 80, 24));
+    assert_snapshot!("approval-40x20", frame(&state, 40, 20));
+    assert_snapshot!("approval-short-120x36", frame(&reviewed(WRITE), 120, 36));
+}
+
+#[test]
+fn the_end_of_a_review_is_seen_only_when_it_is_drawn() {
+    let seen =
+        |state: &State, columns, rows| buffer(state, &Theme::dark(), &mut Memo::new(), columns, rows).1.review.unwrap();
+    let mut state = reviewed(&long_arguments());
+    let first = seen(&state, 80, 24);
+    assert!(!first.end_visible && first.lines > first.page);
+    assert_eq!(first.revision, 7);
+    let Some(Overlay::Review(review)) = state.overlays.last_mut() else { panic!("a review") };
+    review.scroll = usize::MAX;
+    let last = seen(&state, 80, 24);
+    assert!(last.end_visible);
+    assert_eq!(last.top + last.page, last.lines);
+    assert!(seen(&reviewed(WRITE), 80, 24).end_visible);
+    // However small the screen, no row is skipped between one page and the next.
+    for rows in 5..30 {
+        let page = seen(&reviewed(&long_arguments()), 60, rows);
+        assert!(page.page >= 1 && !page.end_visible, "{rows} rows");
+    }
+}
+
+#[test]
+fn every_byte_of_the_arguments_can_be_scrolled_to() {
+    let state = reviewed(&long_arguments());
+    let mut whole = String::new();
+    let mut state = state;
+    loop {
+        let (drawn, layout) = buffer(&state, &Theme::dark(), &mut Memo::new(), 80, 24);
+        let review = layout.review.unwrap();
+        let lines = text(&drawn);
+        whole.extend(lines.lines().skip(6).take(review.page).map(|l| l.trim_start().to_owned() + "\n"));
+        if review.end_visible {
+            break;
+        }
+        let Some(Overlay::Review(open)) = state.overlays.last_mut() else { panic!("a review") };
+        open.scroll += review.page;
+    }
+    let glued: String = whole.split_whitespace().collect();
+    for n in 0..90 {
+        assert!(glued.contains(&format!("line{n}ofthenewfile")), "line {n} is missing");
+    }
+    assert!(glued.contains("<U+202E>"));
+}
+
+fn summary(title: &str, model: &str, hours_ago: i64, messages: u32) -> HistoryRow {
+    HistoryRow {
+        summary: Summary {
+            id: ConversationId::new(title),
+            title: title.into(),
+            folder: "~/src".into(),
+            model: model.into(),
+            created: NOW - hours_ago * 3_600_000 - 60_000,
+            updated: NOW - hours_ago * 3_600_000,
+            messages,
+            calls: 4,
+            failed_calls: 0,
+            tokens: Some(12_400),
+            pinned: false,
+            interrupted: false,
+        },
+        hit: None,
+    }
+}
+
+fn browser() -> State {
+    let mut state = empty();
+    let mut rows = vec![
+        summary("retry-loop refactor", "qwen3-32b", 0, 7),
+        summary("SSE parser: split at every byte offset", "gpt-oss-120b", 2, 31),
+        summary("Postgres index advice", "qwen3-32b", 5, 4),
+        summary("翻訳: リリースノート v0.4", "qwen3-32b", 21, 6),
+        summary("Weekly report prompt", "qwen3-32b", 96, 58),
+        summary("MCP server design", "gpt-oss-120b", 170, 22),
+        summary("\u{1b}]0;evil\u{7}hostile \u{202e}title", "m\u{1b}[31m", 200, 1),
+    ];
+    rows[4].summary.pinned = true;
+    rows[5].summary.interrupted = true;
+    let said = |id: &str, body: Body| Arc::new(Message { id: MessageId::new(id), parent: None, at: NOW, body });
+    let answer = Answer {
+        text: "retry() never consults the deadline: the loop only leaves on Ok or on a non-retryable error.".into(),
+        model: "qwen3-32b".into(),
+        calls: vec![ToolCall {
+            id: CallId::new("p1"),
+            wire_id: None,
+            index: 0,
+            wire_name: "fs__read_file".into(),
+            tool: Some(ToolRef::new("fs", "read_file")),
+            arguments: r#"{"path":"src/retry.rs"}"#.into(),
+            extra: Default::default(),
+        }],
+        ..Answer::default()
+    };
+    let tool = ToolMessage { call: CallId::new("p1"), outcome: outcome(OutcomeKind::Done, "x", 6_246, 80.0) };
+    let content = Conversation {
+        summary: rows[0].summary.clone(),
+        base_url: String::new(),
+        system: None,
+        messages: vec![
+            said("m1", Body::User(vec![Part::text("Why does retry() spin forever when the server returns 503?")])),
+            said("m2", Body::Assistant(answer)),
+            said("m3", Body::Tool(tool)),
+        ],
+        open_elsewhere: false,
+        extra: serde_json::Value::Null,
+    };
+    rows[0].hit = Some(Hit {
+        summary: rows[0].summary.clone(),
+        message: MessageId::new("m1"),
+        snippet: "does retry() spin".into(),
+        marks: vec![(5, 10)],
+        matches: 5,
+    });
+    let mut browser = Browser::default();
+    browser.search = LineEdit::with("retry deadline");
+    browser.editing = true;
+    browser.preview = Some(Preview {
+        conversation: rows[0].summary.id.clone(),
+        message: Some(MessageId::new("m1")),
+        content: Some(Arc::new(content)),
+        scroll: None,
+        at: 1,
+    });
+    browser.total = rows.len();
+    browser.rows = rows;
+    browser.took_us = 4_000;
+    state.overlays.push(Overlay::Browser(Box::new(browser)));
+    state
+}
+
+#[test]
+fn browser_at_the_three_sizes() {
+    let state = browser();
+    assert_snapshot!("browser-120x36", frame(&state, 120, 36));
+    assert_snapshot!("browser-80x24", frame(&state, 80, 24));
+    assert_snapshot!("browser-40x20", frame(&state, 40, 20));
+}
+
+#[test]
+fn help_at_the_three_sizes() {
+    let mut state = empty();
+    state.overlays.push(Overlay::Help(Help::default()));
+    assert_snapshot!("help-120x36", frame(&state, 120, 36));
+    assert_snapshot!("help-80x24", frame(&state, 80, 24));
+    assert_snapshot!("help-40x20", frame(&state, 40, 20));
+}
+
+fn server_list() -> State {
+    let mut state = empty();
+    servers(
+        &mut state,
+        &[
+            ("fs", ServerState::Ready, 7),
+            ("git", ServerState::Ready, 5),
+            ("web", ServerState::Ready, 2),
+            ("jira", ServerState::Failed, 0),
+            ("docs", ServerState::Ready, 9),
+            ("mail", ServerState::Off, 0),
+        ],
+    );
+    let rows = &mut state.servers.rows;
+    (rows[0].calls, rows[1].calls, rows[2].calls) = (14, 3, 6);
+    rows[0].times_ms = [60.0].into();
+    rows[1].times_ms = [110.0].into();
+    rows[2].times_ms = [1_900.0].into();
+    (rows[2].running, rows[2].errors, rows[3].errors) = (1, 1, 3);
+    rows[2].status.transport = "http";
+    rows[3].status.message = Some("exited with code 1 after 0.8 s".into());
+    rows[3].status.stderr = vec!["Error: JIRA_TOKEN is not set\u{1b}[2J".into()];
+    rows[4].status.withheld = 2;
+    state
+        .overlays
+        .push(Overlay::Servers(ServerList { selected: Some(ServerName::new("fs")), ..ServerList::default() }));
+    state
+}
+
+#[test]
+fn servers_at_the_three_sizes() {
+    let state = server_list();
+    assert_snapshot!("mcp-120x36", frame(&state, 120, 36));
+    assert_snapshot!("mcp-80x24", frame(&state, 80, 24));
+    assert_snapshot!("mcp-40x20", frame(&state, 40, 20));
+}
+
+#[test]
+fn models_at_the_three_sizes() {
+    let mut state = empty();
+    state.status.context = Some(Context { tokens: 12_400, estimated: false });
+    let model = |provider: &str, id: &str, context, reasoning| ModelRow {
+        id: id.into(),
+        provider: provider.into(),
+        context: Some(context),
+        tools: Some(true),
+        vision: Some(false),
+        reasoning: Some(reasoning),
+    };
+    let mut models = Models::default();
+    models.search = LineEdit::with("qw");
+    models.editing = true;
+    models.all = vec![
+        model("local", "qwen3-32b", 32_768, true),
+        model("local", "qwen2.5-coder-7b", 131_072, false),
+        model("openrouter", "qwen/qwen3-235b-a22b", 262_144, true),
+        model("local", "gemma", 8_192, false),
+    ];
+    models.rows = vec![0, 1, 2];
+    state.overlays.push(Overlay::Models(models));
+    assert_snapshot!("models-120x36", frame(&state, 120, 36));
+    assert_snapshot!("models-80x24", frame(&state, 80, 24));
+    assert_snapshot!("models-40x20", frame(&state, 40, 20));
+}
+
+#[test]
+fn welcome_as_it_is_drawn() {
+    let mut state = empty();
+    state.session.connection = None;
+    state.composer.area.insert_str("Why does my retry loop never end?");
+    let local = LocalServer {
+        kind: LocalKind::Ollama,
+        base_url: "http://localhost:11434/v1".into(),
+        models: vec!["a".into(), "b".into(), "c".into()],
+    };
+    let source = |client: &str, n: usize| ImportSource {
+        client: client.into(),
+        path: String::new(),
+        servers: vec!["s".into(); n],
+    };
+    state.overlays.push(Overlay::Welcome(Box::new(Welcome {
+        selected: 0,
+        rows: vec![
+            WelcomeRow::Local(local),
+            WelcomeRow::OpenAi,
+            WelcomeRow::Address,
+            WelcomeRow::Demo,
+            WelcomeRow::Servers,
+        ],
+        ports: LocalKind::ALL.iter().map(|kind| (*kind, Some(*kind == LocalKind::Ollama))).collect(),
+        imports: vec![source("Claude Desktop", 4), source("Cursor", 2)],
+        busy: false,
+        fault: None,
+    })));
+    assert_snapshot!("welcome-80x24", frame(&state, 80, 24));
+    assert_snapshot!("welcome-40x20", frame(&state, 40, 20));
+}
+
+fn detailed() -> State {
+    let mut state = chat(120);
+    let id = CallId::new("c6");
+    let lines: Vec<String> = (0..60).map(|n| format!("test retry::case_{n} ... \u{1b}[32mok\u{1b}[0m")).collect();
+    change(&mut state, &id, |call| {
+        call.arguments = r#"{"cmd":["cargo","test","--","retry"],"timeout_s":60,"cwd":"/home/ada/src/net"}"#.into();
+        call.arguments_bytes = call.arguments.len() as u64;
+        call.times.sent = Some(stamp(980 * SECOND));
+        call.times.ended = Some(stamp(980 * SECOND + 12_400_000));
+        call.outcome = Some(outcome(OutcomeKind::Failed, &lines.join("\n"), 86_220, 12_400.0));
+    });
+    state.overlays.push(Overlay::Detail(Detail {
+        call: id,
+        raw: false,
+        wrap: true,
+        told: false,
+        pretty: true,
+        scroll: 0,
+        find: None,
+        editing: false,
+        find_at: 0,
+    }));
+    state
+}
+
+#[test]
+fn detail_at_the_three_sizes() {
+    let state = detailed();
+    assert_snapshot!("detail-120x36", frame(&state, 120, 36));
+    assert_snapshot!("detail-80x24", frame(&state, 80, 24));
+    assert_snapshot!("detail-40x20", frame(&state, 40, 20));
+}
+
+/// The turn of the timeline's drawing, in seconds: opened, closed, asked, approved, sent, answered.
+fn timed() -> State {
+    let mut state = empty();
+    state.transcript.title = "retry-loop refactor".into();
+    let s = |t: f64| stamp((t * 1e6) as u64);
+    type Row = (&'static str, f64, f64, Option<(f64, f64)>, f64, f64, OutcomeKind);
+    let rows: [Row; 4] = [
+        ("fs/read_file", 4.6, 5.0, None, 5.0, 5.08, OutcomeKind::Done),
+        ("shell/test", 5.4, 6.0, Some((6.0, 9.3)), 9.3, 21.7, OutcomeKind::Failed),
+        ("web/fetch", 6.6, 7.0, None, 7.0, 12.0, OutcomeKind::Cancelled),
+        ("web/fetch", 8.5, 8.9, None, 11.6, 16.5, OutcomeKind::Done),
+    ];
+    for (n, (path, opened, closed, asked, sent, answered, kind)) in rows.into_iter().enumerate() {
+        let id = call(&mut state, &format!("t{n}"), path, r#"{"cmd":"cargo test -- retry"}"#, CallPhase::Ended(kind));
+        change(&mut state, &id, |call| {
+            call.closed_by = Some(ClosedBy::Brace);
+            call.times = Times {
+                opened: s(opened),
+                closed: Some(s(closed)),
+                asked: asked.map(|(at, _)| s(at)),
+                approved: asked.map(|(_, at)| s(at)),
+                sent: Some(s(sent)),
+                ended: Some(s(answered)),
+            };
+            call.outcome = Some(outcome(kind, "exit 101", 86_220, (answered - sent) * 1000.0));
+        });
+    }
+    let us = |t: f64| (t * 1e6) as u64;
+    let mut turn = Turn::new(TurnId(1), stamp(0), false);
+    turn.ended = Some(s(28.9));
+    turn.status = Some(TurnStatus::Ok);
+    turn.times.model = "qwen3-32b".into();
+    turn.times.ended = Some(us(28.9));
+    turn.times.rounds = vec![
+        RoundTimes {
+            round: 1,
+            requested: 0,
+            first_byte: Some(us(0.5)),
+            first_text: Some(us(4.6)),
+            ended: Some(us(17.8)),
+            spans: vec![
+                (SpanKind::Reasoning, us(0.5), us(4.4)),
+                (SpanKind::Text, us(4.4), us(17.8)),
+                (SpanKind::Arguments, us(5.4), us(6.0)),
+            ],
+        },
+        RoundTimes {
+            round: 2,
+            requested: us(21.7),
+            first_byte: Some(us(22.3)),
+            first_text: Some(us(22.3)),
+            ended: Some(us(28.9)),
+            spans: vec![(SpanKind::Text, us(22.3), us(28.9))],
+        },
+    ];
+    state.transcript.last = Some(turn);
+    state.overlays.push(Overlay::Timeline(Timeline { selected: Some(CallId::new("t1")), zoom: 0 }));
+    state
+}
+
+#[test]
+fn timeline_at_two_sizes() {
+    let state = timed();
+    assert_snapshot!("timeline-120x36", frame(&state, 120, 36));
+    assert_snapshot!("timeline-80x24", frame(&state, 80, 24));
+}
+
+#[test]
+fn questions_stand_over_the_chat() {
+    let mut state = chat(80);
+    state.overlays.push(Overlay::Consent(Consent {
+        server: ServerName::new("files"),
+        line: "npx -y @modelcontextprotocol/server-filesystem .\u{202e}".into(),
+        transport: "stdio",
+        deaf_until_us: 0,
+        refused: None,
+    }));
+    assert_snapshot!("consent-80x24", frame(&state, 80, 24));
+    assert_snapshot!("consent-40x20", frame(&state, 40, 20));
+    state.overlays.clear();
+    state.overlays.push(Overlay::Ask(Ask {
+        what: AskFor::Key { base_url: "https://api.openai.com/v1".into() },
+        line: LineEdit { text: "sk-secret".into(), caret: 9, masked: true },
+        refused: None,
+        busy: false,
+    }));
+    let drawn = frame(&state, 80, 24);
+    assert!(!drawn.contains("sk-secret") && drawn.contains("*********"), "{drawn}");
+}
+
+#[test]
+fn what_went_wrong_says_what_can_be_done() {
+    let mut state = empty();
+    entry(&mut state, EntryBody::User(vec![Part::text("Hello?")]));
+    let fault = |choices, message: &str| {
+        EntryBody::Fault(FaultEntry {
+            fault: Fault::new(FaultKind::Auth, message),
+            choices,
+            tokens: 1_204,
+            calls_kept: 2,
+            settled: false,
+        })
+    };
+    entry(&mut state, fault(FaultChoices::Key, "api.openai.com refused the key from $OPENAI_API_KEY (401)."));
+    entry(&mut state, fault(FaultChoices::Cut, "broken"));
+    state.status.saved = Saved::Not("disk full".into());
+    assert_snapshot!("faults-80x24", frame(&state, 80, 24));
+}
+
+/// Ink as it is drawn: each run of one style with its text.
+fn runs(buffer: &Buffer, y: u16) -> String {
+    let mut out: Vec<(String, String)> = Vec::new();
+    for x in 0..buffer.area.width {
+        let cell = &buffer[(x, y)];
+        let style = format!(
+            "{:?}{}",
+            cell.fg,
+            if cell.modifier.is_empty() { String::new() } else { format!("+{:?}", cell.modifier) }
+        );
+        match out.last_mut() {
+            Some((last, text)) if *last == style => text.push_str(cell.symbol()),
+            _ => out.push((style, cell.symbol().to_owned())),
+        }
+    }
+    let named = out.iter().filter(|(_, text)| !text.trim().is_empty());
+    named.map(|(style, text)| format!("{style}: {}", text.trim())).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn colour_repeats_what_words_say() {
+    let state = chat(120);
+    let (drawn, _) = buffer(&state, &Theme::dark(), &mut Memo::new(), 120, 36);
+    let lines: Vec<String> = [4, 8, 17, 21].iter().map(|y| runs(&drawn, *y)).collect();
+    assert_snapshot!("inks-of-states", lines.join("\n\n"));
+    let (plain, _) = buffer(&state, &Theme::plain(), &mut Memo::new(), 120, 36);
+    assert!(plain.content.iter().all(|cell| cell.fg == ratatui::style::Color::Reset), "NO_COLOR has no colour");
+    assert_eq!(text(&plain), text(&drawn));
+    let ascii = text(&buffer(&state, &Theme::dark().ascii(), &mut Memo::new(), 120, 36).0);
+    assert!(ascii.is_ascii(), "{ascii}");
+}
+
+fn screens() -> Vec<State> {
+    vec![empty(), chat(120), reviewed(&long_arguments()), browser(), server_list(), detailed(), timed()]
+}
+
+#[test]
+fn no_size_panics_and_every_caret_is_inside() {
+    let mut sizes: Vec<(u16, u16)> = (1..=40).flat_map(|w| (1..=15).map(move |h| (w, h))).collect();
+    sizes.extend([(500, 200), (1, 200), (500, 1), (59, 24), (60, 24), (99, 36), (100, 20), (100, 19), (120, 12)]);
+    for mut state in screens() {
+        let mut memo = Memo::new();
+        for (w, h) in &sizes {
+            let (drawn, layout) = buffer(&state, &Theme::dark(), &mut memo, *w, *h);
+            assert_eq!(layout.size, Size { columns: *w, rows: *h });
+            assert_eq!(drawn.area, Rect::new(0, 0, *w, *h));
+        }
+        state.focus = Focus::Panel;
+        state.overlays.clear();
+        for (w, h) in &sizes {
+            buffer(&state, &Theme::dark(), &mut memo, *w, *h);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Whatever was drawn before, a frame is what a fresh view draws.
+    #[test]
+    fn a_warm_memo_draws_what_a_cold_one_does(
+        steps in proptest::collection::vec((0usize..7, 1u16..140, 1u16..50, 0usize..400), 1..8),
+    ) {
+        let theme = Theme::plain();
+        let mut memo = Memo::new();
+        let screens = screens();
+        for (which, columns, rows, cut) in steps {
+            let mut state = screens[which].clone();
+            // The answer at some moment of its coming.
+            for entry in &mut state.transcript.entries {
+                if let EntryBody::Answer(answer) = &mut entry.body {
+                    entry.revision = cut as u64 + 10;
+                    for piece in &mut answer.pieces {
+                        if let Piece::Text(text) = piece {
+                            let mut at = cut.min(text.len());
+                            while !text.is_char_boundary(at) {
+                                at -= 1;
+                            }
+                            text.truncate(at);
+                        }
+                    }
+                }
+            }
+            let (warm, layout) = buffer(&state, &theme, &mut memo, columns, rows);
+            let (cold, fresh) = buffer(&state, &theme, &mut Memo::new(), columns, rows);
+            prop_assert_eq!(text(&warm), text(&cold));
+            prop_assert_eq!(layout, fresh);
+        }
+    }
+
+    /// Hostile words in every place where words of others stand: the buffer holds nothing that acts.
+    #[test]
+    fn no_cell_holds_what_a_terminal_would_act_on(hostile in "[\u{1b}\u{9b}\u{7}\u{202e}\u{200b}\u{e0041}\\]a-z0-9;\\[\n\r\t]{1,24}") {
+        let mut state = browser();
+        if let Some(Overlay::Browser(browser)) = state.overlays.last_mut() {
+            for row in &mut browser.rows {
+                row.summary.title = hostile.clone();
+                row.summary.model = hostile.clone();
+            }
+        }
+        let mut chat = chat(120);
+        chat.transcript.title = hostile.clone();
+        chat.session.settings.model = hostile.clone();
+        chat.status.saved = Saved::Not(hostile.clone());
+        entry(&mut chat, EntryBody::User(vec![Part::text(hostile.clone())]));
+        entry(&mut chat, EntryBody::Note(hostile.clone()));
+        for id in chat.calls.this_turn.clone() {
+            change(&mut chat, &id, |call| {
+                call.tool = Some(ToolRef::new(&hostile, &hostile));
+                call.arguments = hostile.clone();
+                call.progress = Some(Progress { progress: 1.0, total: None, message: Some(hostile.clone()) });
+            });
+        }
+        for row in &mut chat.servers.rows {
+            row.status.message = Some(hostile.clone());
+            row.status.line = hostile.clone();
+        }
+        let mut list = chat.clone();
+        list.overlays.push(Overlay::Servers(ServerList::default()));
+        for state in [state, chat, list] {
+            for (columns, rows) in [(120, 36), (80, 24), (40, 20)] {
+                let (drawn, _) = buffer(&state, &Theme::dark(), &mut Memo::new(), columns, rows);
+                for cell in &drawn.content {
+                    prop_assert!(millrace::text::hidden(cell.symbol()).is_empty(), "{:?}", cell.symbol());
+                    prop_assert!(!cell.symbol().contains(['\n', '\t']), "{:?}", cell.symbol());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn code_is_coloured_a_frame_later() {
+    let state = chat(120);
+    let mut memo = Memo::new();
+    let (first, _) = buffer(&state, &Theme::dark(), &mut memo, 120, 36);
+    assert!(memo.wants_frame());
+    let mut frames = 0;
+    while memo.wants_frame() && frames < 20 {
+        buffer(&state, &Theme::dark(), &mut memo, 120, 36);
+        frames += 1;
+    }
+    let (last, _) = buffer(&state, &Theme::dark(), &mut memo, 120, 36);
+    assert!(frames < 20, "colouring comes to an end");
+    assert_eq!(text(&first), text(&last));
+    assert_ne!(first, last);
+}

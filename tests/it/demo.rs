@@ -1,5 +1,7 @@
 //! `millrace demo` as it is run: the built binary, its model over real HTTP, its tools over real stdio.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;

@@ -26,7 +26,9 @@ pub(super) enum Said {
 
 /// The lines of a reply, filled.
 pub(super) fn fill(lines: &[Line], story: &Story, facts: &Facts) -> Vec<Said> {
-    let filled = |text: &str| text_of(text, story, facts);
+    // A text is laid out by the script; arguments are exactly what the tools said, the last line break included.
+    let filled = |text: &str| text_of(text, &|inside| value_of(inside, story, facts).trim_end().to_owned());
+    let exact = |text: &str| text_of(text, &|inside| value_of(inside, story, facts));
     lines
         .iter()
         .map(|line| match line {
@@ -34,7 +36,7 @@ pub(super) fn fill(lines: &[Line], story: &Story, facts: &Facts) -> Vec<Said> {
             Line::Text { text } => Said::Text(filled(text)),
             Line::Call { call, with } => Said::Call {
                 wire_name: facts.wire_name(call).unwrap_or(call).to_owned(),
-                arguments: Value::Object(arguments(with, &filled)).to_string(),
+                arguments: Value::Object(arguments(with, &exact)).to_string(),
             },
         })
         .collect()
@@ -52,13 +54,13 @@ fn arguments(with: &Map<String, Value>, filled: &impl Fn(&str) -> String) -> Map
         .collect()
 }
 
-fn text_of(text: &str, story: &Story, facts: &Facts) -> String {
+fn text_of(text: &str, value: &impl Fn(&str) -> String) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("{{") {
         let Some((inside, after)) = after.split_once("}}") else { break };
         out.push_str(before);
-        out.push_str(value_of(inside, story, facts).trim_end());
+        out.push_str(&value(inside));
         rest = after;
     }
     out.push_str(rest);
@@ -119,7 +121,8 @@ fn subject(story: &Story, prompt: &str) -> String {
         if ends.contains(&bare.to_lowercase().as_str()) {
             break;
         }
-        if !bare.is_empty() && !(taken.is_empty() && stop.contains(&bare.to_lowercase().as_str())) {
+        let article = taken.is_empty() && stop.contains(&bare.to_lowercase().as_str());
+        if !bare.is_empty() && !article {
             taken.push(bare);
         }
         if word.ends_with(['.', ',', '?', '!', ';', ':']) {
@@ -188,7 +191,8 @@ mod tests {
         }
         let asked: Asked = serde_json::from_value(json!({"messages": messages})).unwrap();
         let facts = Facts::of(&asked, &Unsent { denied: Vec::new(), other: Vec::new() });
-        assert_eq!(text_of(template, &story, &facts), expect, "{template}");
+        let said = fill(&[Line::Text { text: template.to_owned() }], &story, &facts);
+        assert_eq!(said, [Said::Text(expect.to_owned())], "{template}");
     }
 
     #[test]

@@ -34,14 +34,6 @@ pub use script::MODEL;
 pub const SERVER: &str = "demo";
 /// What is asked where nobody gave a prompt.
 pub const PROMPT: &str = "Why does tidemark's retry go on for so long? Fix it and run the tests.";
-/// Further prompts that show something, for an empty chat.
-pub const PROMPTS: [&str; 5] = [
-    PROMPT,
-    "What is the weather in Bergen this week?",
-    "What do the notes say about the release?",
-    "Fetch the report on the gauge",
-    "What can you do?",
-];
 /// Sets the pace of the demo's model and tools, for tests: 1 is a person's, 0 as fast as the machine allows.
 pub const PACE_VARIABLE: &str = "MILLRACE_DEMO_PACE";
 

@@ -442,7 +442,7 @@ mod tests {
         let server = DemoServer::new(DemoOptions::default());
         assert_eq!(server.run_tests().is_error, Some(true));
         let fixed = "let end = now + policy.budget; // budget\nif budget_spent { return }";
-        assert_eq!(said(&server.write_file("src/retry.rs", fixed)), "src/retry.rs written: 2 lines, 27 before");
+        assert_eq!(said(&server.write_file("src/retry.rs", fixed)), "src/retry.rs written: 2 lines, 30 before");
         assert_eq!(server.run_tests().is_error, Some(false));
     }
 

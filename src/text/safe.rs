@@ -93,13 +93,13 @@ pub fn visible(raw: &str) -> SafeText {
     let mut judge = Judge::default();
     let mut out = String::with_capacity(raw.len());
     for (at, c) in raw.char_indices() {
-        if c == '\n' || c == '\t' || !c.is_control() {
-            match judge.judge(c, &raw[at..]) {
-                Verdict::Seen => out.push(c),
-                Verdict::Gone | Verdict::Instead(_) => name(&mut out, c),
-            }
+        let drawn = (c == '\n' || c == '\t' || !c.is_control()) && judge.judge(c, &raw[at..]) == Verdict::Seen;
+        if drawn {
+            out.push(c);
         } else {
             name(&mut out, c);
+            // What comes next stands behind the name, not behind what the name stands for.
+            judge.judge('>', ">");
         }
     }
     SafeText(give_bases(overwrite_and_expand(&out)))

@@ -39,6 +39,11 @@ fn assert_harmless(text: &str) {
     assert!(left.is_empty(), "{text:?}: {left:?}");
 }
 
+#[test]
+fn a_selector_behind_a_shown_control_is_shown_too() {
+    assert_eq!(visible("4\x07\u{fe0f}").as_str(), "4<BEL><U+FE0F>");
+}
+
 /// Escape sequences that terminals act on. All of them go without a trace.
 const SEQUENCES: &[&str] = &[
     "\x1b]0;title\x07",

@@ -40,6 +40,12 @@ fn assert_harmless(text: &str) {
 }
 
 #[test]
+fn an_indentation_wider_than_the_line_hangs() {
+    assert_eq!(wrap("    ab", 1), [4..5, 5..6]);
+    assert_eq!(wrap("    ab", 6), [0..6]);
+}
+
+#[test]
 fn a_selector_behind_a_shown_control_is_shown_too() {
     assert_eq!(visible("4\x07\u{fe0f}").as_str(), "4<BEL><U+FE0F>");
 }

@@ -11,6 +11,7 @@ use crate::config::Resolved;
 use crate::engine::Handle;
 use crate::engine::live::LiveClock;
 use crate::engine::port::Clock;
+use crate::export::Redactor;
 use crate::headless::{self, Options, Questions, Source, stops};
 use crate::net::Endpoint;
 use crate::store::Store;
@@ -18,7 +19,7 @@ use crate::store::Store;
 use super::boot::{self, Boot};
 use super::session::SessionArgs;
 use super::setup::{self, Setup};
-use super::{endpoint, run as asked};
+use super::{endpoint, run as asked, secrets};
 
 const TURN: TurnId = TurnId(1);
 
@@ -74,9 +75,12 @@ pub struct Ready {
     pub questions: Option<Questions>,
     /// Said before the turn begins.
     pub notices: Vec<(NoticeKind, String)>,
+    /// Knows the secrets that JSON and NDJSON must not hold.
+    pub redactor: Redactor,
 }
 
 async fn prepare(args: &SessionArgs) -> Result<Ready, Fault> {
+    super::recordable(args)?;
     let env = setup::environment();
     super::log::start(&args.log, &env, &setup::paths(&env)?)?;
     let setup = Setup::load()?;
@@ -101,6 +105,7 @@ async fn prepare(args: &SessionArgs) -> Result<Ready, Fault> {
         return Err(Fault::new(FaultKind::Usage, "-r without an ID opens the browser, which needs the chat screen.")
             .hint("Name the conversation: -r=ID; `millrace history` lists them."));
     }
+    endpoint::keyed(&resolved)?;
     let http = endpoint::http(&resolved);
     let endpoint = endpoint::endpoint(&setup, &resolved).await?;
     let last = match &store {
@@ -109,6 +114,7 @@ async fn prepare(args: &SessionArgs) -> Result<Ready, Fault> {
     };
     let model = endpoint::model(&http, &endpoint, resolved.model.as_deref(), last.as_deref()).await?;
     let settings = settings(args, &resolved, model, approve, questions.is_none())?;
+    let redactor = secrets::of_session(&setup, &resolved, &endpoint);
     let boot = Boot {
         http,
         endpoint: Some(endpoint),
@@ -121,7 +127,7 @@ async fn prepare(args: &SessionArgs) -> Result<Ready, Fault> {
         paths: Some(setup.paths.clone()),
         headless: true,
     };
-    Ok(Ready { boot, parts, conversation, settings, questions, notices })
+    Ok(Ready { boot, parts, conversation, settings, questions, notices, redactor })
 }
 
 fn store(setup: &Setup, args: &SessionArgs, resolved: &Resolved) -> Result<Option<Store>, Fault> {
@@ -199,7 +205,7 @@ pub fn settings(
 /// # Errors
 /// Where the engine cannot be started.
 pub async fn one_turn(ready: Ready, options: Options) -> Result<u8, Fault> {
-    let Ready { boot, parts, conversation, settings, questions, notices } = ready;
+    let Ready { boot, parts, conversation, settings, questions, notices, redactor } = ready;
     let running = boot.start()?;
     let orders = running.handle.orders.clone();
     let submit = Submit { turn: TURN, conversation, parent: None, parts, settings };
@@ -208,7 +214,7 @@ pub async fn one_turn(ready: Ready, options: Options) -> Result<u8, Fault> {
         orders.notice(kind, message);
     }
     let (out, err) = (tokio::io::stdout(), tokio::io::stderr());
-    let code = headless::run_asking(running.handle, options, out, err, stops(), questions).await;
+    let code = headless::run_redacting(running.handle, options, out, err, stops(), questions, redactor).await;
     orders.shutdown().await;
     if let Some(store) = running.store {
         let _ = store.close().await;

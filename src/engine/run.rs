@@ -233,13 +233,20 @@ impl Engine {
 
     /// Stops what runs, gives calls a moment to end truthfully, and ends the servers.
     async fn end(mut self, reports: &mut mpsc::Receiver<Inbound>) {
+        // What was asked and has not begun is kept like any other question.
+        for cancelled in self.openings.values_mut() {
+            *cancelled = true;
+        }
+        for opening in std::mem::take(&mut self.held) {
+            self.begin(opening);
+        }
         let turns: Vec<TurnId> = self.turns.keys().copied().collect();
         for turn in turns {
             self.drive(turn, Event::Cancel);
         }
         let grace = tokio::time::sleep(Duration::from_secs(3));
         tokio::pin!(grace);
-        while !self.turns.is_empty() {
+        while !(self.turns.is_empty() && self.openings.is_empty()) {
             tokio::select! {
                 () = &mut grace => break,
                 report = reports.recv() => match report {

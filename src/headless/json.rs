@@ -6,13 +6,15 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::chat::{Fault, Message, TurnEvent, Usage};
+use crate::export::Redactor;
 use crate::wire;
 
 use super::ndjson::{ended, error, notice, tokens};
 use super::{Outbox, escape};
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Whole {
+    redactor: Redactor,
     /// In the order in which they first came; a later one of the same id replaces it.
     messages: Vec<Arc<Message>>,
     /// The last of each round counts: some endpoints tell it more than once, growing.
@@ -22,6 +24,10 @@ pub(super) struct Whole {
 }
 
 impl Whole {
+    pub(super) fn new(redactor: Redactor) -> Self {
+        Self { redactor, ..Self::default() }
+    }
+
     pub(super) fn take(&mut self, event: &TurnEvent, to: &mut Outbox) {
         match event {
             TurnEvent::Message { message, .. } => match self.messages.iter_mut().find(|m| m.id == message.id) {
@@ -43,7 +49,9 @@ impl Whole {
                 whole.insert("usage".into(), tokens(usage));
                 whole.insert("notices".into(), Value::Array(std::mem::take(&mut self.notices)));
                 whole.insert("error".into(), self.error.as_ref().map_or(json!(null), error));
-                to.out(escape::line(&Value::Object(whole)));
+                let mut whole = Value::Object(whole);
+                self.redactor.value(&mut whole);
+                to.out(escape::line(&whole));
             }
             TurnEvent::Started { .. }
             | TurnEvent::Request { .. }

@@ -27,6 +27,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use ask::Desk;
 
 use crate::chat::{Fault, FaultKind, Order, Stamp, Stamped, TurnEvent, TurnId, TurnStatus};
+use crate::export::Redactor;
 
 pub use ask::Questions;
 pub use stop::{Stop, stops};
@@ -101,11 +102,11 @@ enum Form {
 }
 
 impl Form {
-    fn new(options: &Options) -> Self {
+    fn new(options: &Options, redactor: Redactor) -> Self {
         match options.output {
             Output::Text => Self::Text(text::Text::new(options)),
-            Output::Json => Self::Json(json::Whole::default()),
-            Output::Ndjson => Self::Ndjson(ndjson::Lines::default()),
+            Output::Json => Self::Json(json::Whole::new(redactor)),
+            Output::Ndjson => Self::Ndjson(ndjson::Lines::new(redactor)),
         }
     }
 
@@ -151,17 +152,30 @@ pub async fn run<S: Source>(
 /// The same, with a terminal at which calls that wait for approval are asked about. An answer that would stand on the
 /// same terminal as an open question is held until that is answered: no text of a model can look like a part of it.
 pub async fn run_asking<S: Source>(
-    mut source: S,
+    source: S,
     options: Options,
     stdout: impl AsyncWrite + Unpin,
     stderr: impl AsyncWrite + Unpin,
     stops: impl Stream<Item = Stop>,
     questions: Option<Questions>,
 ) -> u8 {
+    run_redacting(source, options, stdout, stderr, stops, questions, Redactor::default()).await
+}
+
+/// The same, with the secrets that the redactor knows taken out of JSON and NDJSON.
+pub async fn run_redacting<S: Source>(
+    mut source: S,
+    options: Options,
+    stdout: impl AsyncWrite + Unpin,
+    stderr: impl AsyncWrite + Unpin,
+    stops: impl Stream<Item = Stop>,
+    questions: Option<Questions>,
+    redactor: Redactor,
+) -> u8 {
     let mut desk = Desk::new(questions);
     let mut stops = pin!(stops.fuse());
     let mut writer = Writer { stdout, stderr, closed: false };
-    let mut form = Form::new(&options);
+    let mut form = Form::new(&options, redactor);
     let mut end = End::default();
     let mut last = Stamp::default();
     let mut given_up: Option<Instant> = None;
@@ -261,7 +275,7 @@ pub async fn refuse(
     stdout: impl AsyncWrite + Unpin,
     stderr: impl AsyncWrite + Unpin,
 ) -> u8 {
-    let mut form = Form::new(&options);
+    let mut form = Form::new(&options, Redactor::default());
     let mut outbox = Outbox::default();
     form.take(at, &TurnEvent::Error { turn: None, fault: fault.clone() }, &mut outbox);
     form.take(at, &ended(options.turn, TurnStatus::Failed), &mut outbox);

@@ -13,18 +13,21 @@ use crate::chat::{
 };
 use crate::tools;
 
+const CONFLICT: &str = "The arguments changed after they were complete. The call was not sent; send it again.";
+
 impl Turn {
     pub(super) fn held(&mut self, id: &CallId) {
-        if let Some(index) = self.find(id)
-            && matches!(self.calls[index].stage, Stage::Running { sent: false, .. })
-        {
+        let Some(index) = self.find(id) else { return };
+        if let Stage::Running { sent: false, held, .. } = &mut self.calls[index].stage {
+            *held = true;
             self.emit_call(index, CallState::Waiting(WaitFor::Server));
         }
     }
 
     pub(super) fn sent(&mut self, id: &CallId) {
         let Some(index) = self.find(id) else { return };
-        let Stage::Running { sent, .. } = &mut self.calls[index].stage else { return };
+        let Stage::Running { sent, held, .. } = &mut self.calls[index].stage else { return };
+        *held = false;
         if std::mem::replace(sent, true) {
             return;
         }
@@ -46,6 +49,9 @@ impl Turn {
         if !self.calls[index].left() {
             return;
         }
+        if self.calls[index].conflicting && !outcome.sent {
+            outcome = ToolOutcome::unsent(OutcomeKind::Conflict, CONFLICT);
+        }
         if self.calls[index].edited {
             outcome.content = format!("(The user changed the arguments before the call ran.)\n{}", outcome.content);
         }
@@ -64,10 +70,17 @@ impl Turn {
     pub(super) fn not_written(&mut self, id: &CallId) {
         self.saving = false;
         let Some(index) = self.find(id) else { return };
-        if matches!(self.calls[index].stage, Stage::Running { sent: false, .. }) {
+        let Stage::Running { sent: false, cancelling, .. } = self.calls[index].stage else { return };
+        if self.calls[index].conflicting {
+            self.end(index, ToolOutcome::unsent(OutcomeKind::Conflict, CONFLICT));
+        } else if cancelling || self.ending() {
+            // Nobody would be there to be asked.
+            let message = "This call was cancelled before it was sent.";
+            self.end(index, ToolOutcome::unsent(OutcomeKind::Cancelled, message));
+        } else {
             self.rejudge(index);
-            self.pump();
         }
+        self.pump();
     }
 
     pub(super) fn cancel_call(&mut self, id: &CallId) {
@@ -90,6 +103,13 @@ impl Turn {
 
     /// Arguments changed after their close.
     pub(super) fn conflict(&mut self, index: usize) {
+        if let Stage::Running { sent: false, held: true, .. } = self.calls[index].stage {
+            // It waits for its server and can be had back.
+            self.calls[index].conflicting = true;
+            let id = self.calls[index].id.clone();
+            self.cancel_call(&id);
+            return;
+        }
         if self.calls[index].left() || self.calls[index].outcome().is_some_and(|o| o.sent) {
             let name = self.calls[index].name.as_deref().unwrap_or_default().to_owned();
             let message = format!(
@@ -109,8 +129,7 @@ impl Turn {
                 self.emit(TurnEvent::Notice { turn: Some(self.plan.turn), kind: NoticeKind::LateData, message });
             }
         } else {
-            let message = "The arguments changed after they were complete. The call was not sent; send it again.";
-            self.end_unsent(index, OutcomeKind::Conflict, message);
+            self.end_unsent(index, OutcomeKind::Conflict, CONFLICT);
         }
     }
 

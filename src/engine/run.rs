@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::desk::Desk;
-use super::lane::{self, Lane};
+use super::lane::{self, Lane, Withdrawn};
 use super::memory::Memory;
 use super::opening::Opening;
 use super::outbox::{Inbox, Outbox};
@@ -132,6 +132,7 @@ pub struct Engine {
     pub(super) held: Vec<Opening>,
     pub(super) memory: Memory,
     pub(super) lanes: HashMap<ServerName, Lane>,
+    pub(super) withdrawn: Withdrawn,
     pub(super) saving: bool,
     /// Base URLs and models whose calls leave at the finish.
     pub(super) late: HashSet<(String, String)>,
@@ -200,6 +201,7 @@ impl Engine {
             held: Vec::new(),
             memory: Memory::default(),
             lanes: HashMap::new(),
+            withdrawn: Withdrawn::default(),
             late,
             unsaved: HashSet::new(),
         };
@@ -364,6 +366,7 @@ impl Engine {
                 Arc::clone(&self.servers),
                 self.inbound.clone(),
                 Arc::clone(&self.config.limits),
+                self.withdrawn.clone(),
             )
         })
     }

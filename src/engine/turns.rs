@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::lane::Departure;
+use super::lane::{Departure, ticket};
 use super::outbox::Outbox;
 use super::port::{Events, Model, ModelEvent, ServerCall};
 use super::run::{Engine, Inbound};
@@ -41,6 +41,7 @@ impl Engine {
         }
         if self.turns.get(&id).is_some_and(|r| r.turn.over()) {
             self.turns.remove(&id);
+            self.withdrawn.turn_ended(id);
         }
     }
 
@@ -76,7 +77,11 @@ impl Engine {
             Step::Call { call, tool, arguments, changes, unsaved_ok } => {
                 self.call(id, call, tool, arguments, changes, unsaved_ok);
             }
-            Step::CancelCall { call } => self.servers.cancel(&call),
+            Step::CancelCall { call } => {
+                let name = ticket(id, &call);
+                self.withdrawn.add(id, call);
+                self.servers.cancel(&name);
+            }
             Step::Grant(grant) => self.grant(grant),
             Step::Start { timer, after } => {
                 let inbound = self.inbound.clone();
@@ -134,10 +139,10 @@ impl Engine {
         unsaved_ok: bool,
     ) {
         let changes = if self.saves(turn) { changes } else { Vec::new() };
-        let order = ServerCall { call, tool: tool.reference.clone(), arguments };
+        let order = ServerCall { call: ticket(turn, &call), tool: tool.reference.clone(), arguments };
         let lane = self.lane(&tool.reference.server);
         // A lane lives as long as the engine.
-        let _ = lane.send(Departure { turn, order, tool, changes, unsaved_ok });
+        let _ = lane.send(Departure { turn, call, order, tool, changes, unsaved_ok });
     }
 
     fn finish(&mut self, id: TurnId, changes: Vec<Change>) {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use millrace::chat::{
     AnswerState, Approve, Body, CallId, CallState, Change, Decision, Dispatch, Durability, Effective, Fault, FaultKind,
-    Message, Order, OutcomeKind, Review, TurnEvent, TurnId, TurnSettings, TurnStatus, WaitFor,
+    Message, Order, OutcomeKind, Review, ServerName, ToolChoice, TurnEvent, TurnId, TurnSettings, TurnStatus, WaitFor,
 };
 use millrace::tools::wire_name;
 use proptest::prelude::*;
@@ -224,7 +224,7 @@ async fn stopping_the_turn_reaches_the_server_and_leaves_a_valid_history() {
     let ended = rig.ended().await;
     let TurnEvent::Ended { status, conversation, .. } = ended else { panic!() };
     assert_eq!(status, TurnStatus::Cancelled);
-    assert_eq!(*rig.servers.cancelled.lock().unwrap(), [CallId::new("run")]);
+    assert_eq!(*rig.servers.cancelled.lock().unwrap(), [CallId::new("1:run")]);
     for id in ["run", "ask"] {
         assert_eq!(rig.states(id).last().unwrap(), "cancelled");
     }
@@ -508,4 +508,96 @@ proptest! {
 #[test]
 fn the_tests_use_the_names_that_the_registry_gives() {
     assert_eq!(wire_name(&millrace::chat::ToolRef::new("a", "echo")), "a__echo");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_cancelled_on_its_way_to_the_store_does_not_leave() {
+    let stream = || vec![call(0, "c", "a__echo", r#"{"say":"x"}"#), Act::Wait(100), finish("tool_calls"), done()];
+    for full in [false, true] {
+        let mut rig = Rig::new(vec![stream()]).await;
+        rig.journal.slow.store(500, Ordering::Relaxed);
+        let turn = rig.submit("go");
+        rig.until(|e| matches!(e, TurnEvent::Finish { .. })).await;
+        rig.journal.full.store(full, Ordering::Relaxed);
+        rig.handle.order(Order::CancelTurn { turn });
+        let ended = rig.ended().await;
+        assert!(matches!(ended, TurnEvent::Ended { status: TurnStatus::Cancelled, .. }));
+        assert_eq!(rig.states("c"), ["arguments", "closed", "cancelling", "cancelled"]);
+        assert!(rig.servers.sent.lock().unwrap().is_empty(), "it ran though it was cancelled");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_fails_under_a_turn_that_was_stopped_asks_nobody() {
+    let stream = vec![
+        call(0, "c", "a__echo", r#"{"say":"x"}"#),
+        Act::Wait(100),
+        Act::Fail { fault: Fault::new(FaultKind::Network, "gone"), retry_in: None },
+    ];
+    let mut rig = Rig::new(vec![stream]).await;
+    rig.journal.slow.store(500, Ordering::Relaxed);
+    rig.submit("go");
+    rig.until(|e| matches!(e, TurnEvent::Request { .. })).await;
+    rig.journal.full.store(true, Ordering::Relaxed);
+    rig.ended().await;
+    assert_eq!(rig.states("c"), ["arguments", "closed", "cancelled"]);
+    assert!(rig.servers.sent.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn changed_arguments_of_a_call_that_waits_for_its_server_take_it_back() {
+    let stream = vec![
+        call(0, "c", "a__hold", r#"{"say":"x"}"#),
+        Act::Wait(100),
+        Act::Say(fragment(0, None, None, r#"{"say":"other"}"#)),
+        finish("tool_calls"),
+        done(),
+    ];
+    let mut rig = Rig::new(vec![stream, answer("ok")]).await;
+    rig.submit("go");
+    rig.ended().await;
+    assert_eq!(rig.states("c").last().unwrap(), "conflict");
+    assert!(!rig.changes().iter().any(|c| matches!(c, Change::Learnt { .. })), "nothing ran with the wrong ones");
+    assert_valid(&messages(&rig));
+}
+
+#[tokio::test(start_paused = true)]
+async fn equal_ids_in_two_conversations_are_two_calls() {
+    let slow = |ms| vec![call(0, "c", "a__echo", &format!(r#"{{"ms":{ms},"say":"x"}}"#)), finish("tool_calls"), done()];
+    let mut rig = Rig::new(vec![slow(5000), slow(5000), answer("ok")]).await;
+    let first = rig.submit("one");
+    rig.until(|e| matches!(e, TurnEvent::Finish { .. })).await;
+    let second = rig.submit("two");
+    rig.until(|e| matches!(e, TurnEvent::Finish { turn, .. } if *turn == second)).await;
+    rig.handle.order(Order::CancelTurn { turn: first });
+    let ended = rig.ended().await;
+    assert!(matches!(ended, TurnEvent::Ended { turn, status: TurnStatus::Cancelled, .. } if turn == first));
+    let ended = rig.ended().await;
+    assert!(matches!(ended, TurnEvent::Ended { turn, status: TurnStatus::Ok, .. } if turn == second), "{ended:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_call_runs_in_an_answer_that_may_call_nothing() {
+    let stream = |id: &str| vec![call(0, id, "a__echo", r#"{"say":"x"}"#), finish("tool_calls"), done()];
+    let mut rig = Rig::new(vec![stream("first"), stream("second"), answer("ok")]).await;
+    let settings = TurnSettings { tool_choice: ToolChoice::None, ..TurnSettings::default() };
+    rig.submit_with("go", None, settings);
+    rig.ended().await;
+    assert_eq!(rig.states("first").last().unwrap(), "denied");
+    assert_eq!(rig.states("second").last().unwrap(), "done", "the choice is for the first round");
+    let choices: Vec<_> = rig.model.requests.lock().unwrap().iter().map(|r| r.tool_choice.clone()).collect();
+    assert_eq!(choices, [ToolChoice::None, ToolChoice::Auto, ToolChoice::Auto]);
+    assert_valid(&messages(&rig));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_waits_for_servers_is_kept_when_the_program_ends() {
+    let mut rig = Rig::with(vec![], |config| config.starting.push(ServerName::new("never"))).await;
+    rig.submit("keep me");
+    let orders = rig.handle.orders.clone();
+    let ended = tokio::spawn(async move { orders.shutdown().await });
+    rig.until(|e| matches!(e, TurnEvent::Ended { status: TurnStatus::Cancelled, .. })).await;
+    ended.await.unwrap();
+    let kept = |c: &Change| matches!(c, Change::Message { message, .. } if matches!(message.body, Body::User(_)));
+    assert!(rig.changes().iter().any(kept));
 }

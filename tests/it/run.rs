@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::mcp::PRELUDE;
 
 mod answers;
+mod contract;
 mod mistakes;
 mod policy;
 mod saved;
@@ -86,6 +87,8 @@ fn finish(reason: &str) -> Step {
 struct Provider {
     port: u16,
     seen: Arc<Mutex<Vec<Value>>>,
+    /// The heads of all requests, in order.
+    heads: Arc<Mutex<Vec<String>>>,
 }
 
 impl Provider {
@@ -95,19 +98,35 @@ impl Provider {
         let replies = Arc::new(Mutex::new(VecDeque::from(replies)));
         let seen: Arc<Mutex<Vec<Value>>> = Arc::default();
         let theirs = Arc::clone(&seen);
+        let heads: Arc<Mutex<Vec<String>>> = Arc::default();
+        let theirs_too = Arc::clone(&heads);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(stream) = stream else { return };
                 let (replies, seen) = (Arc::clone(&replies), Arc::clone(&theirs));
-                std::thread::spawn(move || serve(stream, &replies, &seen));
+                let heads = Arc::clone(&theirs_too);
+                std::thread::spawn(move || serve(stream, &replies, &seen, &heads));
             }
         });
-        Self { port, seen }
+        Self { port, seen, heads }
     }
 
     /// The bodies that were asked, in order.
     fn requests(&self) -> Vec<Value> {
         self.seen.lock().unwrap().clone()
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/v1", self.port)
+    }
+
+    /// The keys that were shown to it since the last look, one a request; empty where none was.
+    fn keys(&self) -> Vec<String> {
+        let key = |head: String| {
+            let line = head.lines().find_map(|l| l.to_ascii_lowercase().starts_with("authorization:").then_some(l));
+            line.map(|l| l[14..].trim().to_owned()).unwrap_or_default()
+        };
+        std::mem::take(&mut *self.heads.lock().unwrap()).into_iter().map(key).collect()
     }
 
     /// The messages of one request, as role and text.
@@ -119,9 +138,15 @@ impl Provider {
     }
 }
 
-fn serve(mut stream: TcpStream, replies: &Mutex<VecDeque<Reply>>, seen: &Mutex<Vec<Value>>) {
+fn serve(
+    mut stream: TcpStream,
+    replies: &Mutex<VecDeque<Reply>>,
+    seen: &Mutex<Vec<Value>>,
+    heads: &Mutex<Vec<String>>,
+) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut length = 0;
+    let mut head = String::new();
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line).unwrap_or(0) == 0 {
@@ -135,7 +160,9 @@ fn serve(mut stream: TcpStream, replies: &Mutex<VecDeque<Reply>>, seen: &Mutex<V
         if line.trim().is_empty() {
             break;
         }
+        head.push_str(&line);
     }
+    heads.lock().unwrap().push(head);
     let mut body = vec![0; length];
     reader.read_exact(&mut body).unwrap();
     seen.lock().unwrap().push(serde_json::from_slice(&body).unwrap_or(Value::Null));

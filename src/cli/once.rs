@@ -131,10 +131,12 @@ async fn prepare(args: &SessionArgs) -> Result<Ready, Fault> {
 }
 
 fn store(setup: &Setup, args: &SessionArgs, resolved: &Resolved) -> Result<Option<Store>, Fault> {
+    let store = boot::open_store(&setup.paths).map(Some);
     if resolved.save || args.keep.cont || args.keep.resume.is_some() {
-        return boot::open_store(&setup.paths).map(Some);
+        return store;
     }
-    Ok(None)
+    // Not for the conversation, but for what is known of tools: their pins hold in every run.
+    Ok(store.unwrap_or_default())
 }
 
 /// The model that was last chosen for this endpoint.

@@ -235,6 +235,12 @@ impl Engine {
 
     /// Stops what runs, gives calls a moment to end truthfully, and ends the servers.
     async fn end(mut self, reports: &mut mpsc::Receiver<Inbound>) {
+        // What was listed for the first time is pinned, also where it has not settled: the next start compares with it.
+        let listed: Vec<ServerName> = self.desk.statuses.keys().cloned().collect();
+        for server in listed {
+            let changes = self.desk.registry.settled(&server);
+            self.registry_changed(changes);
+        }
         // What was asked and has not begun is kept like any other question.
         for cancelled in self.openings.values_mut() {
             *cancelled = true;

@@ -252,8 +252,11 @@ impl Turn {
     fn timer(&mut self, timer: Timer) {
         match timer {
             Timer::TurnLimit => {
-                let minutes = self.plan.limits.turn.as_secs() / 60;
-                let fault = Fault::new(FaultKind::Limit, format!("The turn was stopped after {minutes} minutes."))
+                let after = match self.plan.limits.turn.as_secs() {
+                    seconds if seconds % 60 == 0 => format!("{} min", seconds / 60),
+                    seconds => format!("{seconds} s"),
+                };
+                let fault = Fault::new(FaultKind::Limit, format!("The turn was stopped after {after} (limit turn)."))
                     .hint("Continue it, or raise `turn` under [limits].");
                 self.stop(TurnStatus::Limit, Some(fault));
             }

@@ -238,13 +238,14 @@ impl Turn {
     fn broke(&self) -> Fault {
         let calls = &self.calls[self.round.first_call..];
         let ran = calls.iter().filter(|c| c.left() || c.outcome().is_some_and(|o| o.sent)).count();
-        let tokens = grouped(self.round.usage.output.unwrap_or(self.round.pieces));
+        let count = self.round.usage.output.unwrap_or(self.round.pieces);
+        let (tokens, noun) = (grouped(count), if count == 1 { "token" } else { "tokens" });
         let ran = match ran {
             0 => String::new(),
             1 => " 1 call ran and is kept.".to_owned(),
             n => format!(" {n} calls ran and are kept."),
         };
-        let message = format!("The stream broke after {tokens} tokens.{ran}");
+        let message = format!("The stream broke after {tokens} {noun}.{ran}");
         Fault::new(FaultKind::Truncated, message)
             .hint("Continue it, or ask again; calls are not re-run.")
             .retry(Retry::Later(None))
@@ -342,7 +343,10 @@ impl Turn {
             Then::Stop { status, fault } => self.finish(status, fault, changes),
             Then::Next if calls == 0 => self.finish(TurnStatus::Ok, None, changes),
             Then::Next if self.round.number >= rounds => {
-                let message = format!("The turn was stopped after {rounds} rounds; the model would go on calling.");
+                let message = format!(
+                    "The turn was stopped after {rounds} {}; the model would go on calling.",
+                    if rounds == 1 { "round" } else { "rounds" }
+                );
                 let fault = Fault::new(FaultKind::Limit, message).hint("Continue it, or raise --max-rounds.");
                 self.finish(TurnStatus::Limit, Some(fault), changes);
             }
@@ -356,6 +360,10 @@ impl Turn {
 
     fn finish(&mut self, status: TurnStatus, fault: Option<Fault>, mut changes: Vec<Change>) {
         let turn = self.plan.turn;
+        let status = match &fault {
+            Some(Fault { kind: FaultKind::Limit, .. }) => TurnStatus::Limit,
+            Some(_) | None => status,
+        };
         self.phase = Phase::Over;
         let at_us = self.at_us();
         changes.push(Change::TurnEnded { turn: self.plan.key.clone(), status: status.word(), at_us });

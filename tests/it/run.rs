@@ -123,7 +123,7 @@ impl Provider {
     /// The keys that were shown to it since the last look, one a request; empty where none was.
     fn keys(&self) -> Vec<String> {
         let key = |head: String| {
-            let line = head.lines().find_map(|l| l.to_ascii_lowercase().starts_with("authorization:").then_some(l));
+            let line = head.lines().find(|l| l.to_ascii_lowercase().starts_with("authorization:"));
             line.map(|l| l[14..].trim().to_owned()).unwrap_or_default()
         };
         std::mem::take(&mut *self.heads.lock().unwrap()).into_iter().map(key).collect()

@@ -473,6 +473,7 @@ async fn a_server_that_never_lists_holds_back_a_run_and_no_longer_than_it_fails(
         line: "slow".into(),
         pid: None,
         stderr: Vec::new(),
+        differences: Default::default(),
     };
     rig.listings.send(millrace::engine::port::ServerEvent::Status(status)).await.unwrap();
     rig.ended().await;

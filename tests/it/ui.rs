@@ -218,6 +218,7 @@ fn servers(state: &mut State, rows: &[(&str, ServerState, u32)]) {
                 line: format!("npx -y @acme/{name}-mcp"),
                 pid: None,
                 stderr: Vec::new(),
+                differences: Default::default(),
             },
             since_us: 0,
             calls: 0,

@@ -213,6 +213,7 @@ fn a_server_starts_only_by_y_or_a() {
         line: "npx -y files".into(),
         pid: None,
         stderr: Vec::new(),
+        differences: Default::default(),
     };
     desk.engine(TurnEvent::Server(status.clone()));
     assert!(matches!(desk.state.overlays.last(), Some(Overlay::Consent(c)) if c.line == "npx -y files"));

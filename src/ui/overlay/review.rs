@@ -312,7 +312,7 @@ fn arguments(review: &ReviewBox, tier: Tier, columns: usize) -> Vec<Row> {
 }
 
 /// The same bytes, with a new row after each escaped line end, as the text will have one there.
-fn at_line_ends(raw: &str) -> String {
+pub(super) fn at_line_ends(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len() + 64);
     let mut escaped = false;
     for c in raw.chars() {
@@ -326,7 +326,7 @@ fn at_line_ends(raw: &str) -> String {
 }
 
 /// What was invisible and is written out as `<U+202E>` or `<ESC>`, in the ink of a warning.
-fn escaped(row: &Row) -> Row {
+pub(super) fn escaped(row: &Row) -> Row {
     let mut out = row.clone();
     for (at, _) in row.text().match_indices('<') {
         let Some(end) = row.text()[at..].find('>') else { break };

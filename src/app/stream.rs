@@ -49,6 +49,11 @@ impl State {
                     open.times.model = model;
                     open.times.base_url = base_url;
                 }
+                if self.session.context_window.is_none() && !self.session.window_asked {
+                    self.session.window_asked = true;
+                    let generation = self.session.fresh();
+                    out.push(Effect::Models { generation });
+                }
             }
             TurnEvent::Message { turn, message } => {
                 if !self.is_stale(turn) {

@@ -151,14 +151,39 @@ pub async fn run<S: Source>(
 /// The same, with a terminal at which calls that wait for approval are asked about. An answer that would stand on the
 /// same terminal as an open question is held until that is answered: no text of a model can look like a part of it.
 pub async fn run_asking<S: Source>(
+    source: S,
+    options: Options,
+    stdout: impl AsyncWrite + Unpin,
+    stderr: impl AsyncWrite + Unpin,
+    stops: impl Stream<Item = Stop>,
+    mut questions: Option<Questions>,
+) -> u8 {
+    run_at(source, options, stdout, stderr, stops, &mut questions).await
+}
+
+/// The same, one turn of several at one terminal, which is given back.
+pub async fn run_at<S: Source>(
+    source: S,
+    options: Options,
+    stdout: impl AsyncWrite + Unpin,
+    stderr: impl AsyncWrite + Unpin,
+    stops: impl Stream<Item = Stop>,
+    questions: &mut Option<Questions>,
+) -> u8 {
+    let mut desk = Desk::new(questions.take());
+    let code = written(source, options, stdout, stderr, stops, &mut desk).await;
+    *questions = desk.into_questions();
+    code
+}
+
+async fn written<S: Source>(
     mut source: S,
     options: Options,
     stdout: impl AsyncWrite + Unpin,
     stderr: impl AsyncWrite + Unpin,
     stops: impl Stream<Item = Stop>,
-    questions: Option<Questions>,
+    desk: &mut Desk,
 ) -> u8 {
-    let mut desk = Desk::new(questions);
     let mut stops = pin!(stops.fuse());
     let mut writer = Writer { stdout, stderr, closed: false };
     let mut form = Form::new(&options);

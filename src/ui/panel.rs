@@ -28,7 +28,13 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, memo: &mu
         PanelFilter::Running => "running",
         PanelFilter::Failed => "failed",
     };
-    canvas.put(area, words + 1, 0, &format!("{filter} {total}"), Ink::Dim);
+    let count = match state.panel.filter {
+        PanelFilter::All => total.to_string(),
+        PanelFilter::Waiting | PanelFilter::Running | PanelFilter::Failed => {
+            format!("{} of {total}", state.panel.rows.len())
+        }
+    };
+    canvas.put(area, words + 1, 0, &format!("{filter} {count}"), Ink::Dim);
     let at = usize::from(area.width).saturating_sub(STATE);
     if waiting > 0 {
         let text = if waiting == 1 { "1 needs you".to_owned() } else { format!("{waiting} need you") };

@@ -35,13 +35,18 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, list: &ServerList, state
             table(canvas, body, state, selected, layout);
         }
     }
+    let enter = match chosen {
+        Some(row) if row.status.state == ServerState::NeedsConsent => "start",
+        Some(row) if !row.status.differences.is_empty() => "what changed",
+        Some(_) | None => "log",
+    };
     let keys: &[(&str, &str)] = match (&list.step, columns) {
         (ServerStep::Log { .. }, _) => &[("↑↓", "scroll")],
         (ServerStep::Changes { end_seen: true, .. }, _) => &[("↑↓", "scroll"), ("A", "accept what is shown")],
         (ServerStep::Changes { end_seen: false, .. }, _) => &[("↑↓", "scroll to the end, then accept")],
         (ServerStep::List, 100..) => &[
             ("↑↓", "select"),
-            ("enter", "tools"),
+            ("enter", enter),
             ("l", "log"),
             ("r", "restart"),
             ("o", "on/off"),
@@ -49,12 +54,16 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, list: &ServerList, state
             ("c", "edit config"),
         ],
         (ServerStep::List, 60..) => {
-            &[("enter", "tools"), ("l", "log"), ("r", "restart"), ("o", "on/off"), ("t", "trust"), ("c", "config")]
+            &[("enter", enter), ("l", "log"), ("r", "restart"), ("o", "on/off"), ("t", "trust"), ("c", "config")]
         }
-        (ServerStep::List, _) => &[("enter", "tools"), ("l", "log"), ("r", "restart")],
+        (ServerStep::List, _) => &[("enter", enter), ("l", "log"), ("r", "restart")],
     };
     let up_down = canvas.theme.glyphs.up_down;
-    let keys: Vec<(&str, &str)> = keys.iter().map(|(k, l)| (if *k == "↑↓" { up_down } else { k }, *l)).collect();
+    let keys: Vec<(&str, &str)> = keys
+        .iter()
+        .filter(|(k, l)| *k != "l" || *l != enter)
+        .map(|(k, l)| (if *k == "↑↓" { up_down } else { k }, *l))
+        .collect();
     foot(canvas, area, &keys, ("esc", ""));
 }
 
@@ -85,7 +94,7 @@ fn table(canvas: &mut Canvas<'_>, body: Rect, state: &State, selected: usize, la
         return;
     }
     let narrow = columns < 60;
-    let at = if columns >= 100 { WIDE } else { MIDDLE };
+    let at = if columns >= 106 { WIDE } else { MIDDLE };
     let head = usize::from(!narrow);
     if !narrow {
         let heads = [
@@ -260,11 +269,12 @@ fn details(row: &ServerRow, columns: usize, canvas: &Canvas<'_>) -> Vec<Row> {
         out.extend(wrap_row(&Row::of(&message, ink), room, &none, &none).into_iter().take(3));
     }
     if !row.status.differences.is_empty() {
-        let mut text = Row::label("  ", Ink::Text);
+        let mut text = Row::new();
         let count = row.status.differences.len() as u64;
         let words = counted(count, "tool definition differs", "tool definitions differ");
         text.push(&format!("{words} from what was pinned and cannot be called: enter shows how"), Ink::Warn);
-        out.extend(wrap_row(&text, room, &none, &none));
+        let indent = Row::label("  ", Ink::Text);
+        out.extend(wrap_row(&text, room, &indent, &indent));
         for difference in row.status.differences.iter().take(4) {
             let mut text = Row::label("  ", Ink::Text);
             text.push(&super::changes::name(difference), Ink::Text);

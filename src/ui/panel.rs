@@ -242,7 +242,7 @@ fn draw_servers(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
 /// Sign and ink of a server.
 pub(super) fn server_sign(row: &ServerRow, glyphs: &super::theme::Glyphs) -> (&'static str, Ink) {
     match row.status.state {
-        ServerState::Ready if row.status.withheld > 0 => ("!", Ink::Warn),
+        ServerState::Ready if !row.status.differences.is_empty() => ("!", Ink::Warn),
         ServerState::Ready if row.running > 0 => (glyphs.running, Ink::Accent),
         ServerState::Ready => (glyphs.done, Ink::Good),
         ServerState::Starting => (glyphs.running, Ink::Accent),

@@ -18,7 +18,7 @@ use super::boot::{self, Boot};
 use super::demo::Prepared;
 use super::session::{ColorWord, SessionArgs};
 use super::setup::Setup;
-use super::{endpoint, once};
+use super::{endpoint, once, plain};
 
 /// A piped standard input longer than this is not taken into the composer, bytes.
 const MOST_PIPED: u64 = 4 << 20;
@@ -31,7 +31,25 @@ pub fn run(args: &SessionArgs) -> Result<u8, Fault> {
     if !std::io::stdout().is_terminal() {
         return Err(Fault::new(FaultKind::Usage, tui::TuiError::NoTerminal.to_string()));
     }
-    once::runtime()?.block_on(opened(args))
+    match form(args)? {
+        Form::Plain => plain::run(args),
+        Form::Screen => once::runtime()?.block_on(opened(args)),
+    }
+}
+
+/// How the chat is drawn.
+enum Form {
+    Screen,
+    Plain,
+}
+
+fn form(args: &SessionArgs) -> Result<Form, Fault> {
+    if args.output.inline {
+        return Err(Fault::new(FaultKind::Usage, "--inline is not built in yet.")
+            .hint("Without it the chat takes the whole screen and gives it back; --plain writes line by line."));
+    }
+    let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
+    Ok(if args.output.plain || dumb { Form::Plain } else { Form::Screen })
 }
 
 async fn opened(args: &SessionArgs) -> Result<u8, Fault> {
@@ -94,6 +112,9 @@ pub fn demo(args: &SessionArgs) -> Result<u8, Fault> {
     if !std::io::stdout().is_terminal() {
         return Err(Fault::new(FaultKind::Usage, "The demo's screen needs a terminal.")
             .hint("For pipes and scripts: millrace demo --output text"));
+    }
+    if matches!(form(args)?, Form::Plain) {
+        return plain::demo(args);
     }
     let prepared = Prepared::new(args)?;
     once::runtime()?.block_on(async {

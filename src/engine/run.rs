@@ -287,6 +287,7 @@ impl Engine {
             Order::CancelTurn { turn } => self.cancel(turn),
             Order::RetryNow { turn } => self.drive(turn, Event::RetryNow),
             Order::Server { server, action } => self.server_order(&server, action),
+            Order::AcceptChanges { server, shown } => self.accept(&server, &shown),
             Order::Rename { conversation, title } => {
                 self.write(vec![crate::chat::Change::Title { conversation, title }], Durability::Synced);
             }
@@ -310,10 +311,6 @@ impl Engine {
             ServerAction::Trust => {
                 self.desk.registry.set_trust(server, true);
                 self.tools_changed();
-            }
-            ServerAction::AcceptChanges => {
-                let changes = self.desk.registry.accept(server);
-                self.registry_changed(changes);
             }
             ServerAction::Start
             | ServerAction::StartAlways

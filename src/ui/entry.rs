@@ -5,7 +5,7 @@ use super::ink::{Ink, Row, Tint};
 use super::markdown::{Document, Highlighter, wrap_row};
 use super::theme::Glyphs;
 use crate::app::{AnswerEntry, Entry, EntryBody, FaultChoices, FaultEntry, Piece};
-use crate::chat::{AnswerState, CallId, Part};
+use crate::chat::{AnswerState, CallId, FaultKind, Part};
 use crate::text::{sanitize, strip_hidden};
 
 /// How an entry is to be laid out.
@@ -330,7 +330,9 @@ fn fault_rows(entry: &FaultEntry, width: usize, glyphs: &Glyphs) -> Vec<Row> {
         }
         FaultChoices::Key | FaultChoices::Retry | FaultChoices::None => {
             row.push_lines(&sanitize(&entry.fault.message), Ink::Text.into());
-            if let Some(hint) = &entry.fault.hint {
+            // Where the choices say what can be done, the hint would say it twice.
+            let told = entry.choices == FaultChoices::Key && entry.fault.kind == FaultKind::Auth && !entry.settled;
+            if let Some(hint) = entry.fault.hint.as_ref().filter(|_| !told) {
                 row.push(" ", Ink::Text);
                 row.push_lines(&sanitize(hint), Ink::Dim.into());
             }

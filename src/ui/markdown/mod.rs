@@ -22,7 +22,7 @@ mod split;
 mod table;
 
 pub(super) use code::Highlighter;
-pub(super) use inline::wrap_row;
+pub(super) use inline::{plain, wrap_row};
 
 use fence::Fence;
 use render::render;

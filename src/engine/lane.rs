@@ -7,9 +7,9 @@ use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
 use super::outcome;
-use super::port::{CallEnd, Journal, ServerCall, ServerCallEvent, Servers};
+use super::port::{Answer, CallEnd, ServerCall, ServerCallEvent, Servers};
 use super::run::Inbound;
-use crate::chat::{Change, Durability, Limits, TurnId};
+use crate::chat::{Fault, Limits, TurnId};
 use crate::tools::Tool;
 use crate::turn::Event;
 
@@ -18,7 +18,8 @@ pub(super) struct Departure {
     pub turn: TurnId,
     pub order: ServerCall,
     pub tool: Arc<Tool>,
-    pub changes: Vec<Change>,
+    /// Its line, on the way into the store.
+    pub written: Answer<'static, Result<(), Fault>>,
     /// It leaves even where the store refuses the line.
     pub unsaved_ok: bool,
 }
@@ -26,18 +27,12 @@ pub(super) struct Departure {
 /// The way into a lane. The lane ends with it; calls that left go on to their outcome.
 pub(super) type Lane = mpsc::UnboundedSender<Departure>;
 
-pub(super) fn open(
-    journal: Arc<dyn Journal>,
-    servers: Arc<dyn Servers>,
-    inbound: mpsc::Sender<Inbound>,
-    limits: Arc<Limits>,
-) -> Lane {
+pub(super) fn open(servers: Arc<dyn Servers>, inbound: mpsc::Sender<Inbound>, limits: Arc<Limits>) -> Lane {
     let (lane, mut departures) = mpsc::unbounded_channel::<Departure>();
     tokio::spawn(async move {
         while let Some(departure) = departures.recv().await {
-            let Departure { turn, order, tool, changes, unsaved_ok } = departure;
-            let written = journal.apply(changes, Durability::Written).await;
-            if let Err(fault) = written {
+            let Departure { turn, order, tool, written, unsaved_ok } = departure;
+            if let Err(fault) = written.await {
                 let call = order.call.clone();
                 let _ = inbound.send(Inbound::Store(Err(fault))).await;
                 if !unsaved_ok && !tool.known_read_only() {

@@ -1,5 +1,6 @@
 //! `millrace`: the chat screen, from the command line to the goodbye.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Read as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -9,7 +10,7 @@ use crate::chat::{Api, Approve, Conversation, Fault, FaultKind, NoticeKind, Turn
 use crate::config::Resolved;
 use crate::demo::{Demo, DemoOptions};
 use crate::engine::live::{LiveClock, LiveServers};
-use crate::net::Endpoint;
+use crate::net::{Endpoint, Http, HttpOptions};
 use crate::store::Store;
 use crate::tui::{self, DemoStart, Desk, LiveConnector, Parts, Services, TuiConfig};
 use crate::ui::Theme;
@@ -68,7 +69,8 @@ async fn opened(args: &SessionArgs) -> Result<u8, Fault> {
         }
     };
     let conversation = conversation(store.as_ref(), &setup, args).await?;
-    let http = endpoint::http(&resolved);
+    // The engine builds it, behind the first frame.
+    let http = Http::new(HttpOptions::new(&resolved.limits));
     // Without a key for an endpoint that wants one, a person chooses first.
     let chosen = resolved.key_missing.is_none() || !resolved.headers.is_empty();
     let endpoint = if chosen { Some(endpoint::endpoint(&setup, &resolved).await?) } else { None };
@@ -157,7 +159,7 @@ struct Screen {
 async fn show(screen: Screen, boot: Boot, setup: &Setup, resolved: &Resolved) -> Result<u8, Fault> {
     let Screen { state, start, theme, notices, no_store, config_file } = screen;
     let (http, limits, endpoint) = (boot.http.clone(), Arc::clone(&boot.limits), boot.endpoint.clone());
-    let running = boot.start()?;
+    let (running, held) = boot.start_held()?;
     let (orders, store) = (running.handle.orders.clone(), running.store.clone());
     for (kind, message) in notices {
         orders.notice(kind, message);
@@ -187,7 +189,7 @@ async fn show(screen: Screen, boot: Boot, setup: &Setup, resolved: &Resolved) ->
     let config =
         TuiConfig { state, start, theme, folder: setup.folder.clone(), config_file: setup.paths.config_file(), limits };
     let services = Services { engine: running.handle, clock: Arc::new(LiveClock), work: Arc::new(desk) };
-    let left = tui::run(config, services).await;
+    let left = tui::run(config, services, || drop(held)).await;
     orders.shutdown().await;
     if let Some(store) = store {
         let _ = store.close().await;
@@ -239,7 +241,7 @@ fn state(
     connection: Option<Shown>,
     greeting: String,
 ) -> State {
-    let offset = jiff::Zoned::now().offset().seconds();
+    let offset = utc_offset(&setup.env).unwrap_or_else(|| jiff::Zoned::now().offset().seconds());
     let mut state = State::new(Session {
         greeting: connection.as_ref().map(|_| greeting),
         connection,
@@ -254,6 +256,17 @@ fn state(
     state.keymap = Keymap::configured(&resolved.keymap);
     state.panel.hidden = !resolved.ui.panel;
     state
+}
+
+/// Seconds east of UTC, by the file of the local time zone alone: to learn the zone's name as well, the library walks
+/// through the folders of all of them, which takes longer than the first frame. None where it has to.
+fn utc_offset(env: &BTreeMap<String, String>) -> Option<i32> {
+    if !cfg!(unix) || env.get("TZ").is_some_and(|zone| !zone.is_empty()) {
+        return None;
+    }
+    let rules = std::fs::read("/etc/localtime").ok()?;
+    let zone = jiff::tz::TimeZone::tzif("", &rules).ok()?;
+    Some(zone.to_offset(jiff::Timestamp::now()).seconds())
 }
 
 async fn start(

@@ -365,7 +365,6 @@ impl Engine {
     pub(super) fn lane(&mut self, server: &ServerName) -> &Lane {
         self.lanes.entry(server.clone()).or_insert_with(|| {
             lane::open(
-                Arc::clone(&self.journal),
                 Arc::clone(&self.servers),
                 self.inbound.clone(),
                 Arc::clone(&self.config.limits),

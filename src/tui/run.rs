@@ -91,11 +91,12 @@ struct Loop {
     quit: bool,
 }
 
-/// Runs the chat screen until it is left.
+/// Runs the chat screen until it is left. `drawn` is called once its first frame is on the terminal: whatever is slow
+/// and can wait begins there.
 ///
 /// # Errors
 /// Where there is no terminal, or it fails.
-pub async fn run(config: TuiConfig, services: Services) -> Result<Exit, TuiError> {
+pub async fn run(config: TuiConfig, services: Services, drawn: impl FnOnce()) -> Result<Exit, TuiError> {
     let TuiConfig { state, start, theme, folder, config_file, limits } = config;
     terminal::hook_panics();
     // Before the terminal is entered: a signal from now on finds somebody who gives it back.
@@ -126,6 +127,7 @@ pub async fn run(config: TuiConfig, services: Services) -> Result<Exit, TuiError
     let effects = app::start(&mut it.state, start);
     it.draw()?;
     // Only now anything that may be slow.
+    drawn();
     it.input = Some(Keys::open()?);
     it.carry(effects)?;
     let ended = it.turn(&mut signals, &mut answers).await;

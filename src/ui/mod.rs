@@ -24,6 +24,7 @@ mod markdown;
 mod memo;
 mod overlay;
 mod panel;
+mod prose;
 mod strip;
 mod theme;
 mod tools;

@@ -136,7 +136,8 @@ async fn the_question_and_the_intent_are_synced_before_anything_can_run() {
     let sent = place(&|c| matches!(c, Change::CallSent { .. }));
     let ended = place(&|c| matches!(c, Change::CallEnded { .. }));
     let next = place(&|c| matches!(c, Change::RoundArmed { round: 2, .. }));
-    assert!(armed < opened && opened < closed && closed < sent && sent < ended && ended < next);
+    // A call that leaves at its close needs one commit for both.
+    assert!(armed < opened && opened < closed && closed <= sent && sent < ended && ended < next);
     assert_eq!(written[next].1, Durability::Synced);
 }
 

@@ -22,6 +22,7 @@ pub mod mcp;
 pub mod models;
 pub mod once;
 pub mod past;
+mod plain;
 pub mod run;
 pub mod screen;
 pub mod secrets;

@@ -41,7 +41,7 @@ pub fn run(args: &SessionArgs) -> Result<u8, Fault> {
     let options = asked::options(args, TURN);
     let runtime = runtime()?;
     let code = runtime.block_on(async {
-        match prepare(args).await {
+        match prepare(args, false).await {
             Ok(ready) => one_turn(ready, options).await,
             Err(fault) => {
                 let at = LiveClock.now();
@@ -79,14 +79,26 @@ pub struct Ready {
     pub redactor: Redactor,
 }
 
-async fn prepare(args: &SessionArgs) -> Result<Ready, Fault> {
+/// `plain`: for `--plain`, where a person is at the terminal and may begin without a prompt.
+///
+/// # Errors
+/// What keeps a turn from beginning.
+pub async fn prepare(args: &SessionArgs, plain: bool) -> Result<Ready, Fault> {
     super::recordable(args)?;
     let env = setup::environment();
-    super::log::start(&args.log, &env, &setup::paths(&env)?)?;
+    if !plain {
+        super::log::start(&args.log, &env, &setup::paths(&env)?)?;
+    }
     let setup = Setup::load()?;
     let resolved = setup.resolve(args)?;
-    let (approve, questions) = asked::approve(resolved.approve)?;
-    let parts = asked::message(args, &resolved.limits)?;
+    let (approve, questions) = match plain {
+        true => (resolved.approve.unwrap_or(Approve::Ask), None),
+        false => asked::approve(resolved.approve)?,
+    };
+    let parts = match plain {
+        true => asked::given(args, &resolved.limits)?.unwrap_or_default(),
+        false => asked::message(args, &resolved.limits)?,
+    };
     let mut notices: Vec<_> = resolved.notices.iter().map(|n| (NoticeKind::Config, n.clone())).collect();
     let store = match store(&setup, args, &resolved) {
         Ok(store) => store,
@@ -113,7 +125,7 @@ async fn prepare(args: &SessionArgs) -> Result<Ready, Fault> {
         None => None,
     };
     let model = endpoint::model(&http, &endpoint, resolved.model.as_deref(), last.as_deref()).await?;
-    let settings = settings(args, &resolved, model, approve, questions.is_none())?;
+    let settings = settings(args, &resolved, model, approve, !plain && questions.is_none())?;
     let redactor = secrets::of_session(&setup, &resolved, &endpoint);
     let boot = Boot {
         http,
@@ -125,7 +137,7 @@ async fn prepare(args: &SessionArgs) -> Result<Ready, Fault> {
         folder: setup.folder.clone(),
         cache: Some(setup.paths.cache.join("servers")),
         paths: Some(setup.paths.clone()),
-        headless: true,
+        headless: !plain,
     };
     Ok(Ready { boot, parts, conversation, settings, questions, notices, redactor })
 }

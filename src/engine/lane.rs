@@ -8,9 +8,9 @@ use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
 use super::outcome;
-use super::port::{CallEnd, Journal, ServerCall, ServerCallEvent, Servers};
+use super::port::{Answer, CallEnd, ServerCall, ServerCallEvent, Servers};
 use super::run::Inbound;
-use crate::chat::{CallId, Change, Durability, Limits, OutcomeKind, ToolOutcome, TurnId};
+use crate::chat::{CallId, Fault, Limits, OutcomeKind, ToolOutcome, TurnId};
 use crate::tools::Tool;
 use crate::turn::Event;
 
@@ -21,7 +21,8 @@ pub(super) struct Departure {
     pub call: CallId,
     pub order: ServerCall,
     pub tool: Arc<Tool>,
-    pub changes: Vec<Change>,
+    /// Its line, on the way into the store.
+    pub written: Answer<'static, Result<(), Fault>>,
     /// It leaves even where the store refuses the line.
     pub unsaved_ok: bool,
 }
@@ -53,7 +54,6 @@ impl Withdrawn {
 pub(super) type Lane = mpsc::UnboundedSender<Departure>;
 
 pub(super) fn open(
-    journal: Arc<dyn Journal>,
     servers: Arc<dyn Servers>,
     inbound: mpsc::Sender<Inbound>,
     limits: Arc<Limits>,
@@ -62,9 +62,9 @@ pub(super) fn open(
     let (lane, mut departures) = mpsc::unbounded_channel::<Departure>();
     tokio::spawn(async move {
         while let Some(departure) = departures.recv().await {
-            let Departure { turn, call, order, tool, changes, unsaved_ok } = departure;
-            let written = journal.apply(changes, Durability::Written).await;
-            if let Err(fault) = written {
+            let Departure { turn, call, order, tool, written, unsaved_ok } = departure;
+            if let Err(fault) = written.await {
+                let call = call.clone();
                 let _ = inbound.send(Inbound::Store(Err(fault))).await;
                 if !unsaved_ok && !tool.known_read_only() {
                     let _ = inbound.send(Inbound::Turn(turn, Event::NotWritten { call })).await;

@@ -286,6 +286,7 @@ impl Engine {
             Order::CancelTurn { turn } => self.cancel(turn),
             Order::RetryNow { turn } => self.drive(turn, Event::RetryNow),
             Order::Server { server, action } => self.server_order(&server, action),
+            Order::AcceptChanges { server, shown } => self.accept(&server, &shown),
             Order::Rename { conversation, title } => {
                 self.write(vec![crate::chat::Change::Title { conversation, title }], Durability::Synced);
             }
@@ -309,10 +310,6 @@ impl Engine {
             ServerAction::Trust => {
                 self.desk.registry.set_trust(server, true);
                 self.tools_changed();
-            }
-            ServerAction::AcceptChanges => {
-                let changes = self.desk.registry.accept(server);
-                self.registry_changed(changes);
             }
             ServerAction::Start
             | ServerAction::StartAlways
@@ -367,7 +364,6 @@ impl Engine {
     pub(super) fn lane(&mut self, server: &ServerName) -> &Lane {
         self.lanes.entry(server.clone()).or_insert_with(|| {
             lane::open(
-                Arc::clone(&self.journal),
                 Arc::clone(&self.servers),
                 self.inbound.clone(),
                 Arc::clone(&self.config.limits),

@@ -164,7 +164,7 @@ pub async fn run_asking<S: Source>(
 
 /// The same, with the secrets that the redactor knows taken out of JSON and NDJSON.
 pub async fn run_redacting<S: Source>(
-    mut source: S,
+    source: S,
     options: Options,
     stdout: impl AsyncWrite + Unpin,
     stderr: impl AsyncWrite + Unpin,
@@ -173,9 +173,35 @@ pub async fn run_redacting<S: Source>(
     redactor: Redactor,
 ) -> u8 {
     let mut desk = Desk::new(questions);
+    let form = Form::new(&options, redactor);
+    written(source, options, form, Writer::new(stdout, stderr), stops, &mut desk).await
+}
+
+/// The same, one turn of several at one terminal, which is given back.
+pub async fn run_at<S: Source>(
+    source: S,
+    options: Options,
+    stdout: impl AsyncWrite + Unpin,
+    stderr: impl AsyncWrite + Unpin,
+    stops: impl Stream<Item = Stop>,
+    questions: &mut Option<Questions>,
+) -> u8 {
+    let mut desk = Desk::new(questions.take());
+    let form = Form::new(&options, Redactor::default());
+    let code = written(source, options, form, Writer::new(stdout, stderr), stops, &mut desk).await;
+    *questions = desk.into_questions();
+    code
+}
+
+async fn written<S: Source, O: AsyncWrite + Unpin, E: AsyncWrite + Unpin>(
+    mut source: S,
+    options: Options,
+    mut form: Form,
+    mut writer: Writer<O, E>,
+    stops: impl Stream<Item = Stop>,
+    desk: &mut Desk,
+) -> u8 {
     let mut stops = pin!(stops.fuse());
-    let mut writer = Writer { stdout, stderr, closed: false };
-    let mut form = Form::new(&options, redactor);
     let mut end = End::default();
     let mut last = Stamp::default();
     let mut given_up: Option<Instant> = None;
@@ -279,7 +305,7 @@ pub async fn refuse(
     let mut outbox = Outbox::default();
     form.take(at, &TurnEvent::Error { turn: None, fault: fault.clone() }, &mut outbox);
     form.take(at, &ended(options.turn, TurnStatus::Failed), &mut outbox);
-    let mut writer = Writer { stdout, stderr, closed: false };
+    let mut writer = Writer::new(stdout, stderr);
     // The exit code tells it where nobody reads.
     let _ = writer.write(outbox).await;
     fault.kind.exit_code()
@@ -388,6 +414,10 @@ struct Writer<O, E> {
 }
 
 impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Writer<O, E> {
+    fn new(stdout: O, stderr: E) -> Self {
+        Self { stdout, stderr, closed: false }
+    }
+
     /// Writes and flushes. Standard error is best effort: the answer does not depend on it.
     async fn write(&mut self, outbox: Outbox) -> io::Result<()> {
         let mut result = Ok(());

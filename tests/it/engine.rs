@@ -136,7 +136,8 @@ async fn the_question_and_the_intent_are_synced_before_anything_can_run() {
     let sent = place(&|c| matches!(c, Change::CallSent { .. }));
     let ended = place(&|c| matches!(c, Change::CallEnded { .. }));
     let next = place(&|c| matches!(c, Change::RoundArmed { round: 2, .. }));
-    assert!(armed < opened && opened < closed && closed < sent && sent < ended && ended < next);
+    // A call that leaves at its close needs one commit for both.
+    assert!(armed < opened && opened < closed && closed <= sent && sent < ended && ended < next);
     assert_eq!(written[next].1, Durability::Synced);
 }
 
@@ -473,10 +474,69 @@ async fn a_server_that_never_lists_holds_back_a_run_and_no_longer_than_it_fails(
         line: "slow".into(),
         pid: None,
         stderr: Vec::new(),
+        differences: Default::default(),
     };
     rig.listings.send(millrace::engine::port::ServerEvent::Status(status)).await.unwrap();
     rig.ended().await;
     assert_eq!(rig.model.requests.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_definitions_that_were_shown_are_accepted() {
+    use millrace::chat::{ServerName, ServerState, ServerStatus};
+    use millrace::engine::port::ServerEvent;
+    let mut rig = Rig::new(Vec::new()).await;
+    let server = ServerName::new("b");
+    let status = ServerStatus {
+        server: server.clone(),
+        state: ServerState::Ready,
+        tools: 0,
+        withheld: 0,
+        protocol: None,
+        message: None,
+        transport: "stdio",
+        line: "b".into(),
+        pid: None,
+        stderr: Vec::new(),
+        differences: Default::default(),
+    };
+    let listing = |description: &str| {
+        let tool = serde_json::json!({"name": "echo", "description": description, "inputSchema": {"type": "object"}});
+        let tools = vec![tool];
+        let listing = millrace::tools::Listing {
+            server: ServerName::new("b"),
+            entry: Arc::from("b"),
+            tools,
+            instructions: None,
+            from_cache: false,
+        };
+        ServerEvent::Listing(listing)
+    };
+    rig.listings.send(ServerEvent::Status(status)).await.unwrap();
+    // The first listing settles, and pins what it held.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    rig.listings.send(listing("the first change")).await.unwrap();
+    let differs = |word: &'static str| move |e: &TurnEvent| matches!(e, TurnEvent::Server(s) if s.differences.iter().any(|d| d.after.contains(word)));
+    let TurnEvent::Server(shown) = rig.until(differs("first")).await else { unreachable!() };
+    assert_eq!(shown.differences.len(), 1);
+    assert!(shown.differences[0].before.as_deref().unwrap().contains("does echo"));
+    // While a person reads, the server changes its mind.
+    rig.listings.send(listing("the second change")).await.unwrap();
+    let TurnEvent::Server(now) = rig.until(differs("second")).await else { unreachable!() };
+    rig.handle.order(Order::AcceptChanges { server: server.clone(), shown: shown.differences });
+    rig.handle.order(Order::AcceptChanges { server, shown: now.differences });
+    let accepted = |e: &TurnEvent| matches!(e, TurnEvent::Server(s) if s.differences.is_empty() && s.tools == 1);
+    rig.until(accepted).await;
+    let pinned: Vec<Arc<str>> = rig
+        .changes()
+        .into_iter()
+        .filter_map(|change| match change {
+            Change::Pin(pin) => Some(pin.definition),
+            _ => None,
+        })
+        .collect();
+    assert!(pinned.iter().any(|definition| definition.contains("second")));
+    assert!(!pinned.iter().any(|definition| definition.contains("first")), "what nobody saw was never pinned");
 }
 
 proptest! {

@@ -140,6 +140,7 @@ async fn ndjson_tells_every_event_with_every_field() {
         line: "npx".into(),
         pid: None,
         stderr: Vec::new(),
+        differences: Default::default(),
     };
     let started = TurnEvent::Started {
         turn: TURN,

@@ -134,7 +134,8 @@ pub enum Step {
         tool: Arc<Tool>,
         arguments: Arc<Value>,
     },
-    /// Write `changes`, with the lines before them (awaited in the call's own lane), then send. Calls of one server leave in the order of these.
+    /// Write `changes`, with the lines before them (awaited in the call's own lane), then send. Calls of one server
+    /// leave in the order of these.
     Call {
         call: CallId,
         tool: Arc<Tool>,

@@ -52,7 +52,11 @@ fn wrap_line(line: &str, offset: usize, first: usize, rest: usize, out: &mut Vec
             if beside_wide {
                 chance = Some((at, at, columns));
             }
-            if columns + wide > limit && at > start {
+            if columns + wide > limit && line[start..at].bytes().all(|b| b == b' ') {
+                // Indentation alone fills the line: it gives way.
+                start = at;
+                columns = 0;
+            } else if columns + wide > limit && at > start {
                 let (end, next, used) = match chance {
                     Some(found) => found,
                     None => (at, at, columns),

@@ -37,13 +37,19 @@ ctrl+c stops an answer, and leaves where there is none.";
 /// What keeps it from beginning.
 pub fn run(args: &SessionArgs) -> Result<u8, Fault> {
     let runtime = once::runtime()?;
-    let code = runtime.block_on(async {
-        let ready = once::prepare(args, true).await?;
-        talk(ready, args, "Continue with: millrace --plain -c").await
-    });
+    let code = runtime.block_on(chat(args));
     // A line that nobody typed must not hold the exit.
     runtime.shutdown_background();
     code
+}
+
+/// The same, on a runtime that is there.
+///
+/// # Errors
+/// As [`run`].
+pub async fn chat(args: &SessionArgs) -> Result<u8, Fault> {
+    let ready = once::prepare(args, true).await?;
+    talk(ready, args, "Continue with: millrace --plain -c").await
 }
 
 /// The same with the built-in model and tools.

@@ -38,6 +38,11 @@ pub fn run(args: &SessionArgs) -> Result<u8, Fault> {
     }
 }
 
+fn no_inline(what: &str) -> Fault {
+    Fault::new(FaultKind::Usage, format!("{what} is not built in yet."))
+        .hint("Without it the chat takes the whole screen and gives it back; --plain writes line by line.")
+}
+
 /// How the chat is drawn.
 enum Form {
     Screen,
@@ -46,8 +51,7 @@ enum Form {
 
 fn form(args: &SessionArgs) -> Result<Form, Fault> {
     if args.output.inline {
-        return Err(Fault::new(FaultKind::Usage, "--inline is not built in yet.")
-            .hint("Without it the chat takes the whole screen and gives it back; --plain writes line by line."));
+        return Err(no_inline("--inline"));
     }
     let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
     Ok(if args.output.plain || dumb { Form::Plain } else { Form::Screen })
@@ -56,6 +60,11 @@ fn form(args: &SessionArgs) -> Result<Form, Fault> {
 async fn opened(args: &SessionArgs) -> Result<u8, Fault> {
     let setup = Setup::load()?;
     let resolved = setup.resolve(args)?;
+    match resolved.ui.screen {
+        crate::config::Screen::Full => {}
+        crate::config::Screen::Plain => return plain::chat(args).await,
+        crate::config::Screen::Inline => return Err(no_inline("screen = \"inline\" of [ui]")),
+    }
     let mut notices: Vec<_> = resolved.notices.iter().map(|text| (NoticeKind::Config, text.clone())).collect();
     let store = if resolved.save { boot::open_store(&setup.paths).map(Some) } else { Ok(None) };
     let wanted = args.keep.cont || args.keep.resume.is_some();

@@ -99,6 +99,15 @@ impl Composer {
 
     /// Takes pasted text: line ends become `\n`, controls go, and what is long becomes a chip.
     pub fn paste(&mut self, raw: &str) {
+        self.take_in(raw, false);
+    }
+
+    /// A piped standard input: a chip however short it is, so that it is seen to be one thing.
+    pub fn piped(&mut self, raw: &str) {
+        self.take_in(raw, true);
+    }
+
+    fn take_in(&mut self, raw: &str, chip: bool) {
         let text = if is_clean(raw) {
             raw.to_owned()
         } else {
@@ -113,7 +122,7 @@ impl Composer {
             self.slash_typed = false;
         }
         let lines = text.lines().count();
-        if lines > Self::CHIP_LINES || text.chars().nth(Self::CHIP_CHARS).is_some() {
+        if chip || lines > Self::CHIP_LINES || text.chars().nth(Self::CHIP_CHARS).is_some() {
             self.chip_number += 1;
             let mut label = format!("[Pasted text {}: {lines} ", self.chip_number);
             label.push_str(if lines == 1 { "line, " } else { "lines, " });

@@ -45,7 +45,7 @@ pub fn start(state: &mut State, start: Start) -> Vec<Effect> {
         state.composer.attachments.push(super::composer::Attachment { label, path, part: Some(part) });
     }
     if let Some(text) = &start.piped {
-        state.composer.paste(text);
+        state.composer.piped(text);
     }
     if let Some(draft) = start.draft.filter(|_| state.composer.is_empty()) {
         state.composer.area.insert_str(draft);

@@ -66,7 +66,11 @@ async fn opened(args: &SessionArgs) -> Result<u8, Fault> {
         crate::config::Screen::Inline => return Err(no_inline("screen = \"inline\" of [ui]")),
     }
     let mut notices: Vec<_> = resolved.notices.iter().map(|text| (NoticeKind::Config, text.clone())).collect();
-    let store = if resolved.save { boot::open_store(&setup.paths).map(Some) } else { Ok(None) };
+    // Pins and grants are kept also where the conversation is not.
+    let store = match boot::open_store(&setup.paths) {
+        Err(_) if !resolved.save => Ok(None),
+        opened => opened.map(Some),
+    };
     let wanted = args.keep.cont || args.keep.resume.is_some();
     let (store, no_store) = match store {
         Ok(store) => (store, None),

@@ -1,5 +1,6 @@
 //! `millrace run`: one turn through the engine, for a terminal's scrollback, a pipe or a program.
 
+use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -52,6 +53,18 @@ pub fn run(args: &SessionArgs) -> Result<u8, Fault> {
     // A pipe that nobody reads must not hold the exit.
     runtime.shutdown_background();
     code
+}
+
+/// Runs a command on a runtime of its own. Blocking work that is stuck (a file system, a pipe that nobody reads) does
+/// not hold the exit.
+///
+/// # Errors
+/// `Internal` where the machine gives no runtime; whatever the command says.
+pub fn on_runtime<T>(command: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    let runtime = runtime()?;
+    let done = runtime.block_on(command);
+    runtime.shutdown_background();
+    done
 }
 
 /// The runtime of a command that has no screen.

@@ -34,7 +34,7 @@ pub fn run(args: &SessionArgs) -> Result<u8, Fault> {
     }
     match form(args)? {
         Form::Plain => plain::run(args),
-        Form::Screen => once::runtime()?.block_on(opened(args)),
+        Form::Screen => once::on_runtime(opened(args)),
     }
 }
 
@@ -132,7 +132,7 @@ pub fn demo(args: &SessionArgs) -> Result<u8, Fault> {
         return plain::demo(args);
     }
     let prepared = Prepared::new(args)?;
-    once::runtime()?.block_on(async {
+    once::on_runtime(async {
         let boot = prepared.boot(false).await?;
         let Prepared { demo: _serving, setup, resolved } = &prepared;
         let approve = resolved.approve.unwrap_or(Approve::Ask);

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::chat::{
-    Approve, ConversationId, Fault, FaultKind, NoticeKind, Order, Part, Stamped, Submit, ToolChoice, TurnEvent, TurnId,
-    TurnSettings,
+    Approve, ConversationId, Fault, FaultKind, NoticeKind, Order, Part, Prices, Stamped, Submit, ToolChoice, TurnEvent,
+    TurnId, TurnSettings,
 };
 use crate::config::Resolved;
 use crate::engine::Handle;
@@ -72,6 +72,7 @@ pub struct Ready {
     pub settings: TurnSettings,
     /// Where `--approve ask` asks.
     pub questions: Option<Questions>,
+    pub prices: Option<Prices>,
     /// Said before the turn begins.
     pub notices: Vec<(NoticeKind, String)>,
 }
@@ -121,7 +122,7 @@ async fn prepare(args: &SessionArgs) -> Result<Ready, Fault> {
         paths: Some(setup.paths.clone()),
         headless: true,
     };
-    Ok(Ready { boot, parts, conversation, settings, questions, notices })
+    Ok(Ready { boot, parts, conversation, settings, questions, prices: resolved.prices, notices })
 }
 
 fn store(setup: &Setup, args: &SessionArgs, resolved: &Resolved) -> Result<Option<Store>, Fault> {
@@ -199,7 +200,8 @@ pub fn settings(
 /// # Errors
 /// Where the engine cannot be started.
 pub async fn one_turn(ready: Ready, options: Options) -> Result<u8, Fault> {
-    let Ready { boot, parts, conversation, settings, questions, notices } = ready;
+    let Ready { boot, parts, conversation, settings, questions, prices, notices } = ready;
+    let options = Options { prices, ..options };
     let running = boot.start()?;
     let orders = running.handle.orders.clone();
     let submit = Submit { turn: TURN, conversation, parent: None, parts, settings };

@@ -26,7 +26,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use ask::Desk;
 
-use crate::chat::{Fault, FaultKind, Order, Stamp, Stamped, TurnEvent, TurnId, TurnStatus};
+use crate::chat::{Fault, FaultKind, Order, Prices, Stamp, Stamped, TurnEvent, TurnId, TurnStatus};
 
 pub use ask::Questions;
 pub use stop::{Stop, stops};
@@ -63,6 +63,8 @@ pub struct Options {
     pub verbose: bool,
     /// No activity and no notices; errors and denials stay.
     pub quiet: bool,
+    /// With them, usage has its cost.
+    pub prices: Option<Prices>,
     pub stdout_terminal: bool,
     pub stderr_terminal: bool,
 }
@@ -104,8 +106,8 @@ impl Form {
     fn new(options: &Options) -> Self {
         match options.output {
             Output::Text => Self::Text(text::Text::new(options)),
-            Output::Json => Self::Json(json::Whole::default()),
-            Output::Ndjson => Self::Ndjson(ndjson::Lines::default()),
+            Output::Json => Self::Json(json::Whole::new(options.prices)),
+            Output::Ndjson => Self::Ndjson(ndjson::Lines::new(options.prices)),
         }
     }
 

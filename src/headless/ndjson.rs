@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use crate::chat::{
-    CallId, CallState, CallUpdate, Fault, NoticeKind, Retry, ServerStatus, Stamp, ToolOutcome, TurnEvent, Usage,
-    WaitFor,
+    CallId, CallState, CallUpdate, Fault, NoticeKind, Prices, Retry, ServerStatus, Stamp, ToolOutcome, TurnEvent,
+    Usage, WaitFor,
 };
 
 use super::{Outbox, escape};
@@ -20,9 +20,14 @@ pub(super) struct Lines {
     last_us: u64,
     /// When a call's arguments were last told.
     told: HashMap<CallId, u64>,
+    prices: Option<Prices>,
 }
 
 impl Lines {
+    pub(super) fn new(prices: Option<Prices>) -> Self {
+        Self { prices, ..Self::default() }
+    }
+
     pub(super) fn take(&mut self, at: Stamp, event: &TurnEvent, to: &mut Outbox) {
         self.last_us = self.last_us.max(at.mono_us);
         if let TurnEvent::Call { update, .. } = event
@@ -30,7 +35,10 @@ impl Lines {
         {
             return;
         }
-        let Some((name, fields)) = fields(event) else { return };
+        let Some((name, mut fields)) = fields(event) else { return };
+        if let TurnEvent::Usage { usage, .. } = event {
+            fields.extend(cost(self.prices, *usage));
+        }
         let t = self.last_us as f64 / 1000.0;
         let mut line = Map::with_capacity(fields.len() + 2);
         line.insert("event".into(), name.into());
@@ -155,6 +163,11 @@ fn result(outcome: &ToolOutcome) -> Value {
         "truncated": outcome.truncated,
         "sent": outcome.sent,
     })
+}
+
+/// The field `cost`, where there are prices and something to price.
+pub(super) fn cost(prices: Option<Prices>, usage: Usage) -> Option<(String, Value)> {
+    Some(("cost".to_owned(), json!(prices?.cost(usage)?)))
 }
 
 pub(super) fn tokens(usage: Usage) -> Value {

@@ -16,6 +16,7 @@ use super::mcp::PRELUDE;
 mod answers;
 mod mistakes;
 mod policy;
+mod providers;
 mod saved;
 
 /// One thing that a scripted response does after its head.
@@ -86,6 +87,7 @@ fn finish(reason: &str) -> Step {
 struct Provider {
     port: u16,
     seen: Arc<Mutex<Vec<Value>>>,
+    heads: Arc<Mutex<Vec<String>>>,
 }
 
 impl Provider {
@@ -94,15 +96,21 @@ impl Provider {
         let port = listener.local_addr().unwrap().port();
         let replies = Arc::new(Mutex::new(VecDeque::from(replies)));
         let seen: Arc<Mutex<Vec<Value>>> = Arc::default();
-        let theirs = Arc::clone(&seen);
+        let heads: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (theirs, lines) = (Arc::clone(&seen), Arc::clone(&heads));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(stream) = stream else { return };
-                let (replies, seen) = (Arc::clone(&replies), Arc::clone(&theirs));
-                std::thread::spawn(move || serve(stream, &replies, &seen));
+                let (replies, seen, heads) = (Arc::clone(&replies), Arc::clone(&theirs), Arc::clone(&lines));
+                std::thread::spawn(move || serve(stream, &replies, &seen, &heads));
             }
         });
-        Self { port, seen }
+        Self { port, seen, heads }
+    }
+
+    /// The request lines and headers, in order, as they came.
+    fn heads(&self) -> Vec<String> {
+        self.heads.lock().unwrap().clone()
     }
 
     /// The bodies that were asked, in order.
@@ -119,14 +127,21 @@ impl Provider {
     }
 }
 
-fn serve(mut stream: TcpStream, replies: &Mutex<VecDeque<Reply>>, seen: &Mutex<Vec<Value>>) {
+fn serve(
+    mut stream: TcpStream,
+    replies: &Mutex<VecDeque<Reply>>,
+    seen: &Mutex<Vec<Value>>,
+    heads: &Mutex<Vec<String>>,
+) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut length = 0;
+    let mut head = String::new();
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line).unwrap_or(0) == 0 {
             return;
         }
+        head.push_str(&line);
         if let Some((name, value)) = line.split_once(':')
             && name.eq_ignore_ascii_case("content-length")
         {
@@ -138,6 +153,7 @@ fn serve(mut stream: TcpStream, replies: &Mutex<VecDeque<Reply>>, seen: &Mutex<V
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).unwrap();
+    heads.lock().unwrap().push(head);
     seen.lock().unwrap().push(serde_json::from_slice(&body).unwrap_or(Value::Null));
     let reply = replies.lock().unwrap().pop_front();
     let reply = reply.unwrap_or_else(|| Reply::plain("500 Oops", "text/plain", "", "the script has ended"));

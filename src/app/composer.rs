@@ -99,12 +99,12 @@ impl Composer {
 
     /// Takes pasted text: line ends become `\n`, controls go, and what is long becomes a chip.
     pub fn paste(&mut self, raw: &str) {
-        let text: String = raw
-            .replace("\r\n", "\n")
-            .replace('\r', "\n")
-            .chars()
-            .filter(|c| matches!(c, '\n' | '\t') || !c.is_control())
-            .collect();
+        let text = if is_clean(raw) {
+            raw.to_owned()
+        } else {
+            let lines = raw.replace("\r\n", "\n").replace('\r', "\n");
+            lines.chars().filter(|c| matches!(c, '\n' | '\t') || !c.is_control()).collect()
+        };
         if text.is_empty() {
             return;
         }
@@ -113,7 +113,7 @@ impl Composer {
             self.slash_typed = false;
         }
         let lines = text.lines().count();
-        if lines > Self::CHIP_LINES || text.chars().count() > Self::CHIP_CHARS {
+        if lines > Self::CHIP_LINES || text.chars().nth(Self::CHIP_CHARS).is_some() {
             self.chip_number += 1;
             let mut label = format!("[Pasted text {}: {lines} ", self.chip_number);
             label.push_str(if lines == 1 { "line, " } else { "lines, " });
@@ -349,4 +349,10 @@ pub fn size(bytes: usize) -> String {
         1_000..1_000_000 => format!("{:.1} KB", bytes as f64 / 1e3),
         _ => format!("{:.1} MB", bytes as f64 / 1e6),
     }
+}
+
+/// Whether a text surely holds no control but line ends and tabs; a look at bytes, since a paste may have millions.
+fn is_clean(text: &str) -> bool {
+    // 0xc2 leads the controls beyond ASCII, and some letters too.
+    text.bytes().all(|b| matches!(b, b' '..=b'~' | b'\n' | b'\t' | 0x80..=0xc1 | 0xc3..=0xff))
 }

@@ -35,6 +35,12 @@ impl State {
         let waits = self.calls.waiting().next().is_some();
         let tools = if waits { "review" } else { "tools" };
         match self.focus {
+            Focus::Composer if self.composer.completion.as_ref().is_some_and(|open| !open.rows.is_empty()) => {
+                hints.push(Hint::new("tab", "take"));
+                hints.push(Hint::new("↑↓", "choose"));
+                hints.push(Hint::new("enter", "take and send"));
+                hints.push(Hint::new("esc", "close"));
+            }
             Focus::Composer => {
                 add(Command::Send, "send");
                 add(Command::NewLine, "newline");

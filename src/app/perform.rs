@@ -260,7 +260,9 @@ impl State {
         self.calls = super::calls::Calls::default();
         self.panel.settle(&self.calls);
         self.status.context = None;
-        self.status.saved = super::status::Saved::Nothing;
+        if matches!(self.status.saved, super::status::Saved::At(_)) {
+            self.status.saved = super::status::Saved::Nothing;
+        }
         self.overlays.clear();
         self.focus = Focus::Composer;
         out.push(Effect::Newest);

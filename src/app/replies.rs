@@ -93,6 +93,10 @@ impl State {
                         models.answered(generation, &result, &self.session.settings.model);
                     }
                 }
+                if let Ok(models) = &result {
+                    let now = models.iter().find(|row| row.id == self.session.settings.model);
+                    self.session.context_window = now.and_then(|row| row.context).or(self.session.context_window);
+                }
                 self.only_model(out);
             }
             Reply::Local { port, found } => {
@@ -181,6 +185,7 @@ impl State {
         self.session.greeting = Some(format!("Messages go to {}.", endpoint.host));
         self.session.connection = Some(endpoint);
         self.session.context_window = window;
+        self.session.window_asked = false;
         self.session.settings.model = model.unwrap_or_default();
         self.overlays.retain(|overlay| !matches!(overlay, Overlay::Welcome(_) | Overlay::Ask(_)));
         // A refused key or address was the reason: the kept message is asked again.
@@ -212,6 +217,7 @@ impl State {
 
     pub(super) fn choose_model(&mut self, model: String, then_send: bool, out: &mut Vec<Effect>) {
         self.session.settings.model.clone_from(&model);
+        self.session.window_asked = self.session.context_window.is_some();
         out.push(Effect::ChooseModel { model, as_default: false });
         if then_send && !self.composer.is_blank() {
             self.perform(super::command::Command::Send, out);

@@ -18,6 +18,8 @@ pub struct Session {
     pub folder: String,
     /// Tokens that fit the model's context, where it is known.
     pub context_window: Option<u64>,
+    /// It was asked for, of this endpoint.
+    pub window_asked: bool,
     /// Where the configuration and the store are, for people; raw.
     pub config_path: String,
     pub data_path: String,

@@ -25,6 +25,11 @@ impl State {
         match event {
             TurnEvent::Notice { turn, kind, message } => {
                 if turn.is_none_or(|turn| !self.is_stale(turn)) {
+                    // A session that began without a store stays unsaved when this has faded.
+                    if kind == crate::chat::NoticeKind::Unsaved && self.status.saved == Saved::Nothing {
+                        let why = message.split_once("not saved: ").map_or(message.as_str(), |(_, why)| why);
+                        self.status.saved = Saved::Not(why.to_owned());
+                    }
                     self.notice(kind, message, out);
                 }
             }
@@ -48,6 +53,11 @@ impl State {
                 if let Some(open) = &mut self.transcript.turn {
                     open.times.model = model;
                     open.times.base_url = base_url;
+                }
+                if self.session.context_window.is_none() && !self.session.window_asked {
+                    self.session.window_asked = true;
+                    let generation = self.session.fresh();
+                    out.push(Effect::Models { generation });
                 }
             }
             TurnEvent::Message { turn, message } => {

@@ -232,6 +232,11 @@ impl Transcript {
     }
 
     pub(super) fn end_answers(&mut self, turn: TurnId, status: TurnStatus) {
+        // An answer of which nothing came says nothing: what went wrong does.
+        self.entries.retain(|entry| match &entry.body {
+            EntryBody::Answer(answer) => answer.turn != Some(turn) || !answer.pieces.is_empty(),
+            EntryBody::User(_) | EntryBody::Fault(_) | EntryBody::Note(_) => true,
+        });
         for entry in &mut self.entries {
             if let EntryBody::Answer(answer) = &mut entry.body
                 && answer.turn == Some(turn)

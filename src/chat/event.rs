@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{CallUpdate, ConversationId, Fault, Message, ServerName, TurnId, Usage};
+use super::{CallUpdate, ConversationId, Fault, Message, ServerName, ToolRef, TurnId, Usage};
 
 /// One event of the engine, in the order in which it acted. Text deltas may be merged for a slow reader and call
 /// states overwritten by later ones; nothing else is dropped.
@@ -211,6 +211,18 @@ pub struct ServerStatus {
     pub pid: Option<u32>,
     /// The last lines of its standard error; raw.
     pub stderr: Vec<String>,
+    /// Definitions that are withheld until a person has seen how they differ from what was pinned.
+    pub differences: Arc<[Difference]>,
+}
+
+/// A definition that waits for a person: canonical JSON, raw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The tool name `""` stands for the server's instructions: a JSON text, or null.
+    pub tool: ToolRef,
+    /// None where it is new.
+    pub before: Option<Arc<str>>,
+    pub after: Arc<str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

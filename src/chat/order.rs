@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Approve, CallId, ConversationId, Decision, Dispatch, MessageId, Part, Sampling, ServerName, ToolChoice, TurnId,
+    Approve, CallId, ConversationId, Decision, Difference, Dispatch, MessageId, Part, Sampling, ServerName, ToolChoice,
+    TurnId,
 };
 
 #[derive(Clone, Debug)]
@@ -52,6 +53,11 @@ pub enum Order {
         server: ServerName,
         action: ServerAction,
     },
+    /// Accepts changed definitions: exactly those whose difference was on the screen, and nothing that came since.
+    AcceptChanges {
+        server: ServerName,
+        shown: Arc<[Difference]>,
+    },
     /// Renames; an empty title lets the first message speak again.
     Rename {
         conversation: ConversationId,
@@ -98,7 +104,5 @@ pub enum ServerAction {
     Off,
     /// Believe its hints from now on.
     Trust,
-    /// Accept its changed definitions, whose difference was on the screen.
-    AcceptChanges,
     Refresh,
 }

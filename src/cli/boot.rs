@@ -1,7 +1,7 @@
 //! From what was resolved to a running engine: rules, store, servers, model.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 
 use crate::chat::{Fault, FaultKind, Limits, Policy, ServerName};
 use crate::config::{Consent, Consents, Paths, Resolved, ServerEntry, Source};
@@ -47,6 +47,16 @@ impl Boot {
     /// # Errors
     /// `Internal` where the machine gives no thread.
     pub fn start(self) -> Result<Running, Fault> {
+        let (running, _at_once) = self.start_held()?;
+        Ok(running)
+    }
+
+    /// As [`Boot::start`], but the engine begins (reads root certificates, starts servers) when [`Held`] is dropped:
+    /// on a machine of few cores that would hold up the first frame.
+    ///
+    /// # Errors
+    /// As [`Boot::start`].
+    pub fn start_held(self) -> Result<(Running, Held), Fault> {
         let Self { http, endpoint, limits, rules, servers, store, folder, cache, paths, headless } = self;
         let api = endpoint.as_ref().map_or_else(Default::default, |e| e.api);
         let starting: Vec<ServerName> = servers
@@ -66,7 +76,10 @@ impl Boot {
         };
         let live: Arc<OnceLock<Arc<LiveServers>>> = Arc::default();
         let (made, client, journal) = (Arc::clone(&live), http.clone(), LiveJournal(store.clone()));
+        let (held, begin) = mpsc::channel::<Never>();
         let handle = Engine::spawn(config, move || {
+            // Nothing is ever sent: this ends when the other end is dropped.
+            let _ = begin.recv();
             let (host, events) = Host::new(client.client()?, Arc::clone(&limits), cache);
             // Kills the servers' groups where this process is killed; without our own name it cannot be started.
             let host = match std::env::current_exe() {
@@ -99,9 +112,14 @@ impl Boot {
             })
         })
         .map_err(|error| Fault::new(FaultKind::Internal, format!("The engine could not be started: {error}.")))?;
-        Ok(Running { handle, store, http, servers: live })
+        Ok((Running { handle, store, http, servers: live }, Held(held)))
     }
 }
+
+/// Keeps an engine from beginning until it is dropped. Orders given before wait for it.
+pub struct Held(#[allow(dead_code, reason = "its end is what tells")] mpsc::Sender<Never>);
+
+enum Never {}
 
 fn source_file(source: &Source) -> Option<&Path> {
     match source {

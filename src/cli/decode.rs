@@ -152,14 +152,19 @@ fn report(assembler: &Assembler) -> Value {
         "finish": assembler.finish_reason(),
         "effective_finish": assembler.effective_word(),
         "usage": assembler.usage(),
-        "error": assembler.error().map(|error| json!({
-            "kind": error.kind.word(),
-            "message": error.message,
-            "code": error.code,
-        })),
+        "error": assembler.error().map(error),
         "done": assembler.is_done(),
         "events": assembler.events(),
     })
+}
+
+/// `code` stands only where the endpoint gave one, as in the golden transcripts.
+fn error(error: &WireError) -> Value {
+    let mut out = json!({"kind": error.kind.word(), "message": error.message});
+    if let Some(code) = &error.code {
+        out["code"] = code.clone();
+    }
+    out
 }
 
 fn call(call: &AssembledCall) -> Value {

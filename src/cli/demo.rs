@@ -9,6 +9,7 @@ use crate::config::{Config, Consents, Paths, ProjectState, Resolved, SavedKeys};
 use crate::demo::{self, Demo, DemoError, DemoOptions, PACE_VARIABLE, PROMPT};
 use crate::engine::live::LiveClock;
 use crate::engine::port::Clock as _;
+use crate::export::Redactor;
 use crate::headless;
 use crate::store::{OpenMode, Store};
 
@@ -140,6 +141,7 @@ pub fn headless(args: &SessionArgs) -> Result<u8, Fault> {
 }
 
 async fn ready(args: &SessionArgs) -> Result<(Prepared, Ready), Fault> {
+    super::recordable(args)?;
     let prepared = Prepared::new(args)?;
     let resolved = &prepared.resolved;
     let (approve, questions) = asked::approve(resolved.approve)?;
@@ -147,7 +149,8 @@ async fn ready(args: &SessionArgs) -> Result<(Prepared, Ready), Fault> {
     let settings = once::settings(args, resolved, prepared.model(), approve, questions.is_none())?;
     let notices = resolved.notices.iter().map(|notice| (NoticeKind::Config, notice.clone())).collect();
     let boot = prepared.boot(true).await?;
-    Ok((prepared, Ready { boot, parts, conversation: None, settings, questions, prices: None, notices }))
+    let redactor = Redactor::default();
+    Ok((prepared, Ready { boot, parts, conversation: None, settings, questions, prices: None, notices, redactor }))
 }
 
 /// The demo's MCP server, over this process's stdin and stdout, until stdin closes.

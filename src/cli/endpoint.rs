@@ -31,6 +31,21 @@ pub async fn endpoint(setup: &Setup, resolved: &Resolved) -> Result<Endpoint, Fa
     Ok(endpoint)
 }
 
+fn is_later(fault: &Fault) -> bool {
+    matches!(fault.retry, Retry::Later(_))
+}
+
+/// Says so where a key that is needed is not there, before anything leaves.
+///
+/// # Errors
+/// `Auth`, naming what to set.
+pub fn keyed(resolved: &Resolved) -> Result<(), Fault> {
+    let Some(why) = resolved.key_missing.as_ref().filter(|_| resolved.key_needed) else { return Ok(()) };
+    Err(Fault::new(FaultKind::Auth, format!("There is no key for {}: {why}.", resolved.endpoint.host))
+        .hint("Set it, or name another endpoint with --base-url or -p; `millrace demo` needs neither.")
+        .retry(Retry::AfterChange))
+}
+
 /// The process's HTTP client, being built on a thread of its own from now on.
 #[must_use]
 pub fn http(resolved: &Resolved) -> Http {
@@ -49,12 +64,23 @@ pub async fn model(http: &Http, endpoint: &Endpoint, named: Option<&str>, last: 
     if let Some(name) = named {
         return Ok(name.to_owned());
     }
-    let list = models(http, endpoint).await?;
+    let list = match models(http, endpoint).await {
+        // It has no list: what was chosen last may still be there.
+        Err(fault) if matches!(fault.kind, FaultKind::Provider | FaultKind::Protocol) && !is_later(&fault) => {
+            return match last {
+                Some(last) => Ok(last.to_owned()),
+                None => Err(Fault::new(FaultKind::NoModel, format!("No model is chosen. {}", fault.message))
+                    .hint("Name one with -m; `millrace models` lists them where the base URL is right.")
+                    .retry(Retry::AfterChange)),
+            };
+        }
+        list => list?,
+    };
     match (&list[..], last) {
         ([only], _) => Ok(only.id.clone()),
         (_, Some(last)) if list.iter().any(|model| model.id == last) => Ok(last.to_owned()),
         ([], _) => Err(Fault::new(FaultKind::NoModel, format!("{} has no model to offer.", endpoint.host()))
-            .hint("Load one there, or name one with -m.")
+            .hint("Load one there, or name one with -m; `millrace models` lists them.")
             .retry(Retry::AfterChange)),
         (several, _) => Err(Fault::new(
             FaultKind::NoModel,

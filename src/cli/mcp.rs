@@ -52,7 +52,7 @@ pub fn run(args: McpArgs) -> Result<u8, Fault> {
         McpCommand::Import { yes } => bench.import(yes),
         McpCommand::Login { server } | McpCommand::Logout { server } => {
             bench.entry(&server)?;
-            Err(Fault::new(FaultKind::Config, "signing in to servers is not built into this version")
+            Err(Fault::new(FaultKind::Usage, "signing in to servers is not built into this version")
                 .hint("Give the server a token: headers = { Authorization = \"Bearer ${env:TOKEN}\" }."))
         }
     }
@@ -330,7 +330,9 @@ impl Bench {
                 format!("Add {name:?} to {shown}? This server is reached at:")
             }
         };
-        if !wishes.yes && !ask(&format!("{question}\n  {}", entry.line()), "Add it with --yes, or from a terminal.")? {
+        if wishes.yes {
+            eprintln!("{}", sanitize(&format!("{question}\n  {}", entry.line())));
+        } else if !ask(&format!("{question}\n  {}", entry.line()), "Add it with --yes, or from a terminal.")? {
             eprintln!("Nothing was changed.");
             return Ok(0);
         }

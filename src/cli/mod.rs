@@ -22,6 +22,7 @@ pub mod mcp;
 pub mod models;
 pub mod once;
 pub mod past;
+mod plain;
 pub mod run;
 pub mod screen;
 pub mod secrets;
@@ -71,10 +72,16 @@ pub fn report(fault: &Fault) {
 fn run(cli: Cli) -> Result<u8, Fault> {
     start_log(&cli)?;
     match cli.command {
-        None => screen::run(&cli.session),
+        None => {
+            recordable(&cli.session)?;
+            screen::run(&cli.session)
+        }
         Some(Command::Run(args)) => once::run(&args),
         Some(Command::Demo(args)) if args.output.form().is_some() => demo::headless(&args),
-        Some(Command::Demo(args)) => screen::demo(&args),
+        Some(Command::Demo(args)) => {
+            recordable(&args)?;
+            screen::demo(&args)
+        }
         Some(Command::DemoServer) => demo::server(),
         Some(Command::Watchdog) => {
             crate::mcp::watchdog::watch(std::io::stdin().lock());
@@ -82,7 +89,7 @@ fn run(cli: Cli) -> Result<u8, Fault> {
         }
         Some(Command::History(args)) => past::history(args),
         Some(Command::Timeline(args)) => past::timeline(args),
-        Some(Command::Replay(_)) => absent("replay"),
+        Some(Command::Replay(_)) => Err(absent("`millrace replay`")),
         Some(Command::Decode(args)) => decode::run(&args),
         Some(Command::Mcp(args)) => mcp::run(args),
         Some(Command::Models(args)) => models::run(&args),
@@ -128,6 +135,17 @@ pub(crate) fn written(result: std::io::Result<()>) -> Result<u8, Fault> {
 }
 
 /// A command whose part of the program is not in this build.
-fn absent(name: &str) -> Result<u8, Fault> {
-    Err(Fault::new(FaultKind::Internal, format!("{name} is not built into this version")))
+fn absent(name: &str) -> Fault {
+    Fault::new(FaultKind::Usage, format!("{name} is not built into this version; nothing was done"))
+}
+
+/// A recording that was asked for and not made would be missed later.
+///
+/// # Errors
+/// `Usage` where `--record` was given.
+pub(crate) fn recordable(args: &args::SessionArgs) -> Result<(), Fault> {
+    match args.keep.record {
+        Some(_) => Err(absent("--record")),
+        None => Ok(()),
+    }
 }

@@ -9,7 +9,7 @@ use crate::net::{ModelInfo, models};
 use crate::text::sanitize;
 
 use super::args::ModelsArgs;
-use super::endpoint::{endpoint, http};
+use super::endpoint::{endpoint, http, keyed};
 use super::setup::Setup;
 
 /// Lists the models of the endpoint that would be asked.
@@ -19,6 +19,7 @@ use super::setup::Setup;
 pub fn run(args: &ModelsArgs) -> Result<u8, Fault> {
     let setup = Setup::load()?;
     let resolved = setup.resolve_endpoint(&args.endpoint)?;
+    keyed(&resolved)?;
     let http = http(&resolved);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -11,6 +11,7 @@ use crate::config::Resolved;
 use crate::engine::Handle;
 use crate::engine::live::LiveClock;
 use crate::engine::port::Clock;
+use crate::export::Redactor;
 use crate::headless::{self, Options, Questions, Source, stops};
 use crate::net::Endpoint;
 use crate::store::Store;
@@ -18,7 +19,7 @@ use crate::store::Store;
 use super::boot::{self, Boot};
 use super::session::SessionArgs;
 use super::setup::{self, Setup};
-use super::{endpoint, run as asked};
+use super::{endpoint, run as asked, secrets};
 
 const TURN: TurnId = TurnId(1);
 
@@ -40,7 +41,7 @@ pub fn run(args: &SessionArgs) -> Result<u8, Fault> {
     let options = asked::options(args, TURN);
     let runtime = runtime()?;
     let code = runtime.block_on(async {
-        match prepare(args).await {
+        match prepare(args, false).await {
             Ok(ready) => one_turn(ready, options).await,
             Err(fault) => {
                 let at = LiveClock.now();
@@ -75,15 +76,30 @@ pub struct Ready {
     pub prices: Option<Prices>,
     /// Said before the turn begins.
     pub notices: Vec<(NoticeKind, String)>,
+    /// Knows the secrets that JSON and NDJSON must not hold.
+    pub redactor: Redactor,
 }
 
-async fn prepare(args: &SessionArgs) -> Result<Ready, Fault> {
+/// `plain`: for `--plain`, where a person is at the terminal and may begin without a prompt.
+///
+/// # Errors
+/// What keeps a turn from beginning.
+pub async fn prepare(args: &SessionArgs, plain: bool) -> Result<Ready, Fault> {
+    super::recordable(args)?;
     let env = setup::environment();
-    super::log::start(&args.log, &env, &setup::paths(&env)?)?;
+    if !plain {
+        super::log::start(&args.log, &env, &setup::paths(&env)?)?;
+    }
     let setup = Setup::load()?;
     let resolved = setup.resolve(args)?;
-    let (approve, questions) = asked::approve(resolved.approve)?;
-    let parts = asked::message(args, &resolved.limits)?;
+    let (approve, questions) = match plain {
+        true => (resolved.approve.unwrap_or(Approve::Ask), None),
+        false => asked::approve(resolved.approve)?,
+    };
+    let parts = match plain {
+        true => asked::given(args, &resolved.limits)?.unwrap_or_default(),
+        false => asked::message(args, &resolved.limits)?,
+    };
     let mut notices: Vec<_> = resolved.notices.iter().map(|n| (NoticeKind::Config, n.clone())).collect();
     let store = match store(&setup, args, &resolved) {
         Ok(store) => store,
@@ -102,6 +118,7 @@ async fn prepare(args: &SessionArgs) -> Result<Ready, Fault> {
         return Err(Fault::new(FaultKind::Usage, "-r without an ID opens the browser, which needs the chat screen.")
             .hint("Name the conversation: -r=ID; `millrace history` lists them."));
     }
+    endpoint::keyed(&resolved)?;
     let http = endpoint::http(&resolved);
     let endpoint = endpoint::endpoint(&setup, &resolved).await?;
     let last = match &store {
@@ -109,7 +126,8 @@ async fn prepare(args: &SessionArgs) -> Result<Ready, Fault> {
         None => None,
     };
     let model = endpoint::model(&http, &endpoint, resolved.model.as_deref(), last.as_deref()).await?;
-    let settings = settings(args, &resolved, model, approve, questions.is_none())?;
+    let settings = settings(args, &resolved, model, approve, !plain && questions.is_none())?;
+    let redactor = secrets::of_session(&setup, &resolved, &endpoint);
     let boot = Boot {
         http,
         endpoint: Some(endpoint),
@@ -120,16 +138,18 @@ async fn prepare(args: &SessionArgs) -> Result<Ready, Fault> {
         folder: setup.folder.clone(),
         cache: Some(setup.paths.cache.join("servers")),
         paths: Some(setup.paths.clone()),
-        headless: true,
+        headless: !plain,
     };
-    Ok(Ready { boot, parts, conversation, settings, questions, prices: resolved.prices, notices })
+    Ok(Ready { boot, parts, conversation, settings, questions, prices: resolved.prices, notices, redactor })
 }
 
 fn store(setup: &Setup, args: &SessionArgs, resolved: &Resolved) -> Result<Option<Store>, Fault> {
+    let store = boot::open_store(&setup.paths).map(Some);
     if resolved.save || args.keep.cont || args.keep.resume.is_some() {
-        return boot::open_store(&setup.paths).map(Some);
+        return store;
     }
-    Ok(None)
+    // Not for the conversation, but for what is known of tools: their pins hold in every run.
+    Ok(store.unwrap_or_default())
 }
 
 /// The model that was last chosen for this endpoint.
@@ -200,7 +220,7 @@ pub fn settings(
 /// # Errors
 /// Where the engine cannot be started.
 pub async fn one_turn(ready: Ready, options: Options) -> Result<u8, Fault> {
-    let Ready { boot, parts, conversation, settings, questions, prices, notices } = ready;
+    let Ready { boot, parts, conversation, settings, questions, prices, notices, redactor } = ready;
     let options = Options { prices, ..options };
     let running = boot.start()?;
     let orders = running.handle.orders.clone();
@@ -210,7 +230,7 @@ pub async fn one_turn(ready: Ready, options: Options) -> Result<u8, Fault> {
         orders.notice(kind, message);
     }
     let (out, err) = (tokio::io::stdout(), tokio::io::stderr());
-    let code = headless::run_asking(running.handle, options, out, err, stops(), questions).await;
+    let code = headless::run_redacting(running.handle, options, out, err, stops(), questions, redactor).await;
     orders.shutdown().await;
     if let Some(store) = running.store {
         let _ = store.close().await;

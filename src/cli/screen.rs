@@ -1,5 +1,6 @@
 //! `millrace`: the chat screen, from the command line to the goodbye.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Read as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -9,7 +10,7 @@ use crate::chat::{Api, Approve, Conversation, Fault, FaultKind, NoticeKind, Turn
 use crate::config::Resolved;
 use crate::demo::{Demo, DemoOptions};
 use crate::engine::live::{LiveClock, LiveServers};
-use crate::net::Endpoint;
+use crate::net::{Endpoint, Http, HttpOptions};
 use crate::store::Store;
 use crate::tui::{self, DemoStart, Desk, LiveConnector, Parts, Services, TuiConfig};
 use crate::ui::Theme;
@@ -18,7 +19,7 @@ use super::boot::{self, Boot};
 use super::demo::Prepared;
 use super::session::{ColorWord, SessionArgs};
 use super::setup::Setup;
-use super::{endpoint, once};
+use super::{endpoint, once, plain};
 
 /// A piped standard input longer than this is not taken into the composer, bytes.
 const MOST_PIPED: u64 = 4 << 20;
@@ -31,7 +32,25 @@ pub fn run(args: &SessionArgs) -> Result<u8, Fault> {
     if !std::io::stdout().is_terminal() {
         return Err(Fault::new(FaultKind::Usage, tui::TuiError::NoTerminal.to_string()));
     }
-    once::runtime()?.block_on(opened(args))
+    match form(args)? {
+        Form::Plain => plain::run(args),
+        Form::Screen => once::runtime()?.block_on(opened(args)),
+    }
+}
+
+/// How the chat is drawn.
+enum Form {
+    Screen,
+    Plain,
+}
+
+fn form(args: &SessionArgs) -> Result<Form, Fault> {
+    if args.output.inline {
+        return Err(Fault::new(FaultKind::Usage, "--inline is not built in yet.")
+            .hint("Without it the chat takes the whole screen and gives it back; --plain writes line by line."));
+    }
+    let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
+    Ok(if args.output.plain || dumb { Form::Plain } else { Form::Screen })
 }
 
 async fn opened(args: &SessionArgs) -> Result<u8, Fault> {
@@ -50,7 +69,8 @@ async fn opened(args: &SessionArgs) -> Result<u8, Fault> {
         }
     };
     let conversation = conversation(store.as_ref(), &setup, args).await?;
-    let http = endpoint::http(&resolved);
+    // The engine builds it, behind the first frame.
+    let http = Http::new(HttpOptions::new(&resolved.limits));
     // Without a key for an endpoint that wants one, a person chooses first.
     let chosen = resolved.key_missing.is_none() || !resolved.headers.is_empty();
     let endpoint = if chosen { Some(endpoint::endpoint(&setup, &resolved).await?) } else { None };
@@ -95,6 +115,9 @@ pub fn demo(args: &SessionArgs) -> Result<u8, Fault> {
         return Err(Fault::new(FaultKind::Usage, "The demo's screen needs a terminal.")
             .hint("For pipes and scripts: millrace demo --output text"));
     }
+    if matches!(form(args)?, Form::Plain) {
+        return plain::demo(args);
+    }
     let prepared = Prepared::new(args)?;
     once::runtime()?.block_on(async {
         let boot = prepared.boot(false).await?;
@@ -136,7 +159,7 @@ struct Screen {
 async fn show(screen: Screen, boot: Boot, setup: &Setup, resolved: &Resolved) -> Result<u8, Fault> {
     let Screen { state, start, theme, notices, no_store, config_file } = screen;
     let (http, limits, endpoint) = (boot.http.clone(), Arc::clone(&boot.limits), boot.endpoint.clone());
-    let running = boot.start()?;
+    let (running, held) = boot.start_held()?;
     let (orders, store) = (running.handle.orders.clone(), running.store.clone());
     for (kind, message) in notices {
         orders.notice(kind, message);
@@ -166,7 +189,7 @@ async fn show(screen: Screen, boot: Boot, setup: &Setup, resolved: &Resolved) ->
     let config =
         TuiConfig { state, start, theme, folder: setup.folder.clone(), config_file: setup.paths.config_file(), limits };
     let services = Services { engine: running.handle, clock: Arc::new(LiveClock), work: Arc::new(desk) };
-    let left = tui::run(config, services).await;
+    let left = tui::run(config, services, || drop(held)).await;
     orders.shutdown().await;
     if let Some(store) = store {
         let _ = store.close().await;
@@ -218,7 +241,7 @@ fn state(
     connection: Option<Shown>,
     greeting: String,
 ) -> State {
-    let offset = jiff::Zoned::now().offset().seconds();
+    let offset = utc_offset(&setup.env).unwrap_or_else(|| jiff::Zoned::now().offset().seconds());
     let mut state = State::new(Session {
         greeting: connection.as_ref().map(|_| greeting),
         connection,
@@ -233,6 +256,17 @@ fn state(
     state.keymap = Keymap::configured(&resolved.keymap);
     state.panel.hidden = !resolved.ui.panel;
     state
+}
+
+/// Seconds east of UTC, by the file of the local time zone alone: to learn the zone's name as well, the library walks
+/// through the folders of all of them, which takes longer than the first frame. None where it has to.
+fn utc_offset(env: &BTreeMap<String, String>) -> Option<i32> {
+    if !cfg!(unix) || env.get("TZ").is_some_and(|zone| !zone.is_empty()) {
+        return None;
+    }
+    let rules = std::fs::read("/etc/localtime").ok()?;
+    let zone = jiff::tz::TimeZone::tzif("", &rules).ok()?;
+    Some(zone.to_offset(jiff::Timestamp::now()).seconds())
 }
 
 async fn start(

@@ -1,7 +1,8 @@
 //! Which secrets are known: what an export must not hold.
 
-use crate::config::{KeySource, Secret, Transport, looks_random};
+use crate::config::{KeySource, Resolved, Secret, ServerEntry, Transport, looks_random};
 use crate::export::Redactor;
+use crate::net::Endpoint;
 
 use super::args::SessionArgs;
 use super::setup::{self, Setup};
@@ -23,6 +24,18 @@ pub fn redactor() -> (Redactor, Option<String>) {
     (Redactor::new(secrets.iter().map(Secret::expose)), warning)
 }
 
+/// The secrets that one session works with, the key that was fetched for it among them.
+#[must_use]
+pub fn of_session(setup: &Setup, resolved: &Resolved, endpoint: &Endpoint) -> Redactor {
+    let mut secrets = known(setup);
+    secrets.extend(endpoint.key.iter().cloned());
+    for (_, value) in &endpoint.headers {
+        header(value, &mut secrets);
+    }
+    of_servers(&resolved.servers, &mut secrets);
+    Redactor::new(secrets.iter().map(Secret::expose))
+}
+
 fn known(setup: &Setup) -> Vec<Secret> {
     let mut secrets = Vec::new();
     for profile in setup.config.profiles.values() {
@@ -37,6 +50,11 @@ fn known(setup: &Setup) -> Vec<Secret> {
     }
     secrets.extend(setup.saved.origins().iter().filter_map(|origin| setup.saved.get(origin).cloned()));
     let servers = setup.resolve(&SessionArgs::default()).map(|resolved| resolved.servers).unwrap_or_default();
+    of_servers(&servers, &mut secrets);
+    secrets
+}
+
+fn of_servers(servers: &[ServerEntry], secrets: &mut Vec<Secret>) {
     for entry in servers {
         match &entry.transport {
             Transport::Stdio { env, .. } => {
@@ -44,12 +62,11 @@ fn known(setup: &Setup) -> Vec<Secret> {
             }
             Transport::Http { headers, .. } | Transport::Sse { headers, .. } | Transport::SimpleRpc { headers, .. } => {
                 for value in headers.values() {
-                    header(value, &mut secrets);
+                    header(value, secrets);
                 }
             }
         }
     }
-    secrets
 }
 
 /// The whole value, and what stands behind its scheme: `Bearer TOKEN`.

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::chat::{CallTimes, OutcomeKind, RoundTimes, SpanKind, TurnTimes};
-use crate::store::{OpenMode, Store, StoreError, StoredTurn};
+use crate::store::{OpenMode, Store, StoredTurn};
 use crate::text;
 
 /// What was asked for.
@@ -34,7 +34,8 @@ async fn show(ask: &Ask, path: &Path, out: &mut dyn Write) -> Result<u8, super::
     let id = store.resolve(ask.id.as_deref().unwrap_or("last"), None).await?;
     let summary = store.summary(&id).await?;
     let Some(turn) = store.turn(&id, None).await? else {
-        return Err(StoreError::NotFound(format!("turn of {}", id.as_str())).into());
+        let why = format!("{:?} has no turn that ran here: there is nothing to draw", summary.title);
+        return Err(super::history::Failure::Usage(why));
     };
     if ask.json {
         let mut object = as_json(&turn);

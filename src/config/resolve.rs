@@ -86,6 +86,8 @@ pub struct Resolved {
     pub key: Option<KeySource>,
     /// Why no key is sent to an endpoint that will likely want one.
     pub key_missing: Option<String>,
+    /// That key is one that was named and is not there, or the endpoint is the default one, which wants one.
+    pub key_needed: bool,
     /// Sent to this endpoint and to no other.
     pub headers: BTreeMap<String, Secret>,
     /// None: to be asked from the endpoint.
@@ -125,7 +127,10 @@ pub fn resolve(given: &Given<'_>) -> Result<Resolved, Fault> {
     let chosen = profile.unwrap_or(&empty);
     let (endpoint, from) = choose_endpoint(given, name.as_deref(), profile, &mut out)?;
     let (key, key_missing) = choose_key(given, name.as_deref(), profile, &endpoint, &from, &mut out);
+    let named = matches!(&chosen.key, Some(KeySource::Env(_)));
     let headers = choose_headers(chosen, &endpoint, &mut out);
+    let away = endpoint.private && !endpoint.loopback;
+    let key_needed = key.is_none() && away && headers.is_empty() && (named || from == Origin::Default);
     let by_profile = || Origin::Profile(name.clone().unwrap_or_default());
     let env = |name: &str| given.env.get(name).filter(|v| !v.trim().is_empty()).cloned();
     let project = given.project;
@@ -207,6 +212,7 @@ pub fn resolve(given: &Given<'_>) -> Result<Resolved, Fault> {
         endpoint,
         key,
         key_missing,
+        key_needed,
         headers,
         model,
         api: api.unwrap_or_default(),

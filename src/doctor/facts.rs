@@ -151,6 +151,7 @@ mod tests {
                     line: "npx files".into(),
                     pid: None,
                     stderr: vec!["boom".into()],
+                    differences: Default::default(),
                 })
             })
             .collect();

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::port::ServerEvent;
 use super::run::{Engine, Inbound};
 use crate::chat::{
-    Change, Durability, Grant, GrantScope, NoticeKind, ServerName, ServerState, ServerStatus, TurnEvent, TurnId,
+    Change, Difference, Durability, Grant, GrantScope, NoticeKind, ServerName, ServerState, ServerStatus, TurnEvent,
+    TurnId,
 };
 use crate::tools::{Registry, RegistryChange, Snapshot};
 use crate::turn::Event;
@@ -70,6 +71,7 @@ impl Engine {
             ServerState::Failed | ServerState::NeedsLogin | ServerState::Off | ServerState::NeedsConsent => true,
         };
         (status.tools, status.withheld) = self.desk.snapshot.counts(&server);
+        status.differences = self.desk.registry.differences(&server).into();
         self.desk.statuses.insert(server.clone(), status.clone());
         self.emit(TurnEvent::Server(status));
         if settled {
@@ -77,12 +79,14 @@ impl Engine {
         }
     }
 
-    /// Tells the counts of a server again, where they changed.
+    /// Tells the counts of a server again, and what is withheld of it, where they changed.
     fn restate(&mut self, server: &ServerName) {
         let (tools, withheld) = self.desk.snapshot.counts(server);
+        let differences = self.desk.registry.differences(server);
         let Some(status) = self.desk.statuses.get_mut(server) else { return };
-        if (status.tools, status.withheld) != (tools, withheld) {
+        if (status.tools, status.withheld) != (tools, withheld) || *status.differences != *differences {
             (status.tools, status.withheld) = (tools, withheld);
+            status.differences = differences.into();
             let status = status.clone();
             self.emit(TurnEvent::Server(status));
         }
@@ -111,6 +115,7 @@ impl Engine {
         if self.desk.generations.get(server) == Some(&generation) {
             let changes = self.desk.registry.settled(server);
             self.registry_changed(changes);
+            self.restate(server);
         }
     }
 
@@ -145,6 +150,13 @@ impl Engine {
         }
         self.write(pins, Durability::Synced);
         self.tools_changed();
+    }
+
+    /// A person has read the differences, and takes what was shown.
+    pub(super) fn accept(&mut self, server: &ServerName, shown: &[Difference]) {
+        let changes = self.desk.registry.accept_shown(server, shown);
+        self.registry_changed(changes);
+        self.restate(server);
     }
 
     pub(super) fn tools_changed(&mut self) {

@@ -9,12 +9,15 @@ use crate::tools::{self, Tool};
 
 const MAY_HAVE_RUN: &str = "It may still have run: check before you call it again.";
 
-/// Shapes a call's end. A result is read and checked against its schema off this task: it is large and hostile.
+/// Shapes a call's end. A large result, or one with a schema to be held against, is read off this task: it is hostile.
 pub(super) async fn of(tool: Arc<Tool>, end: CallEnd, ran: Duration, limits: Arc<Limits>) -> ToolOutcome {
     let ms = ran.as_secs_f64() * 1000.0;
     let path = tool.reference.path();
     let told = |kind, sent, content: String| ToolOutcome { sent, ms, ..ToolOutcome::unsent(kind, content) };
     match end {
+        CallEnd::Result(raw) if tools::shapes_quickly(&tool, &raw) => {
+            ToolOutcome { sent: true, ms, ..tools::shape_result(&tool, &raw, &limits) }
+        }
         CallEnd::Result(raw) => {
             let shaped = tokio::task::spawn_blocking(move || tools::shape_result(&tool, &raw, &limits)).await;
             match shaped {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::desk::Desk;
-use super::lane::{self, Lane};
+use super::lane::{self, Lane, Withdrawn};
 use super::memory::Memory;
 use super::opening::Opening;
 use super::outbox::{Inbox, Outbox};
@@ -132,6 +132,7 @@ pub struct Engine {
     pub(super) held: Vec<Opening>,
     pub(super) memory: Memory,
     pub(super) lanes: HashMap<ServerName, Lane>,
+    pub(super) withdrawn: Withdrawn,
     pub(super) saving: bool,
     /// Base URLs and models whose calls leave at the finish.
     pub(super) late: HashSet<(String, String)>,
@@ -205,6 +206,7 @@ impl Engine {
             held: Vec::new(),
             memory: Memory::default(),
             lanes: HashMap::new(),
+            withdrawn: Withdrawn::default(),
             late,
             lessons,
             unsaved: HashSet::new(),
@@ -242,13 +244,26 @@ impl Engine {
 
     /// Stops what runs, gives calls a moment to end truthfully, and ends the servers.
     async fn end(mut self, reports: &mut mpsc::Receiver<Inbound>) {
+        // What was listed for the first time is pinned, also where it has not settled: the next start compares with it.
+        let listed: Vec<ServerName> = self.desk.statuses.keys().cloned().collect();
+        for server in listed {
+            let changes = self.desk.registry.settled(&server);
+            self.registry_changed(changes);
+        }
+        // What was asked and has not begun is kept like any other question.
+        for cancelled in self.openings.values_mut() {
+            *cancelled = true;
+        }
+        for opening in std::mem::take(&mut self.held) {
+            self.begin(opening);
+        }
         let turns: Vec<TurnId> = self.turns.keys().copied().collect();
         for turn in turns {
             self.drive(turn, Event::Cancel);
         }
         let grace = tokio::time::sleep(Duration::from_secs(3));
         tokio::pin!(grace);
-        while !self.turns.is_empty() {
+        while !(self.turns.is_empty() && self.openings.is_empty()) {
             tokio::select! {
                 () = &mut grace => break,
                 report = reports.recv() => match report {
@@ -281,6 +296,7 @@ impl Engine {
             Order::CancelTurn { turn } => self.cancel(turn),
             Order::RetryNow { turn } => self.drive(turn, Event::RetryNow),
             Order::Server { server, action } => self.server_order(&server, action),
+            Order::AcceptChanges { server, shown } => self.accept(&server, &shown),
             Order::Rename { conversation, title } => {
                 self.write(vec![crate::chat::Change::Title { conversation, title }], Durability::Synced);
             }
@@ -304,10 +320,6 @@ impl Engine {
             ServerAction::Trust => {
                 self.desk.registry.set_trust(server, true);
                 self.tools_changed();
-            }
-            ServerAction::AcceptChanges => {
-                let changes = self.desk.registry.accept(server);
-                self.registry_changed(changes);
             }
             ServerAction::Start
             | ServerAction::StartAlways
@@ -362,10 +374,10 @@ impl Engine {
     pub(super) fn lane(&mut self, server: &ServerName) -> &Lane {
         self.lanes.entry(server.clone()).or_insert_with(|| {
             lane::open(
-                Arc::clone(&self.journal),
                 Arc::clone(&self.servers),
                 self.inbound.clone(),
                 Arc::clone(&self.config.limits),
+                self.withdrawn.clone(),
             )
         })
     }

@@ -1,5 +1,6 @@
 //! The turns under way: what their machines ask for is done here.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use futures_util::StreamExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::lane::Departure;
+use super::lane::{Departure, ticket};
 use super::outbox::Outbox;
 use super::port::{Events, Lesson, Model, ModelEvent, ServerCall};
 use super::run::{Engine, Inbound};
@@ -33,33 +34,71 @@ impl Running {
 impl Engine {
     /// Gives a turn an event and does what it asks for. Events of a turn that is over are void.
     pub(super) fn drive(&mut self, id: TurnId, event: Event) {
-        let at = self.now();
-        let Some(running) = self.turns.get_mut(&id) else { return };
-        let steps = running.turn.apply(Stamped { at, body: event });
-        for step in steps {
-            self.perform(id, at, step);
+        let mut next = Some(event);
+        let mut waiting = VecDeque::new();
+        // What is to be written without a sync goes with the next line that is, as one transaction: a call that closes
+        // and leaves at once waits for one commit.
+        let mut lines = Vec::new();
+        while let Some(event) = next {
+            let at = self.now();
+            let Some(running) = self.turns.get_mut(&id) else { break };
+            for step in running.turn.apply(Stamped { at, body: event }) {
+                match step {
+                    Step::Write(changes, Durability::Written) => lines.extend(changes),
+                    Step::Call { call, tool, arguments, changes, unsaved_ok } => {
+                        lines.extend(changes);
+                        let lines = self.kept_of(id, std::mem::take(&mut lines));
+                        self.call(id, call, tool, arguments, lines, unsaved_ok);
+                    }
+                    // Most calls need no second thread, whose waking costs more than the check.
+                    Step::Validate { call, tool, arguments } if tool.validates_quickly(&arguments) => {
+                        let problems = tool.validate(&arguments);
+                        waiting.push_back(Event::Validated { call, problems });
+                    }
+                    Step::Emit(event) => self.outbox.put(at, event),
+                    step => {
+                        self.put_down(id, &mut lines);
+                        self.perform(id, step);
+                    }
+                }
+            }
+            next = waiting.pop_front();
         }
+        self.put_down(id, &mut lines);
         if self.turns.get(&id).is_some_and(|r| r.turn.over()) {
             self.turns.remove(&id);
+            self.withdrawn.turn_ended(id);
         }
     }
 
-    fn perform(&mut self, id: TurnId, at: crate::chat::Stamp, step: Step) {
+    /// Queues these lines for the store, before anything that comes after them.
+    fn put_down(&mut self, id: TurnId, lines: &mut Vec<Change>) {
+        if !lines.is_empty() {
+            let changes = self.kept_of(id, std::mem::take(lines));
+            self.write(changes, Durability::Written);
+        }
+    }
+
+    /// What of these changes is written: all, or nothing in a conversation that is not kept.
+    fn kept_of(&mut self, id: TurnId, changes: Vec<Change>) -> Vec<Change> {
+        for change in &changes {
+            if let Change::Learnt { base_url, model, key, value } = change {
+                if key == "late_data" {
+                    self.late.insert((base_url.clone(), model.clone()));
+                }
+                let (base_url, model) = (base_url.clone(), model.clone());
+                self.lessons.push(Lesson { base_url, model, key: key.clone(), value: value.clone() });
+            }
+        }
+        if self.saves(id) { changes } else { Vec::new() }
+    }
+
+    fn perform(&mut self, id: TurnId, step: Step) {
         match step {
-            Step::Emit(event) => self.outbox.put(at, event),
+            Step::Emit(event) => self.emit(event),
             Step::Write(changes, durability) => {
-                for change in &changes {
-                    if let Change::Learnt { base_url, model, key, value } = change {
-                        if key == "late_data" {
-                            self.late.insert((base_url.clone(), model.clone()));
-                        }
-                        let (base_url, model) = (base_url.clone(), model.clone());
-                        self.lessons.push(Lesson { base_url, model, key: key.clone(), value: value.clone() });
-                    }
-                }
-                if self.saves(id) {
-                    self.write(changes, durability);
-                }
+                let changes = self.kept_of(id, changes);
+                self.write(changes, durability);
             }
             Step::Arm { round, changes } => self.arm(id, round, changes),
             Step::Request { round, attempt, tries, request } => self.request(id, round, attempt, tries, *request),
@@ -78,7 +117,11 @@ impl Engine {
             Step::Call { call, tool, arguments, changes, unsaved_ok } => {
                 self.call(id, call, tool, arguments, changes, unsaved_ok);
             }
-            Step::CancelCall { call } => self.servers.cancel(&call),
+            Step::CancelCall { call } => {
+                let name = ticket(id, &call);
+                self.withdrawn.add(id, call);
+                self.servers.cancel(&name);
+            }
             Step::Grant(grant) => self.grant(grant),
             Step::Start { timer, after } => {
                 let inbound = self.inbound.clone();
@@ -135,11 +178,12 @@ impl Engine {
         changes: Vec<Change>,
         unsaved_ok: bool,
     ) {
-        let changes = if self.saves(turn) { changes } else { Vec::new() };
-        let order = ServerCall { call, tool: tool.reference.clone(), arguments };
+        // Queued here and now, so that the store works while the departure is on its way into its lane.
+        let written = self.journal.apply(changes, Durability::Written);
+        let order = ServerCall { call: ticket(turn, &call), tool: tool.reference.clone(), arguments };
         let lane = self.lane(&tool.reference.server);
         // A lane lives as long as the engine.
-        let _ = lane.send(Departure { turn, order, tool, changes, unsaved_ok });
+        let _ = lane.send(Departure { turn, call, order, tool, written, unsaved_ok });
     }
 
     fn finish(&mut self, id: TurnId, changes: Vec<Change>) {

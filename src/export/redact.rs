@@ -19,6 +19,8 @@ use crate::chat::{Answer, Body, Conversation, Message, Part, ToolCall, ToolMessa
 pub const REDACTED: &str = "[redacted]";
 /// Shorter values are words that would be found everywhere.
 const SHORTEST: usize = 6;
+/// A shorter beginning of a secret is no reason to wait for its rest.
+const SHORTEST_BEGINNING: usize = 4;
 /// Shorter pieces of an encoding would be found by chance.
 const SHORTEST_PIECE: usize = 8;
 
@@ -52,6 +54,22 @@ impl Redactor {
             }
         }
         out
+    }
+
+    /// Splits a text that goes on: what can be told now, and an end that may be the beginning of a secret. Beginnings
+    /// shorter than four bytes are let go, or every word would wait for the next.
+    #[must_use]
+    pub fn settled<'a>(&self, text: &'a str) -> (&'a str, &'a str) {
+        let begins = |at: &usize| {
+            // None: within a character.
+            let Some(end) = text.get(*at..) else { return false };
+            self.needles.iter().any(|needle| needle.len() > end.len() && needle.starts_with(end))
+        };
+        let longest = self.needles.first().map_or(0, String::len);
+        let from = text.len().saturating_sub(longest);
+        let last = text.len().saturating_sub(SHORTEST_BEGINNING);
+        let cut = (from..=last).find(begins).filter(|_| text.len() >= SHORTEST_BEGINNING).unwrap_or(text.len());
+        text.split_at(cut)
     }
 
     /// The value without them, keys included; a number that is one becomes a text.

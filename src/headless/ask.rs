@@ -28,6 +28,8 @@ pub struct Questions {
     terminal: Arc<File>,
     wanted: threads::Sender<()>,
     lines: mpsc::UnboundedReceiver<Line>,
+    /// A line was asked for and has not come.
+    reading: bool,
 }
 
 impl Questions {
@@ -56,7 +58,26 @@ impl Questions {
                 }
             })
             .ok()?;
-        Some(Self { terminal, wanted, lines })
+        Some(Self { terminal, wanted, lines, reading: false })
+    }
+
+    /// The next line that is typed; None at the end of input. `fresh`: what was typed before does not count. Nothing is
+    /// lost where the wait is given up.
+    pub async fn line(&mut self, fresh: bool) -> Option<String> {
+        if fresh {
+            self.discard();
+        }
+        let since = Instant::now();
+        loop {
+            if !self.reading {
+                self.reading = self.wanted.send(()).is_ok();
+            }
+            let (at, line) = self.lines.recv().await?;
+            self.reading = false;
+            if !fresh || at >= since {
+                return line;
+            }
+        }
     }
 
     /// Throws away what was typed and not read.
@@ -91,13 +112,16 @@ pub(super) struct Desk {
     open: Option<(Arc<Review>, Instant)>,
     /// A call whose approval may answer for others too: they are asked about once the engine has acted on it.
     settling: Option<CallId>,
-    /// A line was asked for and has not come.
-    reading: bool,
 }
 
 impl Desk {
     pub(super) fn new(questions: Option<Questions>) -> Self {
-        Self { questions, queue: VecDeque::new(), open: None, settling: None, reading: false }
+        Self { questions, queue: VecDeque::new(), open: None, settling: None }
+    }
+
+    /// The terminal, for whoever asks next.
+    pub(super) fn into_questions(self) -> Option<Questions> {
+        self.questions
     }
 
     pub(super) fn is_asking(&self) -> bool {
@@ -148,15 +172,15 @@ impl Desk {
         let Some(questions) = &mut self.questions else { return };
         questions.discard();
         self.open = Some((review, Instant::now()));
-        if !self.reading {
-            self.reading = questions.wanted.send(()).is_ok();
+        if !questions.reading {
+            questions.reading = questions.wanted.send(()).is_ok();
         }
     }
 
     /// Waits for a line; forever where nobody can answer.
     pub(super) async fn line(&mut self) -> Line {
         match &mut self.questions {
-            Some(questions) if self.reading => match questions.lines.recv().await {
+            Some(questions) if questions.reading => match questions.lines.recv().await {
                 Some(line) => line,
                 None => std::future::pending().await,
             },
@@ -166,7 +190,9 @@ impl Desk {
 
     /// What follows from a line: an order for the engine, and a word for the person.
     pub(super) fn answered(&mut self, (at, line): Line, turn: TurnId) -> (Option<Order>, Option<String>) {
-        self.reading = false;
+        if let Some(questions) = &mut self.questions {
+            questions.reading = false;
+        }
         let Some((review, since)) = self.open.take() else { return (None, None) };
         if at < since {
             // Typed for a question that went away.

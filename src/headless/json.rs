@@ -6,13 +6,15 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::chat::{Fault, Message, Prices, TurnEvent, Usage};
+use crate::export::Redactor;
 use crate::wire;
 
 use super::ndjson::{cost, ended, error, notice, tokens};
 use super::{Outbox, escape};
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Whole {
+    redactor: Redactor,
     /// In the order in which they first came; a later one of the same id replaces it.
     messages: Vec<Arc<Message>>,
     /// The last of each round counts: some endpoints tell it more than once, growing.
@@ -23,8 +25,8 @@ pub(super) struct Whole {
 }
 
 impl Whole {
-    pub(super) fn new(prices: Option<Prices>) -> Self {
-        Self { prices, ..Self::default() }
+    pub(super) fn new(redactor: Redactor, prices: Option<Prices>) -> Self {
+        Self { redactor, prices, ..Self::default() }
     }
 
     pub(super) fn take(&mut self, event: &TurnEvent, to: &mut Outbox) {
@@ -52,7 +54,9 @@ impl Whole {
                 whole.insert("usage".into(), told);
                 whole.insert("notices".into(), Value::Array(std::mem::take(&mut self.notices)));
                 whole.insert("error".into(), self.error.as_ref().map_or(json!(null), error));
-                to.out(escape::line(&Value::Object(whole)));
+                let mut whole = Value::Object(whole);
+                self.redactor.value(&mut whole);
+                to.out(escape::line(&whole));
             }
             TurnEvent::Started { .. }
             | TurnEvent::Request { .. }

@@ -27,6 +27,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use ask::Desk;
 
 use crate::chat::{Fault, FaultKind, Order, Prices, Stamp, Stamped, TurnEvent, TurnId, TurnStatus};
+use crate::export::Redactor;
 
 pub use ask::Questions;
 pub use stop::{Stop, stops};
@@ -103,11 +104,11 @@ enum Form {
 }
 
 impl Form {
-    fn new(options: &Options) -> Self {
+    fn new(options: &Options, redactor: Redactor) -> Self {
         match options.output {
             Output::Text => Self::Text(text::Text::new(options)),
-            Output::Json => Self::Json(json::Whole::new(options.prices)),
-            Output::Ndjson => Self::Ndjson(ndjson::Lines::new(options.prices)),
+            Output::Json => Self::Json(json::Whole::new(redactor, options.prices)),
+            Output::Ndjson => Self::Ndjson(ndjson::Lines::new(redactor, options.prices)),
         }
     }
 
@@ -153,17 +154,56 @@ pub async fn run<S: Source>(
 /// The same, with a terminal at which calls that wait for approval are asked about. An answer that would stand on the
 /// same terminal as an open question is held until that is answered: no text of a model can look like a part of it.
 pub async fn run_asking<S: Source>(
-    mut source: S,
+    source: S,
     options: Options,
     stdout: impl AsyncWrite + Unpin,
     stderr: impl AsyncWrite + Unpin,
     stops: impl Stream<Item = Stop>,
     questions: Option<Questions>,
 ) -> u8 {
+    run_redacting(source, options, stdout, stderr, stops, questions, Redactor::default()).await
+}
+
+/// The same, with the secrets that the redactor knows taken out of JSON and NDJSON.
+pub async fn run_redacting<S: Source>(
+    source: S,
+    options: Options,
+    stdout: impl AsyncWrite + Unpin,
+    stderr: impl AsyncWrite + Unpin,
+    stops: impl Stream<Item = Stop>,
+    questions: Option<Questions>,
+    redactor: Redactor,
+) -> u8 {
     let mut desk = Desk::new(questions);
+    let form = Form::new(&options, redactor);
+    written(source, options, form, Writer::new(stdout, stderr), stops, &mut desk).await
+}
+
+/// The same, one turn of several at one terminal, which is given back.
+pub async fn run_at<S: Source>(
+    source: S,
+    options: Options,
+    stdout: impl AsyncWrite + Unpin,
+    stderr: impl AsyncWrite + Unpin,
+    stops: impl Stream<Item = Stop>,
+    questions: &mut Option<Questions>,
+) -> u8 {
+    let mut desk = Desk::new(questions.take());
+    let form = Form::new(&options, Redactor::default());
+    let code = written(source, options, form, Writer::new(stdout, stderr), stops, &mut desk).await;
+    *questions = desk.into_questions();
+    code
+}
+
+async fn written<S: Source, O: AsyncWrite + Unpin, E: AsyncWrite + Unpin>(
+    mut source: S,
+    options: Options,
+    mut form: Form,
+    mut writer: Writer<O, E>,
+    stops: impl Stream<Item = Stop>,
+    desk: &mut Desk,
+) -> u8 {
     let mut stops = pin!(stops.fuse());
-    let mut writer = Writer { stdout, stderr, closed: false };
-    let mut form = Form::new(&options);
     let mut end = End::default();
     let mut last = Stamp::default();
     let mut given_up: Option<Instant> = None;
@@ -263,11 +303,11 @@ pub async fn refuse(
     stdout: impl AsyncWrite + Unpin,
     stderr: impl AsyncWrite + Unpin,
 ) -> u8 {
-    let mut form = Form::new(&options);
+    let mut form = Form::new(&options, Redactor::default());
     let mut outbox = Outbox::default();
     form.take(at, &TurnEvent::Error { turn: None, fault: fault.clone() }, &mut outbox);
     form.take(at, &ended(options.turn, TurnStatus::Failed), &mut outbox);
-    let mut writer = Writer { stdout, stderr, closed: false };
+    let mut writer = Writer::new(stdout, stderr);
     // The exit code tells it where nobody reads.
     let _ = writer.write(outbox).await;
     fault.kind.exit_code()
@@ -376,6 +416,10 @@ struct Writer<O, E> {
 }
 
 impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Writer<O, E> {
+    fn new(stdout: O, stderr: E) -> Self {
+        Self { stdout, stderr, closed: false }
+    }
+
     /// Writes and flushes. Standard error is best effort: the answer does not depend on it.
     async fn write(&mut self, outbox: Outbox) -> io::Result<()> {
         let mut result = Ok(());

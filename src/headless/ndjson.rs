@@ -9,13 +9,18 @@ use crate::chat::{
     Usage, WaitFor,
 };
 
+use crate::export::Redactor;
+
 use super::{Outbox, escape};
 
 /// At most 20 `arguments` lines a second for one call.
 const ARGUMENTS_EVERY_US: u64 = 50_000;
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Lines {
+    redactor: Redactor,
+    /// The end of a text that may be the beginning of a secret: it waits for what follows.
+    held: Option<(TextKind, u32, String)>,
     /// `t` of the last line: it never decreases.
     last_us: u64,
     /// When a call's arguments were last told.
@@ -23,13 +28,63 @@ pub(super) struct Lines {
     prices: Option<Prices>,
 }
 
+/// Which of the texts of a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TextKind {
+    Text,
+    Reasoning,
+    Refusal,
+}
+
 impl Lines {
-    pub(super) fn new(prices: Option<Prices>) -> Self {
-        Self { prices, ..Self::default() }
+    pub(super) fn new(redactor: Redactor, prices: Option<Prices>) -> Self {
+        Self { redactor, prices, ..Self::default() }
     }
 
     pub(super) fn take(&mut self, at: Stamp, event: &TurnEvent, to: &mut Outbox) {
         self.last_us = self.last_us.max(at.mono_us);
+        let (kind, round, text) = match event {
+            TurnEvent::Text { round, text, .. } => (TextKind::Text, *round, text),
+            TurnEvent::Reasoning { round, text, .. } => (TextKind::Reasoning, *round, text),
+            TurnEvent::Refusal { round, text, .. } => (TextKind::Refusal, *round, text),
+            other => {
+                // The text goes on behind whatever stands between its deltas, but not behind the end of its round.
+                if matches!(other, TurnEvent::Finish { .. } | TurnEvent::Ended { .. }) {
+                    self.release(to);
+                }
+                return self.line(other, to);
+            }
+        };
+        if self.held.as_ref().is_some_and(|(k, r, _)| (*k, *r) != (kind, round)) {
+            self.release(to);
+        }
+        let mut whole = self.held.take().map(|(_, _, held)| held).unwrap_or_default();
+        whole.push_str(text);
+        let (told, held) = self.redactor.settled(&whole);
+        if !held.is_empty() {
+            self.held = Some((kind, round, held.to_owned()));
+        }
+        if !told.is_empty() {
+            self.text(kind, round, told, to);
+        }
+    }
+
+    fn release(&mut self, to: &mut Outbox) {
+        if let Some((kind, round, text)) = self.held.take() {
+            self.text(kind, round, &text, to);
+        }
+    }
+
+    fn text(&self, kind: TextKind, round: u32, text: &str, to: &mut Outbox) {
+        let name = match kind {
+            TextKind::Text => "text",
+            TextKind::Reasoning => "reasoning",
+            TextKind::Refusal => "refusal",
+        };
+        self.write(name, object(json!({"round": round, "text": text})), to);
+    }
+
+    fn line(&mut self, event: &TurnEvent, to: &mut Outbox) {
         if let TurnEvent::Call { update, .. } = event
             && !self.due(update)
         {
@@ -39,11 +94,15 @@ impl Lines {
         if let TurnEvent::Usage { usage, .. } = event {
             fields.extend(cost(self.prices, *usage));
         }
+        self.write(name, fields, to);
+    }
+
+    fn write(&self, name: &str, fields: Fields, to: &mut Outbox) {
+        let mut fields = Value::Object(fields);
+        self.redactor.value(&mut fields);
         let t = self.last_us as f64 / 1000.0;
-        let mut line = Map::with_capacity(fields.len() + 2);
-        line.insert("event".into(), name.into());
-        line.insert("t".into(), json!(t));
-        line.extend(fields);
+        let mut line = Map::from_iter([("event".to_owned(), name.into()), ("t".to_owned(), json!(t))]);
+        line.extend(object(fields));
         to.out(escape::line(&Value::Object(line)));
     }
 
@@ -88,9 +147,6 @@ fn fields(event: &TurnEvent) -> Option<(&'static str, Fields)> {
         TurnEvent::Request { round, attempt, tools, tools_hash, .. } => {
             ("request", json!({"round": round, "attempt": attempt, "tools": tools, "tools_hash": tools_hash}))
         }
-        TurnEvent::Text { round, text, .. } => ("text", json!({"round": round, "text": text})),
-        TurnEvent::Reasoning { round, text, .. } => ("reasoning", json!({"round": round, "text": text})),
-        TurnEvent::Refusal { round, text, .. } => ("refusal", json!({"round": round, "text": text})),
         TurnEvent::Call { update, .. } => return Some(("call", call(update))),
         TurnEvent::Usage { round, usage, .. } => {
             let mut fields = object(json!({"round": round}));
@@ -105,6 +161,8 @@ fn fields(event: &TurnEvent) -> Option<(&'static str, Fields)> {
         TurnEvent::Notice { .. } | TurnEvent::Slow { .. } | TurnEvent::Retrying { .. } | TurnEvent::Unsaved { .. } => {
             return Some(("notice", notice(event)?));
         }
+        // Texts have their own way: see `Lines::take`.
+        TurnEvent::Text { .. } | TurnEvent::Reasoning { .. } | TurnEvent::Refusal { .. } => return None,
         TurnEvent::Message { .. } | TurnEvent::Saved { .. } => return None,
     };
     Some((name, object(value)))
@@ -230,6 +288,8 @@ pub(super) fn retrying(fault: &Fault, attempt: u32, delay_ms: u64) -> String {
 /// The fields of `ended`, which are also those of `--output json`.
 pub(super) fn ended(event: &TurnEvent) -> Option<Fields> {
     let TurnEvent::Ended { status, text, rounds, calls, conversation, .. } = event else { return None };
+    // A turn that never began has none.
+    let conversation = Some(conversation).filter(|id| !id.as_str().is_empty());
     Some(object(json!({
         "status": status.word(),
         "text": text,

@@ -203,6 +203,7 @@ fn first_status(entry: &ServerEntry) -> ServerStatus {
         line: entry.line(),
         pid: None,
         stderr: Vec::new(),
+        differences: Default::default(),
     }
 }
 

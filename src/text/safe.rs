@@ -68,12 +68,18 @@ pub fn sanitize(raw: &str) -> SafeText {
 /// As [`sanitize`], with how many sequences, controls and hidden characters were removed.
 #[must_use]
 pub fn sanitize_counted(raw: &str) -> (SafeText, usize) {
-    if raw.bytes().all(|b| matches!(b, b' '..=b'~' | b'\n')) {
+    if raw.bytes().all(|b| matches!(b, b' '..=b'~' | b'\n')) || raw.chars().all(is_plain) {
         return (SafeText(raw.to_owned()), 0);
     }
     let (text, removed) = strip_hidden(raw);
     let text = if text.contains(['\r', '\t']) { overwrite_and_expand(&text) } else { text };
     (SafeText(give_bases(text)), removed)
+}
+
+/// Characters that need no second look, wherever they stand: those of ASCII that are drawn, Latin letters, dashes and
+/// quotes, and the lines and blocks that frames are made of.
+fn is_plain(c: char) -> bool {
+    matches!(c, ' '..='~' | '\n' | '\u{c0}'..='\u{24f}' | '\u{2013}'..='\u{2026}' | '\u{2500}'..='\u{259f}' | '\u{b7}')
 }
 
 /// A mark at the start of a line would sit on whatever is drawn to the left of it: it gets a base of its own.

@@ -29,8 +29,8 @@ pub use levels::{HIGHEST_LEVEL, at_levels, offered};
 pub use names::wire_name;
 pub use policy::{AllowedBy, PolicyContext, Verdict, decide, taints};
 pub use problem::Problem;
-pub use registry::{Difference, Registry, RegistryChange};
-pub use result::{invalid_arguments_message, shape_result, unknown_tool_message};
+pub use registry::{Registry, RegistryChange};
+pub use result::{invalid_arguments_message, shape_result, shapes_quickly, unknown_tool_message};
 pub use rules::{AfterUntrusted, RegistryRules, RuleError, RuleGlob, RuleSource, ServerRules, ToolGlob};
 pub use snapshot::{Absence, Absent, Snapshot, Tool};
 

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::chat::{Grant, Limits, NoticeKind, Pin, Policy, ServerName, ToolList, ToolRef};
+use crate::chat::{Difference, Grant, Limits, NoticeKind, Pin, Policy, ServerName, ToolList, ToolRef};
 
 use super::definition::{self, Definitions, Listing};
 use super::listed::{Content, Item, Server};
@@ -69,16 +69,6 @@ impl RegistryChange {
             Self::Noted { tool, note } => (NoticeKind::Info, format!("{}: {note}", tool.path())),
         })
     }
-}
-
-/// A definition that waits for a person: canonical JSON, raw.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
-    /// The tool name `""` stands for the server's instructions: a JSON text, or null.
-    pub tool: ToolRef,
-    /// None where it is new.
-    pub before: Option<Arc<str>>,
-    pub after: Arc<str>,
 }
 
 /// The tools of all servers.

@@ -13,11 +13,22 @@ use crate::chat::{Limits, OutcomeKind, ToolOutcome};
 use crate::text;
 
 use super::problem::Problem;
+use super::schema;
 use super::snapshot::Tool;
+
+/// Nodes and bytes of text of a result that is small.
+const SMALL_NODES: usize = 1024;
+const SMALL_TEXT: usize = 16 * 1024;
+
+/// Whether [`shape_result`] is a matter of microseconds for this answer.
+#[must_use]
+pub fn shapes_quickly(tool: &Tool, raw: &Value) -> bool {
+    !tool.has_output_schema() && schema::has_at_most(raw, SMALL_NODES, SMALL_TEXT)
+}
 
 /// Makes an outcome of a `CallToolResult`, or of whatever a server sent in its place. `Done`, or `Failed` where the
 /// server says `isError`. `sent` is true; `ms` is the caller's to fill in. Checks structured content against the tool's
-/// output schema, so a hostile one may take its time: run it off the engine's task.
+/// output schema, so a hostile one may take its time: unless [`shapes_quickly`], run it off the engine's task.
 #[must_use]
 pub fn shape_result(tool: &Tool, raw: &Value, limits: &Limits) -> ToolOutcome {
     let mut notes = Vec::new();

@@ -29,12 +29,18 @@ const MOST_FAILURES: usize = 8;
 const MOST_PATTERNS: usize = 100;
 /// Compiled size of one pattern, bytes.
 const PATTERN_SIZE: usize = 1 << 20;
+/// Up to how many pairs of a schema's node with a value's node, or with a byte of its text (each limit of a length
+/// counts it), a check is quick.
+const QUICK_PAIRS: usize = 1 << 12;
+const QUICK_BYTES: usize = 1 << 20;
 
 #[derive(Debug)]
 pub(super) struct Schema {
     value: Value,
     validator: Validator,
     patterns: usize,
+    /// How many nodes it has, where each is held against each node of a value once at most. None: it may take longer.
+    plain: Option<usize>,
 }
 
 impl Schema {
@@ -43,7 +49,7 @@ impl Schema {
     /// # Errors
     /// Why it cannot be used, as the end of a sentence.
     pub(super) fn compile(schema: &Value, limits: &Limits, notes: &mut Vec<String>) -> Result<Self, String> {
-        measure(schema)?;
+        let nodes = measure(schema)?;
         let size = schema.to_string().len() as u64;
         if size > limits.schema {
             return Err(format!("its schema has {size} bytes, and the limit is {}", limits.schema));
@@ -51,7 +57,14 @@ impl Schema {
         let patterns = Work::of_all(schema)?;
         local_references(schema, schema)?;
         let validator = build(schema, notes)?;
-        Ok(Self { value: schema.clone(), validator, patterns })
+        let plain = (patterns == 0 && is_plain(schema)).then_some(nodes);
+        Ok(Self { value: schema.clone(), validator, patterns, plain })
+    }
+
+    /// Whether a check of this value is short (a few milliseconds at worst, typically microseconds), however hostile
+    /// the schema and the value are.
+    pub(super) fn is_quick(&self, value: &Value) -> bool {
+        self.plain.is_some_and(|nodes| has_at_most(value, QUICK_PAIRS / nodes.max(1), QUICK_BYTES / nodes.max(1)))
     }
 
     /// How many patterns it has.
@@ -72,7 +85,7 @@ impl Schema {
 }
 
 /// Bounds depth and nodes without recursion, so that nothing after it can overflow the stack.
-pub(super) fn measure(value: &Value) -> Result<(), String> {
+pub(super) fn measure(value: &Value) -> Result<usize, String> {
     let mut stack = vec![(value, 1)];
     let mut nodes = 0;
     while let Some((value, depth)) = stack.pop() {
@@ -89,7 +102,53 @@ pub(super) fn measure(value: &Value) -> Result<(), String> {
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
-    Ok(())
+    Ok(nodes)
+}
+
+/// Whether each part of a schema is held against each part of a value once: no references, which can multiply, and
+/// nothing that compares the parts of a value with one another or looks at them again. A name that means nothing of
+/// the kind where it stands costs a detour, no more.
+fn is_plain(schema: &Value) -> bool {
+    let mut stack = vec![schema];
+    while let Some(value) = stack.pop() {
+        match value {
+            Value::Array(items) => stack.extend(items),
+            Value::Object(map) => {
+                let dear = |name: &String| {
+                    let dear = name.starts_with('$') || name.starts_with("unevaluated") || name == "uniqueItems";
+                    dear && name != "$schema" && name != "$comment"
+                };
+                if map.keys().any(dear) {
+                    return false;
+                }
+                stack.extend(map.values());
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    true
+}
+
+/// Whether a value has no more nodes, and no more bytes of text, names included.
+pub(super) fn has_at_most(value: &Value, nodes: usize, text: usize) -> bool {
+    let mut stack = vec![value];
+    let (mut seen, mut bytes) = (0, 0);
+    while let Some(value) = stack.pop() {
+        seen += 1;
+        match value {
+            Value::Array(items) => stack.extend(items),
+            Value::Object(map) => {
+                bytes += map.keys().map(String::len).sum::<usize>();
+                stack.extend(map.values());
+            }
+            Value::String(text) => bytes += text.len(),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+        if seen + stack.len() > nodes || bytes > text {
+            return false;
+        }
+    }
+    true
 }
 
 /// Where a subschema stands in its parent.

@@ -40,12 +40,20 @@ pub struct Tool {
 
 impl Tool {
     /// Checks arguments against the tool's own schema, unchanged as the server gave it. May take long on hostile
-    /// input: run it off the engine's task, with the limit for validation as its time-out.
+    /// input: unless [`Tool::validates_quickly`], run it off the engine's task, with the limit for validation as its
+    /// time-out.
     ///
     /// # Errors
     /// The first few problems, as sentences.
     pub fn validate(&self, arguments: &Value) -> Result<(), Vec<Problem>> {
         self.input.check(arguments)
+    }
+
+    /// Whether [`Tool::validate`] is short for these arguments (a few milliseconds at worst, typically microseconds),
+    /// whatever the server and the model had in mind.
+    #[must_use]
+    pub fn validates_quickly(&self, arguments: &Value) -> bool {
+        self.input.is_quick(arguments)
     }
 
     /// Checks structured content; fine where the tool has no output schema.

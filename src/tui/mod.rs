@@ -16,6 +16,7 @@ mod desk;
 mod editor;
 mod files;
 mod input;
+mod keys;
 mod run;
 mod screen;
 mod signals;

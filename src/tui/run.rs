@@ -3,19 +3,16 @@
 //! One biased select: the person's keys first, then signals, answers, timers, and the engine only while the screen is
 //! clean, so that what streams gathers in the engine's one slot until the next frame.
 
-use std::future::poll_fn;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
-use crossterm::event::EventStream;
-use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::clipboard::{self, Surroundings};
+use super::keys::Keys;
 use super::screen::Screen;
 use super::signals::{self, Signal, Signals};
 use super::terminal::{self, Raw, TuiError};
@@ -80,7 +77,7 @@ struct Loop {
     services: Services,
     timers: Timers,
     replies: Replies,
-    input: Option<EventStream>,
+    input: Option<Keys>,
     raw: Option<Raw>,
     folder: PathBuf,
     config_file: PathBuf,
@@ -94,11 +91,12 @@ struct Loop {
     quit: bool,
 }
 
-/// Runs the chat screen until it is left.
+/// Runs the chat screen until it is left. `drawn` is called once its first frame is on the terminal: whatever is slow
+/// and can wait begins there.
 ///
 /// # Errors
 /// Where there is no terminal, or it fails.
-pub async fn run(config: TuiConfig, services: Services) -> Result<Exit, TuiError> {
+pub async fn run(config: TuiConfig, services: Services, drawn: impl FnOnce()) -> Result<Exit, TuiError> {
     let TuiConfig { state, start, theme, folder, config_file, limits } = config;
     terminal::hook_panics();
     // Before the terminal is entered: a signal from now on finds somebody who gives it back.
@@ -129,10 +127,16 @@ pub async fn run(config: TuiConfig, services: Services) -> Result<Exit, TuiError
     let effects = app::start(&mut it.state, start);
     it.draw()?;
     // Only now anything that may be slow.
-    it.input = Some(EventStream::new());
+    drawn();
+    it.input = Some(Keys::open()?);
     it.carry(effects)?;
     let ended = it.turn(&mut signals, &mut answers).await;
-    let code = match ended? {
+    let ended = match ended {
+        // A write that failed because nobody is there any more.
+        Err(TuiError::Io(_)) if signals::hung_up() => Some(Signal::HangUp),
+        ended => ended?,
+    };
+    let code = match ended {
         Some(Signal::HangUp) => {
             terminal::abandon();
             Signal::HangUp.exit_code()
@@ -141,6 +145,7 @@ pub async fn run(config: TuiConfig, services: Services) -> Result<Exit, TuiError
         None => 0,
     };
     it.raw = None;
+    it.input = None;
     // A draft on its way to the store.
     let _ = timeout(LAST_WORDS, async { while it.working.join_next().await.is_some() {} }).await;
     if terminal::panicked() {
@@ -176,7 +181,7 @@ impl Loop {
             tokio::select! {
                 biased;
                 event = next_input(&mut self.input) => match event {
-                    Some(Ok(event)) => self.typed(event).await?,
+                    Some(Ok(event)) => self.typed(event)?,
                     // The terminal is gone.
                     Some(Err(_)) | None => return Ok(Some(Signal::HangUp)),
                 },
@@ -208,7 +213,7 @@ impl Loop {
     }
 
     /// Takes an event of the terminal and all that have come with it: a fast typist's, or a paste without brackets.
-    async fn typed(&mut self, first: crossterm::event::Event) -> Result<(), TuiError> {
+    fn typed(&mut self, first: crossterm::event::Event) -> Result<(), TuiError> {
         let mut next = Some(first);
         for _ in 0..BURST {
             let Some(event) = next.take() else { break };
@@ -223,17 +228,7 @@ impl Loop {
             if self.quit {
                 break;
             }
-            next = match &mut self.input {
-                // Polled for this task: the stream wakes the last one that looked, and no other.
-                Some(stream) => {
-                    let look = poll_fn(|cx| match stream.poll_next_unpin(cx) {
-                        Poll::Ready(event) => Poll::Ready(event),
-                        Poll::Pending => Poll::Ready(None),
-                    });
-                    look.await.and_then(Result::ok)
-                }
-                None => None,
-            };
+            next = self.input.as_mut().and_then(Keys::ready).and_then(Result::ok);
         }
         Ok(())
     }
@@ -354,7 +349,7 @@ impl Loop {
             self.replies.send(reply);
         }
         self.raw = Some(Raw::enter(self.state.status.mouse)?);
-        self.input = Some(EventStream::new());
+        self.input = Some(Keys::open()?);
         self.screen.forget()?;
         self.state.size = self.screen.size();
         (self.dirty, self.urgent) = (true, true);
@@ -362,9 +357,9 @@ impl Loop {
     }
 }
 
-async fn next_input(input: &mut Option<EventStream>) -> Option<std::io::Result<crossterm::event::Event>> {
+async fn next_input(input: &mut Option<Keys>) -> Option<std::io::Result<crossterm::event::Event>> {
     match input {
-        Some(stream) => stream.next().await,
+        Some(keys) => keys.next().await,
         None => std::future::pending().await,
     }
 }

@@ -22,9 +22,10 @@ pub enum Stage {
     Ready {
         told_place: Option<u32>,
     },
-    /// Given to its lane; `sent` once the transport has it.
+    /// Given to its lane; `sent` once the transport has it, `held` while it waits there for its server.
     Running {
         sent: bool,
+        held: bool,
         cancelling: bool,
     },
     Ended(Arc<ToolOutcome>),
@@ -60,6 +61,8 @@ pub struct Call {
     pub consent: Consent,
     /// A person changed the arguments: the model is told.
     pub edited: bool,
+    /// Its arguments changed while it could still be had back.
+    pub conflicting: bool,
     pub extra: Map<String, Value>,
     /// An equal call that ran before, offered in the review.
     pub earlier: Option<Arc<ToolOutcome>>,
@@ -82,6 +85,7 @@ impl Call {
             stage: Stage::Open,
             consent: Consent::None,
             edited: false,
+            conflicting: false,
             extra: Map::new(),
             earlier: None,
         }

@@ -12,7 +12,7 @@ use super::machine::{Phase, Turn};
 use super::slots;
 use crate::chat::{
     AskReason, CallId, CallState, Change, ClosedBy, Decision, Dispatch, Grant, GrantScope, NoticeKind, OutcomeKind,
-    Review, ToolOutcome, TurnEvent, WaitFor,
+    Review, ToolChoice, ToolOutcome, TurnEvent, WaitFor,
 };
 use crate::tools::{self, Absence, PolicyContext, Problem, Snapshot, Verdict};
 
@@ -42,7 +42,7 @@ impl Turn {
     }
 
     fn validate(&mut self, index: usize) {
-        let call = &mut self.calls[index];
+        let call = &self.calls[index];
         let name = call.name.as_deref().unwrap_or_default();
         let Some(tool) = call.tool.clone() else {
             let (kind, message) = match self.plan.tools.absent(name) {
@@ -58,6 +58,12 @@ impl Turn {
             return;
         };
         let Some(arguments) = call.value.clone() else { return };
+        if *self.tool_choice() == ToolChoice::None {
+            let message = "No tool may be called in this answer (the user chose so). The call was not sent.";
+            self.end_unsent(index, OutcomeKind::Denied, message);
+            return;
+        }
+        let call = &mut self.calls[index];
         call.stage = Stage::Validating;
         self.out.push(Step::Validate { call: call.id.clone(), tool, arguments });
     }
@@ -185,7 +191,7 @@ impl Turn {
             else {
                 continue;
             };
-            call.stage = Stage::Running { sent: false, cancelling: false };
+            call.stage = Stage::Running { sent: false, held: false, cancelling: false };
             let call = call.id.clone();
             let changes = vec![Change::CallSent { turn: self.plan.key.clone(), call: call.clone(), at_us }];
             self.out.push(Step::Call { call, tool, arguments, changes, unsaved_ok: !self.saving });
@@ -288,11 +294,20 @@ impl Turn {
     pub(super) fn tools_changed(&mut self, now: Arc<Snapshot>) {
         self.now = now;
         for index in 0..self.calls.len() {
-            if matches!(self.calls[index].stage, Stage::Running { sent: false, cancelling: false })
-                && matches!(self.verdict(index), Some(Verdict::Deny { .. }))
-            {
-                let id = self.calls[index].id.clone();
-                self.cancel_call(&id);
+            let leaving = match self.calls[index].stage {
+                Stage::Running { sent: false, cancelling: false, .. } => true,
+                Stage::Held | Stage::Ready { .. } => false,
+                Stage::Open | Stage::Validating | Stage::Asking(_) | Stage::Running { .. } | Stage::Ended(_) => {
+                    continue;
+                }
+            };
+            match self.verdict(index) {
+                Some(Verdict::Deny { .. }) if leaving => {
+                    let id = self.calls[index].id.clone();
+                    self.cancel_call(&id);
+                }
+                Some(Verdict::Deny { message }) => self.end_unsent(index, OutcomeKind::Denied, message),
+                Some(Verdict::Allow { .. } | Verdict::Ask(_)) | None => {}
             }
         }
         let waiting: Vec<usize> =

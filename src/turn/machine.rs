@@ -223,11 +223,7 @@ impl Turn {
             tools: tools.as_ref().map_or(0, |t| t.count),
             tools_hash: tools.as_ref().map(|t| t.hash.clone()).unwrap_or_default(),
         });
-        let tool_choice = match (&self.plan.settings.tool_choice, round) {
-            (ToolChoice::None, _) => ToolChoice::None,
-            (choice, 1) => choice.clone(),
-            (ToolChoice::Auto | ToolChoice::Required | ToolChoice::Named(_), _) => ToolChoice::Auto,
-        };
+        let tool_choice = self.tool_choice().clone();
         let request = Request {
             model: self.plan.settings.model.clone(),
             system: self.plan.settings.system.clone(),
@@ -240,6 +236,19 @@ impl Turn {
         self.out.push(Step::Request { round, attempt, tries, request: Box::new(request) });
     }
 
+    /// What this round's request says of tools: the user's choice is for the first one.
+    pub(super) fn tool_choice(&self) -> &ToolChoice {
+        match self.round.number {
+            1 => &self.plan.settings.tool_choice,
+            _ => &ToolChoice::Auto,
+        }
+    }
+
+    /// Whether the turn is being ended: nothing new may start.
+    pub(super) fn ending(&self) -> bool {
+        self.stopping || matches!(self.phase, Phase::Settling(Then::Stop { .. }) | Phase::Over)
+    }
+
     fn streams(&self, round: u32, attempt: u32) -> bool {
         matches!(self.phase, Phase::Streaming) && self.round.number == round && self.round.attempt == attempt
     }
@@ -247,8 +256,11 @@ impl Turn {
     fn timer(&mut self, timer: Timer) {
         match timer {
             Timer::TurnLimit => {
-                let minutes = self.plan.limits.turn.as_secs() / 60;
-                let fault = Fault::new(FaultKind::Limit, format!("The turn was stopped after {minutes} minutes."))
+                let after = match self.plan.limits.turn.as_secs() {
+                    seconds if seconds % 60 == 0 => format!("{} min", seconds / 60),
+                    seconds => format!("{seconds} s"),
+                };
+                let fault = Fault::new(FaultKind::Limit, format!("The turn was stopped after {after} (limit turn)."))
                     .hint("Continue it, or raise `turn` under [limits].");
                 self.stop(TurnStatus::Limit, Some(fault));
             }

@@ -15,19 +15,21 @@ use crate::tools;
 
 /// How often one round may be asked again because its endpoint refused a part of it.
 const MOST_ADAPTED: u32 = 40;
+const CONFLICT: &str = "The arguments changed after they were complete. The call was not sent; send it again.";
 
 impl Turn {
     pub(super) fn held(&mut self, id: &CallId) {
-        if let Some(index) = self.find(id)
-            && matches!(self.calls[index].stage, Stage::Running { sent: false, .. })
-        {
+        let Some(index) = self.find(id) else { return };
+        if let Stage::Running { sent: false, held, .. } = &mut self.calls[index].stage {
+            *held = true;
             self.emit_call(index, CallState::Waiting(WaitFor::Server));
         }
     }
 
     pub(super) fn sent(&mut self, id: &CallId) {
         let Some(index) = self.find(id) else { return };
-        let Stage::Running { sent, .. } = &mut self.calls[index].stage else { return };
+        let Stage::Running { sent, held, .. } = &mut self.calls[index].stage else { return };
+        *held = false;
         if std::mem::replace(sent, true) {
             return;
         }
@@ -49,6 +51,9 @@ impl Turn {
         if !self.calls[index].left() {
             return;
         }
+        if self.calls[index].conflicting && !outcome.sent {
+            outcome = ToolOutcome::unsent(OutcomeKind::Conflict, CONFLICT);
+        }
         if self.calls[index].edited {
             outcome.content = format!("(The user changed the arguments before the call ran.)\n{}", outcome.content);
         }
@@ -67,10 +72,17 @@ impl Turn {
     pub(super) fn not_written(&mut self, id: &CallId) {
         self.saving = false;
         let Some(index) = self.find(id) else { return };
-        if matches!(self.calls[index].stage, Stage::Running { sent: false, .. }) {
+        let Stage::Running { sent: false, cancelling, .. } = self.calls[index].stage else { return };
+        if self.calls[index].conflicting {
+            self.end(index, ToolOutcome::unsent(OutcomeKind::Conflict, CONFLICT));
+        } else if cancelling || self.ending() {
+            // Nobody would be there to be asked.
+            let message = "This call was cancelled before it was sent.";
+            self.end(index, ToolOutcome::unsent(OutcomeKind::Cancelled, message));
+        } else {
             self.rejudge(index);
-            self.pump();
         }
+        self.pump();
     }
 
     pub(super) fn cancel_call(&mut self, id: &CallId) {
@@ -93,6 +105,13 @@ impl Turn {
 
     /// Arguments changed after their close.
     pub(super) fn conflict(&mut self, index: usize) {
+        if let Stage::Running { sent: false, held: true, .. } = self.calls[index].stage {
+            // It waits for its server and can be had back.
+            self.calls[index].conflicting = true;
+            let id = self.calls[index].id.clone();
+            self.cancel_call(&id);
+            return;
+        }
         if self.calls[index].left() || self.calls[index].outcome().is_some_and(|o| o.sent) {
             let name = self.calls[index].name.as_deref().unwrap_or_default().to_owned();
             let message = format!(
@@ -112,8 +131,7 @@ impl Turn {
                 self.emit(TurnEvent::Notice { turn: Some(self.plan.turn), kind: NoticeKind::LateData, message });
             }
         } else {
-            let message = "The arguments changed after they were complete. The call was not sent; send it again.";
-            self.end_unsent(index, OutcomeKind::Conflict, message);
+            self.end_unsent(index, OutcomeKind::Conflict, CONFLICT);
         }
     }
 
@@ -243,13 +261,14 @@ impl Turn {
     fn broke(&self) -> Fault {
         let calls = &self.calls[self.round.first_call..];
         let ran = calls.iter().filter(|c| c.left() || c.outcome().is_some_and(|o| o.sent)).count();
-        let tokens = grouped(self.round.usage.output.unwrap_or(self.round.pieces));
+        let count = self.round.usage.output.unwrap_or(self.round.pieces);
+        let (tokens, noun) = (grouped(count), if count == 1 { "token" } else { "tokens" });
         let ran = match ran {
             0 => String::new(),
             1 => " 1 call ran and is kept.".to_owned(),
             n => format!(" {n} calls ran and are kept."),
         };
-        let message = format!("The stream broke after {tokens} tokens.{ran}");
+        let message = format!("The stream broke after {tokens} {noun}.{ran}");
         Fault::new(FaultKind::Truncated, message)
             .hint("Continue it, or ask again; calls are not re-run.")
             .retry(Retry::Later(None))
@@ -347,7 +366,10 @@ impl Turn {
             Then::Stop { status, fault } => self.finish(status, fault, changes),
             Then::Next if calls == 0 => self.finish(TurnStatus::Ok, None, changes),
             Then::Next if self.round.number >= rounds => {
-                let message = format!("The turn was stopped after {rounds} rounds; the model would go on calling.");
+                let message = format!(
+                    "The turn was stopped after {rounds} {}; the model would go on calling.",
+                    if rounds == 1 { "round" } else { "rounds" }
+                );
                 let fault = Fault::new(FaultKind::Limit, message).hint("Continue it, or raise --max-rounds.");
                 self.finish(TurnStatus::Limit, Some(fault), changes);
             }
@@ -361,6 +383,10 @@ impl Turn {
 
     fn finish(&mut self, status: TurnStatus, fault: Option<Fault>, mut changes: Vec<Change>) {
         let turn = self.plan.turn;
+        let status = match &fault {
+            Some(Fault { kind: FaultKind::Limit, .. }) => TurnStatus::Limit,
+            Some(_) | None => status,
+        };
         self.phase = Phase::Over;
         let at_us = self.at_us();
         changes.push(Change::TurnEnded { turn: self.plan.key.clone(), status: status.word(), at_us });

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use super::canvas::{Canvas, hit, rows_of};
 use super::ink::{Ink, Row, Tint};
 use super::markdown::wrap_row;
-use crate::app::{Focus, Layout, State, Target};
+use crate::app::{CompletionKind, Focus, Layout, State, Target};
 use crate::text::{cut, sanitize, wrap};
 
 /// The draft laid out: its rows, and where the caret stands among them.
@@ -100,9 +100,14 @@ pub(super) fn completion(canvas: &mut Canvas<'_>, above: Rect, state: &State) {
     for (y, (n, row)) in completion.rows.iter().enumerate().skip(first).take(rows).enumerate() {
         let chosen = n == completion.selected;
         canvas.put(area, 1, y, if chosen { canvas.theme.glyphs.selected } else { " " }, Ink::Accent);
-        canvas.put(area, 3, y, &cut(sanitize(&row.text).one_line().as_str(), column), Ink::Text);
-        let left = width.saturating_sub(column + 7);
-        canvas.put(area, column + 6, y, &cut(sanitize(&row.note).one_line().as_str(), left), Ink::Dim);
+        let sign = match completion.kind {
+            CompletionKind::Command => "/",
+            CompletionKind::File => "@",
+        };
+        let x = canvas.put(area, 3, y, sign, Ink::Dim);
+        canvas.put(area, x, y, &cut(sanitize(&row.text).one_line().as_str(), column), Ink::Text);
+        let left = width.saturating_sub(column + 8);
+        canvas.put(area, column + 7, y, &cut(sanitize(&row.note).one_line().as_str(), left), Ink::Dim);
         if chosen {
             let style = canvas.theme.chosen();
             canvas.over(area, y, style);

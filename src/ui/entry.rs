@@ -3,9 +3,10 @@
 use super::figures::{Moment, counted, grouped, seconds, size};
 use super::ink::{Ink, Row, Tint};
 use super::markdown::{Document, Highlighter, wrap_row};
+use super::prose::Prose;
 use super::theme::Glyphs;
 use crate::app::{AnswerEntry, Entry, EntryBody, FaultChoices, FaultEntry, Piece};
-use crate::chat::{AnswerState, CallId, Part};
+use crate::chat::{AnswerState, CallId, FaultKind, Part};
 use crate::text::{sanitize, strip_hidden};
 
 /// How an entry is to be laid out.
@@ -42,6 +43,13 @@ struct LaidPart {
     body: PartBody,
 }
 
+/// What was laid out of the entry as it was before, the first of it last.
+#[derive(Debug, Default)]
+struct Kept {
+    documents: Vec<Document>,
+    prose: Vec<Prose>,
+}
+
 #[derive(Debug)]
 enum PartBody {
     Rows(Vec<Row>),
@@ -51,6 +59,8 @@ enum PartBody {
         time: String,
     },
     Document(Box<Document>),
+    /// Thinking, unfolded.
+    Prose(Box<Prose>),
     /// The fold of the thinking.
     Fold(Row),
     Call(CallId),
@@ -63,6 +73,7 @@ impl PartBody {
         match self {
             Self::Rows(rows) => rows.len(),
             Self::Document(document) => document.rows().len(),
+            Self::Prose(prose) => prose.rows().len(),
             Self::Role { .. } | Self::Fold(_) | Self::Call(_) | Self::Apart => 1,
         }
     }
@@ -108,12 +119,15 @@ impl Laid {
 
     fn lay(&mut self, entry: &Entry, glyphs: &Glyphs) {
         self.revision = entry.revision;
-        let old = std::mem::take(&mut self.parts);
-        let mut documents: Vec<Document> = old
-            .into_iter()
-            .filter_map(|part| if let PartBody::Document(document) = part.body { Some(*document) } else { None })
-            .collect();
-        documents.reverse();
+        let mut kept = Kept::default();
+        for part in std::mem::take(&mut self.parts).into_iter().rev() {
+            match part.body {
+                PartBody::Document(document) => kept.documents.push(*document),
+                PartBody::Prose(prose) => kept.prose.push(*prose),
+                PartBody::Rows(_) | PartBody::Role { .. } | PartBody::Fold(_) | PartBody::Call(_) | PartBody::Apart => {
+                }
+            }
+        }
         self.speaker(entry);
         match &entry.body {
             EntryBody::User(parts) => {
@@ -122,7 +136,7 @@ impl Laid {
                     self.push(0, PartBody::Rows(rows));
                 }
             }
-            EntryBody::Answer(answer) => self.answer(answer, &mut documents, glyphs),
+            EntryBody::Answer(answer) => self.answer(answer, &mut kept, glyphs),
             EntryBody::Fault(fault) => {
                 let rows = fault_rows(fault, self.shape.width, glyphs);
                 self.push(0, PartBody::Rows(rows));
@@ -165,7 +179,7 @@ impl Laid {
         self.push(0, PartBody::Role { name, time });
     }
 
-    fn answer(&mut self, answer: &AnswerEntry, documents: &mut Vec<Document>, glyphs: &Glyphs) {
+    fn answer(&mut self, answer: &AnswerEntry, kept: &mut Kept, glyphs: &Glyphs) {
         let width = self.shape.width;
         let mut before: Option<&Piece> = None;
         for (n, piece) in answer.pieces.iter().enumerate() {
@@ -179,11 +193,11 @@ impl Laid {
             match piece {
                 Piece::Thinking { text, ms } => {
                     let coming = answer.streaming && last;
-                    self.thinking(text, *ms, answer.thinking.unwrap_or(coming), coming, glyphs);
+                    self.thinking(text, *ms, answer.thinking.unwrap_or(coming), coming, kept, glyphs);
                 }
                 Piece::Text(text) | Piece::Refusal(text) => {
                     let complete = !(answer.streaming && last);
-                    let document = match documents.pop() {
+                    let document = match kept.documents.pop() {
                         Some(mut old) if old.continues(text, complete) => {
                             old.update(text, complete, glyphs);
                             old
@@ -213,7 +227,7 @@ impl Laid {
         }
     }
 
-    fn thinking(&mut self, text: &str, ms: Option<u64>, open: bool, coming: bool, glyphs: &Glyphs) {
+    fn thinking(&mut self, text: &str, ms: Option<u64>, open: bool, coming: bool, kept: &mut Kept, glyphs: &Glyphs) {
         // A small screen shows thinking only when it was asked for, or while there is nothing else.
         if self.shape.narrow && !open {
             return;
@@ -228,10 +242,11 @@ impl Laid {
         head.push(&words, Ink::Dim);
         self.push(0, PartBody::Fold(head));
         if open {
-            let none = Row::new();
             let tint = Tint { italic: true, ..Tint::of(Ink::Dim) };
-            let rows = wrap_row(&Row::of_lines(&sanitize(text.trim_end()), tint), self.shape.width, &none, &none);
-            self.push(0, PartBody::Rows(rows));
+            let fresh = || Prose::new(self.shape.width, tint);
+            let mut prose = kept.prose.pop().filter(|old| old.continues(text, !coming)).unwrap_or_else(fresh);
+            prose.update(text);
+            self.push(0, PartBody::Prose(Box::new(prose)));
         }
     }
 
@@ -248,6 +263,7 @@ impl Laid {
                 return Some(match &part.body {
                     PartBody::Rows(rows) => Line::Row(&rows[n - at]),
                     PartBody::Document(document) => Line::Row(&document.rows()[n - at]),
+                    PartBody::Prose(prose) => Line::Row(&prose.rows()[n - at]),
                     PartBody::Role { name, time } => Line::Role(name, time),
                     PartBody::Fold(row) => Line::Fold(row),
                     PartBody::Call(id) => Line::Call(id),
@@ -265,6 +281,7 @@ impl PartBody {
         match self {
             Self::Rows(rows) => rows.iter().map(Row::bytes).sum(),
             Self::Document(document) => document.bytes(),
+            Self::Prose(prose) => prose.bytes(),
             Self::Role { .. } | Self::Fold(_) | Self::Call(_) | Self::Apart => 64,
         }
     }
@@ -277,7 +294,7 @@ pub(super) fn estimate(entry: &Entry, width: usize) -> usize {
         EntryBody::User(parts) => parts
             .iter()
             .map(|part| match part {
-                Part::Text { text } => lines(text),
+                Part::Text { text } => lines(&text[..text.floor_char_boundary(LARGEST_SAID)]),
                 Part::File { .. } | Part::Image { .. } => 1,
             })
             .sum(),
@@ -294,10 +311,23 @@ pub(super) fn estimate(entry: &Entry, width: usize) -> usize {
     }
 }
 
+/// How much of a person's own text is laid out, bytes: beyond that it was pasted, not written.
+const LARGEST_SAID: usize = 256 * 1024;
+
 fn user_part(part: &Part, width: usize) -> Vec<Row> {
     let none = Row::new();
     match part {
-        Part::Text { text } => wrap_row(&Row::of_lines(&sanitize(text.trim_end()), Ink::Text), width, &none, &none),
+        Part::Text { text } => {
+            let text = text.trim_end();
+            let shown = &text[..text.floor_char_boundary(LARGEST_SAID)];
+            let mut rows = wrap_row(&Row::of_lines(&sanitize(shown), Ink::Text), width, &none, &none);
+            if shown.len() < text.len() {
+                let mut row = Row::new();
+                row.push(&format!("[{} more, sent in full]", size((text.len() - shown.len()) as u64)), Ink::Dim);
+                rows.extend(wrap_row(&row, width, &none, &none));
+            }
+            rows
+        }
         Part::File { name, text } => {
             let lines = counted(text.lines().count() as u64, "line", "lines");
             let label = format!("[{}: {lines}, {}]", strip_hidden(name).0, size(text.len() as u64));
@@ -330,7 +360,9 @@ fn fault_rows(entry: &FaultEntry, width: usize, glyphs: &Glyphs) -> Vec<Row> {
         }
         FaultChoices::Key | FaultChoices::Retry | FaultChoices::None => {
             row.push_lines(&sanitize(&entry.fault.message), Ink::Text.into());
-            if let Some(hint) = &entry.fault.hint {
+            // Where the choices say what can be done, the hint would say it twice.
+            let told = entry.choices == FaultChoices::Key && entry.fault.kind == FaultKind::Auth && !entry.settled;
+            if let Some(hint) = entry.fault.hint.as_ref().filter(|_| !told) {
                 row.push(" ", Ink::Text);
                 row.push_lines(&sanitize(hint), Ink::Dim.into());
             }

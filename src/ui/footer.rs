@@ -39,14 +39,31 @@ fn hint(row: &mut Row, key: &str, label: &str) {
     }
 }
 
+/// What is to be said now: a key's second press first, else the newest notice; raw.
+fn message(state: &State) -> Option<(&str, Ink)> {
+    state.status.hint.as_ref().map(|hint| (hint.as_str(), Ink::Accent)).or_else(|| {
+        let notice = state.status.notices.iter().rev().find(|n| n.showing)?;
+        Some((notice.text.as_str(), Ink::Warn))
+    })
+}
+
+/// The same over a layer: on the rule above its keys, which stay.
+pub(super) fn over(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
+    let (width, height) = (usize::from(area.width), usize::from(area.height));
+    if height < 5 || width < 10 {
+        return;
+    }
+    if let Some((text, ink)) = message(state) {
+        let text = cut(sanitize(text).one_line().as_str(), width.saturating_sub(4));
+        canvas.put(area, 0, height - 2, &format!(" {text} "), ink);
+    }
+}
+
 /// The chat's footer: a hint or notice goes before the keys.
 pub(super) fn chat(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let width = usize::from(area.width);
     let (tail, must_show) = saved(state);
-    let message = state.status.hint.as_ref().map(|hint| (hint.as_str(), Ink::Accent)).or_else(|| {
-        let notice = state.status.notices.iter().rev().find(|n| n.showing)?;
-        Some((notice.text.as_str(), Ink::Warn))
-    });
+    let message = message(state);
     let tail = if width < 100 && !must_show { Row::new() } else { tail };
     if let Some((text, ink)) = message {
         let room = width.saturating_sub(tail.width() + 4);

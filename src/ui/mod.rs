@@ -24,6 +24,7 @@ mod markdown;
 mod memo;
 mod overlay;
 mod panel;
+mod prose;
 mod strip;
 mod theme;
 mod tools;
@@ -68,6 +69,9 @@ pub fn draw(
         }
         for layer in state.overlays.iter().skip(covered.unwrap_or(0)) {
             overlay::draw(&mut canvas, area, layer, state, memo, &mut layout);
+        }
+        if !state.overlays.is_empty() {
+            footer::over(&mut canvas, area, state);
         }
     }
     let caret = canvas.caret.filter(|&(x, y)| x < area.right() && y < area.bottom());

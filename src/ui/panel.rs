@@ -28,7 +28,13 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, memo: &mu
         PanelFilter::Running => "running",
         PanelFilter::Failed => "failed",
     };
-    canvas.put(area, words + 1, 0, &format!("{filter} {total}"), Ink::Dim);
+    let count = match state.panel.filter {
+        PanelFilter::All => total.to_string(),
+        PanelFilter::Waiting | PanelFilter::Running | PanelFilter::Failed => {
+            format!("{} of {total}", state.panel.rows.len())
+        }
+    };
+    canvas.put(area, words + 1, 0, &format!("{filter} {count}"), Ink::Dim);
     let at = usize::from(area.width).saturating_sub(STATE);
     if waiting > 0 {
         let text = if waiting == 1 { "1 needs you".to_owned() } else { format!("{waiting} need you") };
@@ -236,7 +242,7 @@ fn draw_servers(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
 /// Sign and ink of a server.
 pub(super) fn server_sign(row: &ServerRow, glyphs: &super::theme::Glyphs) -> (&'static str, Ink) {
     match row.status.state {
-        ServerState::Ready if row.status.withheld > 0 => ("!", Ink::Warn),
+        ServerState::Ready if !row.status.differences.is_empty() => ("!", Ink::Warn),
         ServerState::Ready if row.running > 0 => (glyphs.running, Ink::Accent),
         ServerState::Ready => (glyphs.done, Ink::Good),
         ServerState::Starting => (glyphs.running, Ink::Accent),

@@ -9,7 +9,7 @@ use super::footer;
 use super::ink::{Ink, Row, Tint};
 use super::memo::Memo;
 use super::panel::{Block, calls};
-use crate::app::{Call, CallPhase, Layout, PanelFilter, State, Target};
+use crate::app::{Call, CallPhase, Hint, Layout, PanelFilter, State, Target};
 use crate::chat::{CallId, OutcomeKind};
 use crate::text::{cut, cut_start, sanitize, width};
 
@@ -69,11 +69,13 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, memo: &mu
     calls(canvas, body, &blocks, state, layout, false);
     canvas.rule(area, height.saturating_sub(2));
     let foot = rows_of(area, height.saturating_sub(1), 1);
-    let up_down = canvas.theme.glyphs.up_down;
-    let keys =
-        [(up_down, "select"), ("enter", "open"), ("x", "cancel"), ("R", "run again"), ("y", "copy"), ("esc", "back")];
-    let keys = if narrow { &keys[1..3] } else { &keys[..] };
-    footer::keys(canvas, foot, keys, &Row::new(), if narrow { ("esc", "back") } else { ("?", "help") });
+    let mut hints = state.hints();
+    if narrow {
+        hints.retain(|hint| matches!(hint.key.as_str(), "enter" | "x" | "R" | "esc"));
+    }
+    let back = hints.pop().unwrap_or_else(|| Hint::new("esc", "back"));
+    let keys: Vec<(&str, &str)> = hints.iter().map(|hint| (hint.key.as_str(), hint.label)).collect();
+    footer::keys(canvas, foot, &keys, &Row::new(), (back.key.as_str(), back.label));
 }
 
 fn block(canvas: &Canvas<'_>, call: &Call, state: &State, memo: &mut Memo, columns: usize) -> Block {

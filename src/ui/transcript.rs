@@ -177,17 +177,18 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, memo: &mu
         place = Place { entry: place.entry + 1, line: 0 };
     }
     if told {
-        below(canvas, area, layout);
+        below(canvas, area, state.transcript.turn.is_some(), layout);
     }
 }
 
-fn below(canvas: &mut Canvas<'_>, area: Rect, layout: &mut Layout) {
+fn below(canvas: &mut Canvas<'_>, area: Rect, comes: bool, layout: &mut Layout) {
     let row = usize::from(area.height) - 1;
     let lines = layout.transcript.below;
     let text = format!(
-        "{} {} new {} below   End: follow",
+        "{} {}{} {} below   End: follow",
         canvas.theme.glyphs.down,
         super::figures::grouped(lines as u64),
+        if comes { " new" } else { "" },
         if lines == 1 { "line" } else { "lines" }
     );
     let right = usize::from(area.width);

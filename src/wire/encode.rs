@@ -1,7 +1,7 @@
 //! Requests as bodies, and messages in Chat Completions form.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -332,19 +332,14 @@ impl View<'_> {
     }
 }
 
-/// The wire's id where one was given and no other call of the message has it, else ours.
+/// The ids of the conversation: the wire's own wherever that was unused in it. Endpoints that repeat theirs from
+/// message to message would otherwise read two calls under one id.
 pub(super) fn ids(calls: &[ToolCall], nine_char: bool) -> Vec<String> {
-    let mut used = HashSet::new();
-    calls
-        .iter()
-        .map(|call| {
-            let own = call.id.as_str();
-            let id = call.wire_id.as_deref().filter(|id| !used.contains(*id)).unwrap_or(own);
-            let id = if nine_char && !is_nine(id) { nine(own) } else { id.to_owned() };
-            used.insert(id.clone());
-            id
-        })
-        .collect()
+    let id = |call: &ToolCall| match call.id.as_str() {
+        own if nine_char && !is_nine(own) => nine(own),
+        own => own.to_owned(),
+    };
+    calls.iter().map(id).collect()
 }
 
 fn is_nine(id: &str) -> bool {
@@ -464,12 +459,12 @@ mod tests {
                 {"role": "system", "content": "Be short."},
                 {"role": "user", "content": "Look\n\n<file name=\"a.txt\">\nA\n</file>"},
                 {"role": "assistant", "content": null, "tool_calls": [
-                    {"extra_content": {"s": 1}, "id": "w1", "type": "function",
+                    {"extra_content": {"s": 1}, "id": "1", "type": "function",
                      "function": {"name": "fs__read", "arguments": "{\"path\":\"a b\"}"}},
                     {"id": "2", "type": "function",
                      "function": {"name": "fs__read", "arguments": "{\"path\":\"a b\"}"}},
                 ], "reasoning_content": "because", "reasoning_details": [1]},
-                {"role": "tool", "tool_call_id": "w1", "content": "one"},
+                {"role": "tool", "tool_call_id": "1", "content": "one"},
                 {"role": "tool", "tool_call_id": "2", "content": "two"},
             ])
         );
@@ -502,7 +497,7 @@ mod tests {
             assert!(pairs.iter().all(|(call, outcome)| call.is_some() && call == outcome), "{pairs:?}");
             pairs.map(|(id, _)| id.unwrap_or_default())
         };
-        assert_eq!(ids(&Quirks::default()), ["same", "c2"]);
+        assert_eq!(ids(&Quirks::default()), ["c1", "c2"]);
         let nine = ids(&Quirks { nine_char_ids: true, ..Quirks::default() });
         assert!(nine.iter().all(|id| is_nine(id)) && nine[0] != nine[1], "{nine:?}");
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use millrace::chat::{
     AnswerState, Approve, Body, CallId, CallState, Change, Decision, Dispatch, Durability, Effective, Fault, FaultKind,
-    Message, Order, OutcomeKind, Review, TurnEvent, TurnId, TurnSettings, TurnStatus, WaitFor,
+    Message, Order, OutcomeKind, Review, ServerName, ToolChoice, TurnEvent, TurnId, TurnSettings, TurnStatus, WaitFor,
 };
 use millrace::tools::wire_name;
 use proptest::prelude::*;
@@ -136,7 +136,8 @@ async fn the_question_and_the_intent_are_synced_before_anything_can_run() {
     let sent = place(&|c| matches!(c, Change::CallSent { .. }));
     let ended = place(&|c| matches!(c, Change::CallEnded { .. }));
     let next = place(&|c| matches!(c, Change::RoundArmed { round: 2, .. }));
-    assert!(armed < opened && opened < closed && closed < sent && sent < ended && ended < next);
+    // A call that leaves at its close needs one commit for both.
+    assert!(armed < opened && opened < closed && closed <= sent && sent < ended && ended < next);
     assert_eq!(written[next].1, Durability::Synced);
 }
 
@@ -224,7 +225,7 @@ async fn stopping_the_turn_reaches_the_server_and_leaves_a_valid_history() {
     let ended = rig.ended().await;
     let TurnEvent::Ended { status, conversation, .. } = ended else { panic!() };
     assert_eq!(status, TurnStatus::Cancelled);
-    assert_eq!(*rig.servers.cancelled.lock().unwrap(), [CallId::new("run")]);
+    assert_eq!(*rig.servers.cancelled.lock().unwrap(), [CallId::new("1:run")]);
     for id in ["run", "ask"] {
         assert_eq!(rig.states(id).last().unwrap(), "cancelled");
     }
@@ -473,10 +474,69 @@ async fn a_server_that_never_lists_holds_back_a_run_and_no_longer_than_it_fails(
         line: "slow".into(),
         pid: None,
         stderr: Vec::new(),
+        differences: Default::default(),
     };
     rig.listings.send(millrace::engine::port::ServerEvent::Status(status)).await.unwrap();
     rig.ended().await;
     assert_eq!(rig.model.requests.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_definitions_that_were_shown_are_accepted() {
+    use millrace::chat::{ServerName, ServerState, ServerStatus};
+    use millrace::engine::port::ServerEvent;
+    let mut rig = Rig::new(Vec::new()).await;
+    let server = ServerName::new("b");
+    let status = ServerStatus {
+        server: server.clone(),
+        state: ServerState::Ready,
+        tools: 0,
+        withheld: 0,
+        protocol: None,
+        message: None,
+        transport: "stdio",
+        line: "b".into(),
+        pid: None,
+        stderr: Vec::new(),
+        differences: Default::default(),
+    };
+    let listing = |description: &str| {
+        let tool = serde_json::json!({"name": "echo", "description": description, "inputSchema": {"type": "object"}});
+        let tools = vec![tool];
+        let listing = millrace::tools::Listing {
+            server: ServerName::new("b"),
+            entry: Arc::from("b"),
+            tools,
+            instructions: None,
+            from_cache: false,
+        };
+        ServerEvent::Listing(listing)
+    };
+    rig.listings.send(ServerEvent::Status(status)).await.unwrap();
+    // The first listing settles, and pins what it held.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    rig.listings.send(listing("the first change")).await.unwrap();
+    let differs = |word: &'static str| move |e: &TurnEvent| matches!(e, TurnEvent::Server(s) if s.differences.iter().any(|d| d.after.contains(word)));
+    let TurnEvent::Server(shown) = rig.until(differs("first")).await else { unreachable!() };
+    assert_eq!(shown.differences.len(), 1);
+    assert!(shown.differences[0].before.as_deref().unwrap().contains("does echo"));
+    // While a person reads, the server changes its mind.
+    rig.listings.send(listing("the second change")).await.unwrap();
+    let TurnEvent::Server(now) = rig.until(differs("second")).await else { unreachable!() };
+    rig.handle.order(Order::AcceptChanges { server: server.clone(), shown: shown.differences });
+    rig.handle.order(Order::AcceptChanges { server, shown: now.differences });
+    let accepted = |e: &TurnEvent| matches!(e, TurnEvent::Server(s) if s.differences.is_empty() && s.tools == 1);
+    rig.until(accepted).await;
+    let pinned: Vec<Arc<str>> = rig
+        .changes()
+        .into_iter()
+        .filter_map(|change| match change {
+            Change::Pin(pin) => Some(pin.definition),
+            _ => None,
+        })
+        .collect();
+    assert!(pinned.iter().any(|definition| definition.contains("second")));
+    assert!(!pinned.iter().any(|definition| definition.contains("first")), "what nobody saw was never pinned");
 }
 
 proptest! {
@@ -508,4 +568,96 @@ proptest! {
 #[test]
 fn the_tests_use_the_names_that_the_registry_gives() {
     assert_eq!(wire_name(&millrace::chat::ToolRef::new("a", "echo")), "a__echo");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_cancelled_on_its_way_to_the_store_does_not_leave() {
+    let stream = || vec![call(0, "c", "a__echo", r#"{"say":"x"}"#), Act::Wait(100), finish("tool_calls"), done()];
+    for full in [false, true] {
+        let mut rig = Rig::new(vec![stream()]).await;
+        rig.journal.slow.store(500, Ordering::Relaxed);
+        let turn = rig.submit("go");
+        rig.until(|e| matches!(e, TurnEvent::Finish { .. })).await;
+        rig.journal.full.store(full, Ordering::Relaxed);
+        rig.handle.order(Order::CancelTurn { turn });
+        let ended = rig.ended().await;
+        assert!(matches!(ended, TurnEvent::Ended { status: TurnStatus::Cancelled, .. }));
+        assert_eq!(rig.states("c"), ["arguments", "closed", "cancelling", "cancelled"]);
+        assert!(rig.servers.sent.lock().unwrap().is_empty(), "it ran though it was cancelled");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_fails_under_a_turn_that_was_stopped_asks_nobody() {
+    let stream = vec![
+        call(0, "c", "a__echo", r#"{"say":"x"}"#),
+        Act::Wait(100),
+        Act::Fail { fault: Fault::new(FaultKind::Network, "gone"), retry_in: None },
+    ];
+    let mut rig = Rig::new(vec![stream]).await;
+    rig.journal.slow.store(500, Ordering::Relaxed);
+    rig.submit("go");
+    rig.until(|e| matches!(e, TurnEvent::Request { .. })).await;
+    rig.journal.full.store(true, Ordering::Relaxed);
+    rig.ended().await;
+    assert_eq!(rig.states("c"), ["arguments", "closed", "cancelled"]);
+    assert!(rig.servers.sent.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn changed_arguments_of_a_call_that_waits_for_its_server_take_it_back() {
+    let stream = vec![
+        call(0, "c", "a__hold", r#"{"say":"x"}"#),
+        Act::Wait(100),
+        Act::Say(fragment(0, None, None, r#"{"say":"other"}"#)),
+        finish("tool_calls"),
+        done(),
+    ];
+    let mut rig = Rig::new(vec![stream, answer("ok")]).await;
+    rig.submit("go");
+    rig.ended().await;
+    assert_eq!(rig.states("c").last().unwrap(), "conflict");
+    assert!(!rig.changes().iter().any(|c| matches!(c, Change::Learnt { .. })), "nothing ran with the wrong ones");
+    assert_valid(&messages(&rig));
+}
+
+#[tokio::test(start_paused = true)]
+async fn equal_ids_in_two_conversations_are_two_calls() {
+    let slow = |ms| vec![call(0, "c", "a__echo", &format!(r#"{{"ms":{ms},"say":"x"}}"#)), finish("tool_calls"), done()];
+    let mut rig = Rig::new(vec![slow(5000), slow(5000), answer("ok")]).await;
+    let first = rig.submit("one");
+    rig.until(|e| matches!(e, TurnEvent::Finish { .. })).await;
+    let second = rig.submit("two");
+    rig.until(|e| matches!(e, TurnEvent::Finish { turn, .. } if *turn == second)).await;
+    rig.handle.order(Order::CancelTurn { turn: first });
+    let ended = rig.ended().await;
+    assert!(matches!(ended, TurnEvent::Ended { turn, status: TurnStatus::Cancelled, .. } if turn == first));
+    let ended = rig.ended().await;
+    assert!(matches!(ended, TurnEvent::Ended { turn, status: TurnStatus::Ok, .. } if turn == second), "{ended:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_call_runs_in_an_answer_that_may_call_nothing() {
+    let stream = |id: &str| vec![call(0, id, "a__echo", r#"{"say":"x"}"#), finish("tool_calls"), done()];
+    let mut rig = Rig::new(vec![stream("first"), stream("second"), answer("ok")]).await;
+    let settings = TurnSettings { tool_choice: ToolChoice::None, ..TurnSettings::default() };
+    rig.submit_with("go", None, settings);
+    rig.ended().await;
+    assert_eq!(rig.states("first").last().unwrap(), "denied");
+    assert_eq!(rig.states("second").last().unwrap(), "done", "the choice is for the first round");
+    let choices: Vec<_> = rig.model.requests.lock().unwrap().iter().map(|r| r.tool_choice.clone()).collect();
+    assert_eq!(choices, [ToolChoice::None, ToolChoice::Auto, ToolChoice::Auto]);
+    assert_valid(&messages(&rig));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_waits_for_servers_is_kept_when_the_program_ends() {
+    let mut rig = Rig::with(vec![], |config| config.starting.push(ServerName::new("never"))).await;
+    rig.submit("keep me");
+    let orders = rig.handle.orders.clone();
+    let ended = tokio::spawn(async move { orders.shutdown().await });
+    rig.until(|e| matches!(e, TurnEvent::Ended { status: TurnStatus::Cancelled, .. })).await;
+    ended.await.unwrap();
+    let kept = |c: &Change| matches!(c, Change::Message { message, .. } if matches!(message.body, Body::User(_)));
+    assert!(rig.changes().iter().any(kept));
 }

@@ -111,7 +111,8 @@ impl Model for FakeModel {
     }
 }
 
-/// Takes the time that its arguments or its name ask for, then answers with them. `die` loses the server.
+/// Takes the time that its arguments or its name ask for, then answers with them. `die` loses the server, `hold` waits
+/// for it to be ready.
 #[derive(Default)]
 pub struct FakeServers {
     pub sent: Mutex<Vec<(ToolRef, Value)>>,
@@ -126,6 +127,13 @@ impl Servers for FakeServers {
         self.cancels.lock().unwrap().insert(order.call.clone(), Arc::clone(&cancel));
         let (out, rest) = mpsc::channel(8);
         tokio::spawn(async move {
+            if &*order.tool.tool == "hold" {
+                let _ = out.send(ServerCallEvent::Held).await;
+                cancel.notified().await;
+                let end = CallEnd::Cancelled { sent: false, acknowledged: false };
+                let _ = out.send(ServerCallEvent::Ended(end)).await;
+                return;
+            }
             let _ = out.send(ServerCallEvent::Sent).await;
             let ms = order.arguments.get("ms").and_then(Value::as_u64).unwrap_or(0);
             let end = tokio::select! {
@@ -158,17 +166,25 @@ impl Servers for FakeServers {
 #[derive(Default)]
 pub struct FakeJournal {
     pub written: Mutex<Vec<(Vec<Change>, Durability)>>,
-    pub full: std::sync::atomic::AtomicBool,
+    pub full: Arc<std::sync::atomic::AtomicBool>,
+    /// How long the line takes that says that a call leaves, in milliseconds.
+    pub slow: std::sync::atomic::AtomicU64,
 }
 
 impl Journal for FakeJournal {
     fn apply(&self, changes: Vec<Change>, durability: Durability) -> Answer<'static, Result<(), Fault>> {
         let full = self.full.load(std::sync::atomic::Ordering::Relaxed);
+        let now_full = Arc::clone(&self.full);
+        let leaves = changes.iter().any(|c| matches!(c, Change::CallSent { .. }));
+        let slow = if leaves { self.slow.load(std::sync::atomic::Ordering::Relaxed) } else { 0 };
         if !full {
             self.written.lock().unwrap().push((changes, durability));
         }
         Box::pin(async move {
-            match full {
+            if slow > 0 {
+                tokio::time::sleep(Duration::from_millis(slow)).await;
+            }
+            match now_full.load(std::sync::atomic::Ordering::Relaxed) {
                 true => Err(Fault::new(FaultKind::Store, "the disk is full")),
                 false => Ok(()),
             }
@@ -256,7 +272,7 @@ impl Rig {
             let listing = Listing {
                 server: ServerName::new(server),
                 entry: Arc::from(server),
-                tools: ["echo", "read", "die", "fail"].map(tool).to_vec(),
+                tools: ["echo", "read", "die", "fail", "hold"].map(tool).to_vec(),
                 instructions: None,
                 from_cache: false,
             };

@@ -141,6 +141,7 @@ async fn ndjson_tells_every_event_with_every_field() {
         line: "npx".into(),
         pid: None,
         stderr: Vec::new(),
+        differences: Default::default(),
     };
     let started = TurnEvent::Started {
         turn: TURN,
@@ -441,26 +442,34 @@ async fn orders_are_given_to_cancel_and_for_nothing_else() {
     assert!(write(options(Output::Ndjson), with_a_call()).await.orders.is_empty());
 }
 
-/// Not a test by itself: what the next one starts. Waits for the first stop and tells it on standard error.
+/// What the child runs: waits for the first stop and tells it on standard error.
 #[cfg(unix)]
-#[tokio::test]
-#[ignore = "started by the test after it"]
-async fn waits_to_be_stopped() {
+async fn wait_to_be_stopped() {
     let mut stops = std::pin::pin!(headless::stops());
     println!("listening");
     let stop = stops.next().await;
     eprintln!("{stop:?}");
 }
 
+/// Starts itself again as the child.
 #[cfg(unix)]
 #[tokio::test]
 async fn signals_and_a_closed_pipe_are_noticed_while_nothing_is_written() {
+    if std::env::var_os("MILLRACE_TEST_STOPS").is_some() {
+        return wait_to_be_stopped().await;
+    }
     use rustix::process::{Pid, Signal, kill_process};
     use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 
     let stopped_by = async |signal: Option<Signal>| {
         let mut child = tokio::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "headless::waits_to_be_stopped", "--nocapture", "--test-threads", "1"])
+            .args([
+                "--exact",
+                "headless::signals_and_a_closed_pipe_are_noticed_while_nothing_is_written",
+                "--nocapture",
+            ])
+            .args(["--test-threads", "1"])
+            .env("MILLRACE_TEST_STOPS", "1")
             .stdout(std::process::Stdio::piped())
             .stderr(std::process::Stdio::piped())
             .kill_on_drop(true)

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::mcp::PRELUDE;
 
 mod answers;
+mod contract;
 mod mistakes;
 mod policy;
 mod providers;
@@ -87,6 +88,7 @@ fn finish(reason: &str) -> Step {
 struct Provider {
     port: u16,
     seen: Arc<Mutex<Vec<Value>>>,
+    /// The heads of all requests, in order.
     heads: Arc<Mutex<Vec<String>>>,
 }
 
@@ -96,19 +98,20 @@ impl Provider {
         let port = listener.local_addr().unwrap().port();
         let replies = Arc::new(Mutex::new(VecDeque::from(replies)));
         let seen: Arc<Mutex<Vec<Value>>> = Arc::default();
+        let theirs = Arc::clone(&seen);
         let heads: Arc<Mutex<Vec<String>>> = Arc::default();
-        let (theirs, lines) = (Arc::clone(&seen), Arc::clone(&heads));
+        let theirs_too = Arc::clone(&heads);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(stream) = stream else { return };
-                let (replies, seen, heads) = (Arc::clone(&replies), Arc::clone(&theirs), Arc::clone(&lines));
+                let (replies, seen) = (Arc::clone(&replies), Arc::clone(&theirs));
+                let heads = Arc::clone(&theirs_too);
                 std::thread::spawn(move || serve(stream, &replies, &seen, &heads));
             }
         });
         Self { port, seen, heads }
     }
 
-    /// The request lines and headers, in order, as they came.
     fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
@@ -116,6 +119,19 @@ impl Provider {
     /// The bodies that were asked, in order.
     fn requests(&self) -> Vec<Value> {
         self.seen.lock().unwrap().clone()
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/v1", self.port)
+    }
+
+    /// The keys that were shown to it since the last look, one a request; empty where none was.
+    fn keys(&self) -> Vec<String> {
+        let key = |head: String| {
+            let line = head.lines().find(|l| l.to_ascii_lowercase().starts_with("authorization:"));
+            line.map(|l| l[14..].trim().to_owned()).unwrap_or_default()
+        };
+        std::mem::take(&mut *self.heads.lock().unwrap()).into_iter().map(key).collect()
     }
 
     /// The messages of one request, as role and text.
@@ -141,7 +157,6 @@ fn serve(
         if reader.read_line(&mut line).unwrap_or(0) == 0 {
             return;
         }
-        head.push_str(&line);
         if let Some((name, value)) = line.split_once(':')
             && name.eq_ignore_ascii_case("content-length")
         {
@@ -150,10 +165,11 @@ fn serve(
         if line.trim().is_empty() {
             break;
         }
+        head.push_str(&line);
     }
+    heads.lock().unwrap().push(head);
     let mut body = vec![0; length];
     reader.read_exact(&mut body).unwrap();
-    heads.lock().unwrap().push(head);
     seen.lock().unwrap().push(serde_json::from_slice(&body).unwrap_or(Value::Null));
     let reply = replies.lock().unwrap().pop_front();
     let reply = reply.unwrap_or_else(|| Reply::plain("500 Oops", "text/plain", "", "the script has ended"));

@@ -658,11 +658,8 @@ fn a_full_disk_is_told_and_nothing_written_before_is_lost() {
 }
 
 /// What the killed child runs: it says each number only once the store acknowledged it.
-#[test]
-fn child_that_writes_until_it_is_killed() {
-    let Ok(path) = std::env::var("MILLRACE_TEST_STORE") else { return };
-    let path = PathBuf::from(path);
-    let store = open(&path);
+fn write_until_killed(path: &std::path::Path) {
+    let store = open(path);
     let name = std::env::var("MILLRACE_TEST_NAME").unwrap();
     block(async {
         synced(&store, vec![begin(&name, 1)]).await;
@@ -694,13 +691,17 @@ fn child_that_writes_until_it_is_killed() {
     });
 }
 
+/// Starts itself again as the child.
 #[test]
 fn kill_nine_loses_nothing_acknowledged() {
+    if let Some(path) = std::env::var_os("MILLRACE_TEST_STORE") {
+        return write_until_killed(std::path::Path::new(&path));
+    }
     let (_folder, path) = folder();
     for run in 0_u32..20 {
         let name = format!("run{run}");
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "store::child_that_writes_until_it_is_killed", "--nocapture", "--test-threads=1"])
+            .args(["--exact", "store::kill_nine_loses_nothing_acknowledged", "--nocapture", "--test-threads=1"])
             .env("MILLRACE_TEST_STORE", &path)
             .env("MILLRACE_TEST_NAME", &name)
             .stdout(Stdio::piped())

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::io::{Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, NativePtySystem, PtySize, PtySystem};
@@ -38,18 +40,27 @@ struct Terminal {
     writer: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
     bytes: Arc<Mutex<Vec<u8>>>,
+    /// The reader goes with the next bytes.
+    closing: Arc<AtomicBool>,
+    reader: JoinHandle<()>,
     size: (u16, u16),
     _home: tempfile::TempDir,
 }
 
 /// The program in an empty home.
 fn open(arguments: &[&str], size: (u16, u16), env: &[(&str, &str)]) -> Terminal {
+    let mut argv = vec![env!("CARGO_BIN_EXE_millrace")];
+    argv.extend(arguments);
+    open_argv(&argv, size, env)
+}
+
+fn open_argv(argv: &[&str], size: (u16, u16), env: &[(&str, &str)]) -> Terminal {
     let home = tempfile::tempdir().unwrap();
     let (columns, rows) = size;
     let pty =
         NativePtySystem::default().openpty(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).unwrap();
-    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_millrace"));
-    command.args(arguments);
+    let mut command = CommandBuilder::new(argv[0]);
+    command.args(&argv[1..]);
     command.env_clear();
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.env("TERM", "xterm-256color");
@@ -64,14 +75,19 @@ fn open(arguments: &[&str], size: (u16, u16), env: &[(&str, &str)]) -> Terminal 
     drop(pty.slave);
     let bytes: Arc<Mutex<Vec<u8>>> = Arc::default();
     let (mut reader, gathered) = (pty.master.try_clone_reader().unwrap(), Arc::clone(&bytes));
-    std::thread::spawn(move || {
+    let closing: Arc<AtomicBool> = Arc::default();
+    let goes = Arc::clone(&closing);
+    let reading = std::thread::spawn(move || {
         let mut buffer = [0; 8192];
         while let Ok(count @ 1..) = reader.read(&mut buffer) {
             gathered.lock().unwrap().extend_from_slice(&buffer[..count]);
+            if goes.load(Ordering::SeqCst) {
+                break;
+            }
         }
     });
     let writer = pty.master.take_writer().unwrap();
-    Terminal { master: pty.master, writer, child, bytes, size, _home: home }
+    Terminal { master: pty.master, writer, child, bytes, closing, reader: reading, size, _home: home }
 }
 
 fn cells(count: u16) -> std::num::NonZeroU16 {
@@ -109,6 +125,21 @@ impl Terminal {
     fn signal(&self, name: &str) {
         let status = std::process::Command::new("kill").args([name, &self.pid().to_string()]).status().unwrap();
         assert!(status.success());
+    }
+
+    /// Closes the terminal, as a window is closed. The program had something typed before, so that what the library
+    /// writes when its end goes (a line end and ctrl+d) ends nothing.
+    fn close(mut self) -> (Box<dyn Child + Send + Sync>, tempfile::TempDir) {
+        self.closing.store(true, Ordering::SeqCst);
+        self.type_in("x");
+        let until = Instant::now() + PATIENCE;
+        while !self.reader.is_finished() {
+            assert!(Instant::now() < until, "a key draws nothing");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        drop(self.master);
+        drop(self.writer);
+        (self.child, self._home)
     }
 
     fn ended(mut self) -> (ExitStatus, Vec<u8>) {
@@ -168,6 +199,101 @@ fn a_hang_up_ends_it_without_a_word() {
     terminal.signal("-HUP");
     let (status, _) = terminal.ended();
     assert_eq!(status.exit_code(), 129);
+}
+
+/// The processes that this one started.
+#[cfg(target_os = "linux")]
+fn children(pid: i32) -> Vec<i32> {
+    let listed = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let texts = listed.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    texts.flat_map(|text| text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
+}
+
+#[cfg(target_os = "linux")]
+fn wait_until_gone(pids: &[i32], what: &str) {
+    let until = Instant::now() + PATIENCE;
+    // A zombie that nobody here can reap has ended too.
+    let lives = |pid: &i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+    };
+    while pids.iter().any(lives) {
+        assert!(Instant::now() < until, "{what} lives on: {pids:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_closed_terminal_ends_it_and_its_servers() {
+    let terminal = open(&["demo", "what is the weather in Lerwick?"], (100, 30), &[]);
+    terminal.wait_for("demo 7");
+    let servers = children(terminal.pid());
+    assert!(!servers.is_empty());
+    let (mut child, _home) = terminal.close();
+    assert_eq!(child.wait().unwrap().exit_code(), 129);
+    wait_until_gone(&servers, "a server");
+}
+
+/// Under `setsid` no hang-up signal comes: the terminal itself tells.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_closed_terminal_that_does_not_control_it_ends_it_too() {
+    let terminal = open_argv(&["setsid", "--wait", env!("CARGO_BIN_EXE_millrace")], (80, 24), &[]);
+    terminal.wait_for("Choose a model to talk to");
+    let program = children(terminal.pid());
+    assert_eq!(program.len(), 1);
+    let (_child, _home) = terminal.close();
+    wait_until_gone(&program, "millrace");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn killed_at_once_it_leaves_no_server_behind() {
+    let terminal = open(&["demo"], (100, 30), &[]);
+    terminal.wait_for("demo 7");
+    let servers = children(terminal.pid());
+    assert!(!servers.is_empty());
+    terminal.signal("-KILL");
+    wait_until_gone(&servers, "a server");
+    terminal.ended();
+}
+
+#[test]
+fn a_closed_layer_says_that_ctrl_c_again_quits() {
+    let mut terminal = open(&[], (80, 24), &[]);
+    terminal.wait_for("Choose a model to talk to");
+    terminal.type_in("\x03");
+    terminal.wait_for("^C again quits");
+    terminal.type_in("\x03");
+    assert_eq!(terminal.ended().0.exit_code(), 0);
+}
+
+#[test]
+fn what_is_not_built_in_is_said() {
+    let terminal = open(&["--inline"], (80, 24), &[]);
+    let (status, bytes) = terminal.ended();
+    assert_eq!(status.exit_code(), 2);
+    assert!(String::from_utf8_lossy(&bytes).contains("--inline is not built in yet"));
+}
+
+#[test]
+fn plain_is_lines_and_letters() {
+    let mut terminal = open(&["demo", "--plain"], (100, 60), &[("MILLRACE_DEMO_PACE", "0")]);
+    terminal.wait_for("> ");
+    terminal.type_in("what is the weather in Lerwick?\n");
+    terminal.wait_for("done demo/weather");
+    let until = Instant::now() + PATIENCE;
+    while terminal.screen().lines().last().is_none_or(|line| line.trim() != ">") {
+        assert!(Instant::now() < until, "no prompt again:\n{}", terminal.screen());
+        std::thread::sleep(Duration::from_millis(15));
+    }
+    terminal.type_in("/quit\n");
+    let (status, bytes) = terminal.ended();
+    assert_eq!(status.exit_code(), 0);
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    assert!(!text.contains('\x1b'), "no escape sequence at all: {text:?}");
+    assert!(text.contains("The demo keeps nothing."));
 }
 
 #[test]

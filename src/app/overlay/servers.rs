@@ -1,12 +1,14 @@
 //! The list of MCP servers: their states, their last words, what changed in their definitions.
 
-use super::{Confirm, Confirmed, Consent, Flow, Overlay, motion, scrolled};
+use std::sync::Arc;
+
+use super::{Confirm, Confirmed, Consent, DEAF_US, Flow, Overlay, motion, scrolled};
 use crate::app::effect::Effect;
 use crate::app::key::{Key, KeyCode};
 use crate::app::layout::ListLayout;
 use crate::app::state::State;
 use crate::app::status::Servers;
-use crate::chat::{Order, ServerAction, ServerName, ServerState};
+use crate::chat::{Difference, Order, ServerAction, ServerName, ServerState};
 
 #[derive(Clone, Debug, Default)]
 pub struct ServerList {
@@ -14,14 +16,15 @@ pub struct ServerList {
     pub step: ServerStep,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ServerStep {
     #[default]
     List,
     /// Its standard error, from this line.
     Log { scroll: usize },
-    /// What changed in its definitions; accepted by `A` once its end was on the screen.
-    Changes { scroll: usize, end_seen: bool },
+    /// What changed in its definitions; accepted by `A` once its end was on the screen, and then exactly as shown here,
+    /// whatever the server has listed since.
+    Changes { shown: Arc<[Difference]>, scroll: usize, end_seen: bool, deaf_until_us: u64 },
 }
 
 impl ServerList {
@@ -33,6 +36,26 @@ impl ServerList {
         if let ServerStep::Changes { end_seen, .. } = &mut self.step {
             *end_seen |= list.page > 0 && list.top + list.page >= list.lines;
         }
+    }
+
+    /// Takes the changes that are shown, once they were read to their end.
+    fn accept(&mut self, key: Key, state: &mut State, out: &mut Vec<Effect>) -> Flow {
+        let ServerStep::Changes { shown, end_seen, deaf_until_us, .. } = &mut self.step else { return Flow::Pass };
+        let now = state.now.mono_us;
+        if key.repeat || now < *deaf_until_us {
+            *deaf_until_us = now + DEAF_US;
+            state.say("too early: keys count 0.35 s after the last one", out);
+            return Flow::Stay;
+        }
+        if !*end_seen {
+            state.say("read the changes to their end first", out);
+            return Flow::Stay;
+        }
+        if let Some(server) = self.selected.clone() {
+            out.push(Effect::Order(Order::AcceptChanges { server, shown: Arc::clone(shown) }));
+        }
+        self.step = ServerStep::List;
+        Flow::Stay
     }
 
     pub(super) fn step(&mut self, by: isize, servers: &Servers) {
@@ -57,17 +80,8 @@ impl ServerList {
                 *scroll = scrolled(to, 0, list);
                 return Flow::Stay;
             }
-            let accept = matches!(self.step, ServerStep::Changes { end_seen: true, .. }) && !key.repeat;
             if key.typed() == Some('A') {
-                if !accept {
-                    state.say("read the changes to their end first", out);
-                    return Flow::Stay;
-                }
-                if let Some(server) = self.selected.clone() {
-                    out.push(Effect::Order(Order::Server { server, action: ServerAction::AcceptChanges }));
-                }
-                self.step = ServerStep::List;
-                return Flow::Stay;
+                return self.accept(key, state, out);
             }
             return Flow::Pass;
         }
@@ -85,8 +99,15 @@ impl ServerList {
             (KeyCode::Enter, _) if row.status.state == ServerState::NeedsConsent => {
                 state.overlays.push(Overlay::Consent(Consent::new(&row.status, state.now)));
             }
-            (KeyCode::Enter, _) if row.status.withheld > 0 => {
-                self.step = ServerStep::Changes { scroll: 0, end_seen: false };
+            (KeyCode::Enter, _) if !row.status.differences.is_empty() => {
+                // So that the next layout is a new one, and tells whether the end is on the screen.
+                state.layout.list = ListLayout::default();
+                self.step = ServerStep::Changes {
+                    shown: Arc::clone(&row.status.differences),
+                    scroll: 0,
+                    end_seen: false,
+                    deaf_until_us: state.now.mono_us + DEAF_US,
+                };
             }
             (KeyCode::Enter, _) | (_, Some('l')) => self.step = ServerStep::Log { scroll: 0 },
             (_, Some('r')) => match row.status.state {

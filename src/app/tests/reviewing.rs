@@ -200,6 +200,46 @@ fn other_layers_do_not_open_over_a_review() {
 }
 
 #[test]
+fn changed_definitions_are_accepted_as_they_were_shown_and_read() {
+    let mut desk = desk();
+    let difference = |after: &str| Difference {
+        tool: ToolRef::new("docs", "search"),
+        before: Some("{}".into()),
+        after: after.into(),
+    };
+    let status = |after: &str| ServerStatus {
+        server: ServerName::new("docs"),
+        state: ServerState::Ready,
+        tools: 0,
+        withheld: 1,
+        protocol: None,
+        message: None,
+        transport: "stdio",
+        line: "docs".into(),
+        pid: None,
+        stderr: Vec::new(),
+        differences: Arc::new([difference(after)]),
+    };
+    let drawn = |desk: &mut Desk, page: usize| {
+        let list = ListLayout { lines: 40, page, top: 0 };
+        desk.event(Event::Layout(Layout { list, ..Layout::default() }));
+    };
+    desk.engine(TurnEvent::Server(status("seen")));
+    desk.keys("<ctrl+o><enter>");
+    drawn(&mut desk, 10);
+    desk.keys("A");
+    assert!(desk.orders().is_empty() && desk.said().contains("to their end"));
+    // The server changes its mind while a person reads.
+    desk.engine(TurnEvent::Server(status("unseen")));
+    drawn(&mut desk, 40);
+    desk.keys("<enter> ");
+    assert!(desk.orders().is_empty(), "enter and space accept nothing");
+    desk.keys("A");
+    let Order::AcceptChanges { shown, .. } = desk.order() else { panic!() };
+    assert_eq!(**shown, [difference("seen")]);
+}
+
+#[test]
 fn a_server_starts_only_by_y_or_a() {
     let mut desk = desk();
     let status = ServerStatus {
@@ -213,6 +253,7 @@ fn a_server_starts_only_by_y_or_a() {
         line: "npx -y files".into(),
         pid: None,
         stderr: Vec::new(),
+        differences: Default::default(),
     };
     desk.engine(TurnEvent::Server(status.clone()));
     assert!(matches!(desk.state.overlays.last(), Some(Overlay::Consent(c)) if c.line == "npx -y files"));

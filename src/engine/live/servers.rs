@@ -124,7 +124,7 @@ impl Servers for LiveServers {
             ServerAction::Refresh => self.host.refresh(server),
             ServerAction::Off => self.host.stop(server),
             // The registry's business.
-            ServerAction::Trust | ServerAction::AcceptChanges => {}
+            ServerAction::Trust => {}
         }
     }
 

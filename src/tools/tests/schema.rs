@@ -178,3 +178,26 @@ fn problems_are_sentences_and_few() {
     let long = schema.check(&json!({ "n": "x".repeat(10_000) })).unwrap_err();
     assert!(long[0].message.len() < 400);
 }
+
+#[test]
+fn a_check_is_quick_only_where_nothing_can_multiply() {
+    let quick = |schema: Value, value: &Value| compile(&schema).unwrap().0.is_quick(value);
+    let plain = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "properties": { "path": { "type": "string" }, "lines": { "type": "array", "items": { "type": "integer" } } },
+        "required": ["path"],
+    });
+    let small = json!({ "path": "src/main.rs", "lines": [1, 2] });
+    assert!(quick(plain.clone(), &small));
+    assert!(!quick(plain.clone(), &json!({ "path": "x".repeat(1 << 20) })));
+    assert!(!quick(plain, &json!({ "path": "", "lines": vec![1; 10_000] })));
+    for dear in [
+        json!({ "properties": { "path": { "pattern": "^a" } } }),
+        json!({ "properties": { "path": { "$ref": "#/$defs/a" } }, "$defs": { "a": {} } }),
+        json!({ "properties": { "lines": { "uniqueItems": true } } }),
+        json!({ "unevaluatedProperties": false }),
+    ] {
+        assert!(!quick(dear, &small));
+    }
+}

@@ -101,8 +101,12 @@ impl Fence {
     }
 
     fn wrap(&self, row: &Row) -> Vec<Row> {
-        let indent = Row::label("  ", Ink::Code);
-        wrap_row(row, self.width, &indent, &indent)
+        let first = Row::label("  ", Ink::Code);
+        // What does not fit goes on under its own line's beginning, a step further in.
+        let blanks = row.text().len() - row.text().trim_start_matches(' ').len();
+        let mut rest = Row::new();
+        rest.pad_to(4 + blanks.min(self.width / 2));
+        wrap_row(row, self.width, &first, &rest)
     }
 
     pub(super) fn coloured(&self) -> bool {

@@ -124,6 +124,21 @@ pub(in crate::ui) fn wrap_row(row: &Row, width: usize, first: &Row, rest: &Row) 
         .collect()
 }
 
+/// The words of a text without the marks of markdown, on one line.
+pub(in crate::ui) fn plain(text: &str) -> String {
+    use pulldown_cmark::{Event, Parser};
+    let mut out = String::new();
+    for event in Parser::new(text) {
+        match event {
+            Event::Text(text) | Event::Code(text) | Event::InlineHtml(text) | Event::Html(text) => out.push_str(&text),
+            Event::SoftBreak | Event::HardBreak | Event::End(_) if !out.ends_with(' ') => out.push(' '),
+            _ => {}
+        }
+    }
+    // What was cut off before its closing mark.
+    out.replace("**", "").replace('`', "").trim().to_owned()
+}
+
 fn is_break(html: &str) -> bool {
     let tag = html.trim_matches(['<', '>', '/', ' ']);
     tag.eq_ignore_ascii_case("br")

@@ -22,7 +22,7 @@ mod split;
 mod table;
 
 pub(super) use code::Highlighter;
-pub(super) use inline::wrap_row;
+pub(super) use inline::{plain, wrap_row};
 
 use fence::Fence;
 use render::render;
@@ -43,6 +43,7 @@ pub(super) struct Document {
     print: u64,
     end: Vec<u8>,
     settled: usize,
+    settled_bytes: usize,
     rows: Vec<Row>,
     /// The fence that is open or was last drawn, where the last block is one.
     open: Option<Fence>,
@@ -60,6 +61,7 @@ impl Document {
             print: FNV,
             end: Vec::new(),
             settled: 0,
+            settled_bytes: 0,
             rows: Vec::new(),
             open: None,
             uncoloured: Vec::new(),
@@ -122,7 +124,7 @@ impl Document {
                 self.rows.extend(render(text, self.width, glyphs));
             }
         }
-        self.settled = self.rows.len();
+        self.settle();
     }
 
     /// Adds the rows of the fence's complete lines, which never change again but in colour.
@@ -132,6 +134,12 @@ impl Document {
         }
         let fence = self.open.get_or_insert_with(|| Fence::new(self.width));
         fence.take(text, &mut self.rows);
+        self.settle();
+    }
+
+    /// What was laid out so far never changes again.
+    fn settle(&mut self) {
+        self.settled_bytes += self.rows[self.settled..].iter().map(Row::bytes).sum::<usize>();
         self.settled = self.rows.len();
     }
 
@@ -157,7 +165,7 @@ impl Document {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.rows.iter().map(Row::bytes).sum()
+        self.settled_bytes + self.rows[self.settled..].iter().map(Row::bytes).sum::<usize>()
     }
 }
 

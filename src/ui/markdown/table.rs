@@ -40,7 +40,8 @@ impl Table {
 
     fn grid(&self, widths: &[usize], glyphs: &Glyphs) -> Vec<Row> {
         let mut out = Vec::new();
-        self.line(&self.head, widths, &mut out);
+        let alignments: Vec<Alignment> = (0..widths.len()).map(|c| self.alignment(c)).collect();
+        self.line(&self.head, widths, &alignments, &mut out);
         let mut rule = Row::new();
         for (n, width) in widths.iter().enumerate() {
             rule.push_safe(&" ".repeat(if n == 0 { 0 } else { GAP }), Tint::default());
@@ -48,13 +49,25 @@ impl Table {
         }
         out.push(rule);
         for row in &self.body {
-            self.line(row, widths, &mut out);
+            self.line(row, widths, &alignments, &mut out);
         }
         out
     }
 
+    /// As it was written; a column of figures for which nothing was written stands at the right.
+    fn alignment(&self, column: usize) -> Alignment {
+        match self.alignments.get(column) {
+            Some(given @ (Alignment::Left | Alignment::Center | Alignment::Right)) => *given,
+            Some(Alignment::None) | None => {
+                let mut cells = self.body.iter().filter_map(|row| row.get(column)).map(|cell| cell.text().trim());
+                let figures = !self.body.is_empty() && cells.all(is_figure);
+                if figures { Alignment::Right } else { Alignment::None }
+            }
+        }
+    }
+
     /// One row of the table, as many lines high as its highest cell.
-    fn line(&self, cells: &[Row], widths: &[usize], out: &mut Vec<Row>) {
+    fn line(&self, cells: &[Row], widths: &[usize], alignments: &[Alignment], out: &mut Vec<Row>) {
         let none = Row::new();
         let wrapped: Vec<Vec<Row>> = widths
             .iter()
@@ -68,7 +81,7 @@ impl Table {
             for (c, width) in widths.iter().enumerate() {
                 let cell = wrapped[c].get(n).unwrap_or(&none);
                 let spare = width.saturating_sub(cell.width());
-                let before = match self.alignments.get(c) {
+                let before = match alignments.get(c) {
                     Some(Alignment::Right) => spare,
                     Some(Alignment::Center) => spare / 2,
                     Some(Alignment::Left | Alignment::None) | None => 0,
@@ -104,6 +117,17 @@ impl Table {
         }
         out
     }
+}
+
+/// A number, with a unit of three letters at most: `12`, `-3.5 %`, `1 204 ms`. Nothing counts as one.
+fn is_figure(cell: &str) -> bool {
+    let number = cell.trim_start_matches(['+', '-', '~', '<', '>', '$', '€']);
+    let unit = number.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | ',' | ' ' | '_'));
+    cell.is_empty()
+        || cell == "-"
+        || number.starts_with(|c: char| c.is_ascii_digit())
+            && unit.chars().count() <= 3
+            && unit.chars().all(|c| c.is_alphabetic() || matches!(c, '%' | '°' | '×'))
 }
 
 /// Column widths that fit into `room`: their own where all fit, else what is over is taken from the widest. None where

@@ -56,7 +56,7 @@ pub(super) fn consent(canvas: &mut Canvas<'_>, area: Rect, consent: &Consent, st
     // The whole line, never cut: it is what is being agreed to.
     let mut line = Row::of_lines(&visible(&consent.line).one_line(), Ink::Accent);
     if stdio && !state.session.folder.is_empty() {
-        line.push(&format!("   in {}", one(&state.session.folder)), Ink::Dim);
+        line.push(&format!(" in {}", one(&state.session.folder)), Ink::Dim);
     }
     rows.extend(wrap_row(&line, columns, &indent, &indent));
     rows.push(Row::new());

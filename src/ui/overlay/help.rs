@@ -142,9 +142,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, help: &Help, state: &Sta
     let here = (help.scroll / page + 1).min(pages);
     let version = if state.session.version.is_empty() { env!("CARGO_PKG_VERSION") } else { state.session.version };
     let note = match (wide, narrow) {
-        (true, _) => format!("v{version}   docs /help   report /doctor"),
+        (true, _) => format!("v{version}   what is wrong: millrace doctor"),
         (_, true) => format!("{here}/{pages}"),
-        (false, false) => format!("v{version}   /doctor"),
+        (false, false) => format!("v{version}   millrace doctor"),
     };
     let body = screen(canvas, area, &heading("HELP"), &words(&note), layout);
     if help.editing {

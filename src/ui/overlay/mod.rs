@@ -2,6 +2,7 @@
 
 mod ask;
 mod browser;
+mod changes;
 mod detail;
 mod help;
 mod models;

@@ -133,7 +133,7 @@ fn about(review: &ReviewBox, tier: Tier, columns: usize) -> Vec<Row> {
             row.push(if claims.is_empty() { "none" } else { &claims }, Ink::Text);
             row.push("    claimed by the server, not verified", Ink::Dim);
             out.push(row);
-            if let Some(because) = r.because.as_deref().map(one).filter(|b| !b.trim().is_empty()) {
+            if let Some(because) = r.because.as_deref().map(sentence).filter(|b| !b.is_empty()) {
                 let mut row = Row::new();
                 row.push("because  ", Ink::Dim);
                 row.push(&format!("\"{}\"", cut(because.trim(), columns.saturating_sub(44))), Ink::Text);
@@ -191,6 +191,19 @@ fn about(review: &ReviewBox, tier: Tier, columns: usize) -> Vec<Row> {
         out.insert(at, row);
     }
     out
+}
+
+/// What the model said, without the marks of markdown and from the beginning of a sentence on; safe.
+fn sentence(because: &str) -> String {
+    let plain = crate::ui::markdown::plain(because);
+    let words = one(&plain);
+    let words = words.trim();
+    let begun = words.chars().next().is_some_and(|c| c.is_lowercase() || c.is_ascii_punctuation() && c != '"');
+    let next = words.match_indices(['.', '!', '?', ':']).find_map(|(at, mark)| {
+        let rest = words[at + mark.len()..].strip_prefix(' ')?.trim_start();
+        (!rest.is_empty()).then_some(rest)
+    });
+    next.filter(|_| begun).unwrap_or(words).to_owned()
 }
 
 fn reason(review: &ReviewBox) -> &'static str {
@@ -312,7 +325,7 @@ fn arguments(review: &ReviewBox, tier: Tier, columns: usize) -> Vec<Row> {
 }
 
 /// The same bytes, with a new row after each escaped line end, as the text will have one there.
-fn at_line_ends(raw: &str) -> String {
+pub(super) fn at_line_ends(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len() + 64);
     let mut escaped = false;
     for c in raw.chars() {
@@ -326,7 +339,7 @@ fn at_line_ends(raw: &str) -> String {
 }
 
 /// What was invisible and is written out as `<U+202E>` or `<ESC>`, in the ink of a warning.
-fn escaped(row: &Row) -> Row {
+pub(super) fn escaped(row: &Row) -> Row {
     let mut out = row.clone();
     for (at, _) in row.text().match_indices('<') {
         let Some(end) = row.text()[at..].find('>') else { break };

@@ -15,7 +15,7 @@ use crate::ui::panel::server_sign;
 pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, list: &ServerList, state: &State, layout: &mut Layout) {
     let columns = usize::from(area.width);
     let rows = &state.servers.rows;
-    let ready = rows.iter().filter(|r| r.status.state == ServerState::Ready && r.status.withheld == 0).count();
+    let ready = rows.iter().filter(|r| r.status.state == ServerState::Ready && r.status.differences.is_empty()).count();
     let narrow = columns < 60;
     let (title, note) = if narrow {
         (heading("MCP"), format!("{ready} of {} ready", rows.len()))
@@ -28,17 +28,25 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, list: &ServerList, state
     let chosen = rows.get(selected);
     match (&list.step, chosen) {
         (ServerStep::Log { scroll }, Some(row)) => log(canvas, body, row, *scroll, layout),
-        (ServerStep::Changes { scroll, .. }, Some(row)) => changes(canvas, body, row, *scroll, layout),
+        (ServerStep::Changes { shown, scroll, .. }, Some(row)) => {
+            super::changes::draw(canvas, body, &row.status.server, shown, *scroll, layout);
+        }
         (ServerStep::List | ServerStep::Log { .. } | ServerStep::Changes { .. }, _) => {
             table(canvas, body, state, selected, layout);
         }
     }
+    let enter = match chosen {
+        Some(row) if row.status.state == ServerState::NeedsConsent => "start",
+        Some(row) if !row.status.differences.is_empty() => "what changed",
+        Some(_) | None => "log",
+    };
     let keys: &[(&str, &str)] = match (&list.step, columns) {
-        (ServerStep::Log { .. }, _) => &[("↑↓", "scroll"), ("e", "open in $EDITOR")],
-        (ServerStep::Changes { .. }, _) => &[("↑↓", "scroll"), ("A", "accept, once its end was seen")],
+        (ServerStep::Log { .. }, _) => &[("↑↓", "scroll")],
+        (ServerStep::Changes { end_seen: true, .. }, _) => &[("↑↓", "scroll"), ("A", "accept what is shown")],
+        (ServerStep::Changes { end_seen: false, .. }, _) => &[("↑↓", "scroll to the end, then accept")],
         (ServerStep::List, 100..) => &[
             ("↑↓", "select"),
-            ("enter", "tools"),
+            ("enter", enter),
             ("l", "log"),
             ("r", "restart"),
             ("o", "on/off"),
@@ -46,12 +54,16 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, list: &ServerList, state
             ("c", "edit config"),
         ],
         (ServerStep::List, 60..) => {
-            &[("enter", "tools"), ("l", "log"), ("r", "restart"), ("o", "on/off"), ("t", "trust"), ("c", "config")]
+            &[("enter", enter), ("l", "log"), ("r", "restart"), ("o", "on/off"), ("t", "trust"), ("c", "config")]
         }
-        (ServerStep::List, _) => &[("enter", "tools"), ("l", "log"), ("r", "restart")],
+        (ServerStep::List, _) => &[("enter", enter), ("l", "log"), ("r", "restart")],
     };
     let up_down = canvas.theme.glyphs.up_down;
-    let keys: Vec<(&str, &str)> = keys.iter().map(|(k, l)| (if *k == "↑↓" { up_down } else { k }, *l)).collect();
+    let keys: Vec<(&str, &str)> = keys
+        .iter()
+        .filter(|(k, l)| *k != "l" || *l != enter)
+        .map(|(k, l)| (if *k == "↑↓" { up_down } else { k }, *l))
+        .collect();
     foot(canvas, area, &keys, ("esc", ""));
 }
 
@@ -82,7 +94,7 @@ fn table(canvas: &mut Canvas<'_>, body: Rect, state: &State, selected: usize, la
         return;
     }
     let narrow = columns < 60;
-    let at = if columns >= 100 { WIDE } else { MIDDLE };
+    let at = if columns >= 106 { WIDE } else { MIDDLE };
     let head = usize::from(!narrow);
     if !narrow {
         let heads = [
@@ -135,13 +147,13 @@ fn table(canvas: &mut Canvas<'_>, body: Rect, state: &State, selected: usize, la
 }
 
 fn needs(row: &ServerRow) -> bool {
-    row.status.withheld > 0
+    !row.status.differences.is_empty()
         || matches!(row.status.state, ServerState::Failed | ServerState::NeedsLogin | ServerState::NeedsConsent)
 }
 
 fn state_words(row: &ServerRow) -> String {
     match row.status.state {
-        ServerState::Ready if row.status.withheld > 0 => "tools changed".to_owned(),
+        ServerState::Ready if !row.status.differences.is_empty() => "tools changed".to_owned(),
         ServerState::Ready if row.running > 0 => format!("busy {}", counted(row.running.into(), "call", "calls")),
         ServerState::Ready => "ready".to_owned(),
         ServerState::Starting => "starting".to_owned(),
@@ -154,7 +166,7 @@ fn state_words(row: &ServerRow) -> String {
 
 fn short_words(row: &ServerRow) -> String {
     match row.status.state {
-        ServerState::Ready if row.status.withheld > 0 => "changed".to_owned(),
+        ServerState::Ready if !row.status.differences.is_empty() => "changed".to_owned(),
         ServerState::Ready if row.running > 0 => format!("busy {}", row.running),
         ServerState::Ready
         | ServerState::Starting
@@ -167,7 +179,7 @@ fn short_words(row: &ServerRow) -> String {
 
 fn since(row: &ServerRow, state: &State) -> String {
     match row.status.state {
-        ServerState::Ready if row.status.withheld > 0 => "needs review".to_owned(),
+        ServerState::Ready if !row.status.differences.is_empty() => "needs review".to_owned(),
         ServerState::Ready | ServerState::Starting => long_clock(state.now.mono_us.saturating_sub(row.since_us)),
         ServerState::NeedsConsent => "enter starts it".to_owned(),
         ServerState::NeedsLogin => "sign in first".to_owned(),
@@ -205,7 +217,11 @@ fn narrow_row(canvas: &mut Canvas<'_>, body: Rect, y: usize, row: &ServerRow) {
     let x = canvas.put(body, 10, y, glyph, ink);
     canvas.put(body, x, y, &format!(" {}", cut(&short_words(row), 12)), ink);
     if row.status.state == ServerState::Ready {
-        let text = if row.status.withheld > 0 { "review".to_owned() } else { format!("{} tools", row.status.tools) };
+        let text = if !row.status.differences.is_empty() {
+            "review".to_owned()
+        } else {
+            format!("{} tools", row.status.tools)
+        };
         canvas.put(body, 25, y, &text, Ink::Dim);
     }
 }
@@ -252,11 +268,26 @@ fn details(row: &ServerRow, columns: usize, canvas: &Canvas<'_>) -> Vec<Row> {
     if let Some(message) = message.filter(|_| !said) {
         out.extend(wrap_row(&Row::of(&message, ink), room, &none, &none).into_iter().take(3));
     }
-    if row.status.withheld > 0 {
+    if !row.status.differences.is_empty() {
+        let mut text = Row::new();
+        let count = row.status.differences.len() as u64;
+        let words = counted(count, "tool definition differs", "tool definitions differ");
+        text.push(&format!("{words} from what was pinned and cannot be called: enter shows how"), Ink::Warn);
+        let indent = Row::label("  ", Ink::Text);
+        out.extend(wrap_row(&text, room, &indent, &indent));
+        for difference in row.status.differences.iter().take(4) {
+            let mut text = Row::label("  ", Ink::Text);
+            text.push(&super::changes::name(difference), Ink::Text);
+            text.pad_to(16);
+            text.push("  ", Ink::Text);
+            text.push(&super::changes::summary(difference), Ink::Dim);
+            out.push(text);
+        }
+    } else if row.status.withheld > 0 {
         let mut text = Row::label("  ", Ink::Text);
-        let count = counted(row.status.withheld.into(), "tool definition is", "tool definitions are");
-        text.push(&format!("{count} withheld: enter shows what changed"), Ink::Warn);
-        out.push(text);
+        let count = counted(row.status.withheld.into(), "tool is", "tools are");
+        text.push(&format!("{count} set aside: their definitions cannot be used"), Ink::Warn);
+        out.extend(wrap_row(&text, room, &none, &none));
     }
     if matches!(row.status.state, ServerState::Failed) {
         for line in row.status.stderr.iter().rev().take(3).rev() {
@@ -286,28 +317,4 @@ fn log(canvas: &mut Canvas<'_>, body: Rect, row: &ServerRow, from: usize, layout
     }
     let view = rows_of(body, 2, usize::from(body.height).saturating_sub(2));
     scrolled(canvas, view, &rows, from, 3, layout);
-}
-
-fn changes(canvas: &mut Canvas<'_>, body: Rect, row: &ServerRow, scroll: usize, layout: &mut Layout) {
-    let none = Row::new();
-    let width = usize::from(body.width).saturating_sub(4).max(1);
-    let mut head = Row::new();
-    let count = counted(row.status.withheld.into(), "definition differs", "definitions differ");
-    head.push(
-        &format!("{}   {count} from what was pinned", one(row.status.server.as_str())),
-        Tint::of(Ink::Text).bold(),
-    );
-    canvas.row(body, 1, 0, &head);
-    let mut rows = Vec::new();
-    let text = row.status.message.as_deref().unwrap_or("What changed is not known yet.");
-    for line in visible(text).as_str().split('\n') {
-        let ink = match line.as_bytes().first() {
-            Some(b'+') => Ink::Good,
-            Some(b'-') => Ink::Bad,
-            Some(_) | None => Ink::Text,
-        };
-        rows.extend(wrap_row(&Row::of(&visible(line).one_line(), ink), width, &none, &none));
-    }
-    let view = rows_of(body, 2, usize::from(body.height).saturating_sub(2));
-    scrolled(canvas, view, &rows, scroll, 3, layout);
 }

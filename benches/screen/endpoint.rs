@@ -1,0 +1,85 @@
+//! The other ends: an endpoint that writes prepared tokens, and a tool server of one tool.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// Answers every request with the tokens: each after `pause`, or all at once. Returns the base URL.
+pub fn serve(tokens: &[String], pause: Option<Duration>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let events: Vec<Vec<u8>> = tokens.iter().map(|text| event(json!({ "content": text }), None)).collect();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            stream.set_nodelay(true).unwrap();
+            if read_request(&mut stream) {
+                // Whoever asked may have gone.
+                let _ = answer(&mut stream, &events, pause);
+            }
+        }
+    });
+    format!("http://{address}/v1")
+}
+
+fn answer(stream: &mut TcpStream, events: &[Vec<u8>], pause: Option<Duration>) -> std::io::Result<()> {
+    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")?;
+    match pause {
+        None => stream.write_all(&events.concat())?,
+        Some(pause) => {
+            for event in events {
+                stream.write_all(event)?;
+                thread::sleep(pause);
+            }
+        }
+    }
+    stream.write_all(&event(json!({}), Some("stop")))?;
+    stream.write_all(b"data: [DONE]\n\n")
+}
+
+fn event(delta: Value, finish: Option<&str>) -> Vec<u8> {
+    let chunk = json!({"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "bench",
+        "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]});
+    format!("data: {chunk}\n\n").into_bytes()
+}
+
+fn read_request(stream: &mut TcpStream) -> bool {
+    let mut reader = BufReader::new(stream);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).unwrap_or(0) == 0 {
+            return false;
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if line == "\r\n" {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).is_ok()
+}
+
+pub fn tool_server() {
+    for line in std::io::stdin().lock().lines() {
+        let Ok(message) = serde_json::from_str::<Value>(&line.unwrap()) else { continue };
+        let result = match message["method"].as_str().unwrap_or_default() {
+            "initialize" => json!({"protocolVersion": "2025-06-18", "capabilities": {"tools": {}},
+                "serverInfo": {"name": "bench", "version": "1"}}),
+            "tools/list" => json!({"tools": [{"name": "work", "description": "Works.",
+                "inputSchema": {"type": "object", "properties": {"n": {"type": "integer"}}}}]}),
+            _ if message["id"].is_null() => continue,
+            other => {
+                let error = json!({"code": -32601, "message": format!("no {other}")});
+                println!("{}", json!({"jsonrpc": "2.0", "id": message["id"], "error": error}));
+                continue;
+            }
+        };
+        println!("{}", json!({"jsonrpc": "2.0", "id": message["id"], "result": result}));
+    }
+}

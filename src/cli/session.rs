@@ -121,10 +121,10 @@ pub struct OutputArgs {
     /// With text: only the first code block
     #[arg(short = 'x', long)]
     pub extract: bool,
-    /// Draw below the prompt instead of on the whole screen
+    /// Draw below the prompt instead of on the whole screen (not built in yet)
     #[arg(long, conflicts_with = "plain")]
     pub inline: bool,
-    /// No boxes, no colours, no motion
+    /// Line by line: no boxes, no colours, nothing drawn twice
     #[arg(long)]
     pub plain: bool,
     /// [env: NO_COLOR]

@@ -37,6 +37,11 @@ impl Desk {
             generations: HashMap::new(),
         }
     }
+
+    /// The servers that have listed their tools in this run.
+    pub fn listed(&self) -> Vec<ServerName> {
+        self.generations.keys().cloned().collect()
+    }
 }
 
 impl Engine {

@@ -245,8 +245,7 @@ impl Engine {
     /// Stops what runs, gives calls a moment to end truthfully, and ends the servers.
     async fn end(mut self, reports: &mut mpsc::Receiver<Inbound>) {
         // What was listed for the first time is pinned, also where it has not settled: the next start compares with it.
-        let listed: Vec<ServerName> = self.desk.statuses.keys().cloned().collect();
-        for server in listed {
+        for server in self.desk.listed() {
             let changes = self.desk.registry.settled(&server);
             self.registry_changed(changes);
         }

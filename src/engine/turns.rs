@@ -47,7 +47,7 @@ impl Engine {
                     Step::Write(changes, Durability::Written) => lines.extend(changes),
                     Step::Call { call, tool, arguments, changes, unsaved_ok } => {
                         lines.extend(changes);
-                        let lines = self.kept_of(id, std::mem::take(&mut lines));
+                        let lines = self.kept(id, std::mem::take(&mut lines));
                         self.call(id, call, tool, arguments, lines, unsaved_ok);
                     }
                     // Most calls need no second thread, whose waking costs more than the check.
@@ -74,13 +74,13 @@ impl Engine {
     /// Queues these lines for the store, before anything that comes after them.
     fn put_down(&mut self, id: TurnId, lines: &mut Vec<Change>) {
         if !lines.is_empty() {
-            let changes = self.kept_of(id, std::mem::take(lines));
+            let changes = self.kept(id, std::mem::take(lines));
             self.write(changes, Durability::Written);
         }
     }
 
     /// What of these changes is written: all, or nothing in a conversation that is not kept.
-    fn kept_of(&mut self, id: TurnId, changes: Vec<Change>) -> Vec<Change> {
+    fn kept(&mut self, id: TurnId, changes: Vec<Change>) -> Vec<Change> {
         for change in &changes {
             if let Change::Learnt { base_url, model, key, value } = change {
                 if key == "late_data" {
@@ -97,7 +97,7 @@ impl Engine {
         match step {
             Step::Emit(event) => self.emit(event),
             Step::Write(changes, durability) => {
-                let changes = self.kept_of(id, changes);
+                let changes = self.kept(id, changes);
                 self.write(changes, durability);
             }
             Step::Arm { round, changes } => self.arm(id, round, changes),

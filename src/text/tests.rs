@@ -221,6 +221,13 @@ fn hostile() -> impl Strategy<Value = String> {
     proptest::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
 }
 
+#[test]
+fn indentation_wider_than_the_line_gives_way() {
+    let text = "    A b";
+    let lines: Vec<&str> = wrap(text, 1).into_iter().map(|line| &text[line]).collect();
+    assert_eq!(lines, ["A", "b"]);
+}
+
 proptest! {
     #[test]
     fn safe_text_is_harmless_and_stays_as_it_is(raw in hostile()) {

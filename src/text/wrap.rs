@@ -52,12 +52,11 @@ fn wrap_line(line: &str, offset: usize, first: usize, rest: usize, out: &mut Vec
             if beside_wide {
                 chance = Some((at, at, columns));
             }
-            // An indentation that leaves no room hangs, like blanks at any break.
             if columns + wide > limit && line[start..at].bytes().all(|b| b == b' ') {
+                // Indentation alone fills the line: it gives way.
                 start = at;
                 columns = 0;
-            }
-            if columns + wide > limit && at > start {
+            } else if columns + wide > limit && at > start {
                 let (end, next, used) = match chance {
                     Some(found) => found,
                     None => (at, at, columns),

@@ -146,13 +146,14 @@ pub enum Step {
     },
     /// Drop the response.
     Hangup,
-    /// Check arguments against the tool's schema, off this task, within the time limit.
+    /// Check arguments against the tool's schema: off this task and within the time limit, unless it is short.
     Validate {
         call: CallId,
         tool: Arc<Tool>,
         arguments: Arc<Value>,
     },
-    /// Write `changes` (awaited in the call's own lane), then send. Calls of one server leave in the order of these.
+    /// Write `changes`, with the lines before them (awaited in the call's own lane), then send. Calls of one server
+    /// leave in the order of these.
     Call {
         call: CallId,
         tool: Arc<Tool>,

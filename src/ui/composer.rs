@@ -3,6 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, hit, rows_of};
+use super::figures::counted;
 use super::ink::{Ink, Row, Tint};
 use super::markdown::wrap_row;
 use crate::app::{CompletionKind, Focus, Layout, State, Target};
@@ -69,8 +70,17 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, draft: &D
     let ink = if focused { Tint::of(Ink::Accent).bold() } else { Tint::of(Ink::Dim) };
     canvas.put(area, 1, 0, ">", ink);
     if state.composer.is_empty() {
-        let hint = if state.transcript.entries.is_empty() { "ask anything, or / for commands" } else { "" };
-        canvas.put(area, 3, 0, hint, Ink::Dim);
+        let room = usize::from(area.width).saturating_sub(4);
+        let hint = match waiting(state) {
+            Some(words) => words,
+            None if state.transcript.entries.is_empty() => "ask anything, or / for commands".to_owned(),
+            None => String::new(),
+        };
+        canvas.put(area, 3, 0, &cut(&hint, room), Ink::Dim);
+    } else if draft.height() < height && !state.transcript.queued.is_empty() {
+        let count = state.transcript.queued.len() as u64;
+        let text = format!("{} for the answer's end", counted(count, "message waits", "messages wait"));
+        canvas.put(area, 3, height - 1, &text, Ink::Dim);
     }
     for (y, row) in draft.rows.iter().skip(top).take(height).enumerate() {
         canvas.row(area, 3, y, row);
@@ -83,6 +93,19 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, draft: &D
         let text = "answers an earlier message: esc leaves that";
         canvas.put_right(area, usize::from(area.width).saturating_sub(1), height - 1, text, Ink::Warn);
     }
+}
+
+/// The messages that were written while an answer came, in a line. None where there are none.
+fn waiting(state: &State) -> Option<String> {
+    let queued = &state.transcript.queued;
+    let next = queued.first()?;
+    let head: String = next.text.chars().take(200).collect();
+    let text = cut(sanitize(&head).one_line().as_str(), 32);
+    let count = counted(queued.len() as u64, "message waits", "messages wait");
+    Some(match state.transcript.turn {
+        Some(_) => format!("{count} for the answer's end: {text}   up takes it back"),
+        None => format!("{count}: {text}   enter sends, up takes it back"),
+    })
 }
 
 /// The completion list stands above the composer, over the transcript's end.

@@ -36,7 +36,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         row.push(&format!("  {when}"), Ink::Dim);
         rows.push(row);
         let mut row = Row::new();
-        row.push("/resume", Ink::Accent);
+        row.push("/last", Ink::Accent);
         row.push(" goes on with it, ", Ink::Dim);
         row.push("^R", Ink::Accent);
         row.push(" shows all", Ink::Dim);

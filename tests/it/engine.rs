@@ -262,7 +262,7 @@ async fn a_cut_stream_lets_running_calls_end_and_starts_nothing_new() {
         _ => None,
     });
     let fault = fault.expect("no error was told");
-    assert!(fault.message.starts_with("The stream broke after 1 tokens. 1 call ran and is kept."), "{}", fault.message);
+    assert!(fault.message.starts_with("The stream broke after 1 token. 1 call ran and is kept."), "{}", fault.message);
 }
 
 #[tokio::test(start_paused = true)]
@@ -660,4 +660,16 @@ async fn a_question_that_waits_for_servers_is_kept_when_the_program_ends() {
     ended.await.unwrap();
     let kept = |c: &Change| matches!(c, Change::Message { message, .. } if matches!(message.body, Body::User(_)));
     assert!(rig.changes().iter().any(kept));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_ends_before_its_servers_settled_pins_what_they_listed() {
+    let mut rig = Rig::new(vec![answer("ok")]).await;
+    rig.submit("go");
+    rig.ended().await;
+    let pins = |rig: &Rig| rig.changes().iter().filter(|c| matches!(c, Change::Pin(_))).count();
+    assert_eq!(pins(&rig), 0, "they had no time to settle");
+    let orders = rig.handle.orders.clone();
+    orders.shutdown().await;
+    assert_eq!(pins(&rig), 12);
 }

@@ -237,11 +237,14 @@ async fn a_cut_stream_tells_that_something_had_come() {
 async fn a_server_that_stays_silent_is_warned_of_and_given_up() {
     let server = Server::start(vec![Step::Hang]).await;
     let limits = Limits {
-        first_byte_warning: Duration::from_millis(20),
-        first_byte: Duration::from_millis(60),
+        first_byte_warning: Duration::from_millis(50),
+        first_byte: Duration::from_millis(1500),
         ..Limits::default()
     };
-    let mut response = respond(&http(), &server.endpoint(), "{}", Arc::new(limits));
+    // Built beforehand: that alone takes longer than the warning on a busy machine.
+    let http = http();
+    http.ready().await.unwrap();
+    let mut response = respond(&http, &server.endpoint(), "{}", Arc::new(limits));
     assert!(matches!(response.next().await, Some(Event::Slow { .. })));
     let Some(Event::Failed(failure)) = response.next().await else { panic!("must fail") };
     assert_eq!(failure.fault.kind, FaultKind::Limit);

@@ -874,8 +874,10 @@ fn history_lists_shows_and_deletes() {
     assert!(history(&path, delete(false), false, Some("n\n")).2.contains("Nothing was deleted"));
     assert!(history(&path, delete(false), false, Some("y\n")).1.contains("kept for 30 days"));
     assert_eq!(history(&path, List, true, None).1, "[]\n");
-    std::fs::write(&path, "no store ".repeat(1000)).unwrap();
-    let (code, _, err) = history(&path, List, false, None);
+    // A file of its own: the one above may still be being closed.
+    let broken = path.with_file_name("broken.db");
+    std::fs::write(&broken, "no store ".repeat(1000)).unwrap();
+    let (code, _, err) = history(&broken, List, false, None);
     assert_eq!(code, 7);
     assert!(err.contains("Nothing was changed"), "{err}");
 }

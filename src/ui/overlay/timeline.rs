@@ -350,7 +350,14 @@ fn details(
 ) {
     let columns = usize::from(area.width);
     let name = call.tool.as_ref().map_or_else(|| call.wire_name.clone(), ToolRef::path);
-    let outcome = call.outcome.map_or("running", OutcomeKind::word);
+    // Between asking and an answer it waits for a person; before it is sent it is only ready.
+    let asks = call.asked.is_some() && call.approved.is_none();
+    let now = match (call.sent, asks) {
+        (Some(_), _) => "running",
+        (None, true) => "needs approval",
+        (None, false) => "not sent yet",
+    };
+    let outcome = call.outcome.map_or(now, OutcomeKind::word);
     let (glyph, ink) = call.outcome.map_or((canvas.theme.glyphs.running, Ink::Accent), |kind| {
         sign(crate::app::CallPhase::Ended(kind), canvas.theme.glyphs)
     });

@@ -99,13 +99,17 @@ fn at_level(element: &str, level: u8) -> Option<String> {
 /// Level 1: no references, nothing but properties at the top.
 fn inlined(schema: &Value, description: &mut String) -> Value {
     let mut walk = Inline { root: schema, open: Vec::new(), nodes: 0 };
-    let mut out = walk.schema(schema, 0);
-    if let Value::Object(root) = &mut out {
-        merge_top(root, description);
-        root.insert("type".to_owned(), json!("object"));
-        root.entry("properties").or_insert_with(|| json!({}));
+    let mut root = match walk.schema(schema, 0) {
+        Value::Object(root) => root,
+        // Nothing that could say what an argument is.
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
+    };
+    merge_top(&mut root, description);
+    root.insert("type".to_owned(), json!("object"));
+    if !root.get("properties").is_some_and(Value::is_object) {
+        root.insert("properties".to_owned(), json!({}));
     }
-    out
+    Value::Object(root)
 }
 
 struct Inline<'a> {
@@ -188,7 +192,8 @@ fn merge_top(root: &mut Map<String, Value>, description: &mut String) {
             root.insert("required".to_owned(), Value::Array(all));
         }
     }
-    for name in ["not", "if", "then", "else", "dependentSchemas", "dependentRequired", "dependencies"] {
+    for name in ["enum", "const", "not", "if", "then", "else", "dependentSchemas", "dependentRequired", "dependencies"]
+    {
         root.shift_remove(name);
     }
 }

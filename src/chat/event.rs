@@ -154,6 +154,8 @@ pub enum NoticeKind {
     Changed,
     /// Calls of this endpoint and model now leave at the finish.
     LateData,
+    /// The endpoint refuses a part of requests; it is left out or put otherwise from now on.
+    Adapted,
     /// Arguments changed after a call was sent.
     Conflict,
     Limit,
@@ -174,6 +176,7 @@ impl NoticeKind {
             Self::Quarantine => "quarantine",
             Self::Changed => "changed",
             Self::LateData => "late_data",
+            Self::Adapted => "adapted",
             Self::Conflict => "conflict",
             Self::Limit => "limit",
             Self::Unsaved => "unsaved",

@@ -58,6 +58,34 @@ impl Usage {
     }
 }
 
+/// What tokens cost, per million, in the currency that the user thinks in.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Prices {
+    pub input: f64,
+    /// Reasoning is output.
+    pub output: f64,
+    /// Cached input; None: as other input.
+    pub cached: Option<f64>,
+}
+
+impl Prices {
+    /// What a usage costs; None where nothing was told of it.
+    #[must_use]
+    pub fn cost(&self, usage: Usage) -> Option<f64> {
+        if usage.input.is_none() && usage.output.is_none() {
+            return None;
+        }
+        let input = usage.input.unwrap_or_default();
+        let cached = usage.cached.unwrap_or_default().min(input);
+        let million = |tokens: u64, price: f64| tokens as f64 * price / 1e6;
+        Some(
+            million(input - cached, self.input)
+                + million(cached, self.cached.unwrap_or(self.input))
+                + million(usage.output.unwrap_or_default(), self.output),
+        )
+    }
+}
+
 fn first(value: &Value, pointers: &[&str]) -> Option<u64> {
     pointers.iter().find_map(|pointer| {
         let number = value.pointer(pointer)?;
@@ -70,6 +98,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn costs_follow_prices() {
+        let usage = Usage { input: Some(3_000_000), output: Some(500_000), cached: Some(1_000_000), reasoning: None };
+        let prices = Prices { input: 2.0, output: 10.0, cached: Some(0.5) };
+        assert_eq!(prices.cost(usage), Some(9.5));
+        assert_eq!(Prices { cached: None, ..prices }.cost(usage), Some(11.0));
+        assert_eq!(prices.cost(Usage::default()), None);
+    }
 
     #[test]
     fn spellings_of_several_endpoints() {

@@ -149,10 +149,8 @@ async fn ready(args: &SessionArgs) -> Result<(Prepared, Ready), Fault> {
     let settings = once::settings(args, resolved, prepared.model(), approve, questions.is_none())?;
     let notices = resolved.notices.iter().map(|notice| (NoticeKind::Config, notice.clone())).collect();
     let boot = prepared.boot(true).await?;
-    Ok((
-        prepared,
-        Ready { boot, parts, conversation: None, settings, questions, notices, redactor: Redactor::default() },
-    ))
+    let redactor = Redactor::default();
+    Ok((prepared, Ready { boot, parts, conversation: None, settings, questions, prices: None, notices, redactor }))
 }
 
 /// The demo's MCP server, over this process's stdin and stdout, until stdin closes.

@@ -1,7 +1,7 @@
 //! From what was resolved to an endpoint that can be asked: the key is fetched here, once.
 
 use crate::chat::{Fault, FaultKind, Retry};
-use crate::config::Resolved;
+use crate::config::{KeySource, Resolved};
 use crate::net::{Endpoint, Http, HttpOptions, models};
 
 use super::setup::Setup;
@@ -19,7 +19,12 @@ pub async fn endpoint(setup: &Setup, resolved: &Resolved) -> Result<Endpoint, Fa
                 .retry(Retry::AfterChange)
         })?;
         endpoint = endpoint.key(key, source.describe());
+        if let KeySource::Command(_) = source {
+            endpoint.renew = Some(source.clone());
+        }
     }
+    endpoint.auth = resolved.auth;
+    endpoint.vision = resolved.vision;
     for (name, value) in &resolved.headers {
         endpoint = endpoint.header(name, value.clone())?;
     }
@@ -44,7 +49,8 @@ pub fn keyed(resolved: &Resolved) -> Result<(), Fault> {
 /// The process's HTTP client, being built on a thread of its own from now on.
 #[must_use]
 pub fn http(resolved: &Resolved) -> Http {
-    let http = Http::new(HttpOptions::new(&resolved.limits));
+    let options = HttpOptions::new(&resolved.limits);
+    let http = Http::new(HttpOptions { proxy: resolved.proxy.clone(), ca_file: resolved.ca_file.clone(), ..options });
     http.spawn_build();
     http
 }

@@ -37,8 +37,12 @@ pub fn run(args: &ModelsArgs) -> Result<u8, Fault> {
 }
 
 fn as_json(list: &[ModelInfo]) -> String {
-    let list: Vec<Value> = list.iter().map(|m| json!({"id": m.id, "context": m.context, "owner": m.owner})).collect();
-    format!("{}\n", Value::Array(list))
+    let row = |m: &ModelInfo| {
+        let prices = m.prices.map(|p| json!({"input": p.input, "output": p.output, "cached": p.cached}));
+        json!({"id": m.id, "context": m.context, "owner": m.owner, "tools": m.tools, "vision": m.vision,
+            "reasoning": m.reasoning, "prices": prices})
+    };
+    format!("{}\n", list.iter().map(row).collect::<Value>())
 }
 
 /// Names alone for a pipe; with what else is known, and a mark at the chosen one, for a terminal.
@@ -51,10 +55,20 @@ fn as_text(list: &[ModelInfo], chosen: Option<&str>, terminal: bool) -> String {
         let mark = if chosen == Some(model.id.as_str()) { '›' } else { ' ' };
         let context = model.context.map(|n| format!("{n} tokens")).unwrap_or_default();
         let owner = model.owner.as_deref().unwrap_or_default();
-        let line = format!("{mark} {:<wide$}  {context:>14}  {owner}", model.id);
+        let can = [(model.tools, "tools"), (model.vision, "images"), (model.reasoning, "reasoning")];
+        let can: Vec<&str> = can.iter().filter(|(can, _)| *can == Some(true)).map(|(_, word)| *word).collect();
+        // Per million tokens, in and out.
+        let price = model.prices.map(|p| format!("{} / {}", price(p.input), price(p.output))).unwrap_or_default();
+        let line = format!("{mark} {:<wide$}  {context:>14}  {:<22}  {price:>13}  {owner}", model.id, can.join(" "));
         format!("{}\n", sanitize(line.trim_end()))
     };
     if list.is_empty() { "no models\n".to_owned() } else { list.iter().map(line).collect() }
+}
+
+/// As many digits as a price needs.
+fn price(price: f64) -> String {
+    let text = format!("{price:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]
@@ -63,11 +77,16 @@ mod tests {
 
     #[test]
     fn lists_are_for_people_pipes_and_programs() {
-        let model = |id: &str, context| ModelInfo { id: id.into(), context, owner: None };
-        let list = [model("a", Some(8192)), model("b\u{1b}[31m", None)];
+        let prices = Some(crate::chat::Prices { input: 0.25, output: 2.0, cached: None });
+        let able = ModelInfo { tools: Some(true), vision: Some(false), prices, ..ModelInfo::default() };
+        let list = [
+            ModelInfo { id: "a".into(), context: Some(8192), ..able },
+            ModelInfo { id: "b\u{1b}[31m".into(), ..ModelInfo::default() },
+        ];
         assert_eq!(as_text(&list, None, false), "a\nb\u{1b}[31m\n");
         let screen = as_text(&list, Some("a"), true);
         assert!(screen.starts_with("› a") && screen.contains("8192 tokens") && !screen.contains('\u{1b}'), "{screen}");
+        assert!(screen.contains("tools ") && !screen.contains("images") && screen.contains("0.25 / 2"), "{screen}");
         assert_eq!(serde_json::from_str::<Value>(&as_json(&list)).unwrap()[0]["context"], 8192);
     }
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::chat::{
-    Approve, ConversationId, Fault, FaultKind, NoticeKind, Order, Part, Stamped, Submit, ToolChoice, TurnEvent, TurnId,
-    TurnSettings,
+    Approve, ConversationId, Fault, FaultKind, NoticeKind, Order, Part, Prices, Stamped, Submit, ToolChoice, TurnEvent,
+    TurnId, TurnSettings,
 };
 use crate::config::Resolved;
 use crate::engine::Handle;
@@ -86,6 +86,7 @@ pub struct Ready {
     pub settings: TurnSettings,
     /// Where `--approve ask` asks.
     pub questions: Option<Questions>,
+    pub prices: Option<Prices>,
     /// Said before the turn begins.
     pub notices: Vec<(NoticeKind, String)>,
     /// Knows the secrets that JSON and NDJSON must not hold.
@@ -152,7 +153,7 @@ pub async fn prepare(args: &SessionArgs, plain: bool) -> Result<Ready, Fault> {
         paths: Some(setup.paths.clone()),
         headless: !plain,
     };
-    Ok(Ready { boot, parts, conversation, settings, questions, notices, redactor })
+    Ok(Ready { boot, parts, conversation, settings, questions, prices: resolved.prices, notices, redactor })
 }
 
 fn store(setup: &Setup, args: &SessionArgs, resolved: &Resolved) -> Result<Option<Store>, Fault> {
@@ -232,7 +233,8 @@ pub fn settings(
 /// # Errors
 /// Where the engine cannot be started.
 pub async fn one_turn(ready: Ready, options: Options) -> Result<u8, Fault> {
-    let Ready { boot, parts, conversation, settings, questions, notices, redactor } = ready;
+    let Ready { boot, parts, conversation, settings, questions, prices, notices, redactor } = ready;
+    let options = Options { prices, ..options };
     let running = boot.start()?;
     let orders = running.handle.orders.clone();
     let submit = Submit { turn: TURN, conversation, parent: None, parts, settings };

@@ -73,6 +73,7 @@ pub fn demo(args: &SessionArgs) -> Result<u8, Fault> {
             conversation: None,
             settings,
             questions: None,
+            prices: None,
             notices,
             redactor: Redactor::default(),
         };
@@ -83,7 +84,7 @@ pub fn demo(args: &SessionArgs) -> Result<u8, Fault> {
 }
 
 async fn talk(ready: Ready, args: &SessionArgs, farewell: &str) -> Result<u8, Fault> {
-    let Ready { boot, parts, conversation, settings, questions: _, notices, redactor: _ } = ready;
+    let Ready { boot, parts, conversation, settings, questions: _, prices: _, notices, redactor: _ } = ready;
     let Some(questions) = Questions::open() else {
         return Err(Fault::new(FaultKind::Usage, "--plain needs a terminal to type at.")
             .hint("Without one: millrace run \"your question\""));

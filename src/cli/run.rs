@@ -121,6 +121,7 @@ pub fn options(args: &SessionArgs, turn: TurnId) -> Options {
         extract: args.output.extract,
         verbose: args.log.verbose > 0,
         quiet: args.log.quiet,
+        prices: None,
         stdout_terminal: io::stdout().is_terminal(),
         stderr_terminal: io::stderr().is_terminal(),
     }

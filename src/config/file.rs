@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::chat::{Api, Dispatch, Limits, Policy};
+use crate::chat::{Api, Dispatch, Limits, Policy, Prices};
 
 use super::draft::{self, ServerDraft};
 use super::node::{self, Node, Raw};
 use super::problem::{Findings, Problem, Severity, place};
-use super::{KeySource, Keymap, Profile, Secret, limits, spec};
+use super::{Auth, KeySource, Keymap, Profile, Secret, limits, spec};
 
 /// What `config.toml` says. `Config::default()` is what holds where nothing is written.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -296,7 +296,22 @@ fn profile(name: &str, node: &Node, found: &mut Findings<'_>) -> Profile {
         system: node.text("system"),
         role: node.text("role"),
         dispatch: dispatch(node, "dispatch"),
+        auth: node.text("auth").map(|word| if word == "api-key" { Auth::ApiKey } else { Auth::Bearer }),
+        vision: node.bool("vision"),
+        proxy: node.text("proxy"),
+        ca_file: node.text("ca_file").map(PathBuf::from),
+        prices: prices(node),
     }
+}
+
+/// What tokens cost; None where neither side has a price.
+fn prices(node: &Node) -> Option<Prices> {
+    let (input, output) = (node.number("price_input"), node.number("price_output"));
+    (input.is_some() || output.is_some()).then(|| Prices {
+        input: input.unwrap_or_default(),
+        output: output.unwrap_or_default(),
+        cached: node.number("price_cached"),
+    })
 }
 
 /// Header names and values that HTTP could not carry.

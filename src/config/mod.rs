@@ -44,7 +44,7 @@ pub use key::KeyError;
 pub use keymap::{KeyChord, KeyCode, KeySequence, Keymap, Meaning, parse as parse_key, show as show_keys};
 pub use paths::{Paths, PathsError};
 pub use problem::{Problem, Severity, looks_random, looks_secret};
-pub use profile::{KeySource, Profile};
+pub use profile::{Auth, KeySource, Profile};
 pub use project::{Project, ProjectState};
 pub use resolve::{Flags, Given, Origin, Resolved, Setting, resolve};
 pub use saved::{Consents, SavedKeys, Trusted, write_private};

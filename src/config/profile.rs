@@ -1,10 +1,11 @@
 //! A `[profiles.NAME]`: an endpoint, its key, and what is asked of it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::chat::{Api, Dispatch};
+use crate::chat::{Api, Dispatch, Prices};
 
 use super::Secret;
 
@@ -24,6 +25,24 @@ pub struct Profile {
     pub system: Option<String>,
     pub role: Option<String>,
     pub dispatch: Option<Dispatch>,
+    pub auth: Option<Auth>,
+    /// The model sees images; None: as `/models` says.
+    pub vision: Option<bool>,
+    /// For everything but loopback, before the environment's.
+    pub proxy: Option<String>,
+    /// PEM certificates that are trusted beside the platform's.
+    pub ca_file: Option<PathBuf>,
+    pub prices: Option<Prices>,
+}
+
+/// How a key is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Auth {
+    /// `Authorization: Bearer KEY`
+    #[default]
+    Bearer,
+    /// `api-key: KEY` (Azure).
+    ApiKey,
 }
 
 /// Where a key comes from. Asking for it may fail.

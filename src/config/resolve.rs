@@ -1,11 +1,11 @@
 //! Which value wins, and which key goes where. A function of what it is given.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::chat::{Api, Approve, Dispatch, Fault, FaultKind, Limits, Policy, Sampling};
+use crate::chat::{Api, Approve, Dispatch, Fault, FaultKind, Limits, Policy, Prices, Sampling};
 
 use super::address::{choose_endpoint, choose_headers, choose_key, choose_profile, where_messages_go};
 use super::draft::{ServerDraft, Variables, source_path};
@@ -13,8 +13,8 @@ use super::external::External;
 use super::project::Project;
 use super::saved::Consents;
 use super::{
-    Config, Consent, Endpoint, KeySource, Keymap, PolicySettings, Profile, Secret, ServerEntry, Source, UiSettings,
-    spec,
+    Auth, Config, Consent, Endpoint, KeySource, Keymap, PolicySettings, Profile, Secret, ServerEntry, Source,
+    UiSettings, spec,
 };
 
 /// What was said on the command line.
@@ -93,6 +93,11 @@ pub struct Resolved {
     /// None: to be asked from the endpoint.
     pub model: Option<String>,
     pub api: Api,
+    pub auth: Auth,
+    pub vision: Option<bool>,
+    pub proxy: Option<String>,
+    pub ca_file: Option<PathBuf>,
+    pub prices: Option<Prices>,
     pub system: Option<String>,
     pub sampling: Sampling,
     pub dispatch: Dispatch,
@@ -211,6 +216,11 @@ pub fn resolve(given: &Given<'_>) -> Result<Resolved, Fault> {
         headers,
         model,
         api: api.unwrap_or_default(),
+        auth: chosen.auth.unwrap_or_default(),
+        vision: chosen.vision,
+        proxy: chosen.proxy.clone(),
+        ca_file: chosen.ca_file.clone(),
+        prices: chosen.prices,
         system,
         sampling: Sampling { temperature, max_output_tokens, reasoning_effort, params, schema: None },
         dispatch: dispatch.unwrap_or_default(),

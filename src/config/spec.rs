@@ -69,6 +69,7 @@ const fn sample(name: &'static str, kind: Kind, sample: &'static str, doc: &'sta
 const POLICY: &[&str] = &["allow", "ask", "deny"];
 const DISPATCH: &[&str] = &["close", "finish"];
 const ANY_NUMBER: Kind = Kind::Int { min: 1, max: 1_000_000 };
+const PRICE: Kind = Kind::Number { min: 0.0, max: 1e6 };
 const TEMPERATURE: Kind = Kind::Number { min: 0.0, max: 2.0 };
 
 /// `config.toml`
@@ -154,6 +155,33 @@ pub const PROFILE: &[Key] = &[
     sample("system", Kind::Text, "\"Answer briefly.\"", "The system prompt."),
     sample("role", Kind::Text, "\"reviewer\"", "A name of [roles]."),
     sample("dispatch", Kind::Words(DISPATCH), "\"finish\"", "For this endpoint."),
+    key(
+        "auth",
+        Kind::Words(&["bearer", "api-key"]),
+        "\"bearer\"",
+        "How the key is sent: as Authorization: Bearer, or as api-key (Azure's keys; its Entra tokens are bearer).",
+    ),
+    sample(
+        "vision",
+        Kind::Bool,
+        "true",
+        "The model sees images, so those in tool results are shown to it. Without it: as /models says.",
+    ),
+    sample(
+        "proxy",
+        Kind::Secret,
+        "\"http://proxy.example:3128\"",
+        "For everything but this computer and $NO_PROXY. Without it: $HTTPS_PROXY, $HTTP_PROXY, $ALL_PROXY.",
+    ),
+    sample(
+        "ca_file",
+        Kind::Text,
+        "\"/etc/ssl/company.pem\"",
+        "PEM certificates that are trusted beside the platform's.",
+    ),
+    sample("price_input", PRICE, "2.5", "What a million tokens of input cost: with it, costs are told."),
+    sample("price_output", PRICE, "10.0", "What a million tokens of output cost, reasoning included."),
+    sample("price_cached", PRICE, "1.25", "What a million tokens of cached input cost; without it, as other input."),
 ];
 
 pub const SERVER: &[Key] = &[

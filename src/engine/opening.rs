@@ -228,6 +228,7 @@ impl Engine {
             opening,
             server_lines: self.desk.statuses.iter().map(|(name, s)| (name.clone(), s.line.clone())).collect(),
             tools: Arc::clone(&self.desk.snapshot),
+            offered: self.desk.snapshot.list().map(|list| self.model.offered(&settings_model, list)),
             used_ids: opened.used_ids.into_iter().collect(),
             repeats,
             late_data: self.late.contains(&(self.model.base_url(), settings_model)),

@@ -10,9 +10,10 @@ use serde_json::{Map, Value};
 
 use crate::chat::{
     CallId, Change, ConversationId, Durability, EventDeltas, Fault, Grant, Message, PastCall, Pin as ToolPin, Request,
-    ServerAction, ServerName, ServerStatus, Stamp, ToolRef,
+    ServerAction, ServerName, ServerStatus, Stamp, ToolList, ToolRef,
 };
 use crate::tools::Listing;
+use crate::turn::Adapted;
 
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub type Events<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
@@ -21,13 +22,28 @@ pub type Events<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
 pub trait Model: Send + Sync {
     /// Sends the request. Dropping the stream drops the connection.
     fn respond(&self, request: Request, attempt: u32) -> Events<ModelEvent>;
+    /// The tools in the form that this model takes; as given where nothing else was learnt.
+    fn offered(&self, _model: &str, tools: Arc<ToolList>) -> Arc<ToolList> {
+        tools
+    }
+    /// What was learnt of endpoints and models in earlier processes.
+    fn recall(&self, _lessons: &[Lesson]) {}
     /// The address as events and messages name it; no secrets.
     fn base_url(&self) -> String;
     /// Scheme, host and port.
     fn origin(&self) -> String;
 }
 
-/// The last event is `Ended` or `Failed`.
+/// One thing that was learnt of a base URL and a model: a small JSON text under a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lesson {
+    pub base_url: String,
+    pub model: String,
+    pub key: String,
+    pub value: String,
+}
+
+/// The last event is `Ended`, `Failed` or `Adapted`.
 #[derive(Debug)]
 pub enum ModelEvent {
     Slow(Duration),
@@ -39,6 +55,8 @@ pub enum ModelEvent {
         fault: Fault,
         retry_in: Option<Duration>,
     },
+    /// The endpoint refused a part of the request: asked again, it goes without.
+    Adapted(Box<Adapted>),
 }
 
 /// The tool servers.
@@ -114,8 +132,8 @@ pub trait Journal: Send + Sync {
     /// A conversation as it stands, with the ids of its calls on every branch, and whether it could be read.
     fn open(&self, conversation: ConversationId) -> Answer<'static, Result<Opened, Fault>>;
     fn pins(&self) -> Answer<'static, Result<Known, Fault>>;
-    /// Base URLs and models that have sent data after a close: their calls leave at the finish.
-    fn late_data(&self) -> Answer<'static, Result<Vec<(String, String)>, Fault>>;
+    /// All that was learnt of base URLs and models (`late_data`: their calls leave at the finish).
+    fn lessons(&self) -> Answer<'static, Result<Vec<Lesson>, Fault>>;
 }
 
 /// What the store knows of tools.

@@ -11,7 +11,7 @@ use super::lane::{self, Lane, Withdrawn};
 use super::memory::Memory;
 use super::opening::Opening;
 use super::outbox::{Inbox, Outbox};
-use super::port::{Clock, Journal, Model, ServerEvent, Servers};
+use super::port::{Clock, Journal, Lesson, Model, ServerEvent, Servers};
 use super::turns::Running;
 use crate::chat::{
     Api, ConversationId, Durability, Fault, GrantScope, Limits, NoticeKind, Order, ServerAction, ServerName, Stamp,
@@ -136,6 +136,8 @@ pub struct Engine {
     pub(super) saving: bool,
     /// Base URLs and models whose calls leave at the finish.
     pub(super) late: HashSet<(String, String)>,
+    /// What was learnt of endpoints and models, for one that is connected later.
+    pub(super) lessons: Vec<Lesson>,
     /// Conversations that are not written by wish.
     pub(super) unsaved: HashSet<ConversationId>,
 }
@@ -185,7 +187,10 @@ impl Engine {
             registry.load_pins(known.pins);
             registry.load_grants(known.grants.into_iter().filter(|g| g.scope == GrantScope::Always).collect());
         });
-        let late = journal.late_data().await.unwrap_or_default().into_iter().collect();
+        let lessons = journal.lessons().await.unwrap_or_default();
+        model.recall(&lessons);
+        let late = lessons.iter().filter(|l| l.key == "late_data");
+        let late = late.map(|l| (l.base_url.clone(), l.model.clone())).collect();
         let mut engine = Self {
             saving: config.saving,
             desk: Desk::new(registry, &config.starting),
@@ -203,6 +208,7 @@ impl Engine {
             lanes: HashMap::new(),
             withdrawn: Withdrawn::default(),
             late,
+            lessons,
             unsaved: HashSet::new(),
         };
         if let Err(fault) = known
@@ -216,7 +222,10 @@ impl Engine {
                 biased;
                 order = control.recv() => match order {
                     Some(Control::Order(order)) => engine.order(order),
-                    Some(Control::Model(model)) => engine.model = model,
+                    Some(Control::Model(model)) => {
+                        model.recall(&engine.lessons);
+                        engine.model = model;
+                    }
                     Some(Control::Notice(kind, message)) => {
                         engine.emit(TurnEvent::Notice { turn: None, kind, message });
                     }

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::lane::{Departure, ticket};
 use super::outbox::Outbox;
-use super::port::{Events, Model, ModelEvent, ServerCall};
+use super::port::{Events, Lesson, Model, ModelEvent, ServerCall};
 use super::run::{Engine, Inbound};
 use crate::chat::{CallId, Change, Durability, Request, Stamped, TurnId};
 use crate::tools::{Problem, Tool};
@@ -82,10 +82,12 @@ impl Engine {
     /// What of these changes is written: all, or nothing in a conversation that is not kept.
     fn kept(&mut self, id: TurnId, changes: Vec<Change>) -> Vec<Change> {
         for change in &changes {
-            if let Change::Learnt { base_url, model, key, .. } = change
-                && key == "late_data"
-            {
-                self.late.insert((base_url.clone(), model.clone()));
+            if let Change::Learnt { base_url, model, key, value } = change {
+                if key == "late_data" {
+                    self.late.insert((base_url.clone(), model.clone()));
+                }
+                let (base_url, model) = (base_url.clone(), model.clone());
+                self.lessons.push(Lesson { base_url, model, key: key.clone(), value: value.clone() });
             }
         }
         if self.saves(id) { changes } else { Vec::new() }
@@ -99,7 +101,7 @@ impl Engine {
                 self.write(changes, durability);
             }
             Step::Arm { round, changes } => self.arm(id, round, changes),
-            Step::Request { round, attempt, request } => self.request(id, round, attempt, *request),
+            Step::Request { round, attempt, tries, request } => self.request(id, round, attempt, tries, *request),
             Step::Hangup => {
                 if let Some(running) = self.turns.get_mut(&id) {
                     running.response = JoinSet::new();
@@ -159,10 +161,10 @@ impl Engine {
         });
     }
 
-    fn request(&mut self, id: TurnId, round: u32, attempt: u32, request: Request) {
+    fn request(&mut self, id: TurnId, round: u32, attempt: u32, tries: u32, request: Request) {
         let (inbound, outbox, paced) = (self.inbound.clone(), self.outbox.clone(), self.config.paced);
         let Some(running) = self.turns.get_mut(&id) else { return };
-        let events = running.model.respond(request, attempt);
+        let events = running.model.respond(request, tries);
         running.response = JoinSet::new();
         running.response.spawn(read(id, round, attempt, events, inbound, paced.then_some(outbox)));
     }
@@ -227,6 +229,7 @@ async fn read(
             ModelEvent::Failed { fault, retry_in } => {
                 Event::Stream { round, attempt, end: ResponseEnd::Failed { fault, retry_in } }
             }
+            ModelEvent::Adapted(adapted) => Event::Stream { round, attempt, end: ResponseEnd::Adapted(adapted) },
         };
         if inbound.send(Inbound::Turn(turn, event)).await.is_err() {
             return;

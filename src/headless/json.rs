@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::chat::{Fault, Message, TurnEvent, Usage};
+use crate::chat::{Fault, Message, Prices, TurnEvent, Usage};
 use crate::export::Redactor;
 use crate::wire;
 
-use super::ndjson::{ended, error, notice, tokens};
+use super::ndjson::{cost, ended, error, notice, tokens};
 use super::{Outbox, escape};
 
 #[derive(Default)]
@@ -21,11 +21,12 @@ pub(super) struct Whole {
     usage: BTreeMap<u32, Usage>,
     notices: Vec<Value>,
     error: Option<Fault>,
+    prices: Option<Prices>,
 }
 
 impl Whole {
-    pub(super) fn new(redactor: Redactor) -> Self {
-        Self { redactor, ..Self::default() }
+    pub(super) fn new(redactor: Redactor, prices: Option<Prices>) -> Self {
+        Self { redactor, prices, ..Self::default() }
     }
 
     pub(super) fn take(&mut self, event: &TurnEvent, to: &mut Outbox) {
@@ -46,7 +47,11 @@ impl Whole {
                 let Some(mut whole) = ended(event) else { return };
                 let usage = self.usage.values().fold(Usage::default(), |sum, one| sum.plus(*one));
                 whole.insert("messages".into(), wire::messages_json(&self.messages));
-                whole.insert("usage".into(), tokens(usage));
+                let mut told = tokens(usage);
+                if let Value::Object(told) = &mut told {
+                    told.extend(cost(self.prices, usage));
+                }
+                whole.insert("usage".into(), told);
                 whole.insert("notices".into(), Value::Array(std::mem::take(&mut self.notices)));
                 whole.insert("error".into(), self.error.as_ref().map_or(json!(null), error));
                 let mut whole = Value::Object(whole);

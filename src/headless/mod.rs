@@ -26,7 +26,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use ask::Desk;
 
-use crate::chat::{Fault, FaultKind, Order, Stamp, Stamped, TurnEvent, TurnId, TurnStatus};
+use crate::chat::{Fault, FaultKind, Order, Prices, Stamp, Stamped, TurnEvent, TurnId, TurnStatus};
 use crate::export::Redactor;
 
 pub use ask::Questions;
@@ -64,6 +64,8 @@ pub struct Options {
     pub verbose: bool,
     /// No activity and no notices; errors and denials stay.
     pub quiet: bool,
+    /// With them, usage has its cost.
+    pub prices: Option<Prices>,
     pub stdout_terminal: bool,
     pub stderr_terminal: bool,
 }
@@ -105,8 +107,8 @@ impl Form {
     fn new(options: &Options, redactor: Redactor) -> Self {
         match options.output {
             Output::Text => Self::Text(text::Text::new(options)),
-            Output::Json => Self::Json(json::Whole::new(redactor)),
-            Output::Ndjson => Self::Ndjson(ndjson::Lines::new(redactor)),
+            Output::Json => Self::Json(json::Whole::new(redactor, options.prices)),
+            Output::Ndjson => Self::Ndjson(ndjson::Lines::new(redactor, options.prices)),
         }
     }
 

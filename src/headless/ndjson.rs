@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use crate::chat::{
-    CallId, CallState, CallUpdate, Fault, NoticeKind, Retry, ServerStatus, Stamp, ToolOutcome, TurnEvent, Usage,
-    WaitFor,
+    CallId, CallState, CallUpdate, Fault, NoticeKind, Prices, Retry, ServerStatus, Stamp, ToolOutcome, TurnEvent,
+    Usage, WaitFor,
 };
 
 use crate::export::Redactor;
@@ -25,6 +25,7 @@ pub(super) struct Lines {
     last_us: u64,
     /// When a call's arguments were last told.
     told: HashMap<CallId, u64>,
+    prices: Option<Prices>,
 }
 
 /// Which of the texts of a round.
@@ -36,8 +37,8 @@ enum TextKind {
 }
 
 impl Lines {
-    pub(super) fn new(redactor: Redactor) -> Self {
-        Self { redactor, ..Self::default() }
+    pub(super) fn new(redactor: Redactor, prices: Option<Prices>) -> Self {
+        Self { redactor, prices, ..Self::default() }
     }
 
     pub(super) fn take(&mut self, at: Stamp, event: &TurnEvent, to: &mut Outbox) {
@@ -89,7 +90,10 @@ impl Lines {
         {
             return;
         }
-        let Some((name, fields)) = fields(event) else { return };
+        let Some((name, mut fields)) = fields(event) else { return };
+        if let TurnEvent::Usage { usage, .. } = event {
+            fields.extend(cost(self.prices, *usage));
+        }
         self.write(name, fields, to);
     }
 
@@ -217,6 +221,11 @@ fn result(outcome: &ToolOutcome) -> Value {
         "truncated": outcome.truncated,
         "sent": outcome.sent,
     })
+}
+
+/// The field `cost`, where there are prices and something to price.
+pub(super) fn cost(prices: Option<Prices>, usage: Usage) -> Option<(String, Value)> {
+    Some(("cost".to_owned(), json!(prices?.cost(usage)?)))
 }
 
 pub(super) fn tokens(usage: Usage) -> Value {

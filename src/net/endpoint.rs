@@ -4,7 +4,10 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use url::{Host, Url};
 
 use crate::chat::{Api, Fault, FaultKind, Retry};
-use crate::config::Secret;
+use crate::config::{Auth, KeySource, Secret};
+
+/// Azure's header for keys.
+const API_KEY: HeaderName = HeaderName::from_static("api-key");
 
 /// One endpoint, with the key that belongs to it and to no other.
 #[derive(Clone, Debug)]
@@ -17,6 +20,12 @@ pub struct Endpoint {
     /// Sent with every request, beside the key.
     pub headers: Vec<(HeaderName, Secret)>,
     pub api: Api,
+    /// How the key is sent.
+    pub auth: Auth,
+    /// Asked for another key where one is refused with 401: a program that hands out tokens of short life.
+    pub renew: Option<KeySource>,
+    /// The profile's word on whether the model sees images; None: ask `/models`.
+    pub vision: Option<bool>,
 }
 
 impl Endpoint {
@@ -49,7 +58,16 @@ impl Endpoint {
             .unwrap_or(path)
             .to_owned();
         url.set_path(&path);
-        Ok(Self { base_url: url, key: None, key_source: String::new(), headers: Vec::new(), api })
+        Ok(Self {
+            base_url: url,
+            key: None,
+            key_source: String::new(),
+            headers: Vec::new(),
+            api,
+            auth: Auth::default(),
+            renew: None,
+            vision: None,
+        })
     }
 
     /// With a key and the words for where it came from.
@@ -138,7 +156,11 @@ impl Endpoint {
             Ok::<_, http::header::InvalidHeaderValue>(value)
         };
         if let Some(key) = self.key.as_ref().filter(|key| !key.is_empty()) {
-            let value = sensitive(&format!("Bearer {}", key.expose().trim())).map_err(|_| {
+            let (name, text) = match self.auth {
+                Auth::Bearer => (AUTHORIZATION, format!("Bearer {}", key.expose().trim())),
+                Auth::ApiKey => (API_KEY, key.expose().trim().to_owned()),
+            };
+            let value = sensitive(&text).map_err(|_| {
                 Fault::new(
                     FaultKind::Auth,
                     format!("The key from {} holds characters that cannot be sent (a line break?).", self.key_source),
@@ -146,7 +168,7 @@ impl Endpoint {
                 .hint("Set it again, as one line.")
                 .retry(Retry::AfterChange)
             })?;
-            headers.insert(AUTHORIZATION, value);
+            headers.insert(name, value);
         }
         for (name, secret) in &self.headers {
             if let Ok(value) = sensitive(secret.expose()) {

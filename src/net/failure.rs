@@ -152,6 +152,24 @@ impl Failure {
     }
 }
 
+/// Words of an error that may pass, where no status says so.
+const PASSING: [&str; 7] =
+    ["overloaded", "server_error", "server error", "internal", "unavailable", "try again", "timeout"];
+
+impl Failure {
+    /// An error that the endpoint told inside its stream.
+    #[must_use]
+    pub fn in_stream(endpoint: &Endpoint, error: &WireError) -> Self {
+        let (fault, again) = endpoint.fault(error);
+        let told = format!("{} {}", error.message, error.code.as_ref().map(ToString::to_string).unwrap_or_default());
+        let told = told.to_ascii_lowercase();
+        let status = error.code.as_ref().and_then(serde_json::Value::as_u64);
+        let passing = matches!(status, Some(408 | 409 | 425 | 429 | 500..=599)) || fault.kind == FaultKind::RateLimit;
+        let again = again && (passing || PASSING.iter().any(|word| told.contains(word)));
+        Self::new(fault, again).with_data(true)
+    }
+}
+
 impl Endpoint {
     /// An error that the endpoint told inside its stream, as a person meets it. The second value says whether the
     /// same request may help.

@@ -4,7 +4,9 @@
 //! on a thread of its own ([`Http::spawn_build`]), and shared with every MCP transport.
 
 use std::fmt;
+use std::io::Read as _;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -26,12 +28,14 @@ pub struct HttpOptions {
     pub proxy: Option<String>,
     /// PEM certificates that are trusted beside the platform's.
     pub extra_roots: Vec<Vec<u8>>,
+    /// A file of such certificates, read when the client is built.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl HttpOptions {
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
-        Self { connect: limits.connect, proxy: None, extra_roots: Vec::new() }
+        Self { connect: limits.connect, proxy: None, extra_roots: Vec::new(), ca_file: None }
     }
 }
 
@@ -117,7 +121,8 @@ fn build(options: &HttpOptions, proxies: &Proxies) -> Result<reqwest::Client, Fa
         .tcp_keepalive(Duration::from_secs(60))
         .resolve_to_addrs("localhost", &localhost);
     builder = proxies.apply(builder)?;
-    for pem in &options.extra_roots {
+    let file = options.ca_file.as_ref().map(|path| read_bundle(path)).transpose()?;
+    for pem in options.extra_roots.iter().chain(&file) {
         let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(|error| {
             Fault::new(FaultKind::Config, format!("The CA file holds no certificate that can be read: {error}."))
                 .hint("It must be a PEM file (-----BEGIN CERTIFICATE-----).")
@@ -133,6 +138,22 @@ fn build(options: &HttpOptions, proxies: &Proxies) -> Result<reqwest::Client, Fa
             format!("The HTTP client could not be built: {}.", super::failure::chain(&error)),
         )
         .hint("Check the platform's root certificates, or name a bundle in $SSL_CERT_FILE.")
+    })
+}
+
+/// The largest file of certificates.
+const LARGEST_BUNDLE: u64 = 16 << 20;
+
+fn read_bundle(path: &Path) -> Result<Vec<u8>, Fault> {
+    let read = || {
+        let mut pem = Vec::new();
+        std::fs::File::open(path)?.take(LARGEST_BUNDLE).read_to_end(&mut pem)?;
+        Ok::<_, std::io::Error>(pem)
+    };
+    read().map_err(|error| {
+        Fault::new(FaultKind::Config, format!("The CA file {} cannot be read: {error}.", path.display()))
+            .hint("`ca_file` of the profile names it.")
+            .retry(Retry::AfterChange)
     })
 }
 

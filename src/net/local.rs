@@ -12,7 +12,7 @@ const LONGEST: Duration = Duration::from_millis(400);
 const USUAL: [(u16, &str); 4] = [(11434, "Ollama"), (1234, "LM Studio"), (8080, "llama.cpp"), (8000, "vLLM")];
 
 /// A server that answered as a model server does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Found {
     /// What it is, by its own words where they are known, else by its port.
     pub name: String,

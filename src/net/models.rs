@@ -7,7 +7,7 @@ use http::header::ACCEPT;
 use serde_json::Value;
 use url::Url;
 
-use crate::chat::{Fault, FaultKind, Retry};
+use crate::chat::{Fault, FaultKind, Prices, Retry};
 
 use super::failure::{Failure, quote, root};
 use super::{Endpoint, Http};
@@ -17,7 +17,7 @@ const LARGEST: usize = 16 << 20;
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// A model as its endpoint lists it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelInfo {
     /// What `-m` takes; raw.
     pub id: String,
@@ -25,6 +25,12 @@ pub struct ModelInfo {
     pub context: Option<u64>,
     /// Who made or serves it, where the endpoint tells; raw.
     pub owner: Option<String>,
+    /// Whether it takes tools, sees images, reasons; None where the endpoint does not tell.
+    pub tools: Option<bool>,
+    pub vision: Option<bool>,
+    pub reasoning: Option<bool>,
+    /// Where the endpoint tells, in its own currency (dollars on OpenRouter and Together).
+    pub prices: Option<Prices>,
 }
 
 /// The models of an endpoint, in its order, each once.
@@ -143,9 +149,107 @@ fn read_model(value: &Value) -> Option<ModelInfo> {
         "/top_provider/context_length",
         "/meta/n_ctx",
         "/meta/n_ctx_train",
+        "/model_spec/availableContextTokens",
+        "/limits/max_input_tokens",
+        "/capabilities/limits/max_context_window_tokens",
     ];
     let context = places.iter().find_map(|place| value.pointer(place)?.as_u64().filter(|n| *n > 0));
-    Some(ModelInfo { id: id.to_owned(), context, owner: text(&["owned_by", "publisher"]).map(str::to_owned) })
+    Some(ModelInfo {
+        id: id.to_owned(),
+        context,
+        owner: text(&["owned_by", "publisher"]).map(str::to_owned),
+        tools: ability(value, &TOOLS),
+        vision: ability(value, &VISION),
+        reasoning: ability(value, &REASONING),
+        prices: prices(value),
+    })
+}
+
+/// Where endpoints say what a model can.
+struct Ability {
+    /// Members that are true or false.
+    flags: &'static [&'static str],
+    /// Lists of words, and the words in them that mean yes. A list without one of them means no.
+    lists: &'static [(&'static str, &'static [&'static str])],
+}
+
+/// OpenRouter's `supported_parameters`; LM Studio's and Ollama's lists; Mistral's, Copilot's and Venice's flags.
+const TOOLS: Ability = Ability {
+    flags: &[
+        "/capabilities/function_calling",
+        "/capabilities/tools",
+        "/capabilities/supports/tool_calls",
+        "/model_spec/capabilities/supportsFunctionCalling",
+        "/supports_tools",
+        "/supports_tool_calls",
+    ],
+    lists: &[
+        ("/supported_parameters", &["tools"]),
+        ("/capabilities", &["tools", "tool_use", "tool-use", "function_calling", "function-calling"]),
+        ("/supported_features", &["tools", "function_calling"]),
+    ],
+};
+
+/// OpenRouter's architecture; the same places else; llama.cpp's `multimodal`.
+const VISION: Ability = Ability {
+    flags: &[
+        "/capabilities/vision",
+        "/capabilities/supports/vision",
+        "/model_spec/capabilities/supportsVision",
+        "/supports_vision",
+        "/supports_image_in",
+        "/supports_images",
+    ],
+    lists: &[
+        ("/architecture/input_modalities", &["image"]),
+        ("/input_modalities", &["image"]),
+        ("/modalities/input", &["image"]),
+        ("/capabilities", &["vision", "multimodal", "image"]),
+        ("/supported_features", &["vision", "image"]),
+    ],
+};
+
+const REASONING: Ability = Ability {
+    flags: &[
+        "/capabilities/reasoning",
+        "/capabilities/thinking",
+        "/model_spec/capabilities/supportsReasoning",
+        "/supports_reasoning",
+    ],
+    lists: &[
+        ("/supported_parameters", &["reasoning", "include_reasoning", "reasoning_effort"]),
+        ("/capabilities", &["thinking", "reasoning"]),
+        ("/supported_features", &["reasoning", "thinking"]),
+    ],
+};
+
+fn ability(model: &Value, ability: &Ability) -> Option<bool> {
+    let flag = ability.flags.iter().find_map(|place| model.pointer(place)?.as_bool());
+    flag.or_else(|| {
+        ability.lists.iter().find_map(|(place, words)| {
+            let list = model.pointer(place)?.as_array()?;
+            Some(list.iter().filter_map(Value::as_str).any(|word| words.contains(&word)))
+        })
+    })
+}
+
+/// Per token and as text on OpenRouter, per million and as numbers on Together.
+fn prices(model: &Value) -> Option<Prices> {
+    let pricing = model.get("pricing")?;
+    let price = |names: &[&str]| {
+        names.iter().find_map(|name| match pricing.get(*name)? {
+            Value::String(text) => text.parse::<f64>().ok().map(|price| price * 1e6),
+            Value::Number(number) => number.as_f64(),
+            _ => None,
+        })
+    };
+    // Negative: it depends (OpenRouter's router models).
+    let known = |price: &f64| price.is_finite() && *price >= 0.0;
+    Some(Prices {
+        input: price(&["prompt", "input"]).filter(known)?,
+        output: price(&["completion", "output"]).filter(known)?,
+        cached: price(&["input_cache_read", "cached_input"]).filter(known),
+    })
 }
 
 /// The models behind an address on this machine, or None where something else, or nothing, answers there.
@@ -170,6 +274,8 @@ pub(super) async fn ask(client: &reqwest::Client, base: &Url) -> Option<Vec<Mode
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -191,6 +297,28 @@ mod tests {
         ] {
             assert_eq!(ids(body).as_deref(), expect, "{body}");
         }
+    }
+
+    #[test]
+    fn abilities_and_prices_are_found_where_providers_put_them() {
+        let read = |model: Value| {
+            let model = read_model(&model).unwrap();
+            (model.tools, model.vision, model.reasoning, model.prices)
+        };
+        let (yes, no) = (Some(true), Some(false));
+        let openrouter = json!({"id": "a", "architecture": {"input_modalities": ["text", "image"]},
+            "supported_parameters": ["tools", "temperature"], "pricing": {"prompt": "0.000002", "completion": "0.00001"}});
+        let prices = Prices { input: 2.0, output: 10.0, cached: None };
+        assert_eq!(read(openrouter), (yes, yes, no, Some(prices)));
+        let mistral = json!({"id": "a", "capabilities": {"function_calling": true, "vision": false}});
+        assert_eq!(read(mistral), (yes, no, None, None));
+        let studio = json!({"id": "a", "capabilities": ["tool_use"]});
+        assert_eq!(read(studio), (yes, no, no, None));
+        let together = json!({"id": "a", "pricing": {"input": 0.2, "output": 0.6, "hourly": 0}});
+        assert_eq!(read(together).3, Some(Prices { input: 0.2, output: 0.6, cached: None }));
+        let router = json!({"id": "a", "pricing": {"prompt": "-1", "completion": "-1"}});
+        assert_eq!(read(router), (None, None, None, None));
+        assert_eq!(read(json!({"id": "a", "object": "model"})), (None, None, None, None));
     }
 
     #[test]

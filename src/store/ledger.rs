@@ -59,10 +59,11 @@ pub(super) fn revoke(db: &Connection, entry: &str, tool: &ToolRef) -> Result<(),
     Ok(())
 }
 
-/// Endpoints and models of which something was learnt under this key.
-pub(super) fn learnt_with(db: &Connection, key: &str) -> Result<Vec<(String, String)>, StoreError> {
-    let mut statement = db.prepare_cached("SELECT base_url, model FROM learnt WHERE key = ?1")?;
-    let found = statement.query_map([key], |row| Ok((row.get(0)?, row.get(1)?)))?;
+/// All that was learnt.
+pub(super) fn all_learnt(db: &Connection) -> Result<Vec<(String, String, Learnt)>, StoreError> {
+    let mut statement = db.prepare_cached("SELECT base_url, model, key, value FROM learnt")?;
+    let found = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, Learnt { key: row.get(2)?, value: row.get(3)? })))?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 

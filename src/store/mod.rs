@@ -362,12 +362,12 @@ impl Store {
         self.read(move |db| times::calls_off_path(db, &id)).await
     }
 
-    /// Endpoints and models of which something was learnt under this key.
+    /// All that was learnt, by base URL and model.
     ///
     /// # Errors
     /// Where the store cannot be read.
-    pub async fn learnt_with(&self, key: &'static str) -> Result<Vec<(String, String)>, StoreError> {
-        self.read(move |db| ledger::learnt_with(db, key)).await
+    pub async fn all_learnt(&self) -> Result<Vec<(String, String, Learnt)>, StoreError> {
+        self.read(ledger::all_learnt).await
     }
 
     /// The times of a conversation's last turn.

@@ -10,6 +10,7 @@
 //! Speak to servers, wait, measure time or keep anything on disk: listings, pins and grants come in, changes go out.
 
 mod definition;
+mod levels;
 mod listed;
 mod names;
 mod offer;
@@ -24,6 +25,7 @@ mod schema;
 mod snapshot;
 
 pub use definition::Listing;
+pub use levels::{HIGHEST_LEVEL, at_levels, offered};
 pub use names::wire_name;
 pub use policy::{AllowedBy, PolicyContext, Verdict, decide, taints};
 pub use problem::Problem;

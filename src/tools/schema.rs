@@ -269,7 +269,7 @@ impl<'a> Work<'a> {
 }
 
 /// The part that a local reference (`#`, `#/…`, `#anchor`) names.
-fn resolve<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
+pub(super) fn resolve<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
     let fragment = reference.strip_prefix('#')?;
     if fragment.is_empty() || fragment.starts_with('/') {
         return root.pointer(&percent_decoded(fragment));

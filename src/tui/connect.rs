@@ -62,7 +62,9 @@ impl Parts {
             id: model.id,
             provider: endpoint.host(),
             context: model.context,
-            ..ModelRow::default()
+            tools: model.tools,
+            vision: model.vision,
+            reasoning: model.reasoning,
         };
         Ok(found.into_iter().map(row).collect())
     }

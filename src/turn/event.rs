@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::chat::{
-    CallId, Change, Decision, Durability, EventDeltas, Fault, Grant, Request, ToolOutcome, TurnEvent, TurnStatus,
+    CallId, Change, Decision, Durability, EventDeltas, Fault, Grant, Request, ToolList, ToolOutcome, TurnEvent,
+    TurnStatus,
 };
 use crate::tools::{Problem, Snapshot, Tool};
 
@@ -89,6 +90,21 @@ pub enum ResponseEnd {
     Eof,
     /// It failed, before or in the stream. `retry_in` is set where the same request may be sent again by itself.
     Failed { fault: Fault, retry_in: Option<Duration> },
+    /// The endpoint refused a part of the request; it goes again at once without it, and does not count as an attempt.
+    Adapted(Box<Adapted>),
+}
+
+/// What was learnt from a refusal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Adapted {
+    /// The refusal itself: told where the request cannot go again.
+    pub fault: Fault,
+    /// What a person is told of it.
+    pub message: String,
+    /// Key and JSON value to be remembered for this base URL and model.
+    pub learnt: Option<(String, String)>,
+    /// The tools as they are offered from now on, where that changed.
+    pub tools: Option<Arc<ToolList>>,
 }
 
 /// Timers carry what they are for; a late one is recognised and ignored.
@@ -124,6 +140,8 @@ pub enum Step {
     Request {
         round: u32,
         attempt: u32,
+        /// Attempts that count: without those that only taught something.
+        tries: u32,
         request: Box<Request>,
     },
     /// Drop the response.

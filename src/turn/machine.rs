@@ -11,7 +11,7 @@ use super::recorder::Recorder;
 use super::round::Round;
 use crate::chat::{
     CallId, CallState, CallUpdate, Change, ConversationId, Durability, Fault, FaultKind, Message, MessageId, PastCall,
-    Request, ServerName, Stamp, Stamped, ToolChoice, TurnEvent, TurnStatus,
+    Request, ServerName, Stamp, Stamped, ToolChoice, ToolList, TurnEvent, TurnStatus,
 };
 use crate::tools::Snapshot;
 
@@ -56,6 +56,8 @@ pub struct Turn {
     pub(super) repeats: Vec<PastCall>,
     pub(super) saving: bool,
     pub(super) late_data: bool,
+    /// The tools as they are offered: the same bytes in every round, but where a refusal changed them.
+    pub(super) offered: Option<Arc<ToolList>>,
     pub(super) closes: u64,
     pub(super) messages: u32,
     pub(super) last_text: String,
@@ -79,6 +81,7 @@ impl Turn {
             repeats: plan.repeats.clone(),
             saving: plan.saving,
             late_data: plan.late_data,
+            offered: plan.offered.clone(),
             closes: 0,
             messages: 0,
             last_text: String::new(),
@@ -207,12 +210,12 @@ impl Turn {
         }
     }
 
-    fn request(&mut self, attempt: u32) {
+    pub(super) fn request(&mut self, attempt: u32) {
         let round = self.round.number;
         self.round.restart(attempt, &self.plan);
         self.phase = Phase::Streaming;
         self.recorder.requested(round, self.now_at);
-        let tools = self.plan.tools.list();
+        let tools = self.offered.clone();
         self.emit(TurnEvent::Request {
             turn: self.plan.turn,
             round,
@@ -229,7 +232,8 @@ impl Turn {
             tool_choice,
             sampling: self.plan.settings.sampling.clone(),
         };
-        self.out.push(Step::Request { round, attempt, request: Box::new(request) });
+        let tries = attempt - self.round.adapted.min(attempt - 1);
+        self.out.push(Step::Request { round, attempt, tries, request: Box::new(request) });
     }
 
     /// What this round's request says of tools: the user's choice is for the first one.

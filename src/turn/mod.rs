@@ -27,6 +27,6 @@ mod slots;
 
 pub use arguments::Arguments;
 pub use assembler::{AssembledCall, Assembler, AssemblerLimits, CallStatus, Declared, Piece, StreamEnd};
-pub use event::{Event, ResponseEnd, Step, Timer};
+pub use event::{Adapted, Event, ResponseEnd, Step, Timer};
 pub use machine::Turn;
 pub use plan::Plan;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::chat::{
-    CallId, Change, ConversationId, Limits, Message, MessageId, PastCall, ServerName, TurnId, TurnSettings,
+    CallId, Change, ConversationId, Limits, Message, MessageId, PastCall, ServerName, ToolList, TurnId, TurnSettings,
 };
 use crate::tools::Snapshot;
 
@@ -29,6 +29,8 @@ pub struct Plan {
     pub server_lines: BTreeMap<ServerName, String>,
     /// The tools as they stand at the start.
     pub tools: Arc<Snapshot>,
+    /// The tools as this endpoint and model are offered them; None: none.
+    pub offered: Option<Arc<ToolList>>,
     /// Call ids that stand in the conversation, on any branch.
     pub used_ids: HashSet<CallId>,
     /// Calls of discarded or sibling attempts that ran, or may have: an equal one asks.

@@ -32,6 +32,8 @@ pub(super) struct Round {
     pub pieces: u64,
     pub usage: Usage,
     pub grace: bool,
+    /// Attempts that only taught what the endpoint refuses.
+    pub adapted: u32,
 }
 
 impl Round {
@@ -56,6 +58,7 @@ impl Round {
             pieces: 0,
             usage: Usage::default(),
             grace: false,
+            adapted: 0,
         }
     }
 

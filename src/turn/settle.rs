@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::assembler::StreamEnd as Ending;
 use super::call::Stage;
-use super::event::{ResponseEnd, Step, Timer};
+use super::event::{Adapted, ResponseEnd, Step, Timer};
 use super::machine::{Phase, Then, Turn};
 use crate::chat::{
     AnswerState, Body, CallId, CallState, Change, Effective, Fault, FaultKind, Message, NoticeKind, OutcomeKind, Retry,
@@ -13,6 +13,8 @@ use crate::chat::{
 };
 use crate::tools;
 
+/// How often one round may be asked again because its endpoint refused a part of it.
+const MOST_ADAPTED: u32 = 40;
 const CONFLICT: &str = "The arguments changed after they were complete. The call was not sent; send it again.";
 
 impl Turn {
@@ -146,6 +148,11 @@ impl Turn {
                 }
                 (Ending::Cut, Some(fault))
             }
+            ResponseEnd::Adapted(adapted) if !self.round.begun && self.round.adapted < MOST_ADAPTED => {
+                self.adapt(*adapted);
+                return;
+            }
+            ResponseEnd::Adapted(adapted) => (Ending::Cut, Some(adapted.fault)),
         };
         for piece in self.round.assembler.end(ending) {
             self.piece(piece);
@@ -172,6 +179,22 @@ impl Turn {
             (Effective::Stop | Effective::ToolCalls | Effective::Other, None) => Then::Next,
         };
         self.close_stream(effective, then);
+    }
+
+    /// Remembers what the endpoint refuses, and asks again without it.
+    fn adapt(&mut self, adapted: Adapted) {
+        if let Some((key, value)) = adapted.learnt {
+            let (base_url, model) = (self.plan.base_url.clone(), self.plan.settings.model.clone());
+            self.write(Change::Learnt { base_url, model, key, value });
+        }
+        let message = adapted.message;
+        self.emit(TurnEvent::Notice { turn: Some(self.plan.turn), kind: NoticeKind::Adapted, message });
+        if adapted.tools.is_some() {
+            self.offered = adapted.tools;
+        }
+        self.out.push(Step::Hangup);
+        self.round.adapted += 1;
+        self.request(self.round.attempt + 1);
     }
 
     /// Writes down what came, says that the stream is over, and lets the calls settle.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{REASONING_MARKER, responses};
+use super::{REASONING_ITEMS, REASONING_MARKER, images, responses};
 use crate::chat::{
     Answer, Api, Body, CallId, Message, Part, Request, Sampling, ToolCall, ToolChoice, ToolMessage, ToolOutcome,
 };
@@ -23,14 +23,43 @@ pub struct Quirks {
     pub max_completion_tokens: bool,
     /// `""` instead of null as the content of a message that only calls (Cloudflare).
     pub content_empty_string: bool,
-    /// `developer` instead of `system` (OpenAI's reasoning models).
-    pub developer_role: bool,
+    pub system_role: SystemRole,
     pub drop_temperature: bool,
     pub drop_reasoning_effort: bool,
+    /// `reasoning_effort` is `none` wherever tools are offered (some of OpenAI's models on this wire).
+    pub no_effort_with_tools: bool,
+    pub drop_strict: bool,
+    pub drop_parallel_tool_calls: bool,
+    /// Do not ask for encrypted reasoning (Responses).
+    pub drop_include: bool,
     pub drop_tool_choice: bool,
     pub drop_response_format: bool,
     /// Call ids of nine letters and digits (Mistral).
     pub nine_char_ids: bool,
+    /// The model sees images: those of this turn's results follow their round in a user's message.
+    pub vision: bool,
+}
+
+/// Under which role the system prompt goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SystemRole {
+    #[default]
+    System,
+    /// OpenAI's reasoning models.
+    Developer,
+    /// Before the user's first words: chat templates that know no system prompt.
+    User,
+}
+
+impl SystemRole {
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Developer => "developer",
+            Self::User => "user",
+        }
+    }
 }
 
 impl Quirks {
@@ -47,12 +76,17 @@ impl Default for Quirks {
             include_usage: true,
             max_completion_tokens: false,
             content_empty_string: false,
-            developer_role: false,
+            system_role: SystemRole::System,
             drop_temperature: false,
             drop_reasoning_effort: false,
+            no_effort_with_tools: false,
+            drop_strict: false,
+            drop_parallel_tool_calls: false,
+            drop_include: false,
             drop_tool_choice: false,
             drop_response_format: false,
             nine_char_ids: false,
+            vision: false,
         }
     }
 }
@@ -74,11 +108,13 @@ fn chat(request: &Request, quirks: &Quirks) -> Vec<u8> {
     body.insert("model".into(), request.model.clone().into());
     let mut messages = Vec::with_capacity(request.messages.len() + 1);
     if let Some(system) = request.system.as_ref().filter(|system| !system.is_empty()) {
-        let role = if quirks.developer_role { "developer" } else { "system" };
-        messages.push(json!({"role": role, "content": system}));
+        messages.push(json!({"role": quirks.system_role.word(), "content": system}));
     }
     let view = View { quirks: Some(quirks) };
     view.messages(&request.messages, &mut messages);
+    if quirks.system_role == SystemRole::User {
+        join_first(&mut messages);
+    }
     body.insert("messages".into(), messages.into());
     body.insert("stream".into(), true.into());
     if quirks.include_usage {
@@ -94,10 +130,67 @@ fn chat(request: &Request, quirks: &Quirks) -> Vec<u8> {
         };
         body.extend(choice.map(|choice| ("tool_choice".to_owned(), choice)));
     }
-    for (key, value) in &request.sampling.params {
-        body.insert(key.clone(), value.clone());
+    if quirks.no_effort_with_tools && request.tools.is_some() {
+        body.insert("reasoning_effort".into(), "none".into());
     }
+    own_params(&request.sampling, quirks, &mut body);
     with_tools(body, request.tools.as_ref().map(|tools| tools.json.as_str()))
+}
+
+/// The user's own fields, but for those that this endpoint refuses.
+pub(super) fn own_params(sampling: &Sampling, quirks: &Quirks, body: &mut Map<String, Value>) {
+    let refused = |key: &str| match key {
+        "stream_options" => !quirks.include_usage,
+        "temperature" => quirks.drop_temperature,
+        "reasoning_effort" => quirks.drop_reasoning_effort,
+        "parallel_tool_calls" => quirks.drop_parallel_tool_calls,
+        "tool_choice" => quirks.drop_tool_choice,
+        "response_format" => quirks.drop_response_format,
+        "include" => quirks.drop_include,
+        _ => false,
+    };
+    for (key, value) in sampling.params.iter().filter(|(key, _)| !refused(key)) {
+        let key = match key.as_str() {
+            "max_tokens" if quirks.max_completion_tokens => "max_completion_tokens",
+            key => key,
+        };
+        body.insert(key.to_owned(), value.clone());
+    }
+    if quirks.drop_strict {
+        body.values_mut().for_each(without_strict);
+    }
+}
+
+/// Takes `strict` out of a format or a list of tools, at the two depths where it may stand.
+fn without_strict(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(without_strict),
+        Value::Object(map) => {
+            map.shift_remove("strict");
+            for key in ["function", "json_schema", "format"] {
+                if let Some(Value::Object(inner)) = map.get_mut(key) {
+                    inner.shift_remove("strict");
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Joins the system prompt, first and under the user's role, with the user's message behind it: templates without a
+/// system role want the roles to alternate.
+fn join_first(messages: &mut Vec<Value>) {
+    let user = |message: &Value| message.get("role").and_then(Value::as_str) == Some("user");
+    if messages.len() < 2 || !user(&messages[0]) || !user(&messages[1]) {
+        return;
+    }
+    let system = messages.remove(0)["content"].take();
+    let system = system.as_str().unwrap_or_default();
+    match messages[0].get_mut("content") {
+        Some(Value::String(text)) => text.insert_str(0, &format!("{system}\n\n")),
+        Some(Value::Array(parts)) => parts.insert(0, json!({"type": "text", "text": system})),
+        _ => {}
+    }
 }
 
 /// Prints a body, with the tool list spliced in: what was hashed is what is sent. A `tools` of the user's own
@@ -170,10 +263,19 @@ struct View<'a> {
 
 impl View<'_> {
     fn messages(&self, messages: &[Arc<Message>], out: &mut Vec<Value>) {
-        for exchange in exchanges(messages) {
+        let exchanges = exchanges(messages);
+        // Only this turn's: those of older turns would be sent, and paid for, again and again.
+        let turn = exchanges.iter().rposition(|exchange| matches!(exchange, Exchange::User(_))).unwrap_or_default();
+        let sees = self.quirks.is_some_and(|quirks| quirks.vision);
+        for (at, exchange) in exchanges.into_iter().enumerate() {
             match exchange {
                 Exchange::User(parts) => out.push(json!({"role": "user", "content": user(parts)})),
-                Exchange::Answer { answer, outcomes } => self.answer(answer, &outcomes, out),
+                Exchange::Answer { answer, outcomes } => {
+                    self.answer(answer, &outcomes, out);
+                    if sees && at > turn {
+                        out.extend(images::message(answer, &outcomes));
+                    }
+                }
             }
         }
     }
@@ -210,6 +312,8 @@ impl View<'_> {
             for (key, value) in &answer.extra {
                 match (key.as_str(), value) {
                     // Wanted back where there were calls, ignored or refused where there were none (DeepSeek, Kimi).
+                    // Of the other dialect: a conversation may move between the two.
+                    (REASONING_ITEMS, _) => {}
                     (REASONING_MARKER, _) if answer.calls.is_empty() => {}
                     (REASONING_MARKER, _) => {
                         message.insert(key.clone(), answer.reasoning.clone().into());
@@ -424,8 +528,12 @@ mod tests {
             params: vec![("temperature".into(), json!(1)), ("seed".into(), json!(7))],
             schema: Some(json!({"type": "object"})),
         };
-        let quirks =
-            Quirks { max_completion_tokens: true, include_usage: false, developer_role: true, ..Quirks::default() };
+        let quirks = Quirks {
+            max_completion_tokens: true,
+            include_usage: false,
+            system_role: SystemRole::Developer,
+            ..Quirks::default()
+        };
         assert_eq!(
             sent(&request, &quirks),
             json!({"model": "m", "messages": [{"role": "developer", "content": "Be short."}], "stream": true,

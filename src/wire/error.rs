@@ -32,6 +32,10 @@ pub enum ErrorClass {
 pub struct ErrorReply {
     pub error: WireError,
     pub class: ErrorClass,
+    /// The HTTP status.
+    pub status: u16,
+    /// The place in the request that the error names (`tools[0].function.parameters`, `stream_options`); often empty.
+    pub at: String,
 }
 
 /// Reads the body of an HTTP error (or of any answer that should have been a stream). Never fails: a body that is no
@@ -53,7 +57,26 @@ pub fn error_reply(status: u16, content_type: Option<&str>, body: &[u8]) -> Erro
         provider(message, None)
     });
     let class = classify(Some(status), &error, value.as_ref());
-    ErrorReply { error, class }
+    let at = value.as_ref().map(place).unwrap_or_default();
+    ErrorReply { error, class, status, at }
+}
+
+/// The place in the request that an error names: OpenAI's `param`, or the `loc` of a validation error.
+fn place(body: &Value) -> String {
+    let body = body.as_array().and_then(|list| list.first()).unwrap_or(body);
+    let param = body.pointer("/error/param").or_else(|| body.get("param")).and_then(Value::as_str);
+    if let Some(param) = param.filter(|param| !param.is_empty()) {
+        return param.to_owned();
+    }
+    let detail = ["/detail", "/error/detail", "/error/message/detail", "/message/detail"];
+    let loc = detail.iter().find_map(|place| body.pointer(place)?.get(0)?.get("loc")?.as_array());
+    let steps = loc.into_iter().flatten().filter_map(|step| match step {
+        Value::String(step) if step == "body" => None,
+        Value::String(step) => Some(step.clone()),
+        Value::Number(step) => Some(step.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    });
+    steps.collect::<Vec<_>>().join(".")
 }
 
 /// What `error` is about. `body` is the JSON that it was read from, where there is one.
@@ -119,8 +142,10 @@ pub fn classify(status: Option<u16>, error: &WireError, body: Option<&Value>) ->
             "not permitted",
             "unrecognized",
             "unknown field",
+            "unknown name",
         ]);
-    if unsupported && let Some(parameter) = parameter(&field("param"), &message) {
+    let named = body.map(place).unwrap_or_default();
+    if unsupported && let Some(parameter) = parameter(&named, &message) {
         return ErrorClass::Unsupported(parameter);
     }
     match status {

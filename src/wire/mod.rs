@@ -11,11 +11,15 @@
 mod chat;
 mod encode;
 mod error;
+mod images;
 mod raw;
+mod refusal;
 mod responses;
 
-pub use encode::{Quirks, encode, messages_json};
+pub use encode::{Quirks, SystemRole, encode, messages_json};
 pub use error::{ErrorClass, ErrorReply, classify, error_reply};
+pub use images::in_results;
+pub use refusal::{Quirk, Sent};
 
 use serde_json::Value;
 
@@ -24,6 +28,9 @@ use crate::chat::{Api, Delta, EventDeltas, WireError, WireErrorKind};
 /// The key under which a message's extra fields say that its reasoning goes back as `reasoning_content`. Its value is
 /// empty: the text stands in `Answer::reasoning`.
 const REASONING_MARKER: &str = "reasoning_content";
+
+/// The extra field under which an answer's reasoning items (Responses) are kept for the same provider.
+const REASONING_ITEMS: &str = "reasoning_items";
 
 /// Reads one response, event by event.
 #[derive(Debug)]

@@ -6,12 +6,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::encode::{Exchange, NO_OUTCOME, Quirks, exchanges, ids, shown};
-use super::error;
+use super::encode::{Exchange, NO_OUTCOME, Quirks, exchanges, ids, own_params, shown};
+use super::{REASONING_ITEMS, error, images};
 use crate::chat::{ArgumentsPart, CallFragment, Delta, Part, Request, ToolChoice};
-
-/// The extra field under which an answer's reasoning items are kept for the same provider.
-const REASONING_ITEMS: &str = "reasoning_items";
 
 /// One event's deltas. Events that say nothing new are left out.
 pub(super) fn event(value: &Value) -> Vec<Delta> {
@@ -115,8 +112,16 @@ pub(super) fn encode(request: &Request, quirks: &Quirks) -> Vec<u8> {
         body.insert("instructions".into(), system.clone().into());
     }
     let mut input = Vec::new();
-    for exchange in exchanges(&request.messages) {
-        items(&exchange, quirks, &mut input);
+    let exchanges = exchanges(&request.messages);
+    let turn = exchanges.iter().rposition(|exchange| matches!(exchange, Exchange::User(_))).unwrap_or_default();
+    for (at, exchange) in exchanges.iter().enumerate() {
+        items(exchange, quirks, &mut input);
+        if let Exchange::Answer { answer, outcomes } = exchange
+            && quirks.vision
+            && at > turn
+        {
+            input.extend(images::item(answer, outcomes));
+        }
     }
     body.insert("input".into(), input.into());
     body.insert("stream".into(), true.into());
@@ -130,6 +135,9 @@ pub(super) fn encode(request: &Request, quirks: &Quirks) -> Vec<u8> {
     }
     if let Some(effort) = sampling.reasoning_effort.as_ref().filter(|_| !quirks.drop_reasoning_effort) {
         body.insert("reasoning".into(), json!({"effort": effort}));
+    }
+    if !quirks.drop_include {
+        // Nothing is stored at the provider, so its reasoning must come along to be sent back.
         body.insert("include".into(), json!(["reasoning.encrypted_content"]));
     }
     if let Some(schema) = sampling.schema.as_ref().filter(|_| !quirks.drop_response_format) {
@@ -146,7 +154,7 @@ pub(super) fn encode(request: &Request, quirks: &Quirks) -> Vec<u8> {
         };
         body.extend(choice.map(|choice| ("tool_choice".to_owned(), choice)));
     }
-    body.extend(sampling.params.iter().cloned());
+    own_params(sampling, quirks, &mut body);
     super::encode::with_tools(body, tools.as_deref())
 }
 
@@ -293,7 +301,8 @@ mod tests {
                 {"type": "reasoning", "id": "r"},
                 {"type": "function_call", "call_id": "c1", "name": "read", "arguments": "{\"a\":1}"},
                 {"type": "function_call_output", "call_id": "c1", "output": NO_OUTCOME},
-            ], "stream": true, "store": false, "max_output_tokens": 9, "tool_choice": "required",
+            ], "stream": true, "store": false,
+            "include": ["reasoning.encrypted_content"], "max_output_tokens": 9, "tool_choice": "required",
             "tools": [{"type": "function", "name": "read", "parameters": {}}]})
         );
     }

@@ -11,7 +11,7 @@ use millrace::chat::{
     TurnSettings,
 };
 use millrace::engine::port::{
-    Answer, CallEnd, Clock, Events, Journal, Known, Model, ModelEvent, Opened, ServerCall, ServerCallEvent,
+    Answer, CallEnd, Clock, Events, Journal, Known, Lesson, Model, ModelEvent, Opened, ServerCall, ServerCallEvent,
     ServerEvent, Servers,
 };
 use millrace::engine::{Engine, EngineConfig, Handle, Ports};
@@ -199,7 +199,7 @@ impl Journal for FakeJournal {
         Box::pin(async { Ok(Known::default()) })
     }
 
-    fn late_data(&self) -> Answer<'static, Result<Vec<(String, String)>, Fault>> {
+    fn lessons(&self) -> Answer<'static, Result<Vec<Lesson>, Fault>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 }

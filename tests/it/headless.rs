@@ -100,6 +100,7 @@ fn options(output: Output) -> Options {
         extract: false,
         verbose: false,
         quiet: false,
+        prices: None,
         stdout_terminal: false,
         stderr_terminal: false,
     }

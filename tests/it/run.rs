@@ -17,6 +17,7 @@ mod answers;
 mod contract;
 mod mistakes;
 mod policy;
+mod providers;
 mod saved;
 
 /// One thing that a scripted response does after its head.
@@ -109,6 +110,10 @@ impl Provider {
             }
         });
         Self { port, seen, heads }
+    }
+
+    fn heads(&self) -> Vec<String> {
+        self.heads.lock().unwrap().clone()
     }
 
     /// The bodies that were asked, in order.

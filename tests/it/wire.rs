@@ -111,6 +111,76 @@ fn a_cut_at_any_byte_gives_the_same_events() {
     }
 }
 
+/// One thing that goes wrong on the way: where (a share of the body), and what.
+#[derive(Clone, Debug)]
+enum Fault {
+    Cut(f64),
+    Drop(f64, usize),
+    Twice(f64, usize),
+    Put(f64, Vec<u8>),
+}
+
+impl Fault {
+    fn apply(&self, body: &mut Vec<u8>) {
+        let at = |share: f64, body: &[u8]| ((body.len() as f64 * share) as usize).min(body.len());
+        match self {
+            Self::Cut(share) => body.truncate(at(*share, body)),
+            Self::Drop(share, length) => {
+                let from = at(*share, body);
+                let to = (from + length).min(body.len());
+                body.drain(from..to);
+            }
+            Self::Twice(share, length) => {
+                let from = at(*share, body);
+                let piece = body[from..(from + length).min(body.len())].to_vec();
+                body.splice(from..from, piece);
+            }
+            Self::Put(share, bytes) => {
+                let from = at(*share, body);
+                body.splice(from..from, bytes.iter().copied());
+            }
+        }
+    }
+}
+
+fn faults() -> impl Strategy<Value = Vec<Fault>> {
+    let share = 0.0..1.0_f64;
+    let marks = [&b"\""[..], b"\\", b"{", b"}", b"\\\"", b"\n\n", b"data: ", b"null", b"[DONE]", b"\xff", b"{}", b","];
+    let bytes = prop_oneof![
+        prop::sample::select(marks.map(<[u8]>::to_vec).to_vec()),
+        prop::collection::vec(any::<u8>(), 1..4),
+    ];
+    let one = prop_oneof![
+        share.clone().prop_map(Fault::Cut),
+        (share.clone(), 1_usize..80).prop_map(|(at, length)| Fault::Drop(at, length)),
+        (share.clone(), 1_usize..400).prop_map(|(at, length)| Fault::Twice(at, length)),
+        (share, bytes).prop_map(|(at, bytes)| Fault::Put(at, bytes)),
+    ];
+    prop::collection::vec(one, 1..5)
+}
+
+/// A call that counts as closed has whole arguments, and something closed it.
+fn assert_sound(report: &Value, name: &str) {
+    for call in report["tool_calls"].as_array().unwrap() {
+        let arguments = call["arguments"].as_str().unwrap_or_default();
+        let whole = serde_json::from_str::<Value>(arguments).is_ok_and(|value| value.is_object());
+        assert!(call["status"] != "closed" || whole && call["close"].is_string(), "{name}: {call}");
+    }
+    assert!(report["effective_finish"].is_string(), "{name}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+    #[test]
+    fn whatever_happens_to_a_transcript_only_whole_calls_count(faults in faults()) {
+        for fixture in ["sse", "own"].iter().flat_map(|folder| fixtures(folder)).filter(|f| f.body.len() <= 16 * 1024) {
+            let mut body = fixture.body.clone();
+            faults.iter().for_each(|fault| fault.apply(&mut body));
+            assert_sound(&decode(&body, &fixture.options), &fixture.name);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]

@@ -1,8 +1,8 @@
 //! The journal on the store; without one, everything is said to be unsaved.
 
 use crate::chat::{Change, ConversationId, Durability, Fault, FaultKind};
-use crate::engine::port::{Answer, Journal, Known, Opened};
-use crate::store::{Claim, Store};
+use crate::engine::port::{Answer, Journal, Known, Lesson, Opened};
+use crate::store::{Claim, Learnt, Store};
 
 /// None: nothing is kept (`--no-save`, or a store that would not open).
 #[derive(Clone, Debug)]
@@ -60,8 +60,17 @@ impl Journal for LiveJournal {
         })
     }
 
-    fn late_data(&self) -> Answer<'static, Result<Vec<(String, String)>, Fault>> {
+    fn lessons(&self) -> Answer<'static, Result<Vec<Lesson>, Fault>> {
         let Some(store) = self.0.clone() else { return Box::pin(async { Ok(Vec::new()) }) };
-        Box::pin(async move { store.learnt_with("late_data").await.map_err(|error| error.fault()) })
+        Box::pin(async move {
+            let all = store.all_learnt().await.map_err(|error| error.fault())?;
+            let lesson = |(base_url, model, learnt): (String, String, Learnt)| Lesson {
+                base_url,
+                model,
+                key: learnt.key,
+                value: learnt.value,
+            };
+            Ok(all.into_iter().map(lesson).collect())
+        })
     }
 }

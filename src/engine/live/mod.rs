@@ -2,6 +2,7 @@
 
 mod clock;
 mod journal;
+mod lessons;
 mod model;
 mod servers;
 

@@ -1,5 +1,6 @@
 //! Tests of the registry and everything it decides, with the builders that they share.
 
+mod levels;
 mod names;
 mod policy;
 mod registry;

@@ -34,7 +34,8 @@ pub fn history(args: HistoryArgs) -> Result<u8, Fault> {
     let ask = Ask { command, json: args.json };
     let drawn = io::stdout().is_terminal();
     let mut terminal = Terminal {
-        input: &mut io::stdin().lock(),
+        // Locked by each read alone: an import from `-` reads it too.
+        input: &mut io::BufReader::new(io::stdin()),
         out: &mut io::stdout().lock(),
         err: &mut io::stderr().lock(),
         drawn,

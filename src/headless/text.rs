@@ -151,7 +151,9 @@ impl Text {
     fn end(&mut self, status: TurnStatus, text: &str, to: &mut Outbox) {
         if self.options.extract {
             match extract::first_code_block(text) {
-                Some(code) => self.answer(&code, to),
+                Some(code) if status == TurnStatus::Ok => self.answer(&code, to),
+                // It may be piped into a shell: half a script is worse than none.
+                Some(_) => self.stderr("The answer is not whole; its code is not printed.", to),
                 None if status == TurnStatus::Ok => self.stderr("The answer has no code block.", to),
                 None => {}
             }

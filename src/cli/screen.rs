@@ -9,6 +9,7 @@ use crate::app::{Endpoint as Shown, Keymap, Session, Start, State};
 use crate::chat::{Api, Approve, Conversation, Fault, FaultKind, NoticeKind, TurnSettings};
 use crate::config::Resolved;
 use crate::demo::{Demo, DemoOptions};
+use crate::engine::Orders;
 use crate::engine::live::{LiveClock, LiveServers};
 use crate::net::{Endpoint, Http, HttpOptions};
 use crate::store::Store;
@@ -190,7 +191,7 @@ async fn show(screen: Screen, boot: Boot, setup: &Setup, resolved: &Resolved) ->
         api: resolved.api,
         store: store.clone(),
         endpoint: Mutex::new(endpoint),
-        demo: Some(demo_start(&demo, &running.servers, resolved.api)),
+        demo: Some(demo_start(&demo, &running.servers, &orders, resolved.api)),
     });
     let desk = Desk::new(
         store.clone().ok_or_else(|| no_store.unwrap_or_else(not_kept)),
@@ -218,16 +219,25 @@ async fn show(screen: Screen, boot: Boot, setup: &Setup, resolved: &Resolved) ->
 }
 
 /// Starts the built-in model and server in the midst of a session; they end with it.
-fn demo_start(kept: &Arc<Mutex<Option<Demo>>>, servers: &Arc<OnceLock<Arc<LiveServers>>>, api: Api) -> DemoStart {
-    let (kept, servers) = (Arc::clone(kept), Arc::clone(servers));
+fn demo_start(
+    kept: &Arc<Mutex<Option<Demo>>>,
+    servers: &Arc<OnceLock<Arc<LiveServers>>>,
+    orders: &Orders,
+    api: Api,
+) -> DemoStart {
+    let (kept, servers, orders) = (Arc::clone(kept), Arc::clone(servers), orders.clone());
     Arc::new(move || {
-        let (kept, servers) = (Arc::clone(&kept), Arc::clone(&servers));
+        let (kept, servers, orders) = (Arc::clone(&kept), Arc::clone(&servers), orders.clone());
         Box::pin(async move {
             let demo = Demo::start(DemoOptions::default())
                 .map_err(|error| Fault::new(FaultKind::Internal, error.to_string()))?;
             let endpoint = Endpoint::new(&demo.base_url, api)?;
             if let Some(servers) = servers.get() {
                 for entry in &demo.entries {
+                    // The same rules as in `millrace demo`: what only reads runs, what writes asks.
+                    let rules = boot::server_rules(entry)
+                        .map_err(|error| Fault::new(FaultKind::Internal, error.to_string()))?;
+                    orders.rule(entry.name.clone(), rules);
                     servers.add(entry.clone());
                 }
             }

@@ -17,7 +17,7 @@ use crate::chat::{
     Api, ConversationId, Durability, Fault, GrantScope, Limits, NoticeKind, Order, ServerAction, ServerName, Stamp,
     Stamped, TurnEvent, TurnId,
 };
-use crate::tools::{Registry, RegistryRules};
+use crate::tools::{Registry, RegistryRules, ServerRules};
 use crate::turn::Event;
 
 /// Messages that wait for the engine; a full queue holds back the reading of models and servers, nothing else.
@@ -67,6 +67,7 @@ pub(super) enum Control {
     Order(Order),
     Model(Arc<dyn Model>),
     Notice(NoticeKind, String),
+    Rules(ServerName, ServerRules),
     Shutdown(oneshot::Sender<()>),
 }
 
@@ -83,6 +84,11 @@ impl Orders {
     /// Turns that begin from now on ask this model.
     pub fn connect(&self, model: Arc<dyn Model>) {
         let _ = self.0.send(Control::Model(model));
+    }
+
+    /// What holds for a server that is added while the engine runs; given before the server is.
+    pub fn rule(&self, server: ServerName, rules: ServerRules) {
+        let _ = self.0.send(Control::Rules(server, rules));
     }
 
     /// Something that the reader should know, in its place among the events.
@@ -225,6 +231,10 @@ impl Engine {
                     Some(Control::Model(model)) => {
                         model.recall(&engine.lessons);
                         engine.model = model;
+                    }
+                    Some(Control::Rules(server, rules)) => {
+                        engine.desk.registry.set_rules(&server, rules);
+                        engine.tools_changed();
                     }
                     Some(Control::Notice(kind, message)) => {
                         engine.emit(TurnEvent::Notice { turn: None, kind, message });

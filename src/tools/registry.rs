@@ -14,7 +14,7 @@ use crate::chat::{Difference, Grant, Limits, NoticeKind, Pin, Policy, ServerName
 use super::definition::{self, Definitions, Listing};
 use super::listed::{Content, Item, Server};
 use super::pins::Pins;
-use super::rules::RegistryRules;
+use super::rules::{RegistryRules, ServerRules};
 use super::snapshot::{Absence, Absent, Snapshot, Tool};
 
 /// Longest instructions of a server that are passed on, characters.
@@ -175,6 +175,12 @@ impl Registry {
             return Vec::new();
         }
         self.rebuild(Vec::new())
+    }
+
+    /// What holds for a server from now on.
+    pub fn set_rules(&mut self, server: &ServerName, rules: ServerRules) {
+        self.rules.servers.insert(server.clone(), rules);
+        self.rebuild(Vec::new());
     }
 
     /// Whether a server's claims are believed from now on.

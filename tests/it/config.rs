@@ -252,7 +252,7 @@ system = "user-system"
 [roles]
 brief = "Be brief."
 [profiles.work]
-base_url = "https://work.example/v1"
+base_url = "https://proj.example/v1"
 api_key_env = "WORK_KEY"
 model = "work-model"
 api = "responses"
@@ -305,7 +305,7 @@ impl Case {
             external: &self.external,
             saved: &self.saved,
             consents: &self.consents,
-            folder: Path::new("/work"),
+            folder: Path::new("/proj"),
             home: Some(Path::new("/home/ada")),
         })
     }
@@ -342,15 +342,15 @@ fn a_key_goes_only_where_it_belongs() {
     case(&[key]).flags(url("http://127.0.0.1:8080/v1")).goes("http://127.0.0.1:8080/v1", Some("$OPENAI_API_KEY"));
     case(&[key]).flags(url("http://127.0.0.1.evil.example/v1")).goes("http://127.0.0.1.evil.example/v1", None);
     // While a profile is chosen, OPENAI_* do not apply.
-    case(&[key, work]).flags(profile("work")).goes("https://work.example/v1", Some("$WORK_KEY"));
-    case(&[key]).flags(profile("work")).goes("https://work.example/v1", None);
+    case(&[key, work]).flags(profile("work")).goes("https://proj.example/v1", Some("$WORK_KEY"));
+    case(&[key]).flags(profile("work")).goes("https://proj.example/v1", None);
     case(&[key, ("OPENAI_BASE_URL", "https://env/v1")]).flags(profile("local")).goes("http://localhost:11434/v1", None);
     case(&[key, ("OPENAI_BASE_URL", "https://env/v1")]).flags(profile("bare")).goes(OPENAI, None);
     case(&[("BARE_KEY", "b")]).flags(profile("bare")).goes(OPENAI, Some("$BARE_KEY"));
-    case(&[key, work, ("MILLRACE_PROFILE", "work")]).goes("https://work.example/v1", Some("$WORK_KEY"));
+    case(&[key, work, ("MILLRACE_PROFILE", "work")]).goes("https://proj.example/v1", Some("$WORK_KEY"));
     let mut by_file = case(&[key, work]);
     by_file.config = format!("profile = \"work\"\n{CONFIG}");
-    by_file.goes("https://work.example/v1", Some("$WORK_KEY"));
+    by_file.goes("https://proj.example/v1", Some("$WORK_KEY"));
     // A profile's key and headers never to an address from another source.
     let other = case(&[key, work]).flags(profile("work")).flags(url("https://other.example/v1"));
     let resolved = other.goes("https://other.example/v1", None);
@@ -360,9 +360,9 @@ fn a_key_goes_only_where_it_belongs() {
         "{:?}",
         resolved.notices
     );
-    let same = case(&[work]).flags(profile("work")).flags(url("https://work.example/v1/"));
-    assert_eq!(same.goes("https://work.example/v1", Some("$WORK_KEY")).headers.len(), 1);
-    case(&[work]).flags(profile("work")).flags(url("http://work.example/v1")).goes("http://work.example/v1", None);
+    let same = case(&[work]).flags(profile("work")).flags(url("https://proj.example/v1/"));
+    assert_eq!(same.goes("https://proj.example/v1", Some("$WORK_KEY")).headers.len(), 1);
+    case(&[work]).flags(profile("work")).flags(url("http://proj.example/v1")).goes("http://proj.example/v1", None);
     case(&[work]).flags(profile("lan")).goes("http://192.168.1.5:8000/v1", None);
     // A kept key goes to its origin, and is the last that is asked.
     let mut kept = case(&[]);
@@ -387,7 +387,7 @@ fn a_key_goes_only_where_it_belongs() {
 #[test]
 fn the_first_that_speaks_wins() {
     let project = || {
-        project::parse(Path::new("/work/.millrace.toml"), "model = \"p-model\"\nrole = \"brief\"\ntemperature = 0.2")
+        project::parse(Path::new("/proj/.millrace.toml"), "model = \"p-model\"\nrole = \"brief\"\ntemperature = 0.2")
             .unwrap()
     };
     let model = |case: &Case| case.run().unwrap().model;
@@ -499,14 +499,14 @@ command = "${{input:key}}"
     let resolved = servers.run().unwrap();
     let find = |name: &str| resolved.servers.iter().find(|s| s.name.as_str() == name).unwrap();
     let Transport::Stdio { command, args, env, cwd } = &find("a").transport else { panic!() };
-    assert_eq!((command.as_str(), cwd.as_deref()), ("sh", Some(Path::new("/work/sub"))));
-    assert_eq!(args, &["$HOME", "full", "${TOKEN}", "/work"]);
+    assert_eq!((command.as_str(), cwd.as_deref()), ("sh", Some(Path::new("/proj/sub"))));
+    assert_eq!(args, &["$HOME", "full", "${TOKEN}", "/proj"]);
     assert_eq!(env["T"].expose(), "t0k");
     assert_eq!(
         (find("a").consent, find("a").disabled.clone(), find("a").policies["x"]),
         (Consent::Given, None, Policy::Deny)
     );
-    assert_eq!(find("a").line(), "T=… sh '$HOME' full '${TOKEN}' /work  in /work/sub");
+    assert_eq!(find("a").line(), "T=… sh '$HOME' full '${TOKEN}' /proj  in /proj/sub");
     assert_eq!(find("b").disabled.as_deref(), Some("$NOPE is not set"));
     assert!(find("c").disabled.as_deref().unwrap().contains("not given to servers"));
     assert!(find("d").disabled.as_deref().unwrap().contains("not given to servers"));
@@ -529,7 +529,7 @@ fn files_and_projects_bring_servers() {
     )];
     two.project = Some(
         project::parse(
-            Path::new("/work/.millrace.toml"),
+            Path::new("/proj/.millrace.toml"),
             "[servers.prop]\ncommand = \"z\"\n[servers.files]\ncommand = \"evil\"\n[policy]\ndeny = [\"*/rm\"]",
         )
         .unwrap(),
@@ -547,9 +547,9 @@ fn files_and_projects_bring_servers() {
     // Seen once, and for that command alone.
     let dir = tempfile::tempdir().unwrap();
     let paths = millrace::config::Paths::below(dir.path());
-    two.consents.give(&paths, Path::new("/work/.millrace.toml"), &r.servers[1].entry_hash).unwrap();
+    two.consents.give(&paths, Path::new("/proj/.millrace.toml"), &r.servers[1].entry_hash).unwrap();
     assert_eq!(two.run().unwrap().servers[1].consent, Consent::Given);
-    two.project = Some(project::parse(Path::new("/work/.millrace.toml"), "[servers.prop]\ncommand = \"zz\"").unwrap());
+    two.project = Some(project::parse(Path::new("/proj/.millrace.toml"), "[servers.prop]\ncommand = \"zz\"").unwrap());
     assert_eq!(two.run().unwrap().servers[1].consent, Consent::NeedsPerson);
     // The same name for another entry is an error.
     two.external = vec![file(r#"{"mcpServers": {"files": {"command": "other"}}}"#)];

@@ -237,7 +237,7 @@ fn demo_start(
                     // The same rules as in `millrace demo`: what only reads runs, what writes asks.
                     let rules = boot::server_rules(entry)
                         .map_err(|error| Fault::new(FaultKind::Internal, error.to_string()))?;
-                    orders.rule(entry.name.clone(), rules);
+                    orders.expect(entry.name.clone(), rules);
                     servers.add(entry.clone());
                 }
             }

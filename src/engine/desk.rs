@@ -22,6 +22,8 @@ pub(super) struct Desk {
     pub statuses: HashMap<ServerName, ServerStatus>,
     /// Servers that were to start and have not been heard of as ready or failed.
     pub starting: HashSet<ServerName>,
+    /// Of these every turn waits, also where turns wait for no other.
+    expected: HashSet<ServerName>,
     /// Counts the listings of a server, so that an old settling timer is known as old.
     generations: HashMap<ServerName, u64>,
 }
@@ -34,6 +36,7 @@ impl Desk {
             snapshot,
             statuses: HashMap::new(),
             starting: starting.iter().cloned().collect(),
+            expected: HashSet::new(),
             generations: HashMap::new(),
         }
     }
@@ -42,9 +45,23 @@ impl Desk {
     pub fn listed(&self) -> Vec<ServerName> {
         self.generations.keys().cloned().collect()
     }
+
+    /// A server is about to be added, and turns wait for it.
+    pub fn expect(&mut self, server: ServerName) {
+        self.starting.insert(server.clone());
+        self.expected.insert(server);
+    }
 }
 
 impl Engine {
+    /// Whether turns have to wait for a server.
+    pub(super) fn must_wait(&self) -> bool {
+        match self.config.wait_for_servers {
+            true => !self.desk.starting.is_empty(),
+            false => self.desk.expected.iter().any(|server| self.desk.starting.contains(server)),
+        }
+    }
+
     pub(super) fn server_event(&mut self, event: ServerEvent) {
         match event {
             ServerEvent::Status(status) => self.server_status(status),
@@ -99,7 +116,7 @@ impl Engine {
 
     /// A server that was waited for is ready with its tools, or will not be.
     fn arrived(&mut self, server: &ServerName) {
-        if self.desk.starting.remove(server) && self.desk.starting.is_empty() {
+        if self.desk.starting.remove(server) && !self.must_wait() {
             for opening in std::mem::take(&mut self.held) {
                 self.begin(opening);
             }

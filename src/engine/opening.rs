@@ -119,7 +119,7 @@ impl Engine {
     }
 
     fn hold_or_begin(&mut self, opening: Opening) {
-        if self.config.wait_for_servers && !self.desk.starting.is_empty() {
+        if self.must_wait() {
             self.held.push(opening);
         } else {
             self.begin(opening);

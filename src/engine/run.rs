@@ -67,7 +67,7 @@ pub(super) enum Control {
     Order(Order),
     Model(Arc<dyn Model>),
     Notice(NoticeKind, String),
-    Rules(ServerName, ServerRules),
+    Expect(ServerName, ServerRules),
     Shutdown(oneshot::Sender<()>),
 }
 
@@ -86,9 +86,10 @@ impl Orders {
         let _ = self.0.send(Control::Model(model));
     }
 
-    /// What holds for a server that is added while the engine runs; given before the server is.
-    pub fn rule(&self, server: ServerName, rules: ServerRules) {
-        let _ = self.0.send(Control::Rules(server, rules));
+    /// A server is about to be added, and what holds for it: turns that begin from now on wait until it is ready or
+    /// has failed.
+    pub fn expect(&self, server: ServerName, rules: ServerRules) {
+        let _ = self.0.send(Control::Expect(server, rules));
     }
 
     /// Something that the reader should know, in its place among the events.
@@ -232,8 +233,9 @@ impl Engine {
                         model.recall(&engine.lessons);
                         engine.model = model;
                     }
-                    Some(Control::Rules(server, rules)) => {
+                    Some(Control::Expect(server, rules)) => {
                         engine.desk.registry.set_rules(&server, rules);
+                        engine.desk.expect(server);
                         engine.tools_changed();
                     }
                     Some(Control::Notice(kind, message)) => {

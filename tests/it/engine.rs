@@ -539,6 +539,32 @@ async fn only_the_definitions_that_were_shown_are_accepted() {
     assert!(!pinned.iter().any(|definition| definition.contains("first")), "what nobody saw was never pinned");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_screen_waits_for_no_server_but_the_one_that_was_chosen_with_the_model() {
+    let mut rig = Rig::with(vec![answer("one"), answer("two")], |config| {
+        config.wait_for_servers = false;
+        config.starting.push(millrace::chat::ServerName::new("slow"));
+    })
+    .await;
+    rig.submit("go");
+    rig.ended().await;
+    let demo = millrace::chat::ServerName::new("demo");
+    rig.handle.orders.expect(demo.clone(), millrace::tools::ServerRules::default());
+    rig.submit("and now");
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    assert_eq!(rig.model.requests.lock().unwrap().len(), 1, "its tools are not there yet");
+    let listing = millrace::tools::Listing {
+        server: demo,
+        entry: Arc::from("demo"),
+        tools: Vec::new(),
+        instructions: None,
+        from_cache: false,
+    };
+    rig.listings.send(millrace::engine::port::ServerEvent::Listing(listing)).await.unwrap();
+    rig.ended().await;
+    assert_eq!(rig.model.requests.lock().unwrap().len(), 2);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 

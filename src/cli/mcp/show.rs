@@ -9,7 +9,7 @@ use crate::config::{Consent, ServerEntry, Source};
 use crate::text::sanitize;
 use crate::tools::wire_name;
 
-use super::Visit;
+use super::visit::Visit;
 
 pub(super) fn row(entry: &ServerEntry) -> Value {
     let (source, file) = match &entry.source {

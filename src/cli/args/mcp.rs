@@ -1,0 +1,80 @@
+//! The arguments of `millrace mcp`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Args)]
+pub struct McpArgs {
+    #[command(subcommand)]
+    pub command: Option<McpCommand>,
+    /// One JSON value instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Servers from a file, added to the configured ones
+    #[arg(long, value_name = "FILE", global = true)]
+    pub mcp: Vec<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum McpCommand {
+    /// The servers, and how each is reached
+    List,
+    /// What they offer
+    Tools {
+        server: Option<String>,
+    },
+    /// Call one tool
+    Call {
+        server: String,
+        tool: String,
+        /// The arguments, an object
+        #[arg(value_name = "JSON")]
+        arguments: Option<String>,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Start, list, say what is wrong
+    Test {
+        server: Option<String>,
+    },
+    /// Add a server: NAME -- COMMAND [ARG]..., or NAME URL
+    Add {
+        name: String,
+        #[arg(conflicts_with = "command", required_unless_present = "command")]
+        url: Option<String>,
+        /// Its environment
+        #[arg(long, value_name = "K=V")]
+        env: Vec<String>,
+        /// Sent with every request
+        #[arg(long, value_name = "K: V")]
+        header: Vec<String>,
+        /// In this folder's .millrace.toml
+        #[arg(long)]
+        project: bool,
+        /// Do not connect
+        #[arg(long)]
+        no_start: bool,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+        #[arg(last = true, value_name = "COMMAND")]
+        command: Vec<String>,
+    },
+    Remove {
+        name: String,
+    },
+    /// Take over servers of other clients
+    Import {
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    Login {
+        server: String,
+    },
+    Logout {
+        server: String,
+    },
+}

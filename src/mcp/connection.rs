@@ -24,7 +24,7 @@ use crate::config::{self, ServerEntry};
 use super::child::{self, Child};
 use super::failure::{Failure, FailureKind};
 use super::handler::Handler;
-use super::http;
+use super::http::{self, Authorise, Params};
 use super::report::Reporter;
 use super::stdio::StdioTransport;
 use super::tap::{Reply, Tap, Waiter};
@@ -45,6 +45,9 @@ pub(super) enum Era {
 pub(super) struct Connection {
     pub peer: Peer<RoleClient>,
     pub tap: Tap,
+    pub era: Era,
+    /// Over today's HTTP: which arguments go into headers too.
+    pub params: Option<Params>,
     /// A cancelled request may still be answered (over HTTP its stream is gone).
     pub late_replies: bool,
     /// Told apart from the connections before and after it.
@@ -65,6 +68,8 @@ pub(super) struct Opened {
 pub(super) struct Opener<'a> {
     pub entry: &'a ServerEntry,
     pub http: &'a reqwest::Client,
+    /// Where somebody signs in to the server.
+    pub authorise: Option<&'a Arc<dyn Authorise>>,
     pub limits: &'a Limits,
     pub reporter: &'a Reporter,
     pub generation: u64,
@@ -104,11 +109,13 @@ impl Opener<'_> {
                     child::spawn(command, args, env, cwd.as_deref(), keep, self.watchdog.cloned()).map_err(plain)?;
                 let transport =
                     StdioTransport::new(pipes.stdout, pipes.stdin, tap.clone(), self.reporter.clone(), line);
-                self.greet(transport, mode, tap, Some(child)).await
+                self.greet(transport, mode, tap, None, Some(child)).await
             }
             config::Transport::Http { url, headers } => {
-                let transport = http::transport(self.http.clone(), url, headers, tap.clone(), line).map_err(plain)?;
-                self.greet(transport, mode, tap, None).await
+                let door = http::door(self.http, url, headers, self.authorise.cloned(), line).map_err(plain)?;
+                let params = Params::default();
+                let transport = http::streamable(door, url, tap.clone(), params.clone());
+                self.greet(transport, mode, tap, Some(params), None).await
             }
             config::Transport::Sse { .. } => Err(plain(
                 Failure::cannot_start("millrace does not speak the old HTTP+SSE transport yet")
@@ -125,6 +132,7 @@ impl Opener<'_> {
         transport: T,
         mode: ClientLifecycleMode,
         tap: Tap,
+        params: Option<Params>,
         child: Option<Child>,
     ) -> Result<Opened, OpenError>
     where
@@ -148,7 +156,7 @@ impl Opener<'_> {
         }
         let era = if info.protocol_version.has_initialize() { Era::Legacy } else { Era::Modern };
         let peer = service.peer().clone();
-        let connection = Arc::new(Connection { peer, tap, late_replies, generation: self.generation });
+        let connection = Arc::new(Connection { peer, tap, era, params, late_replies, generation: self.generation });
         Ok(Opened { connection, service, child, info, era, tools_changed })
     }
 }
@@ -240,6 +248,9 @@ impl Connection {
                 break;
             }
             cursor = Some(next.to_owned());
+        }
+        if let (Era::Modern, Some(params)) = (self.era, &self.params) {
+            found.remarks.append(&mut params.learn(&mut found.tools));
         }
         Ok(found)
     }

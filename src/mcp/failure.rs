@@ -1,6 +1,10 @@
 //! Why a server cannot be used, in a person's words.
 
+use std::time::Duration;
+
 use rmcp::service::ClientInitializeError;
+
+use super::http::{HttpError, HttpFault};
 
 /// What went wrong with a server. Raw text: it may quote the server. Holds no secrets.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -11,6 +15,8 @@ pub struct Failure {
     pub reason: String,
     /// What to do next.
     pub hint: Option<String>,
+    /// How long the server asks not to be asked again.
+    pub pause: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +41,7 @@ pub enum FailureKind {
 
 impl Failure {
     pub(super) fn new(kind: FailureKind, reason: impl Into<String>) -> Self {
-        Self { kind, reason: reason.into(), hint: None }
+        Self { kind, reason: reason.into(), hint: None, pause: None }
     }
 
     pub(super) fn cannot_start(reason: impl Into<String>) -> Self {
@@ -93,27 +99,38 @@ impl Failure {
     /// Reads an error of a transport. Our own stdio transport speaks for itself; of HTTP's only the cause is told.
     pub(super) fn of_transport(error: &(dyn std::error::Error + 'static)) -> Self {
         use rmcp::transport::streamable_http_client::StreamableHttpError as Http;
-        let Some(http) = error.downcast_ref::<Http<reqwest::Error>>() else {
+        let Some(http) = error.downcast_ref::<HttpError>() else {
             return Self::new(FailureKind::Gone, error.to_string());
         };
         match http {
-            Http::Client(error) => Self::of_http(error),
+            Http::Client(fault) => Self::of_fault(fault),
             Http::AuthRequired(_) | Http::InsufficientScope(_) | Http::Auth(_) => Self::needs_login(),
-            Http::HttpStatus(status) => Self::of_status(status.status),
             Http::SessionExpired => Self::new(FailureKind::SessionEnded, "it had ended the session"),
-            // The SDK tells these statuses in its text alone: `HTTP 404 Not Found: body`.
-            Http::UnexpectedServerResponse(text) => match status(text) {
-                Some(status) => Self::of_status(status),
-                None => Self::new(FailureKind::Protocol, format!("its answer is not MCP: {text}")),
-            },
+            Http::UnexpectedServerResponse(text) => {
+                Self::new(FailureKind::Protocol, format!("its answer is not MCP: {text}"))
+            }
             Http::UnexpectedContentType(_) | Http::Deserialize(_) => {
                 Self::new(FailureKind::Protocol, "its answer is not MCP")
                     .hinted(Some("Check `url`, often ending in /mcp."))
             }
-            Http::ResponseBodyTooLarge { max_size } => {
-                Self::new(FailureKind::Protocol, format!("its answer is larger than {max_size} bytes"))
-            }
             other => Self::new(FailureKind::Gone, format!("the connection broke: {other}")),
+        }
+    }
+
+    /// Reads what an exchange over HTTP failed of.
+    pub(super) fn of_fault(fault: &HttpFault) -> Self {
+        match fault {
+            HttpFault::Transport(error) => Self::of_http(error),
+            HttpFault::Status { status, pause } => Self { pause: *pause, ..Self::of_status(*status) },
+            HttpFault::Redirect { to, .. } => {
+                Self::new(FailureKind::Protocol, format!("it sends on to another address: {to}"))
+                    .hinted(Some("millrace does not follow it there. If you trust that address, make it the `url`."))
+            }
+            HttpFault::NotMcp(_) => {
+                Self::new(FailureKind::Protocol, fault.to_string()).hinted(Some("Check `url`, often ending in /mcp."))
+            }
+            HttpFault::TooLarge { .. } => Self::new(FailureKind::Protocol, fault.to_string()),
+            HttpFault::Stream(_) => Self::new(FailureKind::Gone, fault.to_string()),
         }
     }
 
@@ -159,11 +176,6 @@ impl Failure {
     }
 }
 
-/// The number of an `HTTP nnn` at the beginning of a text.
-fn status(text: &str) -> Option<u16> {
-    text.strip_prefix("HTTP ")?.get(..3)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,15 +183,18 @@ mod tests {
 
     #[test]
     fn a_status_is_told_in_words() {
-        let of = |text: &'static str| {
-            Failure::of_transport(&StreamableHttpError::<reqwest::Error>::UnexpectedServerResponse(text.into()))
+        let of = |status| {
+            let pause = Some(Duration::from_secs(17));
+            Failure::of_transport(&StreamableHttpError::Client(HttpFault::Status { status, pause }))
         };
-        assert_eq!(of("HTTP 401 Unauthorized: no").kind, FailureKind::NeedsLogin);
+        assert_eq!(of(401).kind, FailureKind::NeedsLogin);
         assert_eq!(
-            of("HTTP 404 Not Found: <html>").line(),
+            of(404).line(),
             "there is no MCP server at its address (HTTP 404). Check the path of `url`, often /mcp."
         );
-        assert!(of("HTTP 503 Service Unavailable").may_pass());
-        assert_eq!(of("what").reason, "its answer is not MCP: what");
+        assert!(of(503).may_pass());
+        assert_eq!((of(429).pause, of(429).may_pass()), (Some(Duration::from_secs(17)), true));
+        let other = StreamableHttpError::<HttpFault>::UnexpectedServerResponse("what".into());
+        assert_eq!(Failure::of_transport(&other).reason, "its answer is not MCP: what");
     }
 }

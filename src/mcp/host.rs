@@ -88,6 +88,7 @@ impl Host {
         };
         let server = Server {
             http: self.0.http.clone(),
+            authorise: None,
             limits: self.0.limits.clone(),
             cache: self.0.cache.clone(),
             watchdog: self.0.watchdog.get().cloned().flatten(),

@@ -27,6 +27,7 @@ use super::child::{Child, StderrTail};
 use super::connection::{Connection, Era, Opened, Opener, STDERR_LINES};
 use super::event::LogLevel;
 use super::failure::{Failure, FailureKind};
+use super::http::Authorise;
 use super::report::Reporter;
 use super::watchdog::Watchdog;
 
@@ -63,6 +64,8 @@ pub(super) enum Phase {
 pub(super) struct Server {
     pub entry: Arc<ServerEntry>,
     pub http: reqwest::Client,
+    /// Where somebody signs in to it.
+    pub authorise: Option<Arc<dyn Authorise>>,
     pub limits: Arc<Limits>,
     pub cache: Option<PathBuf>,
     pub watchdog: Option<Arc<Watchdog>>,
@@ -105,7 +108,7 @@ impl Server {
                         attempts = 0;
                     }
                     let pause = if failure.may_pass() && (lived > Duration::ZERO || attempts > 0 || self.is_http()) {
-                        BACK_OFF.get(attempts).copied()
+                        BACK_OFF.get(attempts).map(|pause| failure.pause.unwrap_or_default().max(*pause))
                     } else {
                         None
                     };
@@ -208,6 +211,7 @@ impl Server {
         let opener = Opener {
             entry: &entry,
             http: &self.http,
+            authorise: self.authorise.as_ref(),
             limits: &self.limits,
             reporter: &reporter,
             generation: self.generation,

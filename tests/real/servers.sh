@@ -49,15 +49,7 @@ def boom() -> str:
     raise ValueError("boom")
 server.run(show_banner=False)
 PY
-# server-everything over HTTP, held to loopback: by itself it listens on every interface.
-cat > "$WORK/loopback.cjs" <<'JS'
-const net = require('net'), listen = net.Server.prototype.listen;
-net.Server.prototype.listen = function (port, ...rest) {
-  return typeof port === 'object' ? listen.call(this, { ...port, host: '127.0.0.1' }, ...rest)
-    : listen.call(this, port, '127.0.0.1', ...rest.filter((a) => typeof a === 'function'));
-};
-JS
-PORT=$PORT node --require "$WORK/loopback.cjs" "$MODULES/server-everything/dist/index.js" streamableHttp \
+PORT=$PORT node --require "$HERE/tests/real/loopback.cjs" "$MODULES/server-everything/dist/index.js" streamableHttp \
   > "$WORK/http.log" 2>&1 & HTTP=$!
 cat > "$WORK/servers.json" <<JSON
 {"mcpServers": {

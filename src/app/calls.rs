@@ -1,5 +1,6 @@
 //! Tool calls as they are watched: every state, with its times.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -188,10 +189,21 @@ impl Call {
         self.review.as_ref().is_some_and(|review| review.trusted && review.claims.harmless())
     }
 
-    /// Everything of the result, raw; empty while there is none.
+    /// Everything of the result as a person reads it, raw; empty while there is none.
     #[must_use]
-    pub fn result(&self) -> &str {
-        self.outcome.as_ref().map_or("", |outcome| outcome.full.as_deref().unwrap_or(&outcome.content))
+    pub fn result(&self) -> Cow<'_, str> {
+        self.outcome.as_ref().map_or(Cow::Borrowed(""), |outcome| outcome.readable())
+    }
+
+    /// The beginning of the result, raw: what a line or two can show of it.
+    #[must_use]
+    pub fn result_head(&self) -> &str {
+        match self.outcome.as_deref() {
+            None => "",
+            // The answer itself is JSON with payloads; what the model is told names them.
+            Some(outcome) if outcome.full_is_result => &outcome.content,
+            Some(outcome) => outcome.full.as_deref().unwrap_or(&outcome.content),
+        }
     }
 
     fn apply(&mut self, state: CallState, at: Stamp) {
@@ -263,7 +275,7 @@ impl Call {
             arguments_bytes: self.arguments_bytes,
             closed_by: self.closed_by,
             outcome: outcome.map(|outcome| outcome.kind),
-            detail: self.result().lines().next().unwrap_or_default().to_owned(),
+            detail: self.result_head().lines().next().unwrap_or_default().to_owned(),
             opened: since(self.times.opened),
             closed: self.times.closed.map(since),
             asked: self.times.asked.map(since),

@@ -1,8 +1,10 @@
 //! What `update` asks for: a closed list of plain data, carried out by `tui`.
 
+use std::sync::Arc;
+
 use super::event::Timer;
 use super::overlay::{Connection, HistoryFilter};
-use crate::chat::{CallId, ConversationId, MessageId, Order, ServerName};
+use crate::chat::{CallId, ConversationId, MessageId, Order, ServerName, ToolOutcome};
 
 #[derive(Clone, Debug)]
 pub enum Effect {
@@ -63,11 +65,11 @@ pub enum Effect {
         what: &'static str,
         text: String,
     },
-    /// Writes a text to a new file in the working folder.
-    Save {
-        what: &'static str,
+    /// Writes a result to new files in the working folder: its text, and each picture or sound as what it is.
+    SaveResult {
+        /// Their name without its ending.
         name: String,
-        text: String,
+        outcome: Arc<ToolOutcome>,
     },
     Editor {
         what: EditorUse,

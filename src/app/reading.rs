@@ -223,7 +223,10 @@ impl State {
             return self.say("no call is chosen", out);
         };
         let id = call.id.clone();
-        let result = call.result().to_owned();
+        let result = match command {
+            Command::CopyResult | Command::ViewResult => call.result().into_owned(),
+            _ => String::new(),
+        };
         match command {
             Command::OpenCall => {
                 if call.phase == super::calls::CallPhase::NeedsApproval && !call.decided {
@@ -260,10 +263,12 @@ impl State {
             Command::ViewResult if !result.is_empty() => {
                 out.push(Effect::Editor { what: EditorUse::View, text: result, extension: "txt" });
             }
-            Command::SaveResult if !result.is_empty() => {
-                let clean = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
+            Command::SaveResult if call.outcome.is_some() => {
+                let clean = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' };
                 let name: String = call.name().chars().map(clean).take(64).collect();
-                out.push(Effect::Save { what: "the result", name: format!("{name}.txt"), text: result });
+                if let Some(outcome) = call.outcome.clone() {
+                    out.push(Effect::SaveResult { name, outcome });
+                }
             }
             _ => self.say("there is nothing of that yet", out),
         }

@@ -163,6 +163,7 @@ pub(super) fn review(id: &str, hash: &str) -> CallState {
         hash: Arc::from(hash),
         because: None,
         why: AskReason::Policy,
+        tainted_by: Vec::new(),
         earlier: None,
     })))
 }

@@ -1,11 +1,12 @@
 //! Tool calls, their states and their outcomes.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{CallId, Claims, ToolRef};
+use super::{CallId, Claims, Content, Reader, ServerName, ToolRef};
 
 /// A call as history keeps it. `arguments` is always one valid JSON object: what was shown, hashed and sent; for a
 /// call whose arguments never became valid it is `{}` and the outcome says so.
@@ -85,8 +86,11 @@ pub struct ToolOutcome {
     pub content: String,
     /// The server's structured content, whole.
     pub structured: Option<Value>,
-    /// The whole text of the result as it came, where `content` was cut; raw.
+    /// The whole of the result as it came, where `content` does not hold all of it; raw.
     pub full: Option<String>,
+    /// `full` is the server's answer itself, as JSON: it held more than text. Else it is text.
+    #[serde(default)]
+    pub full_is_result: bool,
     /// Bytes of the whole result as it came.
     pub bytes: u64,
     pub truncated: bool,
@@ -109,11 +113,38 @@ impl ToolOutcome {
             content,
             structured: None,
             full: None,
+            full_is_result: false,
             truncated: false,
             sent: false,
             ms: 0.0,
             notes: Vec::new(),
         }
+    }
+
+    /// The server's answer itself, where it was kept.
+    #[must_use]
+    pub fn result(&self) -> Option<Value> {
+        let full = self.full.as_deref().filter(|_| self.full_is_result)?;
+        serde_json::from_str(full).ok()
+    }
+
+    /// All of it as a person reads it; raw. Binary content is named, not shown.
+    #[must_use]
+    pub fn readable(&self) -> Cow<'_, str> {
+        if !self.full_is_result {
+            return Cow::Borrowed(self.full.as_deref().unwrap_or(&self.content));
+        }
+        let Some(result) = self.result() else { return Cow::Borrowed(&self.content) };
+        let content = Content::of(&result, Reader::Person);
+        let untold = self.structured.as_ref().filter(|structured| !content.says(structured));
+        let mut text = content.text;
+        if let Some(structured) = untold {
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            text.push_str(&structured.to_string());
+        }
+        Cow::Owned(text)
     }
 }
 
@@ -203,6 +234,8 @@ pub struct Review {
     /// The model's last words before the call, not verified.
     pub because: Option<String>,
     pub why: AskReason,
+    /// Whose untrusted content came in before, where `why` is `AfterUntrusted`.
+    pub tainted_by: Vec<ServerName>,
     /// The outcome of an equal call that already ran, where `why` is `Repeat`.
     pub earlier: Option<Arc<ToolOutcome>>,
 }

@@ -9,6 +9,7 @@
 //! Know a provider's wire, a database row, or a screen.
 
 mod call;
+mod content;
 mod conversation;
 mod delta;
 mod event;
@@ -16,6 +17,7 @@ mod fault;
 mod ids;
 mod journal;
 mod limits;
+mod media;
 mod message;
 mod order;
 mod policy;
@@ -24,6 +26,7 @@ mod timeline;
 mod usage;
 
 pub use call::*;
+pub use content::*;
 pub use conversation::*;
 pub use delta::*;
 pub use event::*;
@@ -31,6 +34,7 @@ pub use fault::*;
 pub use ids::*;
 pub use journal::*;
 pub use limits::*;
+pub use media::{Media, MediaKind, from_base64, image_kind};
 pub use message::*;
 pub use order::*;
 pub use policy::*;

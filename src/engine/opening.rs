@@ -257,16 +257,13 @@ impl Engine {
         Err(Fault::new(FaultKind::Usage, message).hint(hint))
     }
 
-    /// Servers whose untrusted content stands in the history.
+    /// Servers whose untrusted content stands in the history: of calls that left, or may have.
     fn tainted(&self, history: &[Arc<Message>]) -> Vec<ServerName> {
         let mut servers: Vec<ServerName> = Vec::new();
-        for message in history {
-            let Body::Assistant(answer) = &message.body else { continue };
-            for reference in answer.calls.iter().filter_map(|c| c.tool.as_ref()) {
-                let taints = self.desk.snapshot.by_ref(reference).is_none_or(|t| tools::taints(t));
-                if taints && !servers.contains(&reference.server) {
-                    servers.push(reference.server.clone());
-                }
+        for past in memory::past_calls(history) {
+            let taints = self.desk.snapshot.by_ref(&past.tool).is_none_or(|t| tools::taints(t));
+            if taints && !servers.contains(&past.tool.server) {
+                servers.push(past.tool.server);
             }
         }
         servers

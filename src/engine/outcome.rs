@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::port::CallEnd;
 use crate::chat::{Limits, OutcomeKind, ToolOutcome};
-use crate::tools::{self, Tool};
+use crate::tools::{self, Checked, Tool};
 
 const MAY_HAVE_RUN: &str = "It may still have run: check before you call it again.";
 
@@ -16,10 +18,12 @@ pub(super) async fn of(tool: Arc<Tool>, end: CallEnd, ran: Duration, limits: Arc
     let told = |kind, sent, content: String| ToolOutcome { sent, ms, ..ToolOutcome::unsent(kind, content) };
     match end {
         CallEnd::Result(raw) if tools::shapes_quickly(&tool, &raw) => {
-            ToolOutcome { sent: true, ms, ..tools::shape_result(&tool, &raw, &limits) }
+            ToolOutcome { sent: true, ms, ..tools::shape_checked(&tool, &raw, Checked::Fits, &limits) }
         }
         CallEnd::Result(raw) => {
-            let shaped = tokio::task::spawn_blocking(move || tools::shape_result(&tool, &raw, &limits)).await;
+            let raw = Arc::new(raw);
+            let checked = check(Arc::clone(&tool), Arc::clone(&raw), limits.validation).await;
+            let shaped = tokio::task::spawn_blocking(move || tools::shape_checked(&tool, &raw, checked, &limits)).await;
             match shaped {
                 Ok(outcome) => ToolOutcome { sent: true, ms, ..outcome },
                 Err(_) => told(OutcomeKind::Failed, true, format!("The result of {path} could not be read.")),
@@ -52,5 +56,18 @@ pub(super) async fn of(tool: Arc<Tool>, end: CallEnd, ran: Duration, limits: Arc
         CallEnd::Gone { sent: false, message } => {
             told(OutcomeKind::Failed, false, format!("The call was not sent: {message}."))
         }
+    }
+}
+
+/// Holds a result against its tool's output schema on a thread of its own: a hostile schema must hold up nothing.
+async fn check(tool: Arc<Tool>, raw: Arc<Value>, limit: Duration) -> Checked {
+    if !tool.has_output_schema() {
+        return Checked::Fits;
+    }
+    let checking = tokio::task::spawn_blocking(move || tools::check_result(&tool, &raw));
+    match tokio::time::timeout(limit, checking).await {
+        Ok(Ok(checked)) => checked,
+        Ok(Err(_)) => Checked::Not("the schema could not be applied".to_owned()),
+        Err(_) => Checked::Not(format!("it took longer than {} ms (limit validation)", limit.as_millis())),
     }
 }

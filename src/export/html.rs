@@ -49,7 +49,7 @@ pub fn html(conversation: &Conversation) -> String {
                         folded(&mut out, &name, &call.arguments, true);
                         continue;
                     };
-                    let result = outcome.full.as_ref().unwrap_or(&outcome.content);
+                    let result = outcome.readable();
                     let told = format!("{}\n\n{result}", call.arguments);
                     folded(&mut out, &format!("{name} · {}", outcome.kind.word()), &told, true);
                 }

@@ -44,7 +44,7 @@ pub fn markdown(conversation: &Conversation) -> String {
                     fence(&mut out, "json", &call.arguments);
                     if let Some(outcome) = outcomes.get(&call.id) {
                         paragraph(&mut out, &format!("Outcome: {}", outcome.kind.word()));
-                        fence(&mut out, "", outcome.full.as_ref().unwrap_or(&outcome.content));
+                        fence(&mut out, "", &outcome.readable());
                     }
                 }
             }

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-use crate::chat::{AskReason, CallId, CallState, CallUpdate, Decision, Order, Review, TurnId, WaitFor};
+use crate::chat::{AskReason, CallId, CallState, CallUpdate, Decision, Order, Review, ServerName, TurnId, WaitFor};
 use crate::text::{sanitize, visible};
 
 const CHOICES: &str = "[n] deny  [y] once  [s] this session  [A] always from now on";
@@ -249,7 +249,10 @@ fn question(review: &Review) -> String {
     }
     match review.why {
         AskReason::Policy => {}
-        AskReason::AfterUntrusted => out.push_str("  content of an untrusted tool came in before\n"),
+        AskReason::AfterUntrusted => {
+            let names: Vec<&str> = review.tainted_by.iter().map(ServerName::as_str).collect();
+            out.push_str(&format!("  untrusted content of {} came in before\n", names.join(", ")));
+        }
         AskReason::Repeat => out.push_str("  an equal call ran before, or may have\n"),
         AskReason::Unsaved => out.push_str("  the conversation cannot be saved\n"),
     }
@@ -296,6 +299,7 @@ mod tests {
             hash: "h".into(),
             because: Some("I will\n\u{1b}]0;x\u{7}write".into()),
             why: AskReason::Policy,
+            tainted_by: Vec::new(),
             earlier: None,
         };
         insta::assert_snapshot!(question(&review), @r#"

@@ -302,6 +302,10 @@ impl<'a> Call<'a> {
         self.tell_sent();
         match self.waiter.take_reply() {
             Some(Reply::Result(result)) if unfinished(&result).is_none() => CallEnd::Result(result),
+            Some(Reply::Error { code, message }) if !is_cancellation(code, &message) => {
+                // It failed by itself while the word to stop was on its way.
+                CallEnd::RpcError { code, message }
+            }
             Some(Reply::Result(_) | Reply::Error { .. }) => CallEnd::Cancelled { acknowledged: true },
             Some(Reply::Gone(_)) | None => CallEnd::Cancelled { acknowledged: false },
         }
@@ -317,6 +321,12 @@ fn unfinished(result: &Value) -> Option<String> {
         }
         Some(other) => Some(format!("the server answered with a result of the unknown type {other:?}")),
     }
+}
+
+/// Whether an error says that the call was stopped as asked: by its code (LSP's, which servers took over), or in words.
+fn is_cancellation(code: i64, message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    code == -32800 || ["cancel", "abort"].iter().any(|word| message.contains(word))
 }
 
 /// Servers answer a forgotten session with 404, as they should, or with an error that says so.

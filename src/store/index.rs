@@ -57,12 +57,14 @@ fn put(db: &Connection, table: &str, no: i64, text: &str) -> Result<(), StoreErr
     Ok(())
 }
 
-/// What of a message is searched: its text, its calls' names and arguments; of a tool's message the result.
+/// What of a message is searched: its text, its calls' names and arguments; of a tool's message the result, and where
+/// that holds binary content what the model was told of it.
 pub(super) fn document(db: &Connection, no: i64) -> Result<String, StoreError> {
     let (role, text, body, content): (String, String, String, Option<String>) = db
         .prepare_cached(
             "SELECT m.role, m.text, CASE m.role WHEN 'assistant' THEN m.body ELSE '' END,
-             coalesce((SELECT full FROM result WHERE call = m.call), k.content)
+             CASE WHEN json_extract(k.outcome, '$.full_is_result') THEN k.content
+                  ELSE coalesce((SELECT full FROM result WHERE call = m.call), k.content) END
              FROM message m LEFT JOIN call k ON k.no = m.call WHERE m.no = ?1",
         )?
         .query_row([no], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;

@@ -51,6 +51,8 @@ struct OutcomeRow {
     ms: f64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    full_is_result: bool,
 }
 
 fn some<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Value>, D::Error> {
@@ -142,6 +144,7 @@ pub(super) fn outcome_rest(outcome: &ToolOutcome) -> Result<String, StoreError> 
         sent: outcome.sent,
         ms: outcome.ms,
         notes: outcome.notes.clone(),
+        full_is_result: outcome.full_is_result,
     })?)
 }
 
@@ -158,6 +161,7 @@ pub(super) fn outcome(
         content,
         structured: row.structured,
         full,
+        full_is_result: row.full_is_result,
         bytes: row.bytes,
         truncated: row.truncated,
         sent: row.sent,

@@ -71,7 +71,10 @@ impl Judge {
                 self.last = Some(c);
                 Verdict::Seen
             }
-            '\u{2028}' | '\u{2029}' => Verdict::Instead('\n'),
+            '\u{2028}' | '\u{2029}' => {
+                self.kept('\n', false);
+                Verdict::Instead('\n')
+            }
             '\u{2800}' | '\u{3164}' | '\u{ffa0}' | '\u{115f}' | '\u{1160}' => {
                 self.kept(' ', false);
                 Verdict::Instead(' ')

@@ -30,7 +30,10 @@ pub use names::wire_name;
 pub use policy::{AllowedBy, PolicyContext, Verdict, decide, taints};
 pub use problem::Problem;
 pub use registry::{Registry, RegistryChange};
-pub use result::{invalid_arguments_message, shape_result, shapes_quickly, unknown_tool_message};
+pub use result::{
+    Checked, check_result, invalid_arguments_message, is_warning, shape_checked, shape_result, shapes_quickly,
+    unknown_tool_message,
+};
 pub use rules::{AfterUntrusted, RegistryRules, RuleError, RuleGlob, RuleSource, ServerRules, ToolGlob};
 pub use snapshot::{Absence, Absent, Snapshot, Tool};
 

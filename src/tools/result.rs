@@ -5,11 +5,9 @@
 //! - What the model is told holds no hidden characters, no base64, and at most the limit's bytes, cut between characters.
 //! - What was left out of that is kept whole beside it, up to its own limit.
 
-use std::ops::Range;
+use serde_json::Value;
 
-use serde_json::{Map, Value};
-
-use crate::chat::{Limits, OutcomeKind, ToolOutcome};
+use crate::chat::{Content, Limits, OutcomeKind, Reader, ToolOutcome};
 use crate::text;
 
 use super::problem::Problem;
@@ -20,10 +18,48 @@ use super::snapshot::Tool;
 const SMALL_NODES: usize = 1024;
 const SMALL_TEXT: usize = 16 * 1024;
 
+const MISMATCH: &str = "The structured content does not match the tool's output schema: ";
+const MISSING: &str = "The tool has an output schema, and its result has no structured content.";
+const UNCHECKED: &str = "The structured content could not be checked against the tool's output schema: ";
+
+/// Whether a structured content is what its tool promised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Checked {
+    Fits,
+    Problems(Vec<Problem>),
+    /// It was not found out; why, as the end of a sentence.
+    Not(String),
+}
+
 /// Whether [`shape_result`] is a matter of microseconds for this answer.
 #[must_use]
 pub fn shapes_quickly(tool: &Tool, raw: &Value) -> bool {
     !tool.has_output_schema() && schema::has_at_most(raw, SMALL_NODES, SMALL_TEXT)
+}
+
+/// Holds an answer against its tool's output schema. A hostile one may take its time: run it off the engine's task.
+#[must_use]
+pub fn check_result(tool: &Tool, raw: &Value) -> Checked {
+    match structured(tool, raw).map(|structured| tool.validate_output(structured)) {
+        None | Some(Ok(())) => Checked::Fits,
+        Some(Err(problems)) => Checked::Problems(problems),
+    }
+}
+
+/// Whether a note of an outcome is one that a person should hear of when it happens: content that is not what its tool
+/// promised.
+#[must_use]
+pub fn is_warning(note: &str) -> bool {
+    [MISMATCH, MISSING, UNCHECKED].into_iter().any(|begin| note.starts_with(begin))
+}
+
+/// The structured content, any JSON value (2026-07-28, server/tools). A null is one only where the tool promised it:
+/// libraries write it for nothing at all.
+fn structured<'a>(tool: &Tool, raw: &'a Value) -> Option<&'a Value> {
+    match raw.get("structuredContent")? {
+        null @ Value::Null => (tool.has_output_schema() && tool.validate_output(null).is_ok()).then_some(null),
+        structured => Some(structured),
+    }
 }
 
 /// Makes an outcome of a `CallToolResult`, or of whatever a server sent in its place. `Done`, or `Failed` where the
@@ -31,49 +67,47 @@ pub fn shapes_quickly(tool: &Tool, raw: &Value) -> bool {
 /// output schema, so a hostile one may take its time: unless [`shapes_quickly`], run it off the engine's task.
 #[must_use]
 pub fn shape_result(tool: &Tool, raw: &Value, limits: &Limits) -> ToolOutcome {
-    let mut notes = Vec::new();
-    let result = Parts::of(raw, &mut notes);
+    shape_checked(tool, raw, check_result(tool, raw), limits)
+}
+
+/// The same, with what [`check_result`] found.
+#[must_use]
+pub fn shape_checked(tool: &Tool, raw: &Value, checked: Checked, limits: &Limits) -> ToolOutcome {
+    let mut content = Content::of(raw, Reader::Model);
+    let mut notes = std::mem::take(&mut content.notes);
     let failed = raw.get("isError").and_then(Value::as_bool) == Some(true);
-    let structured = match raw.get("structuredContent") {
-        None | Some(Value::Null) => None,
-        Some(structured) => Some(structured),
-    };
-    match structured {
-        Some(structured) => {
-            if let Err(problems) = tool.validate_output(structured) {
-                notes.push(format!(
-                    "The structured content does not match the tool's output schema: {}",
-                    told(&problems)
-                ));
-            }
-        }
+    let structured = structured(tool, raw);
+    match (structured, checked) {
+        (Some(_), Checked::Fits) => {}
+        (Some(_), Checked::Problems(problems)) => notes.push(format!("{MISMATCH}{}", told(&problems))),
+        (Some(_), Checked::Not(reason)) => notes.push(format!("{UNCHECKED}{reason}.")),
         // Only a success owes it (2025-06-18, server/tools).
-        None if tool.has_output_schema() && !failed => {
-            notes.push("The tool has an output schema, and its result has no structured content.".to_owned());
-        }
-        None => {}
+        (None, _) if tool.has_output_schema() && !failed => notes.push(MISSING.to_owned()),
+        (None, _) => {}
     }
-    let untold = structured.filter(|structured| !result.says(structured));
-    let mut whole = result.text;
+    let untold = structured.filter(|structured| !content.says(structured));
+    let binary: u64 = content.media.iter().map(|media| media.bytes).sum();
+    let mut whole = content.text;
     if let Some(structured) = untold {
         if !whole.is_empty() {
             whole.push('\n');
         }
         whole.push_str(&structured.to_string());
     }
-    let bytes = whole.len() as u64 + result.binary;
+    let bytes = whole.len() as u64 + binary;
     let (clean, removed) = text::strip_hidden(&whole);
     if removed > 0 {
         notes.push(format!("Hidden or control characters were removed from what the model is told: {removed}."));
     }
     let limit = usize::try_from(limits.result).unwrap_or(usize::MAX);
-    let (content, truncated) = match cut_middle(&clean, limit) {
+    let (told, truncated) = match cut_middle(&clean, limit) {
         Some(cut) => (cut, true),
         None => (clean, false),
     };
-    let content = if content.trim().is_empty() { "(the result is empty)".to_owned() } else { content };
-    // Where binary content was left out, only the answer itself still holds it.
-    let full = if result.binary > 0 {
+    let told = if told.trim().is_empty() { "(the result is empty)".to_owned() } else { told };
+    // Where the text does not show all that came, only the answer itself still holds it.
+    let full_is_result = content.partial;
+    let full = if full_is_result {
         Some(raw.to_string())
     } else if truncated || removed > 0 {
         Some(whole)
@@ -97,9 +131,10 @@ pub fn shape_result(tool: &Tool, raw: &Value, limits: &Limits) -> ToolOutcome {
     });
     ToolOutcome {
         kind: if failed { OutcomeKind::Failed } else { OutcomeKind::Done },
-        content,
+        content: told,
         structured: structured.cloned(),
         full,
+        full_is_result,
         bytes,
         truncated,
         sent: true,
@@ -108,167 +143,10 @@ pub fn shape_result(tool: &Tool, raw: &Value, limits: &Limits) -> ToolOutcome {
     }
 }
 
-/// What the content blocks of a result say.
-#[derive(Debug, Default)]
-struct Parts {
-    /// All of it, in order, placeholders for what is no text.
-    text: String,
-    /// Where in it the text blocks stand.
-    texts: Vec<Range<usize>>,
-    /// Bytes of binary content.
-    binary: u64,
-}
-
-impl Parts {
-    fn of(raw: &Value, notes: &mut Vec<String>) -> Self {
-        let mut parts = Self::default();
-        match raw {
-            Value::String(text) => parts.block_text(text),
-            Value::Object(result) => match result.get("content") {
-                Some(Value::Array(blocks)) => blocks.iter().for_each(|block| parts.block(block)),
-                Some(Value::String(text)) => {
-                    notes.push("The result's content is a bare text, not a list of blocks.".to_owned());
-                    parts.block_text(text);
-                }
-                Some(block @ Value::Object(_)) => {
-                    notes.push("The result's content is one block, not a list of blocks.".to_owned());
-                    parts.block(block);
-                }
-                Some(Value::Null) | None if result.contains_key("structuredContent") => {}
-                Some(Value::Null) if result.len() == 1 => {}
-                Some(other) => {
-                    notes.push("The result's content is of no known form.".to_owned());
-                    parts.line(&other.to_string());
-                }
-                None if result.keys().all(|key| matches!(key.as_str(), "isError" | "_meta" | "resultType")) => {}
-                None => {
-                    notes.push("The result is no tool result; it is given as it came.".to_owned());
-                    parts.line(&raw.to_string());
-                }
-            },
-            Value::Null => {}
-            Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
-                notes.push("The result is no tool result; it is given as it came.".to_owned());
-                parts.line(&raw.to_string());
-            }
-        }
-        parts
-    }
-
-    /// Whether one of the texts is the structured content once more.
-    fn says(&self, structured: &Value) -> bool {
-        let texts = self.texts.iter().filter_map(|range| self.text.get(range.clone()));
-        texts.into_iter().any(|text| serde_json::from_str::<Value>(text).is_ok_and(|parsed| parsed == *structured))
-    }
-
-    fn line(&mut self, text: &str) {
-        if !self.text.is_empty() {
-            self.text.push('\n');
-        }
-        self.text.push_str(text);
-    }
-
-    fn block_text(&mut self, text: &str) {
-        self.line(text);
-        self.texts.push(self.text.len() - text.len()..self.text.len());
-    }
-
-    fn block(&mut self, block: &Value) {
-        let Value::Object(map) = block else {
-            match block {
-                Value::String(text) => self.block_text(text),
-                Value::Null => {}
-                Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => self.line(&block.to_string()),
-            }
-            return;
-        };
-        match (word(map, "type"), map.get("resource")) {
-            (Some("text"), _) => match map.get("text") {
-                Some(Value::String(text)) => self.block_text(text),
-                Some(other) => self.line(&other.to_string()),
-                None => {}
-            },
-            (Some(kind @ ("image" | "audio")), _) => self.binary(kind, word(map, "mimeType"), map.get("data"), None),
-            (Some("resource"), Some(Value::Object(resource))) => self.resource(resource),
-            (Some("resource_link"), _) => self.link(map),
-            (Some(kind), _) => {
-                self.line(&format!("[content of the unknown type {}] {}", short(kind), without_data(map)))
-            }
-            (None, _) => match map.get("text") {
-                Some(Value::String(text)) => self.block_text(text),
-                Some(_) | None => self.line(&without_data(map)),
-            },
-        }
-    }
-
-    fn binary(&mut self, kind: &str, mime: Option<&str>, data: Option<&Value>, uri: Option<&str>) {
-        let encoded = data.and_then(Value::as_str).map_or(0, |data| data.trim_end_matches('=').len() as u64);
-        let bytes = encoded / 4 * 3 + (encoded % 4).saturating_sub(1);
-        self.binary += bytes;
-        let mime = mime.map_or_else(|| "of unknown type".to_owned(), short);
-        let uri = uri.map(|uri| format!(" {}", short(uri))).unwrap_or_default();
-        self.line(&format!("[{kind}{uri}: {mime}, {}, not shown here]", size(bytes)));
-    }
-
-    fn resource(&mut self, resource: &Map<String, Value>) {
-        let uri = word(resource, "uri").unwrap_or("without an address");
-        let mime = word(resource, "mimeType");
-        match resource.get("text") {
-            Some(Value::String(text)) => {
-                let mime = mime.map(|mime| format!(" ({})", short(mime))).unwrap_or_default();
-                self.line(&format!("[resource {}{mime}]", short(uri)));
-                self.line(text);
-            }
-            Some(_) | None => self.binary("resource", mime, resource.get("blob"), Some(uri)),
-        }
-    }
-
-    /// Only named: what stands behind it is fetched on demand alone.
-    fn link(&mut self, link: &Map<String, Value>) {
-        let mut line = format!("[link to {}", short(word(link, "uri").unwrap_or("nowhere")));
-        for name in ["title", "name", "mimeType", "description"] {
-            if let Some(text) = word(link, name) {
-                line.push_str(", ");
-                line.push_str(&short(text));
-            }
-        }
-        if let Some(bytes) = link.get("size").and_then(Value::as_u64) {
-            line.push_str(", ");
-            line.push_str(&size(bytes));
-        }
-        line.push(']');
-        self.line(&line);
-    }
-}
-
-fn word<'a>(map: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
-    map.get(name).and_then(Value::as_str)
-}
-
-/// A word of somebody else's inside a placeholder: one line, of a placeholder's length.
+/// A word of somebody else's inside a sentence: one line, of a sentence's length.
 fn short(text: &str) -> String {
     let line: String = text.chars().take(500).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(500).is_some() { format!("{line}…") } else { line }
-}
-
-/// An unknown block as JSON, its payload replaced by its length.
-fn without_data(map: &Map<String, Value>) -> String {
-    let mut shown = map.clone();
-    for name in ["data", "blob"] {
-        if let Some(Value::String(data)) = shown.get(name) {
-            let told = format!("({} characters)", data.len());
-            shown.insert(name.to_owned(), Value::from(told));
-        }
-    }
-    Value::Object(shown).to_string()
-}
-
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..1024 => format!("{bytes} bytes"),
-        1024..1_048_576 => format!("{} KiB", bytes.div_ceil(1024)),
-        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
-    }
 }
 
 /// Head and tail of a text that is longer than `limit` bytes, with a line between them that says what is missing; None

@@ -263,7 +263,7 @@ impl Parts {
             let name: String = conversation.summary.title.chars().map(clean).take(40).collect();
             let name = if name.is_empty() { "conversation".to_owned() } else { name };
             let text = crate::export::markdown(&conversation);
-            files::save(&folder, &format!("{name}.md"), &text).map(|path| path.display().to_string())
+            files::save(&folder, &name, "md", text.as_bytes()).map(|path| path.display().to_string())
         })
         .await
     }

@@ -185,7 +185,7 @@ impl Desk {
             // The terminal's own, which the loop carries out.
             Effect::Order(_)
             | Effect::Copy { .. }
-            | Effect::Save { .. }
+            | Effect::SaveResult { .. }
             | Effect::Editor { .. }
             | Effect::EditConfig { .. }
             | Effect::Files { .. }

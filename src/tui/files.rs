@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 
-use crate::chat::{Fault, FaultKind, Limits, Part};
+use crate::chat::{Content, Fault, FaultKind, Limits, Part, Reader, ToolOutcome, image_kind, payloads};
 
 /// Rows offered for an `@`.
 const OFFERED: usize = 50;
@@ -53,7 +53,7 @@ pub(super) fn attach(folder: &Path, path: &str, limits: &Limits) -> Result<Part,
     }
     let bytes = std::fs::read(&full).map_err(|error| fault(error.to_string()))?;
     let name = path.to_owned();
-    if let Some(mime) = image(&bytes) {
+    if let Some(mime) = image_kind(&bytes) {
         let data = base64::engine::general_purpose::STANDARD.encode(&bytes);
         return Ok(Part::Image { name, mime: mime.to_owned(), data });
     }
@@ -66,26 +66,29 @@ pub(super) fn attach(folder: &Path, path: &str, limits: &Limits) -> Result<Part,
     }
 }
 
-fn image(bytes: &[u8]) -> Option<&'static str> {
-    let begins = |magic: &[u8]| bytes.starts_with(magic);
-    if begins(b"\x89PNG\r\n\x1a\n") {
-        Some("image/png")
-    } else if begins(b"\xff\xd8\xff") {
-        Some("image/jpeg")
-    } else if begins(b"GIF87a") || begins(b"GIF89a") {
-        Some("image/gif")
-    } else if begins(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
-        Some("image/webp")
-    } else {
-        None
+/// Writes a result to new files in `folder`, never over another: its text, and each picture or sound as what it is.
+/// Says where.
+pub(super) fn save_result(folder: &Path, name: &str, outcome: &ToolOutcome) -> Result<String, Fault> {
+    let result = outcome.result();
+    let payloads = result.as_ref().map(payloads).unwrap_or_default();
+    let has_words = result.as_ref().is_none_or(|result| Content::of(result, Reader::Person).has_words());
+    let mut written = Vec::new();
+    for payload in &payloads {
+        written.push(save(folder, name, payload.extension, &payload.bytes)?);
     }
+    if has_words || written.is_empty() {
+        written.push(save(folder, name, "txt", outcome.readable().as_bytes())?);
+    }
+    let first = written.first().map(|path| path.display().to_string()).unwrap_or_default();
+    Ok(match written.len() {
+        1 => first,
+        several => format!("{first} and {} more beside it", several - 1),
+    })
 }
 
-/// Writes a text to a new file in `folder`: never over another.
-pub(super) fn save(folder: &Path, name: &str, text: &str) -> Result<PathBuf, Fault> {
-    let name =
-        Path::new(name).file_name().map_or_else(|| "millrace.txt".into(), |name| name.to_string_lossy().into_owned());
-    let (stem, extension) = name.rsplit_once('.').unwrap_or((name.as_str(), "txt"));
+/// Writes bytes to a new file in `folder`: never over another.
+pub(super) fn save(folder: &Path, stem: &str, extension: &str, bytes: &[u8]) -> Result<PathBuf, Fault> {
+    let stem = stem.replace(['/', '\\'], "-");
     for number in 0..1000 {
         let path = match number {
             0 => folder.join(format!("{stem}.{extension}")),
@@ -93,7 +96,7 @@ pub(super) fn save(folder: &Path, name: &str, text: &str) -> Result<PathBuf, Fau
         };
         match std::fs::File::create_new(&path) {
             Ok(mut file) => {
-                let written = file.write_all(text.as_bytes());
+                let written = file.write_all(bytes);
                 return written.map(|()| path).map_err(|error| not_written(&error.to_string()));
             }
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
@@ -125,11 +128,35 @@ mod tests {
         assert_eq!(part, Part::File { name: "src/retry.rs".into(), text: "fn x() {}".into() });
         assert!(attach(folder.path(), "bad.bin", &limits).unwrap_err().message.contains("neither text nor an image"));
         assert!(attach(folder.path(), "none", &limits).is_err());
-        let first = save(folder.path(), "fs-read.txt", "one").unwrap();
-        let second = save(folder.path(), "fs-read.txt", "two").unwrap();
+        let first = save(folder.path(), "fs-read", "txt", b"one").unwrap();
+        let second = save(folder.path(), "fs-read", "txt", b"two").unwrap();
         assert_ne!(first, second);
         assert_eq!(std::fs::read_to_string(first).unwrap(), "one");
-        let outside = save(folder.path(), "../../x.txt", "three").unwrap();
+        let outside = save(folder.path(), "../../x", "txt", b"three").unwrap();
         assert!(outside.starts_with(folder.path()));
+    }
+
+    #[test]
+    fn pictures_and_sounds_of_a_result_are_saved_as_what_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let png = "iVBORw0KGgo=";
+        let raw = serde_json::json!({"content": [
+            {"type": "text", "text": "Here it is:"},
+            {"type": "image", "data": png, "mimeType": "image/x-lie"},
+            {"type": "audio", "data": "UklGRgAAAABXQVZF", "mimeType": "audio/wav"},
+        ]});
+        let outcome = ToolOutcome {
+            full: Some(raw.to_string()),
+            full_is_result: true,
+            ..ToolOutcome::unsent(crate::chat::OutcomeKind::Done, "told")
+        };
+        let said = save_result(folder.path(), "cam-shot", &outcome).unwrap();
+        assert!(said.ends_with("cam-shot.png and 2 more beside it"), "{said}");
+        let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+        assert_eq!(read("cam-shot.png"), b"\x89PNG\r\n\x1a\n");
+        assert_eq!(read("cam-shot.wav"), b"RIFF\0\0\0\0WAVE");
+        assert!(String::from_utf8(read("cam-shot.txt")).unwrap().starts_with("Here it is:\n[image: image/png"));
+        let text = ToolOutcome::unsent(crate::chat::OutcomeKind::Done, "words");
+        assert!(save_result(folder.path(), "fs-read", &text).unwrap().ends_with("fs-read.txt"));
     }
 }

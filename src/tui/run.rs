@@ -292,11 +292,11 @@ impl Loop {
                     let around = self.around;
                     self.aside(move || Reply::Copied(clipboard::copy(what, &text, around)));
                 }
-                Effect::Save { what, name, text } => {
+                Effect::SaveResult { name, outcome } => {
                     let folder = self.folder.clone();
                     self.aside(move || {
-                        let result = files::save(&folder, &name, &text).map(|path| path.display().to_string());
-                        Reply::Saved { what, result }
+                        let result = files::save_result(&folder, &name, &outcome);
+                        Reply::Saved { what: "the result", result }
                     });
                 }
                 Effect::Files { generation, query } => {

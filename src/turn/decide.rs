@@ -149,6 +149,12 @@ impl Turn {
             arguments,
             because: self.because(),
             why,
+            tainted_by: match why {
+                AskReason::AfterUntrusted => {
+                    self.tainted.iter().filter(|server| **server != tool.reference.server).cloned().collect()
+                }
+                AskReason::Policy | AskReason::Repeat | AskReason::Unsaved => Vec::new(),
+            },
             earlier: call.earlier.clone(),
         });
         let id = call.id.clone();

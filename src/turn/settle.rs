@@ -64,8 +64,18 @@ impl Turn {
         {
             self.tainted.push(tool.reference.server.clone());
         }
+        self.warn_of(index, &outcome);
         self.end(index, outcome);
         self.pump();
+    }
+
+    /// A result that is not what its tool promised is kept, and said.
+    fn warn_of(&mut self, index: usize, outcome: &ToolOutcome) {
+        let path = self.calls[index].reference().map(|tool| tool.path()).unwrap_or_default();
+        for note in outcome.notes.iter().filter(|note| tools::is_warning(note)) {
+            let message = format!("{path}: {note}");
+            self.emit(TurnEvent::Notice { turn: Some(self.plan.turn), kind: NoticeKind::Result, message });
+        }
     }
 
     /// The store refused the line that says it leaves, so it did not: judged again, now unsaved.

@@ -48,8 +48,8 @@ impl Telling {
         if !matches!(call.phase, CallPhase::Arguments) && call.arguments.len() <= LARGEST {
             (out.key, out.value) = argument(&call.arguments);
         }
-        if let Some(outcome) = &call.outcome {
-            let text = outcome.full.as_deref().unwrap_or(&outcome.content);
+        if call.outcome.is_some() {
+            let text = call.result_head();
             out.lines = text.lines().count();
             // The head is enough: results may be large.
             let head: String = text.chars().take(2_000).collect();

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::encode::Exchange;
 use super::encode::exchanges;
-use crate::chat::{Answer, CallId, Message, ToolOutcome};
+use crate::chat::{Answer, CallId, Media, Message, ToolOutcome, from_base64, image_kind};
 
 /// The largest image that is passed on, in bytes; endpoints refuse larger ones.
 const LARGEST: usize = 5 << 20;
@@ -74,29 +74,12 @@ impl Image {
 
     /// None where it is no image of a kind that models take, or too large.
     fn of(block: &Value) -> Option<Self> {
-        let resource = block.get("resource").and_then(|resource| resource.get("blob"));
-        let data = match block.get("type").and_then(Value::as_str)? {
-            "image" => block.get("data")?,
-            "resource" => resource?,
-            _ => return None,
-        };
-        let data = data.as_str()?.trim();
+        let (_, data) = Media::of(block)?;
         if data.len() / 4 * 3 > LARGEST {
             return None;
         }
-        let bytes = STANDARD.decode(data).ok()?;
-        Some(Self { mime: kind(&bytes)?, data: data.to_owned() })
-    }
-}
-
-/// The kind of an image by its first bytes.
-fn kind(bytes: &[u8]) -> Option<&'static str> {
-    match bytes {
-        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some("image/png"),
-        [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
-        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some("image/gif"),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("image/webp"),
-        _ => None,
+        let bytes = from_base64(data)?;
+        Some(Self { mime: image_kind(&bytes)?, data: STANDARD.encode(bytes) })
     }
 }
 
@@ -104,11 +87,7 @@ fn pieces(answer: &Answer, outcomes: &HashMap<&CallId, &ToolOutcome>) -> Vec<Pie
     let (mut out, mut count, mut bytes, mut left_out) = (Vec::new(), 0, 0, 0);
     for call in &answer.calls {
         // The whole answer of a server is kept wherever it held anything but text.
-        let Some(full) = outcomes.get(&call.id).and_then(|outcome| outcome.full.as_deref()) else { continue };
-        if !full.starts_with('{') || !full.contains("\"content\"") {
-            continue;
-        }
-        let Ok(result) = serde_json::from_str::<Value>(full) else { continue };
+        let Some(result) = outcomes.get(&call.id).and_then(|outcome| outcome.result()) else { continue };
         let mut labelled = false;
         for block in result.get("content").and_then(Value::as_array).into_iter().flatten() {
             let Some(image) = Image::of(block) else { continue };
@@ -162,6 +141,7 @@ mod tests {
         let full = json!({"content": [{"type": "image", "data": data, "mimeType": "image/x-lie"}]}).to_string();
         let outcome = ToolOutcome {
             full: Some(full),
+            full_is_result: true,
             ..ToolOutcome::unsent(OutcomeKind::Done, "[image: image/png, 8 bytes, not shown here]")
         };
         message(Body::Tool(ToolMessage { call: CallId::new(id), outcome: Arc::new(outcome) }))
@@ -223,7 +203,8 @@ mod tests {
     fn a_flood_of_images_is_cut_and_said() {
         let blocks: Vec<Value> = (0..20).map(|_| json!({"type": "image", "data": PNG})).collect();
         let full = json!({"content": blocks}).to_string();
-        let outcome = ToolOutcome { full: Some(full), ..ToolOutcome::unsent(OutcomeKind::Done, "x") };
+        let outcome =
+            ToolOutcome { full: Some(full), full_is_result: true, ..ToolOutcome::unsent(OutcomeKind::Done, "x") };
         let answer = Answer { calls: vec![call("a")], ..Answer::default() };
         let id = CallId::new("a");
         let message = super::message(&answer, &HashMap::from([(&id, &outcome)])).unwrap();

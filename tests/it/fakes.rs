@@ -139,6 +139,10 @@ impl Servers for FakeServers {
             let end = tokio::select! {
                 () = tokio::time::sleep(Duration::from_millis(ms)) => match &*order.tool.tool {
                     "die" => CallEnd::Gone { sent: true, message: "it exited".into() },
+                    // The result itself stands in the arguments.
+                    "answer" => CallEnd::Result(order.arguments["say"].as_str().map_or(Value::Null, |text| {
+                        serde_json::from_str(text).expect("the test's result is JSON")
+                    })),
                     "fail" => CallEnd::Result(json!({"isError": true, "content": [{"type": "text", "text": "no"}]})),
                     _ => CallEnd::Result(json!({"content": [{"type": "text", "text": order.arguments["say"]}]})),
                 },

@@ -11,6 +11,7 @@ mod fakes;
 mod headless;
 mod mcp;
 mod net;
+mod results;
 mod run;
 mod store;
 mod tools;

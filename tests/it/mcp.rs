@@ -330,13 +330,16 @@ async fn cancelled(overrides: &str) -> CallEnd {
 
 #[tokio::test]
 async fn the_end_of_a_cancelled_call_is_the_truth() {
-    let (confirmed, finished, silent) = tokio::join!(
+    let (confirmed, finished, failed, silent) = tokio::join!(
         cancelled(r#"call() { :; }; cancelled() { refuse "$last" -32800 'Request cancelled'; }"#),
         cancelled(r#"call() { :; }; cancelled() { reply "$last" '{"content":[]}'; }"#),
+        cancelled(r#"call() { :; }; cancelled() { refuse "$last" -32603 'half written'; }"#),
         cancelled("call() { :; }"),
     );
     assert_eq!(confirmed, CallEnd::Cancelled { acknowledged: true });
     assert_eq!(finished, CallEnd::Result(json!({"content": []})), "it had run all the same");
+    let half = CallEnd::RpcError { code: -32603, message: "half written".into() };
+    assert_eq!(failed, half, "what failed by itself was not stopped");
     assert_eq!(silent, CallEnd::Cancelled { acknowledged: false });
 }
 

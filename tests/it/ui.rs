@@ -77,6 +77,7 @@ fn outcome(kind: OutcomeKind, content: &str, bytes: u64, ms: f64) -> Arc<ToolOut
         content: content.into(),
         structured: None,
         full: None,
+        full_is_result: false,
         bytes,
         truncated: false,
         sent: true,
@@ -279,6 +280,7 @@ fn reviewed(arguments: &str) -> State {
         hash: "00".into(),
         because: Some("Bound the loop by attempts and by elapsed time.".into()),
         why: AskReason::Policy,
+        tainted_by: Vec::new(),
         earlier: None,
     };
     state.overlays.push(Overlay::Review(Box::new(ReviewBox {

@@ -1,5 +1,7 @@
 //! One call, whole: how it went, its arguments, its result.
 
+use std::borrow::Cow;
+
 use ratatui::layout::Rect;
 
 use super::{field, foot, one, screen};
@@ -55,9 +57,10 @@ impl DetailRows {
         };
         let arguments = arguments_text(call, detail.pretty && columns >= 100);
         let source = match (&call.outcome, detail.told) {
-            (Some(outcome), true) => outcome.content.as_str(),
+            (Some(outcome), true) => Cow::Borrowed(outcome.content.as_str()),
+            (Some(_), false) if detail.pretty && !detail.raw => spread(call.result()),
             (Some(_), false) => call.result(),
-            (None, _) => "",
+            (None, _) => Cow::Borrowed(""),
         };
         let mut end = source.len().min(LARGEST);
         while !source.is_char_boundary(end) {
@@ -65,9 +68,34 @@ impl DetailRows {
         }
         let (safe, removed) = sanitize_counted(&source[..end]);
         let shown = if detail.raw { visible(&source[..end]) } else { safe };
-        let result = if source.is_empty() { Vec::new() } else { lay(shown.as_str().trim_end_matches('\n'), Ink::Text) };
+        let mut result =
+            if source.is_empty() { Vec::new() } else { lay(shown.as_str().trim_end_matches('\n'), Ink::Text) };
+        for note in call.outcome.iter().flat_map(|outcome| &outcome.notes) {
+            result.extend(lay(&format!("! {}", one(note)), Ink::Warn));
+        }
         Self { of, arguments: lay(arguments.as_str(), Ink::Text), result, removed, cut: end < source.len() }
     }
+}
+
+/// A result that is JSON, or that has lines which are, over several lines.
+fn spread(text: Cow<'_, str>) -> Cow<'_, str> {
+    let pretty = |text: &str| {
+        let json = matches!(text.trim_start().as_bytes().first(), Some(b'{' | b'['));
+        let value = json.then(|| serde_json::from_str::<serde_json::Value>(text).ok()).flatten()?;
+        serde_json::to_string_pretty(&value).ok()
+    };
+    if text.len() > LARGEST {
+        return text;
+    }
+    if let Some(whole) = pretty(&text) {
+        return Cow::Owned(whole);
+    }
+    if !text.lines().any(|line| line.starts_with(['{', '['])) {
+        return text;
+    }
+    let lines: Vec<Cow<'_, str>> =
+        text.split('\n').map(|line| pretty(line).map_or(Cow::Borrowed(line), Cow::Owned)).collect();
+    Cow::Owned(lines.join("\n"))
 }
 
 /// The arguments as they were sent; over several lines where there is room for it.
@@ -201,7 +229,7 @@ fn about(canvas: &mut Canvas<'_>, body: Rect, call: &Call, state: &State, wide: 
     let (glyph, ink) = sign(call.phase, canvas.theme.glyphs);
     let class = match call.phase {
         CallPhase::Ended(OutcomeKind::Failed) => {
-            let first = call.result().lines().find(|l| !l.trim().is_empty()).unwrap_or("");
+            let first = call.result_head().lines().find(|l| !l.trim().is_empty()).unwrap_or("");
             one(first).chars().take(40).collect::<String>()
         }
         CallPhase::Ended(_)

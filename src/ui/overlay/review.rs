@@ -114,7 +114,7 @@ fn about(review: &ReviewBox, tier: Tier, columns: usize) -> Vec<Row> {
         Tier::Wide => {
             out.push(Row::new());
             let mut why = Row::new();
-            why.push(reason(review), Ink::Text);
+            why.push(&reason(review), Ink::Text);
             out.push(why);
             out.push(Row::new());
             let mut row = Row::new();
@@ -158,7 +158,7 @@ fn about(review: &ReviewBox, tier: Tier, columns: usize) -> Vec<Row> {
             out.push(row);
             if r.why != AskReason::Policy {
                 let mut row = Row::new();
-                row.push(reason(review), Ink::Warn);
+                row.push(&cut(&reason(review), columns.saturating_sub(2)), Ink::Warn);
                 out.push(row);
             }
             out.push(Row::new());
@@ -206,14 +206,19 @@ fn sentence(because: &str) -> String {
     next.filter(|_| begun).unwrap_or(words).to_owned()
 }
 
-fn reason(review: &ReviewBox) -> &'static str {
+/// Why a person is asked; safe.
+fn reason(review: &ReviewBox) -> String {
     let claims = review.review.claims;
     match review.review.why {
-        AskReason::Policy if claims.read_only == Some(true) => "The model wants to run a tool.",
-        AskReason::Policy => "The model wants to run a tool that can change files.",
-        AskReason::AfterUntrusted => "Untrusted content came in before this call: it asks once more.",
-        AskReason::Repeat => "An equal call ran before, or may have run.",
-        AskReason::Unsaved => "Nothing can be saved now, and this tool is not known to be read-only.",
+        AskReason::Policy if claims.read_only == Some(true) => "The model wants to run a tool.".to_owned(),
+        AskReason::Policy => "The model wants to run a tool that can change files.".to_owned(),
+        AskReason::AfterUntrusted => {
+            let names: Vec<String> = review.review.tainted_by.iter().map(|server| one(server.as_str())).collect();
+            let whose = if names.is_empty() { String::new() } else { format!(" of {}", names.join(", ")) };
+            format!("Untrusted content{whose} came in before this call: it asks once more.")
+        }
+        AskReason::Repeat => "An equal call ran before, or may have run.".to_owned(),
+        AskReason::Unsaved => "Nothing can be saved now, and this tool is not known to be read-only.".to_owned(),
     }
 }
 

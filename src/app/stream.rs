@@ -44,6 +44,8 @@ impl State {
                     self.status.saved = Saved::At(at_ms);
                 }
             }
+            // Told only where a person attends, which the screen does not offer.
+            TurnEvent::Inquiry { .. } | TurnEvent::InquiryEnded { .. } => {}
             TurnEvent::Unsaved { reason } => self.status.saved = Saved::Not(reason),
             TurnEvent::Started { turn, conversation, model, base_url, api: _ } => {
                 if self.is_stale(turn) {

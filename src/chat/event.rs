@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{CallUpdate, ConversationId, Fault, Message, ServerName, ToolRef, TurnId, Usage};
+use super::{
+    CallUpdate, ConversationId, Fault, Inquiry, InquiryEnd, InquiryId, Message, ServerName, ToolRef, TurnId, Usage,
+};
 
 /// One event of the engine, in the order in which it acted. Text deltas may be merged for a slow reader and call
 /// states overwritten by later ones; nothing else is dropped.
@@ -92,6 +94,16 @@ pub enum TurnEvent {
         conversation: ConversationId,
     },
     Server(ServerStatus),
+    /// A server asks the person something, for a call of this turn where that is known. Any before it has ended.
+    Inquiry {
+        turn: Option<TurnId>,
+        inquiry: Arc<Inquiry>,
+    },
+    /// It is over, by an answer or without.
+    InquiryEnded {
+        id: InquiryId,
+        end: InquiryEnd,
+    },
     /// Whether what was said is on disk; sent when it changes, and after every synced commit with its moment.
     Saved {
         conversation: ConversationId,

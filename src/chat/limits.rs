@@ -38,6 +38,10 @@ pub struct Limits {
     /// Progress and log messages, each, a second.
     pub messages_per_second: u32,
     pub stderr: u64,
+    /// A question of a server to the person stays open so long.
+    pub inquiry: Duration,
+    /// Questions of one server that wait at a time.
+    pub inquiries: u32,
     /// Automatic attempts of one request.
     pub attempts: u32,
     pub import: u64,
@@ -76,6 +80,8 @@ impl Default for Limits {
             validation: Duration::from_millis(50),
             messages_per_second: 20,
             stderr: 12 * KIB,
+            inquiry: secs(600),
+            inquiries: 8,
             attempts: 5,
             import: 256 * MIB,
             image: 20 * MIB,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Approve, CallId, ConversationId, Decision, Difference, Dispatch, MessageId, Part, Sampling, ServerName, ToolChoice,
-    TurnId,
+    Approve, CallId, ConversationId, Decision, Difference, Dispatch, InquiryAnswer, InquiryId, MessageId, Part,
+    Sampling, ServerName, ToolChoice, TurnId,
 };
 
 #[derive(Clone, Debug)]
@@ -52,6 +52,11 @@ pub enum Order {
     Server {
         server: ServerName,
         action: ServerAction,
+    },
+    /// A person's answer to what a server asks. Void where the question is over, or the answer does not fit it.
+    Answer {
+        inquiry: InquiryId,
+        answer: InquiryAnswer,
     },
     /// Accepts changed definitions: exactly those whose difference was on the screen, and nothing that came since.
     AcceptChanges {

@@ -126,7 +126,9 @@ async fn servers(http: &Http, resolved: &Resolved) -> Result<Vec<ServerStatus>, 
             Ok(Some(HostEvent::Status(status))) => {
                 last.insert(status.server.clone(), status);
             }
-            Ok(Some(HostEvent::Listing(_) | HostEvent::Log { .. })) => {}
+            Ok(Some(
+                HostEvent::Listing(_) | HostEvent::Log { .. } | HostEvent::Inquiry(_) | HostEvent::InquiryEnded { .. },
+            )) => {}
             Ok(None) | Err(_) => break,
         }
     }

@@ -58,6 +58,7 @@ fn duration<'a>(limits: &'a mut Limits, name: &str) -> Option<&'a mut Duration> 
         "call_idle" => &mut limits.call_idle,
         "call" => &mut limits.call,
         "validation" => &mut limits.validation,
+        "inquiry" => &mut limits.inquiry,
         _ => return None,
     })
 }
@@ -88,6 +89,7 @@ fn count<'a>(limits: &'a mut Limits, name: &str) -> Option<&'a mut u32> {
         "tools" => &mut limits.tools,
         "tool_pages" => &mut limits.tool_pages,
         "messages_per_second" => &mut limits.messages_per_second,
+        "inquiries" => &mut limits.inquiries,
         "attempts" => &mut limits.attempts,
         _ => return None,
     })

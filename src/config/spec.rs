@@ -286,6 +286,8 @@ pub const LIMITS: &[Key] = &[
     key("validation", Kind::Duration, "\"50 ms\"", "Checking arguments against a schema."),
     key("messages_per_second", ANY_NUMBER, "20", "Progress messages, and log messages, of a server."),
     key("stderr", Kind::Size, "\"12 KiB\"", "What is kept of a server's stderr."),
+    key("inquiry", Kind::Duration, "\"10 min\"", "A server's question to you, until it counts as cancelled."),
+    key("inquiries", ANY_NUMBER, "8", "Questions of one server that wait for you."),
     key("attempts", Kind::Int { min: 1, max: 100 }, "5", "Automatic attempts of one request."),
     key("import", Kind::Size, "\"256 MiB\"", "An imported file, or a recording."),
     key("image", Kind::Size, "\"20 MiB\"", "An attached image."),

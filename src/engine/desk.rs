@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::lane::of_ticket;
 use super::port::ServerEvent;
 use super::run::{Engine, Inbound};
 use crate::chat::{
@@ -82,6 +83,13 @@ impl Engine {
                 let message = format!("{}: {message}", server.as_str());
                 self.emit(TurnEvent::Notice { turn: None, kind: NoticeKind::Server, message });
             }
+            ServerEvent::Inquiry(mut inquiry) => {
+                // A call of a turn by its own name; another caller's means nothing to the reader.
+                let (turn, call) = inquiry.call.take().as_ref().and_then(of_ticket).unzip();
+                inquiry.call = call;
+                self.emit(TurnEvent::Inquiry { turn, inquiry: Arc::new(inquiry) });
+            }
+            ServerEvent::InquiryEnded { id, end } => self.emit(TurnEvent::InquiryEnded { id, end }),
         }
     }
 

@@ -32,6 +32,12 @@ pub(super) fn ticket(turn: TurnId, call: &CallId) -> CallId {
     CallId::new(format!("{}:{}", turn.0, call.as_str()))
 }
 
+/// The turn and the call behind such a name; None where it is not one of ours.
+pub(super) fn of_ticket(name: &CallId) -> Option<(TurnId, CallId)> {
+    let (turn, call) = name.as_str().split_once(':')?;
+    Some((TurnId(turn.parse().ok()?), CallId::new(call)))
+}
+
 /// Calls that were cancelled, perhaps while they stood in their lane.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Withdrawn(Arc<Mutex<HashSet<(TurnId, CallId)>>>);

@@ -9,8 +9,9 @@ use futures_util::Stream;
 use serde_json::{Map, Value};
 
 use crate::chat::{
-    CallId, Change, ConversationId, Durability, EventDeltas, Fault, Grant, Message, PastCall, Pin as ToolPin, Request,
-    ServerAction, ServerName, ServerStatus, Stamp, ToolList, ToolRef,
+    CallId, Change, ConversationId, Durability, EventDeltas, Fault, Grant, Inquiry, InquiryAnswer, InquiryEnd,
+    InquiryId, Message, PastCall, Pin as ToolPin, Request, ServerAction, ServerName, ServerStatus, Stamp, ToolList,
+    ToolRef,
 };
 use crate::tools::Listing;
 use crate::turn::Adapted;
@@ -66,6 +67,8 @@ pub trait Servers: Send + Sync {
     /// Tells the server to stop it; the stream goes on until it has ended.
     fn cancel(&self, call: &CallId);
     fn act(&self, server: &ServerName, action: ServerAction);
+    /// A person's answer to the open question. Void where that is over, or the answer does not fit it.
+    fn answer(&self, id: InquiryId, answer: InquiryAnswer);
     /// Ends every connection and every child; done when they are gone.
     fn shutdown(&self) -> Answer<'_, ()>;
 }
@@ -122,7 +125,16 @@ pub enum CallEnd {
 pub enum ServerEvent {
     Status(ServerStatus),
     Listing(Listing),
-    Notice { server: ServerName, message: String },
+    Notice {
+        server: ServerName,
+        message: String,
+    },
+    /// A server asks the person something; `call` is named as it was ordered.
+    Inquiry(Inquiry),
+    InquiryEnded {
+        id: InquiryId,
+        end: InquiryEnd,
+    },
 }
 
 /// Where things are written down.

@@ -307,6 +307,7 @@ impl Engine {
             Order::CancelTurn { turn } => self.cancel(turn),
             Order::RetryNow { turn } => self.drive(turn, Event::RetryNow),
             Order::Server { server, action } => self.server_order(&server, action),
+            Order::Answer { inquiry, answer } => self.servers.answer(inquiry, answer),
             Order::AcceptChanges { server, shown } => self.accept(&server, &shown),
             Order::Rename { conversation, title } => {
                 self.write(vec![crate::chat::Change::Title { conversation, title }], Durability::Synced);

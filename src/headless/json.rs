@@ -66,6 +66,8 @@ impl Whole {
             | TurnEvent::Call { .. }
             | TurnEvent::Finish { .. }
             | TurnEvent::Server(_)
+            | TurnEvent::Inquiry { .. }
+            | TurnEvent::InquiryEnded { .. }
             | TurnEvent::Saved { .. } => {}
         }
     }

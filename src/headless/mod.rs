@@ -355,6 +355,8 @@ impl End {
             | TurnEvent::Finish { .. }
             | TurnEvent::Notice { .. }
             | TurnEvent::Server(_)
+            | TurnEvent::Inquiry { .. }
+            | TurnEvent::InquiryEnded { .. }
             | TurnEvent::Saved { .. }
             | TurnEvent::Unsaved { .. } => {}
         }
@@ -465,6 +467,9 @@ fn turn_of(event: &TurnEvent) -> Option<TurnId> {
         | TurnEvent::Finish { turn, .. }
         | TurnEvent::Ended { turn, .. } => Some(*turn),
         TurnEvent::Notice { turn, .. } | TurnEvent::Error { turn, .. } => *turn,
-        TurnEvent::Server(_) | TurnEvent::Saved { .. } | TurnEvent::Unsaved { .. } => None,
+        TurnEvent::Inquiry { turn, .. } => *turn,
+        TurnEvent::Server(_) | TurnEvent::InquiryEnded { .. } | TurnEvent::Saved { .. } | TurnEvent::Unsaved { .. } => {
+            None
+        }
     }
 }

@@ -164,6 +164,8 @@ fn fields(event: &TurnEvent) -> Option<(&'static str, Fields)> {
         // Texts have their own way: see `Lines::take`.
         TurnEvent::Text { .. } | TurnEvent::Reasoning { .. } | TurnEvent::Refusal { .. } => return None,
         TurnEvent::Message { .. } | TurnEvent::Saved { .. } => return None,
+        // Nobody attends here: the servers were declined, and a notice said so.
+        TurnEvent::Inquiry { .. } | TurnEvent::InquiryEnded { .. } => return None,
     };
     Some((name, object(value)))
 }
@@ -272,6 +274,8 @@ pub(super) fn notice(event: &TurnEvent) -> Option<Fields> {
         | TurnEvent::Error { .. }
         | TurnEvent::Ended { .. }
         | TurnEvent::Server(_)
+        | TurnEvent::Inquiry { .. }
+        | TurnEvent::InquiryEnded { .. }
         | TurnEvent::Saved { .. } => return None,
     }))
 }

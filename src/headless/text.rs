@@ -111,6 +111,8 @@ impl Text {
             | TurnEvent::Message { .. }
             | TurnEvent::Reasoning { .. }
             | TurnEvent::Usage { .. }
+            | TurnEvent::Inquiry { .. }
+            | TurnEvent::InquiryEnded { .. }
             | TurnEvent::Saved { .. } => {}
         }
     }

@@ -21,8 +21,9 @@ use crate::chat::Limits;
 
 use super::connection::Connection;
 use super::failure::{Failure, FailureKind};
+use super::inquiry::UnderWay;
 use super::report::Gate;
-use super::server::{Order, Phase};
+use super::server::{Order, Phase, until_or_never};
 use super::tap::{Departure, Progress, Reply, Waiter};
 use super::ticket::{CallEnd, CallEvent, CallOrder};
 
@@ -54,7 +55,10 @@ pub(super) fn start(order: CallOrder, line: Line, events: mpsc::UnboundedSender<
     });
     tokio::spawn(async move {
         let end = match queued {
-            Some((connection, handle)) => Call::follow(connection, handle, waiter, &line, &events, &stop).await,
+            Some((connection, handle)) => {
+                let under_way = connection.asker.call(order.call);
+                Call::follow(connection, handle, waiter, under_way, &line, &events, &stop).await
+            }
             None => later(order, &line, &events, &stop).await,
         };
         let _ = events.send(CallEvent::Ended(end));
@@ -78,8 +82,9 @@ async fn later(
         },
     };
     let waiter = Waiter::default();
+    let under_way = connection.asker.call(order.call);
     let handle = connection.send_call(order.tool, order.arguments, waiter.clone()).await;
-    Call::follow(connection, handle, waiter, line, events, stop).await
+    Call::follow(connection, handle, waiter, under_way, line, events, stop).await
 }
 
 async fn ready(phase: &mut watch::Receiver<Phase>) -> Result<Arc<Connection>, String> {
@@ -100,6 +105,8 @@ struct Call<'a> {
     connection: Arc<Connection>,
     handle: RequestHandle<RoleClient>,
     waiter: Waiter,
+    /// Whether it waits for a person.
+    under_way: UnderWay,
     line: &'a Line,
     events: &'a mpsc::UnboundedSender<CallEvent>,
     told_sent: bool,
@@ -115,6 +122,7 @@ impl<'a> Call<'a> {
         connection: Arc<Connection>,
         handle: Result<RequestHandle<RoleClient>, ServiceError>,
         waiter: Waiter,
+        under_way: UnderWay,
         line: &'a Line,
         events: &'a mpsc::UnboundedSender<CallEvent>,
         stop: &CancellationToken,
@@ -131,6 +139,7 @@ impl<'a> Call<'a> {
             connection: connection.clone(),
             handle,
             waiter,
+            under_way,
             line,
             events,
             told_sent: false,
@@ -144,20 +153,31 @@ impl<'a> Call<'a> {
 
     async fn run(&mut self, stop: &CancellationToken) -> CallEnd {
         let begun = Instant::now();
-        let hard = begun + self.line.longest;
+        let mut hard = begun + self.line.longest;
         let mut idle = begun + self.line.limits.call_idle;
         let mut answer = None;
+        let mut asking_since = None;
         loop {
-            let due = match self.pending {
-                Some(_) => self.gate.opens().map_or(idle.min(hard), |opens| opens.min(idle).min(hard)),
-                None => idle.min(hard),
+            // A person's time is not the call's.
+            if self.under_way.waits() {
+                asking_since.get_or_insert_with(Instant::now);
+            } else if let Some(since) = asking_since.take() {
+                let now = Instant::now();
+                hard += now - since;
+                idle = now + self.line.limits.call_idle;
+            }
+            let over = asking_since.is_none().then(|| idle.min(hard));
+            let due = match self.pending.as_ref().and_then(|_| self.gate.opens()) {
+                Some(opens) => Some(over.map_or(opens, |over| over.min(opens))),
+                None => over,
             };
             tokio::select! {
                 biased;
                 () = self.waiter.changed() => {}
                 got = &mut self.handle.rx, if answer.is_none() => answer = Some(got),
                 () = stop.cancelled() => return self.cancel().await,
-                () = tokio::time::sleep_until(due) => {}
+                () = self.under_way.changed() => {}
+                () = until_or_never(due) => {}
             }
             let now = Instant::now();
             if self.tell_sent() {
@@ -176,7 +196,7 @@ impl<'a> Call<'a> {
             if self.pending.is_some() && self.gate.pass(now).is_some() {
                 self.tell_pending();
             }
-            if now >= idle || now >= hard {
+            if over.is_some_and(|over| now >= over) {
                 return self.time_out().await;
             }
         }
@@ -289,6 +309,7 @@ impl<'a> Call<'a> {
 
     /// Stopped by its caller: the server is told, and its last word awaited for a moment.
     async fn cancel(&mut self) -> CallEnd {
+        self.under_way.end();
         if self.waiter.withdraw() {
             return CallEnd::Cancelled { acknowledged: true };
         }

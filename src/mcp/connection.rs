@@ -25,6 +25,7 @@ use super::child::{self, Child};
 use super::failure::{Failure, FailureKind};
 use super::handler::Handler;
 use super::http::{self, Authorise, Params};
+use super::inquiry::{Asker, Inquiries};
 use super::report::Reporter;
 use super::stdio::StdioTransport;
 use super::tap::{Reply, Tap, Waiter};
@@ -50,6 +51,8 @@ pub(super) struct Connection {
     pub params: Option<Params>,
     /// A cancelled request may still be answered (over HTTP its stream is gone).
     pub late_replies: bool,
+    /// How it asks the person.
+    pub asker: Asker,
     /// Told apart from the connections before and after it.
     pub generation: u64,
 }
@@ -74,6 +77,7 @@ pub(super) struct Opener<'a> {
     pub reporter: &'a Reporter,
     pub generation: u64,
     pub watchdog: Option<&'a Arc<Watchdog>>,
+    pub inquiries: &'a Inquiries,
 }
 
 /// A failed attempt, with what the server last said.
@@ -139,7 +143,8 @@ impl Opener<'_> {
         T: Transport<RoleClient> + 'static,
     {
         let tools_changed = Arc::new(Notify::new());
-        let handler = Handler::new(self.reporter.clone(), tools_changed.clone());
+        let asker = Asker::new(self.inquiries.clone(), self.entry.name.clone(), self.reporter.clone());
+        let handler = Handler::new(self.reporter.clone(), tools_changed.clone(), asker.clone(), tap.clone());
         let late_replies = child.is_some();
         let service = match handler.serve_with_lifecycle(transport, mode).await {
             Ok(service) => service,
@@ -156,7 +161,8 @@ impl Opener<'_> {
         }
         let era = if info.protocol_version.has_initialize() { Era::Legacy } else { Era::Modern };
         let peer = service.peer().clone();
-        let connection = Arc::new(Connection { peer, tap, era, params, late_replies, generation: self.generation });
+        let connection =
+            Arc::new(Connection { peer, tap, era, params, late_replies, asker, generation: self.generation });
         Ok(Opened { connection, service, child, info, era, tools_changed })
     }
 }

@@ -1,6 +1,6 @@
 //! What the host tells the engine about its servers, outside of calls.
 
-use crate::chat::{ServerName, ServerStatus};
+use crate::chat::{Inquiry, InquiryEnd, InquiryId, ServerName, ServerStatus};
 use crate::tools::Listing;
 
 /// One event of the host. Text in it is raw: whoever draws it sanitises it.
@@ -12,6 +12,10 @@ pub enum HostEvent {
     Listing(Listing),
     /// A log message of the server, or a remark of the host about it. At most `limits.messages_per_second` per server.
     Log { server: ServerName, level: LogLevel, text: String },
+    /// A server asks the person something. The one before it has ended. Only where a person attends.
+    Inquiry(Inquiry),
+    /// It is over, by an answer or without.
+    InquiryEnded { id: InquiryId, end: InquiryEnd },
 }
 
 /// The severities that matter to a reader; the protocol's eight are folded into them.

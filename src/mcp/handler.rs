@@ -1,7 +1,8 @@
 //! What a server may ask of us, and what it tells on its own.
 //!
 //! # Does not
-//! Declare what is not built: no roots, no sampling, no elicitation. A server that asks all the same is declined.
+//! Declare what is not built: no roots, no sampling, no elicitation. A server that asks all the same is answered as if
+//! it might, and declined where nobody is there.
 
 #![expect(deprecated, reason = "the protocol deprecates logging and roots, but servers still use and ask for them")]
 
@@ -10,32 +11,84 @@ use std::sync::Arc;
 use rmcp::ErrorData;
 use rmcp::handler::client::ClientHandler;
 use rmcp::model::{
-    ClientCapabilities, ClientConfig, ErrorCode, Implementation, ListRootsResult, LoggingLevel,
+    ClientCapabilities, ClientConfig, CreateMessageRequestParams, CreateMessageResult, CustomRequest, CustomResult,
+    ElicitRequestParams, ElicitResult, ErrorCode, Implementation, ListRootsResult, LoggingLevel,
     LoggingMessageNotificationParam, ProtocolVersion,
 };
 use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::{RoleClient, service};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::event::LogLevel;
+use super::inquiry::{Asker, Refused};
 use super::report::Reporter;
+use super::tap::Tap;
 
 #[derive(Clone, Debug)]
 pub(super) struct Handler {
     reporter: Reporter,
     /// Rung when the server says that its tools changed.
     tools_changed: Arc<Notify>,
+    asker: Asker,
+    tap: Tap,
 }
 
 impl Handler {
-    pub(super) fn new(reporter: Reporter, tools_changed: Arc<Notify>) -> Self {
-        Self { reporter, tools_changed }
+    pub(super) fn new(reporter: Reporter, tools_changed: Arc<Notify>, asker: Asker, tap: Tap) -> Self {
+        Self { reporter, tools_changed, asker, tap }
+    }
+
+    /// Puts a request to the person, as the server wrote it: the SDK's types drop what they do not know.
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        decoded: impl Serialize,
+        context: &RequestContext<RoleClient>,
+    ) -> Result<T, ErrorData> {
+        let written = self.tap.take_request(&context.id);
+        let params = written.unwrap_or_else(|| serde_json::to_value(decoded).unwrap_or_default());
+        let answer = self.asker.request(method, &params, &context.ct).await.map_err(refused)?;
+        serde_json::from_value(answer).map_err(|error| ErrorData::internal_error(error.to_string(), None))
     }
 }
 
+fn refused(refused: Refused) -> ErrorData {
+    ErrorData::new(ErrorCode(refused.code), refused.message, None)
+}
+
 impl ClientHandler for Handler {
-    async fn list_roots(&self, _: RequestContext<RoleClient>) -> Result<ListRootsResult, ErrorData> {
-        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "roots are not offered", None))
+    async fn create_elicitation(
+        &self,
+        params: ElicitRequestParams,
+        context: RequestContext<RoleClient>,
+    ) -> Result<ElicitResult, ErrorData> {
+        self.ask("elicitation/create", params, &context).await
+    }
+
+    async fn create_message(
+        &self,
+        params: CreateMessageRequestParams,
+        context: RequestContext<RoleClient>,
+    ) -> Result<CreateMessageResult, ErrorData> {
+        self.ask("sampling/createMessage", params, &context).await
+    }
+
+    async fn list_roots(&self, context: RequestContext<RoleClient>) -> Result<ListRootsResult, ErrorData> {
+        self.ask("roots/list", Value::Null, &context).await
+    }
+
+    /// What the SDK could not decode: a form with a field of an unknown kind is refused by its name.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        context: RequestContext<RoleClient>,
+    ) -> Result<CustomResult, ErrorData> {
+        let params = request.params.unwrap_or_default();
+        self.tap.take_request(&context.id);
+        self.asker.request(&request.method, &params, &context.ct).await.map(CustomResult::new).map_err(refused)
     }
 
     async fn on_logging_message(&self, log: LoggingMessageNotificationParam, _: NotificationContext<RoleClient>) {

@@ -8,11 +8,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::chat::{Limits, ServerName, ServerState, ServerStatus};
+use crate::chat::{InquiryAnswer, InquiryId, Limits, ServerName, ServerState, ServerStatus};
 use crate::config::{ServerEntry, Transport};
 
 use super::call::{self, Line};
 use super::event::HostEvent;
+use super::inquiry::Inquiries;
 use super::report::Reporter;
 use super::server::{Order, Phase, Server};
 use super::ticket::{CallEnd, CallEvent, CallOrder, CallTicket};
@@ -28,6 +29,7 @@ struct Inner {
     limits: Arc<Limits>,
     cache: Option<PathBuf>,
     events: mpsc::Sender<HostEvent>,
+    inquiries: Inquiries,
     /// Over the servers' processes, where one was set.
     watchdog: OnceLock<Option<Arc<Watchdog>>>,
     servers: Mutex<HashMap<ServerName, Seat>>,
@@ -54,6 +56,7 @@ impl Host {
         let (events, receiver) = mpsc::channel(1024);
         let inner = Inner {
             http,
+            inquiries: Inquiries::new(events.clone(), limits.clone()),
             limits,
             cache,
             events,
@@ -70,6 +73,19 @@ impl Host {
     pub fn watched_by(self, program: &Path) -> Self {
         self.0.watchdog.get_or_init(|| Watchdog::start(program).map(Arc::new));
         self
+    }
+
+    /// A person is there: what servers ask of them comes as [`HostEvent::Inquiry`], and is to be answered. Without it
+    /// they are declined at once.
+    #[must_use]
+    pub fn attended(self) -> Self {
+        self.0.inquiries.attend();
+        self
+    }
+
+    /// Answers the question that is open. False: it is over, or the answer does not fit it.
+    pub fn answer(&self, id: InquiryId, answer: InquiryAnswer) -> bool {
+        self.0.inquiries.answer(id, answer)
     }
 
     /// Starts a server in the background. One of the same name is ended first. An entry that is disabled, or needs a
@@ -92,6 +108,7 @@ impl Host {
             limits: self.0.limits.clone(),
             cache: self.0.cache.clone(),
             watchdog: self.0.watchdog.get().cloned().flatten(),
+            inquiries: self.0.inquiries.clone(),
             reporter: Reporter::new(name.clone(), self.0.events.clone(), self.0.limits.messages_per_second),
             phase,
             orders: order_rx,

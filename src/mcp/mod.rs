@@ -22,6 +22,7 @@ mod failure;
 mod handler;
 mod host;
 mod http;
+mod inquiry;
 mod report;
 mod server;
 mod stdio;

@@ -28,6 +28,7 @@ use super::connection::{Connection, Era, Opened, Opener, STDERR_LINES};
 use super::event::LogLevel;
 use super::failure::{Failure, FailureKind};
 use super::http::Authorise;
+use super::inquiry::Inquiries;
 use super::report::Reporter;
 use super::watchdog::Watchdog;
 
@@ -69,6 +70,7 @@ pub(super) struct Server {
     pub limits: Arc<Limits>,
     pub cache: Option<PathBuf>,
     pub watchdog: Option<Arc<Watchdog>>,
+    pub inquiries: Inquiries,
     pub reporter: Reporter,
     pub phase: watch::Sender<Phase>,
     pub orders: mpsc::Receiver<Order>,
@@ -216,6 +218,7 @@ impl Server {
             reporter: &reporter,
             generation: self.generation,
             watchdog: self.watchdog.as_ref(),
+            inquiries: &self.inquiries,
         };
         let stop = self.stop.clone();
         let opened = tokio::select! {
@@ -369,7 +372,7 @@ impl Waited {
     }
 }
 
-async fn until_or_never(at: Option<Instant>) {
+pub(super) async fn until_or_never(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
@@ -428,6 +431,7 @@ impl Life {
     /// Closes the connection and ends the child. Returns how the child exited.
     async fn end(mut self) -> Option<std::process::ExitStatus> {
         self.connection.tap.close("the connection was closed");
+        self.connection.asker.close();
         self.quit.cancel();
         if !self.ended && tokio::time::timeout(Duration::from_secs(3), &mut self.running).await.is_err() {
             self.running.abort();

@@ -9,7 +9,7 @@
 //! - A waiter gets at most one reply; the first counts.
 //! - Progress overwrites progress that was not read yet: a flood costs no memory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -138,6 +138,9 @@ impl Waiter {
     }
 }
 
+/// Requests of a server that wait to be looked at; an older one is then read as the SDK decoded it.
+const REQUESTS: usize = 64;
+
 /// The tap of one connection; clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tap(Arc<Mutex<Seats>>);
@@ -146,6 +149,8 @@ pub(super) struct Tap(Arc<Mutex<Seats>>);
 struct Seats {
     by_id: HashMap<RequestId, (Waiter, Option<ProgressToken>)>,
     by_token: HashMap<ProgressToken, Waiter>,
+    /// What the server asks of the person, as it wrote it, until it is taken.
+    requests: VecDeque<(RequestId, Value)>,
     /// Why the connection ended: whoever comes later is told at once.
     closed: Option<String>,
 }
@@ -177,6 +182,9 @@ impl Tap {
                 self.progress(message);
                 return Seen::Consumed;
             }
+            if matches!(method.as_str(), Some("elicitation/create" | "sampling/createMessage")) {
+                self.request(message);
+            }
             return Seen::Other;
         }
         let Some(id) = message.get("id").and_then(number_or_string) else { return Seen::Other };
@@ -206,6 +214,23 @@ impl Tap {
                 message: params.get("message").and_then(Value::as_str).map(str::to_owned),
             });
         }
+    }
+
+    fn request(&self, message: &Value) {
+        let Some(id) = message.get("id").and_then(number_or_string) else { return };
+        let params = message.get("params").cloned().unwrap_or_default();
+        let requests = &mut held(&self.0).requests;
+        if requests.len() >= REQUESTS {
+            requests.pop_front();
+        }
+        requests.push_back((id, params));
+    }
+
+    /// What the server wrote in this request of its own.
+    pub(super) fn take_request(&self, id: &RequestId) -> Option<Value> {
+        let requests = &mut held(&self.0).requests;
+        let at = requests.iter().position(|(of, _)| of == id)?;
+        requests.remove(at).map(|(_, params)| params)
     }
 
     /// Forgets a request whose caller has stopped waiting.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use millrace::chat::{
     ArgumentsPart, CallFragment, CallId, Change, ConversationId, Delta, Durability, EventDeltas, Fault, FaultKind,
-    Order, Part, Policy, Request, ServerAction, ServerName, Stamp, Stamped, Submit, ToolRef, TurnEvent, TurnId,
-    TurnSettings,
+    InquiryAnswer, InquiryId, Order, Part, Policy, Request, ServerAction, ServerName, Stamp, Stamped, Submit, ToolRef,
+    TurnEvent, TurnId, TurnSettings,
 };
 use millrace::engine::port::{
     Answer, CallEnd, Clock, Events, Journal, Known, Lesson, Model, ModelEvent, Opened, ServerCall, ServerCallEvent,
@@ -117,6 +117,8 @@ impl Model for FakeModel {
 pub struct FakeServers {
     pub sent: Mutex<Vec<(ToolRef, Value)>>,
     cancels: Mutex<HashMap<CallId, Arc<Notify>>>,
+    /// What a person answered.
+    pub answers: Mutex<Vec<(InquiryId, InquiryAnswer)>>,
     pub cancelled: Mutex<Vec<CallId>>,
 }
 
@@ -158,6 +160,10 @@ impl Servers for FakeServers {
         if let Some(cancel) = self.cancels.lock().unwrap().get(call) {
             cancel.notify_one();
         }
+    }
+
+    fn answer(&self, id: InquiryId, answer: InquiryAnswer) {
+        self.answers.lock().unwrap().push((id, answer));
     }
 
     fn act(&self, _server: &ServerName, _action: ServerAction) {}

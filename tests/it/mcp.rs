@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace::chat::{CallId, Limits, ServerName, ServerState, ServerStatus};
+use millrace::chat::{CallId, InquiryAnswer, Limits, ServerName, ServerState, ServerStatus};
 use millrace::config::{Consent, Secret, ServerEntry, Source, Transport};
 use millrace::mcp::{CallEnd, CallEvent, CallOrder, CallTicket, Host, HostEvent};
 use millrace::tools::Listing;
@@ -465,7 +465,7 @@ async fn log_messages_are_told_and_thinned() {
         match up.event().await {
             HostEvent::Log { text, .. } => told.push(text),
             HostEvent::Status(status) if status.state == ServerState::Ready => break,
-            HostEvent::Status(_) | HostEvent::Listing(_) => {}
+            HostEvent::Status(_) | HostEvent::Listing(_) | HostEvent::Inquiry(_) | HostEvent::InquiryEnded { .. } => {}
         }
     }
     assert_eq!(told.first().map(String::as_str), Some("db: slow 1"));
@@ -614,4 +614,51 @@ async fn a_killed_millrace_leaves_no_server_behind() {
         tokio::time::sleep(wait).await;
     }
     panic!("the server is still running");
+}
+
+/// A call during which the server asks; what it is answered is the call's result.
+const ASKING: &str = r#"
+call() {
+  put '{"jsonrpc":"2.0","id":"q1","method":"elicitation/create","params":{"message":"How many?","requestedSchema":{"type":"object","required":["n"],"properties":{"n":{"type":"integer","novel":1}}}}}'
+  IFS= read -r answer; printf '%s\n' "$answer" >> "$LOG"
+  answer=$(printf '%s' "$answer" | sed 's/"/\\"/g')
+  reply "$1" '{"content":[{"type":"text","text":"'"$answer"'"}]}'
+}
+"#;
+
+#[tokio::test]
+async fn a_person_answers_what_a_server_asks_and_the_call_waits_for_them() {
+    let fake = Fake::new(ASKING);
+    let limits = Limits { call_idle: Duration::from_millis(300), ..Limits::default() };
+    let (host, events) = Host::new(client(), Arc::new(limits), None);
+    let host = host.attended();
+    host.start(fake.entry());
+    let mut up = Up { host, events };
+    up.status(ServerState::Ready).await;
+    let ticket = up.call("echo", json!({}));
+    let inquiry = loop {
+        if let HostEvent::Inquiry(inquiry) = up.event().await {
+            break inquiry;
+        }
+    };
+    assert!(inquiry.call.is_some());
+    // Longer than a silent call may take.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let content = json!({"n": 3}).as_object().cloned().unwrap();
+    assert!(up.host.answer(inquiry.id, InquiryAnswer::Accept(content)));
+    let CallEnd::Result(result) = ticket.end().await else { panic!("it did not end well") };
+    let text = result["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains(r#""action":"accept""#) && text.contains(r#""content":{"n":3}"#), "{text}");
+    up.host.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_server_that_asks_where_nobody_is_there_is_declined() {
+    let fake = Fake::new(ASKING);
+    let mut up = fake.up(Limits::default()).await;
+    up.status(ServerState::Ready).await;
+    let CallEnd::Result(result) = up.call("echo", json!({})).end().await else { panic!("it did not end well") };
+    let text = result["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains(r#""action":"decline""#), "{text}");
+    up.host.shutdown().await;
 }

@@ -53,6 +53,7 @@ async fn exchange(url: String) -> Result<(), String> {
                 }
             },
             Some(HostEvent::Log { text, .. }) => eprintln!("{text}"),
+            Some(HostEvent::Inquiry(_) | HostEvent::InquiryEnded { .. }) => {}
             None => break Err("the host is gone".to_owned()),
         }
     };

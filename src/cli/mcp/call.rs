@@ -101,7 +101,11 @@ async fn chat_to_stderr(mut events: mpsc::Receiver<HostEvent>) {
             HostEvent::Log { server, level, text } if level >= LogLevel::Info => {
                 eprintln!("{} {}: {}", server.as_str(), level.word(), sanitize(&text));
             }
-            HostEvent::Log { .. } | HostEvent::Status(_) | HostEvent::Listing(_) => {}
+            HostEvent::Log { .. }
+            | HostEvent::Status(_)
+            | HostEvent::Listing(_)
+            | HostEvent::Inquiry(_)
+            | HostEvent::InquiryEnded { .. } => {}
         }
     }
 }

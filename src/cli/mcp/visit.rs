@@ -101,7 +101,13 @@ impl Bench {
                     Some(HostEvent::Log { server, level: LogLevel::Warning | LogLevel::Error, text }) => {
                         eprintln!("{}: {}", server.as_str(), sanitize(&text));
                     }
-                    Some(HostEvent::Listing(_) | HostEvent::Status(_) | HostEvent::Log { .. }) => {}
+                    Some(
+                        HostEvent::Listing(_)
+                        | HostEvent::Status(_)
+                        | HostEvent::Log { .. }
+                        | HostEvent::Inquiry(_)
+                        | HostEvent::InquiryEnded { .. },
+                    ) => {}
                     None => break,
                 }
             }

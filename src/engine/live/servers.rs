@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::StreamExt;
 use tokio::sync::{Notify, mpsc};
 
-use crate::chat::{CallId, ServerAction, ServerName, ServerState};
+use crate::chat::{CallId, InquiryAnswer, InquiryId, ServerAction, ServerName, ServerState};
 use crate::config::{Consent, ServerEntry};
 use crate::engine::port::{Answer, CallEnd, Events, ServerCall, ServerCallEvent, ServerEvent, Servers};
 use crate::mcp::{self, CallEvent, CallOrder, CallTicket, Host, HostEvent, LogLevel};
@@ -50,6 +50,8 @@ impl LiveServers {
                     HostEvent::Log { server, level: LogLevel::Warning | LogLevel::Error, text } => {
                         ServerEvent::Notice { server, message: text }
                     }
+                    HostEvent::Inquiry(inquiry) => ServerEvent::Inquiry(inquiry),
+                    HostEvent::InquiryEnded { id, end } => ServerEvent::InquiryEnded { id, end },
                     HostEvent::Log { level: LogLevel::Debug | LogLevel::Info, .. } => continue,
                 };
                 if out.send(event).await.is_err() {
@@ -113,6 +115,12 @@ impl Servers for LiveServers {
     fn cancel(&self, call: &CallId) {
         if let Some(cancel) = held(&self.cancels).get(call) {
             cancel.notify_one();
+        }
+    }
+
+    fn answer(&self, id: InquiryId, answer: InquiryAnswer) {
+        if !self.host.answer(id, answer) {
+            tracing::debug!(id = id.0, "an answer came too late");
         }
     }
 

@@ -10,7 +10,6 @@ mod import;
 mod show;
 mod visit;
 
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
@@ -19,13 +18,14 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::chat::{Fault, FaultKind, Limits};
-use crate::config::{Consent, KeySource, ServerDraft, ServerEntry, Variables};
+use crate::config::{Consent, ServerDraft, ServerEntry, Variables, refused_variables};
 use crate::mcp::{Host, HostEvent, client};
-use crate::text::sanitize;
+use crate::text::{sanitize, visible};
 
 use super::args::{McpArgs, McpCommand, SessionArgs, ToolArgs};
 use super::setup::Setup;
 use add::{Wishes, transport};
+pub use import::Secrets;
 use show::{row, say, say_json};
 
 /// Runs one of its subcommands; the exit code where it is not an error.
@@ -49,7 +49,10 @@ pub fn run(args: McpArgs) -> Result<u8, Fault> {
             bench.add(&name, how, Wishes { project, no_start, yes })
         }
         McpCommand::Remove { name } => bench.remove(&name),
-        McpCommand::Import { yes } => bench.import(yes),
+        McpCommand::Import { file, from, only, dry_run, secrets, pin, yes } => {
+            let from = from.as_deref().map(import::client).transpose()?;
+            bench.import(&import::Wishes { file, from, only, dry_run, yes, pin, secrets })
+        }
         McpCommand::Login { server } | McpCommand::Logout { server } => {
             bench.entry(&server)?;
             Err(Fault::new(FaultKind::Usage, "signing in to servers is not built into this version")
@@ -143,11 +146,7 @@ impl Bench {
 
     /// A draft as it would be started. Variables that hold keys of profiles are never given to servers.
     fn expand(&self, draft: &ServerDraft) -> ServerEntry {
-        let mut refused = BTreeSet::from(["OPENAI_API_KEY".to_owned()]);
-        refused.extend(self.setup.config.profiles.values().filter_map(|profile| match &profile.key {
-            Some(KeySource::Env(name)) => Some(name.clone()),
-            Some(KeySource::Command(_) | KeySource::Literal(_) | KeySource::Saved(_)) | None => None,
-        }));
+        let refused = refused_variables(&self.setup.config);
         draft.expand(&Variables {
             env: &self.setup.env,
             refused: &refused,
@@ -161,14 +160,27 @@ fn config_fault(message: &str) -> Fault {
     Fault::new(FaultKind::Config, message)
 }
 
+/// Asks a person for one of several letters; None: neither.
+fn one_of<T: Copy>(question: &str, letters: &[(char, T)], otherwise: &str) -> Result<Option<T>, Fault> {
+    let words: Vec<String> = letters.iter().map(|(letter, _)| letter.to_string()).collect();
+    let answer = answer(question, &format!("[{}]", words.join("/")), otherwise)?;
+    Ok(letters.iter().find(|(letter, _)| answer == letter.to_string()).map(|(_, what)| *what))
+}
+
 /// Asks a person; no is the default. Without one, the command must have been told to go on.
 fn ask(question: &str, otherwise: &str) -> Result<bool, Fault> {
+    Ok(matches!(answer(question, "[y/N]", otherwise)?.as_str(), "y" | "Y" | "yes"))
+}
+
+/// What a person answers, in one line.
+fn answer(question: &str, choice: &str, otherwise: &str) -> Result<String, Fault> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Fault::new(FaultKind::Usage, format!("{question}\nNobody is here to ask.")).hint(otherwise));
     }
-    eprint!("{}\n[y/N] ", sanitize(question));
+    eprint!("{}\n{choice} ", visible(question));
     let _ = std::io::stderr().flush();
     let mut answer = String::new();
-    let read = std::io::stdin().read_line(&mut answer);
-    Ok(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"))
+    // Nothing is an answer too: no.
+    let _ = std::io::stdin().read_line(&mut answer);
+    Ok(answer.trim().to_owned())
 }

@@ -9,11 +9,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::chat::{Dispatch, Policy, ServerName};
 
-use super::file::{dispatch, headers, policy, policy_word};
+use super::file::{Config, dispatch, headers, policy, policy_word};
 use super::node::Node;
 use super::problem::Findings;
 use super::server::{Consent, ServerEntry, Source, Transport, known_token, secret_name};
-use super::{Secret, units};
+use super::{KeySource, Secret, units};
 
 /// Whether `name` may be a server's name: `[a-z0-9][a-z0-9_-]{0,31}`, without `__`, not ending in `_`.
 #[must_use]
@@ -193,6 +193,17 @@ fn header_fault(headers: &BTreeMap<String, Secret>) -> Option<String> {
     })
 }
 
+/// Variables of the environment that hold keys of endpoints: they are never given to servers.
+#[must_use]
+pub fn refused_variables(config: &Config) -> BTreeSet<String> {
+    let mut refused = BTreeSet::from(["OPENAI_API_KEY".to_owned()]);
+    refused.extend(config.profiles.values().filter_map(|profile| match &profile.key {
+        Some(KeySource::Env(name)) => Some(name.clone()),
+        Some(KeySource::Command(_) | KeySource::Literal(_) | KeySource::Saved(_)) | None => None,
+    }));
+    refused
+}
+
 /// What texts of server entries may be filled in with.
 #[derive(Debug)]
 pub struct Variables<'a> {
@@ -236,6 +247,9 @@ impl Variables<'_> {
         if !super::file::variable_name(name) {
             let shown: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
             return Err(format!("`${{{shown}}}` in its configuration is not something millrace can fill in"));
+        }
+        if default.is_some_and(|default| default.contains("${")) {
+            return Err(format!("the default of ${name} holds another variable, which is not filled in"));
         }
         if self.refused.contains(name) {
             return Err(format!("${name} holds the key of an endpoint and is not given to servers"));

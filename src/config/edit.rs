@@ -9,6 +9,7 @@ use super::file::{Config, ConfigError, read_text};
 use super::problem::Problem;
 use super::project;
 use super::saved::write_private;
+use crate::chat::Policy;
 
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {
@@ -115,13 +116,13 @@ impl Edit {
     /// Writes `[servers.NAME]`, replacing one of that name.
     pub fn put_server(&mut self, draft: &ServerDraft) {
         let mut table = Table::new();
-        let texts = |items: &[String]| value(items.iter().map(String::as_str).collect::<toml_edit::Array>());
+        let texts = |items: &[String]| value(items.iter().map(|item| written(item)).collect::<toml_edit::Array>());
         let map = |map: &std::collections::BTreeMap<String, String>| {
-            value(map.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect::<toml_edit::InlineTable>())
+            value(map.iter().map(|(k, v)| (k.as_str(), written(v))).collect::<toml_edit::InlineTable>())
         };
         match &draft.how {
             DraftTransport::Stdio { command, args, env, cwd } => {
-                table.insert("command", value(command));
+                table.insert("command", value(written(command)));
                 if !args.is_empty() {
                     table.insert("args", texts(args));
                 }
@@ -129,11 +130,11 @@ impl Edit {
                     table.insert("env", map(env));
                 }
                 if let Some(cwd) = cwd {
-                    table.insert("cwd", value(cwd));
+                    table.insert("cwd", value(written(cwd)));
                 }
             }
             DraftTransport::Url { kind, url, headers } => {
-                table.insert("url", value(url));
+                table.insert("url", value(written(url)));
                 if *kind != super::UrlKind::Http {
                     table.insert("transport", value(kind.word()));
                 }
@@ -147,8 +148,21 @@ impl Edit {
                 table.insert(name, value(true));
             }
         }
-        if let Some(time) = draft.start_timeout {
-            table.insert("start_timeout", value(super::units::show_duration(time)));
+        for (name, time) in [("start_timeout", draft.start_timeout), ("call_timeout", draft.call_timeout)] {
+            if let Some(time) = time {
+                table.insert(name, value(super::units::show_duration(time)));
+            }
+        }
+        if let Some(allow) = &draft.tools_allow {
+            let list: toml_edit::Array = allow.iter().map(|tool| written(tool)).collect();
+            table.insert(
+                "tools",
+                value(std::iter::once(("allow", Value::from(list))).collect::<toml_edit::InlineTable>()),
+            );
+        }
+        if !draft.policies.is_empty() {
+            let policies = draft.policies.iter().map(|(tool, policy)| (tool.as_str(), policy_name(*policy)));
+            table.insert("policies", value(policies.collect::<toml_edit::InlineTable>()));
         }
         let servers = self.document.entry("servers").or_insert_with(|| {
             let mut table = Table::new();
@@ -176,6 +190,34 @@ impl Edit {
         write_private(&self.path, &text).map_err(|error| EditError::Write { path: self.path.clone(), error })?;
         Ok(warnings)
     }
+}
+
+fn policy_name(policy: Policy) -> &'static str {
+    match policy {
+        Policy::Allow => "allow",
+        Policy::Ask => "ask",
+        Policy::Deny => "deny",
+    }
+}
+
+/// A text as TOML, with what nobody would see in an editor written out.
+fn written(text: &str) -> Value {
+    let unseen = crate::text::hidden(text);
+    if unseen.is_empty() {
+        return Value::from(text);
+    }
+    let mut out = String::from("\"");
+    for (at, c) in text.char_indices() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            c if unseen.iter().any(|(hidden, _)| *hidden == at) => out.push_str(&format!("\\U{:08X}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out.parse().unwrap_or_else(|_| Value::from(text))
 }
 
 /// `profiles.openai.model`, `keys."review.once"`.

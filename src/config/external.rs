@@ -1,16 +1,26 @@
 //! Server lists of other programs (`--mcp FILE`, imports): JSON with comments, or TOML, in a dozen dialects, made into
 //! drafts. What millrace does not take over is told, never silently dropped.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod document;
+mod entry;
+mod variables;
+
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-use super::draft::{self, DraftTransport, ServerDraft, UrlKind};
+use super::draft::{self, ServerDraft};
 use super::file::ConfigError;
 use super::node::Node;
 use super::problem::{Findings, place};
-use super::{Source, units};
+use crate::text::visible;
+use document::Pairs;
+use entry::{Around, Input};
+
+pub use entry::{Entry, Remark};
+pub(super) use variables::{variable_for, variable_of};
 
 /// What a file lists.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,27 +50,31 @@ pub fn load(path: &Path) -> Result<External, ConfigError> {
 /// Reads the text of a file that is called `path`: TOML where it is named so, else JSON.
 pub fn parse(path: &Path, text: &str) -> Result<External, ConfigError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let root = if path.extension().is_some_and(|e| e == "toml") {
-        let mut found = Findings::new(path.to_path_buf(), text);
-        let node = Node::toml(&mut found);
-        if !found.problems.is_empty() {
-            return Err(ConfigError::Bad { problems: found.problems });
-        }
-        node.to_json()
-    } else {
-        json(path, text)?
-    };
-    from_value(path, &root).map_err(|why| {
+    let root = plain(path, text)?;
+    external(path, &root).map_err(|why| {
         let mut found = Findings::new(path.to_path_buf(), text);
         found.error(&(0..0), false, why, "expected {\"mcpServers\": {\"NAME\": {\"command\": …}}} or [servers.NAME]");
         ConfigError::Bad { problems: found.problems }
     })
 }
 
-/// Reads JSON that may hold comments and trailing commas.
-pub fn json(path: &Path, text: &str) -> Result<Value, ConfigError> {
+/// The document as JSON without comments, in its own order, keys that stand twice included.
+///
+/// # Errors
+/// Where it is neither JSON nor, by its name, TOML; with the place.
+pub fn plain(path: &Path, text: &str) -> Result<String, ConfigError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if path.extension().is_some_and(|e| e == "toml") {
+        let mut found = Findings::new(path.to_path_buf(), text);
+        let node = Node::toml(&mut found);
+        if !found.problems.is_empty() {
+            return Err(ConfigError::Bad { problems: found.problems });
+        }
+        return Ok(node.to_json().to_string());
+    }
     let plain = without_comments(text);
-    serde_json::from_str(&plain).map_err(|error| {
+    // Only looked at: how deep it goes is a matter of each entry.
+    if let Err(error) = serde_json::from_str::<&RawValue>(&plain) {
         let mut found = Findings::new(path.to_path_buf(), text);
         let start: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
         let at = start + error.column().saturating_sub(1);
@@ -69,8 +83,9 @@ pub fn json(path: &Path, text: &str) -> Result<Value, ConfigError> {
         // The line may hold anything, so it is not shown.
         found.error(&(at..at + 1), true, format!("this is not JSON: {what}"), "here");
         debug_assert!(place(text, at).0 >= 1);
-        ConfigError::Bad { problems: found.problems }
-    })
+        return Err(ConfigError::Bad { problems: found.problems });
+    }
+    Ok(plain)
 }
 
 /// Blanks comments and trailing commas outside strings; every other byte keeps its place, so lines and columns stay.
@@ -122,58 +137,163 @@ pub fn without_comments(text: &str) -> String {
 
 const ROOTS: &[&str] = &["mcpServers", "servers", "context_servers", "mcp_servers", "mcp"];
 
-/// Finds the table of servers in a whole document.
-pub fn from_value(path: &Path, root: &Value) -> Result<External, String> {
-    let mut out = External { path: path.to_path_buf(), ..External::default() };
-    let found = ROOTS.iter().find_map(|key| Some((*key, root.get(*key)?.as_object()?)));
-    let Some((key, mut table)) = found else {
+/// A whole document with its table of servers found.
+struct Table<'a> {
+    entries: Vec<(String, &'a RawValue)>,
+    dialect: Dialect,
+    inputs: Vec<Input>,
+    /// Keys beside the table that mean nothing here.
+    others: Vec<String>,
+}
+
+/// Finds the table of servers of a document; `below` are the keys that lead to the object that holds it.
+fn table<'a>(root: &'a str, below: &[&str], dialect: Option<Dialect>) -> Result<Option<Table<'a>>, String> {
+    let Some(mut at) = Pairs::of(root) else { return Err("it is not an object".to_owned()) };
+    for key in below {
+        let Some(next) = at.object(key) else { return Ok(None) };
+        at = next;
+    }
+    // VS Code's settings.json nests them once more.
+    if let Some(inner) = at.object("mcp")
+        && inner.get("servers").is_some()
+    {
+        at = inner;
+    }
+    let Some((key, value)) = ROOTS.iter().find_map(|key| Some((*key, at.get(key)?))) else { return Ok(None) };
+    let Some(Pairs(entries)) = Pairs::of(value.get()) else {
+        return Err(format!("`{key}` is not a table of servers"));
+    };
+    let named = |name: &str| {
+        entries.iter().any(|(_, entry)| Pairs::of(entry.get()).is_some_and(|pairs| pairs.get(name).is_some()))
+    };
+    let dialect = dialect.unwrap_or_else(|| match key {
+        "mcp" => Dialect::OpenCode,
+        _ if named("httpUrl") => Dialect::Gemini,
+        _ => Dialect::Common,
+    });
+    let inputs = at.get("inputs").and_then(|inputs| serde_json::from_str::<Value>(inputs.get()).ok());
+    let others = at.0.iter().map(|(key, _)| key.clone()).filter(|other| other != key && key_matters(key, other));
+    Ok(Some(Table {
+        others: others.collect(),
+        entries,
+        dialect,
+        inputs: inputs.as_ref().map(Input::list).unwrap_or_default(),
+    }))
+}
+
+/// Whether a key beside the table is worth a word: the file of a list alone should hold nothing else.
+fn key_matters(table: &str, other: &str) -> bool {
+    table == "mcpServers" && !matches!(other, "$schema" | "inputs")
+}
+
+/// Reads every entry of a table; names are made fit, and kept apart by a number where two fall together.
+fn read_table(path: &Path, table: &Table<'_>, folder: Option<&Path>) -> Vec<Entry> {
+    let mut names: BTreeSet<String> =
+        table.entries.iter().map(|(name, _)| name).filter(|name| draft::server_name_ok(name)).cloned().collect();
+    let mut met: BTreeSet<&str> = BTreeSet::new();
+    let around = Around { path, dialect: table.dialect, folder, inputs: &table.inputs };
+    let mut out = Vec::new();
+    for (key, raw) in &table.entries {
+        let first = met.insert(key);
+        let mut name = normal_name(key);
+        if (name != *key || !first) && names.contains(&name) {
+            name = free_name(&name, |name| names.contains(name));
+        }
+        names.insert(name.clone());
+        let entry = match Pairs::of(raw.get()) {
+            None => Err("its entry is not a table".to_owned()),
+            Some(pairs) => match pairs.twice() {
+                Some(twice) => Err(format!("`{}` stands in it twice", short(twice))),
+                None => serde_json::from_str::<serde_json::Map<String, Value>>(raw.get())
+                    .map_err(|_| "it is nested deeper than 128 levels".to_owned()),
+            },
+        };
+        out.push(match entry {
+            Ok(map) => entry::read(&name, key, &map, around),
+            Err(why) => Entry { key: key.clone(), draft: Err(why), remarks: Vec::new() },
+        });
+    }
+    out
+}
+
+/// `base` with a number behind it, so that it is not `taken`.
+#[must_use]
+pub fn free_name(base: &str, taken: impl Fn(&str) -> bool) -> String {
+    let short: String = base.chars().take(27).collect();
+    let short = short.trim_end_matches(['_', '-']);
+    (2..100_000).map(|n| format!("{short}-{n}")).find(|name| !taken(name)).unwrap_or_else(|| base.to_owned())
+}
+
+/// Finds the entries of a JSON document that another client wrote, at `below`. None where it lists no servers.
+///
+/// # Errors
+/// Where the document, or its list, is something else.
+pub(super) fn entries(
+    path: &Path,
+    plain: &str,
+    below: &[&str],
+    dialect: Option<Dialect>,
+    folder: Option<&Path>,
+) -> Result<Option<Vec<Entry>>, String> {
+    Ok(table(plain, below, dialect)?.map(|table| read_table(path, &table, folder)))
+}
+
+/// Entries of a bare map: names to servers, with nothing around.
+pub(super) fn bare(path: &Path, plain: &str, dialect: Dialect, folder: Option<&Path>) -> Option<Vec<Entry>> {
+    let Pairs(entries) = Pairs::of(plain)?;
+    let is_server = |raw: &RawValue| {
+        Pairs::of(raw.get()).is_some_and(|pairs| ["command", "url", "type"].iter().any(|key| pairs.get(key).is_some()))
+    };
+    if entries.is_empty() || !entries.iter().any(|(_, raw)| is_server(raw)) {
+        return None;
+    }
+    Some(read_table(path, &Table { entries, dialect, inputs: Vec::new(), others: Vec::new() }, folder))
+}
+
+/// Finds the table of servers in a whole document, for `--mcp FILE`.
+fn external(path: &Path, root: &str) -> Result<External, String> {
+    let Some(table) = table(root, &[], None)? else {
         return Err("there are no MCP servers in this file".to_owned());
     };
-    let mut dialect = if key == "mcp" { Dialect::OpenCode } else { Dialect::Common };
-    // VS Code's settings.json nests them once more.
-    if key == "mcp"
-        && let Some(inner) = table.get("servers").and_then(Value::as_object)
-    {
-        table = inner;
-        dialect = Dialect::Common;
+    let mut out = External { path: path.to_path_buf(), ..External::default() };
+    for other in &table.others {
+        out.notices.push(format!("`{}` is not a key that millrace knows there", short(other)));
     }
-    if table.values().any(|entry| entry.get("httpUrl").is_some()) {
-        dialect = Dialect::Gemini;
+    for entry in read_table(path, &table, None) {
+        out.take(entry);
     }
-    for other in root.as_object().into_iter().flat_map(|map| map.keys()) {
-        if other != key && !matches!(other.as_str(), "$schema" | "inputs") && key == "mcpServers" {
-            out.notices.push(format!("`{}` is not a key that millrace knows there", short(other)));
-        }
-    }
-    entries(&mut out, table, dialect);
     Ok(out)
 }
 
-/// Makes drafts of a table of servers.
-pub fn entries(out: &mut External, table: &serde_json::Map<String, Value>, dialect: Dialect) {
-    let mut names: BTreeSet<String> = table.keys().filter(|name| draft::server_name_ok(name)).cloned().collect();
-    for (name, entry) in table {
-        let taken = |n: &str, names: &BTreeSet<String>| n != name && names.contains(n);
-        let mut clean = normal_name(name);
-        if taken(&clean, &names) {
-            let base: String = clean.chars().take(28).collect();
-            clean = (2..1000)
-                .map(|n| format!("{}-{n}", base.trim_end_matches('_')))
-                .find(|n| !taken(n, &names))
-                .unwrap_or(clean);
-        }
-        if clean != *name {
-            out.notices.push(format!("server {:?} is called {clean:?} here", short(name)));
-        }
-        names.insert(clean.clone());
-        let Some(entry) = entry.as_object() else {
-            out.notices.push(format!("{clean}: its entry is not a table; left out"));
-            continue;
+impl External {
+    /// Naming a file is consent to start what it lists; what it says about rights is not followed.
+    fn take(&mut self, entry: Entry) {
+        let Entry { key, draft, remarks } = entry;
+        let mut draft = match draft {
+            Ok(draft) => draft,
+            Err(why) => return self.notices.push(format!("{}: {why}; left out", short(&key))),
         };
-        match server(&clean, entry, dialect, &out.path, &mut out.notices) {
-            Ok(draft) => out.servers.push(draft),
-            Err(why) => out.notices.push(format!("{clean}: {why}; left out")),
+        let name = draft.name.as_str().to_owned();
+        if name != key {
+            self.notices.push(format!("server {:?} is called {name:?} here", short(&key)));
         }
+        draft.tools_allow = None;
+        draft.policies.clear();
+        if let Some(warning) = draft::secrets_in_the_open(&draft.how) {
+            self.notices.push(format!("{name} {warning}"));
+        }
+        self.notices.extend(remarks.into_iter().map(|remark| match remark {
+            Remark::Trust(key) | Remark::Narrows(key) => {
+                format!("{name}: `{}` of another file is not followed; set it in [servers.{name}]", short(&key))
+            }
+            Remark::Dropped { key, why } if why.starts_with("not a key") => {
+                format!("{name}: `{}` is {why}", short(&key))
+            }
+            Remark::Dropped { key, why } => format!("{name}: `{}` is not followed: {why}", short(&key)),
+            Remark::Variable { name: variable, why } => format!("{name}: set ${variable}; {why}"),
+            Remark::Person(what) => format!("{name}: {what}"),
+        }));
+        self.servers.push(draft);
     }
 }
 
@@ -193,169 +313,8 @@ pub fn normal_name(name: &str) -> String {
     if out.is_empty() { "server".to_owned() } else { out }
 }
 
-fn server(
-    name: &str,
-    entry: &serde_json::Map<String, Value>,
-    dialect: Dialect,
-    path: &Path,
-    notices: &mut Vec<String>,
-) -> Result<ServerDraft, String> {
-    let fill = |text: &str| variables(text, dialect);
-    let text = |keys: &[&str]| keys.iter().find_map(|key| entry.get(*key)?.as_str().map(&fill));
-    let texts = |key: &str| -> Option<Vec<String>> {
-        entry.get(key)?.as_array()?.iter().map(|v| scalar(v).map(|s| fill(&s))).collect()
-    };
-    let map = |keys: &[&str]| -> BTreeMap<String, String> {
-        let found = keys.iter().find_map(|key| entry.get(*key)?.as_object());
-        found.into_iter().flatten().filter_map(|(k, v)| Some((k.clone(), fill(&scalar(v)?)))).collect()
-    };
-    // Old Zed: {"command": {"path": …, "args": …, "env": …}}
-    if let Some(inner) = entry.get("command").and_then(Value::as_object) {
-        let mut flat = entry.clone();
-        flat.remove("command");
-        for (key, value) in inner {
-            flat.insert(if key == "path" { "command".to_owned() } else { key.clone() }, value.clone());
-        }
-        return server(name, &flat, dialect, path, notices);
-    }
-    let kind = text(&["type", "transport"]).map(|word| word.to_ascii_lowercase());
-    let url = text(&["url", "serverUrl", "httpUrl"]);
-    let argv = texts("command");
-    let how = match (text(&["command"]).or_else(|| argv.as_ref()?.first().cloned()), url) {
-        (Some(_), Some(_)) => return Err("it has both a command and an address".to_owned()),
-        (None, None) => return Err("it has neither a command nor an address".to_owned()),
-        (Some(command), None) => {
-            let mut args = argv.map(|a| a[1..].to_vec()).unwrap_or_default();
-            match entry.get("args") {
-                None | Some(Value::Null) => {}
-                Some(_) => args.extend(texts("args").ok_or("its args are not a list of texts")?),
-            }
-            let mut env = map(&["env", "environment"]);
-            // Codex names variables that are handed through.
-            for variable in texts("env_vars").unwrap_or_default() {
-                env.entry(variable.clone()).or_insert(format!("${{env:{variable}}}"));
-            }
-            DraftTransport::Stdio { command, args, env, cwd: text(&["cwd"]) }
-        }
-        (None, Some(url)) => {
-            let mut headers = map(&["headers", "http_headers"]);
-            for (header, variable) in map(&["env_http_headers"]) {
-                headers.entry(header).or_insert(format!("${{env:{variable}}}"));
-            }
-            if let Some(variable) = text(&["bearer_token_env_var"]) {
-                headers.entry("Authorization".to_owned()).or_insert(format!("Bearer ${{env:{variable}}}"));
-            }
-            let sse = dialect == Dialect::Gemini && entry.get("httpUrl").is_none();
-            let kind = match kind.as_deref() {
-                Some("sse") => UrlKind::Sse,
-                Some("simple-rpc") => UrlKind::SimpleRpc,
-                Some("http" | "streamable-http" | "streamable_http" | "streamablehttp" | "remote") => UrlKind::Http,
-                Some(other) => return Err(format!("{:?} is not a transport that millrace has", short(other))),
-                None if sse => UrlKind::Sse,
-                None => UrlKind::Http,
-            };
-            DraftTransport::Url { kind, url, headers }
-        }
-    };
-    if let Some(warning) = draft::secrets_in_the_open(&how) {
-        notices.push(format!("{name} {warning}"));
-    }
-    let mut draft = ServerDraft::new(name, how, Source::File(path.to_path_buf()));
-    let flag = |key: &str| entry.get(key).and_then(Value::as_bool);
-    draft.disabled = flag("disabled").unwrap_or(false) || flag("enabled") == Some(false);
-    draft.start_timeout = start_timeout(entry);
-    for key in entry.keys() {
-        match key.as_str() {
-            "command"
-            | "args"
-            | "env"
-            | "environment"
-            | "env_vars"
-            | "cwd"
-            | "url"
-            | "serverUrl"
-            | "httpUrl"
-            | "headers"
-            | "http_headers"
-            | "env_http_headers"
-            | "bearer_token_env_var"
-            | "type"
-            | "transport"
-            | "disabled"
-            | "enabled"
-            | "source"
-            | "name"
-            | "description"
-            | "startup_timeout_sec"
-            | "startup_timeout_ms"
-            | "start_timeout" => {}
-            "trust" | "policy" | "policies" | "tools" | "alwaysAllow" | "autoApprove" | "includeTools"
-            | "excludeTools" | "enabled_tools" | "disabled_tools" | "allow" | "deny" | "allowedTools" => {
-                notices.push(format!(
-                    "{name}: `{}` of another file is not followed; set it in [servers.{name}]",
-                    short(key)
-                ));
-            }
-            other => notices.push(format!("{name}: `{}` is not a key that millrace knows", short(other))),
-        }
-    }
-    Ok(draft)
-}
-
-fn start_timeout(entry: &serde_json::Map<String, Value>) -> Option<std::time::Duration> {
-    let number = |key: &str| entry.get(key).and_then(Value::as_f64).filter(|n| (0.001..1e6).contains(n));
-    let seconds = number("startup_timeout_sec").or_else(|| Some(number("startup_timeout_ms")? / 1000.0));
-    let own = || units::duration(entry.get("start_timeout")?.as_str()?).ok();
-    seconds.and_then(|s| std::time::Duration::try_from_secs_f64(s).ok()).or_else(own)
-}
-
-fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(n) => Some(n.to_string()),
-        Value::Bool(b) => Some(b.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
-}
-
-/// Another client's way of naming a variable, in ours.
-fn variables(text: &str, dialect: Dialect) -> String {
-    match dialect {
-        Dialect::Common => text.to_owned(),
-        Dialect::OpenCode => {
-            let mut out = String::new();
-            let mut rest = text;
-            while let Some(at) = rest.find("{env:") {
-                out.push_str(&rest[..at]);
-                if !out.ends_with('$') {
-                    out.push('$');
-                }
-                out.push_str("{env:");
-                rest = &rest[at + 5..];
-            }
-            out + rest
-        }
-        Dialect::Gemini => {
-            let mut out = String::new();
-            let mut rest = text;
-            while let Some(at) = rest.find('$') {
-                out.push_str(&rest[..at]);
-                let after = &rest[at + 1..];
-                let length = after.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(after.len());
-                if length > 0 && !after.starts_with(|c: char| c.is_ascii_digit()) {
-                    out.push_str(&format!("${{env:{}}}", &after[..length]));
-                    rest = &after[length..];
-                } else {
-                    out.push('$');
-                    rest = after;
-                }
-            }
-            out + rest
-        }
-    }
-}
-
-/// A name out of a foreign file, fit for a notice.
+/// A name out of a foreign file, fit for a notice: what nobody sees is written out.
 fn short(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(40).collect()
+    let head: String = text.chars().take(60).collect();
+    visible(&head).one_line().into_string()
 }

@@ -35,7 +35,10 @@ mod units;
 
 pub use address::OPENAI_BASE_URL;
 pub use document::{example, schema};
-pub use draft::{DraftTransport, ServerDraft, UrlKind, Variables, secrets_in_the_open, server_name_ok, source_path};
+pub use draft::{
+    DraftTransport, ServerDraft, UrlKind, Variables, refused_variables, secrets_in_the_open, server_name_ok,
+    source_path,
+};
 pub use edit::{Edit, EditError};
 pub use endpoint::{Endpoint, EndpointError};
 pub use external::External;

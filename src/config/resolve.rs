@@ -338,11 +338,7 @@ fn choose_servers(given: &Given<'_>, out: &mut Notes) -> Result<Vec<ServerEntry>
     if given.flags.no_mcp {
         return Ok(Vec::new());
     }
-    let mut refused: BTreeSet<String> = std::iter::once("OPENAI_API_KEY".to_owned()).collect();
-    refused.extend(given.config.profiles.values().filter_map(|p| match &p.key {
-        Some(KeySource::Env(name)) => Some(name.clone()),
-        _ => None,
-    }));
+    let refused = super::refused_variables(given.config);
     let variables = Variables { env: given.env, refused: &refused, folder: given.folder, home: given.home };
     let mut drafts: Vec<(ServerDraft, bool)> = Vec::new();
     for draft in &given.config.servers {

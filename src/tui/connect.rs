@@ -1,6 +1,6 @@
 //! The live [`Connector`]: endpoints tried and held, choices written down, servers of other clients taken over.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -10,7 +10,8 @@ use super::desk::{Connected, Connector};
 use super::files;
 use crate::app::{Connection, LocalKind, ModelRow};
 use crate::chat::{Api, Change, ConversationId, Durability, Fault, FaultKind, Limits, Retry};
-use crate::config::{Config, Consent, Edit, KeySource, Paths, SavedKeys, Secret, Variables};
+use crate::config::import::{self, Places, Plan};
+use crate::config::{Config, Consent, Edit, Paths, SavedKeys, Secret, ServerDraft, Variables, refused_variables};
 use crate::engine::Orders;
 use crate::engine::live::{LiveModel, LiveServers};
 use crate::net::{self, Endpoint, Http};
@@ -211,19 +212,33 @@ impl Parts {
         .await
     }
 
+    /// What other clients have, and what it would become here.
+    async fn imports(&self) -> Result<Plan, Fault> {
+        let Some(home) = self.paths.home.clone() else { return Ok(Plan::default()) };
+        let (env, folder, most) = (self.env.clone(), self.folder.clone(), self.limits.import);
+        let file = self.paths.config_file();
+        blocking(move || {
+            let (found, unreadable) = import::find(&Places::new(&home, &folder, &env), None, most);
+            let config = Config::load(&file).map_err(|error| written(&error))?.0;
+            let refused = refused_variables(&config);
+            let variables = Variables { env: &env, refused: &refused, folder: &folder, home: Some(&home) };
+            Ok(import::plan(found, unreadable, &config.servers, &variables))
+        })
+        .await
+    }
+
     /// Takes the servers of one file over: written down with a question before their first start, and known at once.
     async fn import(&self, source: String) -> Result<(), Fault> {
-        let Some(home) = self.paths.home.clone() else { return Ok(()) };
-        let folder = self.folder.clone();
-        let (found, _) = blocking(move || Ok(crate::config::import::find(&home, &folder))).await?;
-        let mut drafts: Vec<_> = found
-            .into_iter()
-            .filter(|server| server.path.display().to_string() == source)
-            .map(|server| server.draft)
+        let rows = self.imports().await?.rows.into_iter();
+        let drafts: Vec<ServerDraft> = rows
+            .filter(|row| row.path.display().to_string() == source)
+            .filter_map(|row| row.draft().cloned())
             .collect();
-        for draft in &mut drafts {
-            draft.ask_first = true;
-        }
+        self.adopt(drafts).await
+    }
+
+    /// Writes servers down, each with a question before its first start, and makes them known at once.
+    async fn adopt(&self, drafts: Vec<ServerDraft>) -> Result<(), Fault> {
         let writing = drafts.clone();
         self.write(move |edit| {
             for draft in &writing {
@@ -232,14 +247,8 @@ impl Parts {
             Ok(())
         })
         .await?;
-        // No key of a profile goes to a server.
-        let mut refused = BTreeSet::from(["OPENAI_API_KEY".to_owned()]);
-        if let Ok((config, _)) = Config::load(&self.paths.config_file()) {
-            refused.extend(config.profiles.values().filter_map(|profile| match &profile.key {
-                Some(KeySource::Env(name)) => Some(name.clone()),
-                Some(KeySource::Command(_) | KeySource::Literal(_) | KeySource::Saved(_)) | None => None,
-            }));
-        }
+        let config = Config::load(&self.paths.config_file()).map(|(config, _)| config).unwrap_or_default();
+        let refused = refused_variables(&config);
         let home = self.paths.home.as_deref();
         let variables = Variables { env: &self.env, refused: &refused, folder: &self.folder, home };
         if let Some(servers) = self.servers.get() {
@@ -283,6 +292,11 @@ impl Connector for LiveConnector {
     fn connect(&self, connection: Connection) -> Later<Result<Connected, Fault>> {
         let parts = Arc::clone(&self.0);
         Box::pin(async move { parts.connect(connection).await })
+    }
+
+    fn imports(&self) -> Later<Result<Plan, Fault>> {
+        let parts = Arc::clone(&self.0);
+        Box::pin(async move { parts.imports().await })
     }
 
     fn import(&self, source: String) -> Later<Result<(), Fault>> {

@@ -11,6 +11,7 @@ use crate::app::{
     Sort,
 };
 use crate::chat::{Conversation, ConversationId, Fault, FaultKind};
+use crate::config::import::Plan;
 use crate::net;
 use crate::store::{self, Claim, DraftOf, Page, Store, StoreError};
 
@@ -37,6 +38,8 @@ pub trait Connector: Send + Sync {
     fn choose_model(&self, model: String, as_default: bool) -> Later<Result<(), Fault>>;
     /// Tries a connection, holds turns to it from now on, and writes the choice down.
     fn connect(&self, connection: Connection) -> Later<Result<Connected, Fault>>;
+    /// What other clients have, and what it would become here.
+    fn imports(&self) -> Later<Result<Plan, Fault>>;
     /// Takes the servers of another client's file into the configuration; none starts unasked.
     fn import(&self, source: String) -> Later<Result<(), Fault>>;
     /// Writes a conversation to a new file: where.
@@ -304,17 +307,16 @@ impl Desk {
     }
 
     async fn imports(&self, replies: &Replies) {
-        let (Some(home), folder) = (self.home.clone(), self.folder.clone()) else { return };
-        let looked = tokio::task::spawn_blocking(move || crate::config::import::find(&home, &folder)).await;
-        let Ok((found, _unreadable)) = looked else { return };
+        let Ok(plan) = self.connector.imports().await else { return };
         let mut sources: Vec<ImportSource> = Vec::new();
-        for server in found {
-            let path = server.path.display().to_string();
+        for row in plan.rows {
+            let Some(draft) = row.draft() else { continue };
+            let (path, name) = (row.path.display().to_string(), draft.name.as_str().to_owned());
             match sources.iter_mut().find(|source| source.path == path) {
-                Some(source) => source.servers.push(server.name),
+                Some(source) => source.servers.push(name),
                 None => {
-                    let client = server.client.name().to_owned();
-                    sources.push(ImportSource { client, path, servers: vec![server.name] });
+                    let client = row.client.name().to_owned();
+                    sources.push(ImportSource { client, path, servers: vec![name] });
                 }
             }
         }

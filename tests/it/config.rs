@@ -3,12 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use millrace::chat::{Api, Dispatch, FaultKind, Policy};
-use millrace::config::import::{self, Client};
 use millrace::config::{
-    Config, ConfigError, Consent, Consents, DraftTransport, Edit, External, Flags, Given, KeySource, Keymap, Origin,
+    Config, ConfigError, Consent, Consents, DraftTransport, External, Flags, Given, KeySource, Keymap, Origin,
     Resolved, Transport, UrlKind, example, external, project, resolve, schema,
 };
 
@@ -644,68 +643,6 @@ fn every_dialect_is_read() {
         assert!(matches!(&error, ConfigError::Bad { problems } if problems.len() == 1));
         let error = error.to_string();
         assert!(error.contains(place) && !error.contains("hunter2"), "{bad}: {error}");
-    }
-}
-
-#[test]
-fn other_clients_are_found() {
-    let home = tempfile::tempdir().unwrap();
-    let folder = home.path().join("src");
-    let write = |path: PathBuf, text: &str| {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    };
-    let h = home.path();
-    write(
-        h.join(".config/Claude/claude_desktop_config.json"),
-        r#"{"mcpServers": {"Files": {"command": "npx", "args": ["-y", "fs"]}, "git": {"command": "uvx"}}}"#,
-    );
-    let claude = format!(
-        r#"{{"numStartups": 3, "mcpServers": {{"gh": {{"type": "http", "url": "https://x/mcp"}}}}, "projects": {{"{}": {{"mcpServers": {{"here": {{"command": "h"}}}}}}, "/elsewhere": {{"mcpServers": {{"there": {{"command": "t"}}}}}}}}}}"#,
-        folder.display()
-    );
-    write(h.join(".claude.json"), &claude);
-    write(folder.join(".mcp.json"), r#"{"mcpServers": {"proj": {"command": "p", "env": {"A": "${A:-b}"}}}}"#);
-    write(
-        h.join(".cursor/mcp.json"),
-        r#"{"mcpServers": {"git": {"command": "uvx"}, "gh": {"url": "https://other/mcp"}}}"#,
-    );
-    write(
-        h.join(".config/Code/User/mcp.json"),
-        "{// mine\n\"servers\": {\"vs\": {\"type\": \"stdio\", \"command\": \"v\", \"sandboxEnabled\": true}}, \"inputs\": []}",
-    );
-    write(folder.join(".vscode/mcp.json"), "not json");
-    write(folder.join(".cursor/mcp.json"), "");
-    let (found, bad) = import::find(h, &folder);
-    let list: Vec<_> = found.iter().map(|f| (f.client, f.draft.name.as_str())).collect();
-    assert_eq!(
-        list,
-        [
-            (Client::ClaudeDesktop, "files"),
-            (Client::ClaudeDesktop, "git"),
-            (Client::ClaudeCode, "gh"),
-            (Client::ClaudeCode, "here"),
-            (Client::ClaudeCode, "proj"),
-            (Client::Cursor, "gh-2"),
-            (Client::VsCode, "vs"),
-        ]
-    );
-    assert!(found.iter().all(|f| f.draft.ask_first));
-    assert_eq!(found[0].name, "Files");
-    assert!(found[6].notes[0].contains("sandboxEnabled"));
-    assert_eq!((bad.len(), bad[0].client), (1, Client::VsCode));
-    // What was found can be written, and is a good file that asks first.
-    let file = h.join("m/config.toml");
-    let mut edit = Edit::open(&file).unwrap();
-    for one in &found {
-        edit.put_server(&one.draft);
-    }
-    edit.save().unwrap();
-    let config = Config::load(&file).unwrap().0;
-    assert_eq!(config.servers.len(), 7);
-    for one in &found {
-        let written = config.servers.iter().find(|s| s.name == one.draft.name).unwrap();
-        assert_eq!((&written.how, written.ask_first, written.hash()), (&one.draft.how, true, one.draft.hash()));
     }
 }
 

@@ -9,6 +9,7 @@ mod demo;
 mod engine;
 mod fakes;
 mod headless;
+mod import;
 mod mcp;
 mod net;
 mod results;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::cli::mcp::Secrets;
+
 #[derive(Debug, Args)]
 pub struct McpArgs {
     #[command(subcommand)]
@@ -66,7 +68,28 @@ pub enum McpCommand {
         name: String,
     },
     /// Take over servers of other clients
+    ///
+    /// Claude Desktop, Claude Code, Cursor, VS Code, Windsurf, Zed, Codex, opencode, Gemini CLI and Copilot CLI are looked
+    /// for; FILE is one of their files, or a server.json of the registry. What would be written is shown first; nothing
+    /// is started, and rights that a server had there are not taken over.
     Import {
+        /// Instead of looking everywhere
+        file: Option<PathBuf>,
+        /// Of this client alone: claude-desktop, claude-code, cursor, vscode, windsurf, zed, codex, opencode, gemini, ...
+        #[arg(long, value_name = "CLIENT")]
+        from: Option<String>,
+        /// Only the server of this name (repeatable)
+        #[arg(long, value_name = "NAME")]
+        only: Vec<String>,
+        /// Only show it
+        #[arg(long)]
+        dry_run: bool,
+        /// Where secrets go that stand there in plain
+        #[arg(long, value_enum, value_name = "WHERE")]
+        secrets: Option<Secrets>,
+        /// Write the installed version into commands that fetch the newest
+        #[arg(long)]
+        pin: bool,
         /// Do not ask
         #[arg(short, long)]
         yes: bool,

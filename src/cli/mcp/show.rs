@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::chat::ToolRef;
 use crate::config::{Consent, ServerEntry, Source};
-use crate::text::sanitize;
+use crate::text::{sanitize, visible};
 use crate::tools::wire_name;
 
 use super::visit::Visit;
@@ -81,6 +81,11 @@ pub(super) fn readable(result: &Value) -> String {
         parts.push(serde_json::to_string_pretty(structured).unwrap_or_default());
     }
     parts.join("\n")
+}
+
+/// Text of another's making in one line, with what nobody sees written out: a command is judged by it.
+pub(super) fn shown(text: &str) -> String {
+    visible(text).one_line().into_string()
 }
 
 /// One text on stdout: sanitised where a terminal reads it, as it is where a program does.

@@ -235,6 +235,7 @@ fn turn(base_url: &str, dispatch: Dispatch) -> BTreeMap<usize, (u128, u128)> {
         cache: None,
         paths: None,
         headless: true,
+        wait_for_servers: true,
     };
     let mut running = boot.start().unwrap();
     let settings = TurnSettings {

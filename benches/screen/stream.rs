@@ -76,6 +76,7 @@ fn whole(base_url: &str) -> (Duration, Duration) {
         cache: None,
         paths: None,
         headless: false,
+        wait_for_servers: false,
     };
     let mut running = boot.start().unwrap();
     let mut desk = Desk::new(120, 36);

@@ -28,8 +28,10 @@ pub struct Boot {
     pub cache: Option<PathBuf>,
     /// Where a person's consent to start a server is written.
     pub paths: Option<Paths>,
-    /// One turn for a pipe: servers are waited for, the model is read no faster than its answer is taken.
+    /// One turn for a pipe: the model is read no faster than its answer is taken.
     pub headless: bool,
+    /// A turn begins when every server is ready or has failed.
+    pub wait_for_servers: bool,
 }
 
 /// A running engine, and what of it others may need.
@@ -57,7 +59,8 @@ impl Boot {
     /// # Errors
     /// As [`Boot::start`].
     pub fn start_held(self) -> Result<(Running, Held), Fault> {
-        let Self { http, endpoint, limits, rules, servers, store, folder, cache, paths, headless } = self;
+        let Self { http, endpoint, limits, rules, servers, store, folder, cache, paths, headless, wait_for_servers } =
+            self;
         let api = endpoint.as_ref().map_or_else(Default::default, |e| e.api);
         let starting: Vec<ServerName> = servers
             .iter()
@@ -70,7 +73,7 @@ impl Boot {
             api,
             folder: folder.display().to_string(),
             starting,
-            wait_for_servers: headless,
+            wait_for_servers,
             paced: headless,
             saving: store.is_some(),
         };

@@ -79,6 +79,8 @@ impl Prepared {
             cache: None,
             paths: None,
             headless,
+            // It is a part of the demo, starts in a moment, and nothing is known of it before.
+            wait_for_servers: true,
         })
     }
 

@@ -115,6 +115,10 @@ async fn servers(http: &Http, resolved: &Resolved) -> Result<Vec<ServerStatus>, 
     }
     let limits: Arc<Limits> = Arc::new(resolved.limits.clone());
     let (host, mut events) = Host::new(http.ready().await?, Arc::clone(&limits), None);
+    let host = match std::env::current_exe() {
+        Ok(program) => host.watched_by(&program),
+        Err(_) => host,
+    };
     for entry in entries {
         host.start(entry.clone());
     }

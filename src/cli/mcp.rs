@@ -13,12 +13,13 @@ mod visit;
 use std::future::Future;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::chat::{Fault, FaultKind, Limits};
-use crate::config::{Consent, ServerDraft, ServerEntry, Variables, refused_variables};
+use crate::config::{Consent, Consents, ServerDraft, ServerEntry, Variables, refused_variables, source_path};
 use crate::mcp::{Host, HostEvent, client};
 use crate::text::{sanitize, visible};
 
@@ -42,11 +43,19 @@ pub fn run(args: McpArgs) -> Result<u8, Fault> {
     match args.command.unwrap_or(McpCommand::List) {
         McpCommand::List => Ok(bench.list()),
         McpCommand::Tools { server } => bench.tools(server.as_deref()),
-        McpCommand::Call { server, tool, arguments, yes } => bench.call(&server, tool, arguments.as_deref(), yes),
+        McpCommand::Call { server, tool, arguments, no_validate, save, timeout, yes } => bench.call(&call::Wishes {
+            server,
+            tool,
+            arguments,
+            yes,
+            validate: !no_validate,
+            save,
+            timeout: timeout.map(Duration::from_secs_f64),
+        }),
         McpCommand::Test { server } => bench.test(server.as_deref()),
-        McpCommand::Add { name, url, env, header, project, no_start, yes, command } => {
+        McpCommand::Add { name, url, env, header, project, no_start, pin, yes, command } => {
             let how = transport(url, &env, &header, command)?;
-            bench.add(&name, how, Wishes { project, no_start, yes })
+            bench.add(&name, how, Wishes { project, no_start, pin, yes })
         }
         McpCommand::Remove { name } => bench.remove(&name),
         McpCommand::Import { file, from, only, dry_run, secrets, pin, yes } => {
@@ -117,8 +126,12 @@ impl Bench {
     }
 
     fn host(&self) -> Result<(Host, mpsc::Receiver<HostEvent>), Fault> {
-        let http = client(&self.limits).map_err(|failure| Fault::new(FaultKind::Internal, failure.line()))?;
-        let (host, events) = Host::new(http, self.limits.clone(), Some(self.setup.paths.cache.join("mcp")));
+        self.host_within(Arc::clone(&self.limits))
+    }
+
+    fn host_within(&self, limits: Arc<Limits>) -> Result<(Host, mpsc::Receiver<HostEvent>), Fault> {
+        let http = client(&limits).map_err(|failure| Fault::new(FaultKind::Internal, failure.line()))?;
+        let (host, events) = Host::new(http, limits, Some(self.setup.paths.cache.join("servers")));
         let host = match std::env::current_exe() {
             Ok(program) => host.watched_by(&program),
             Err(_) => host,
@@ -133,15 +146,35 @@ impl Bench {
             if entry.disabled.is_none() && entry.consent == Consent::NeedsPerson {
                 let name = entry.name.as_str();
                 let question = format!("Start {name:?}? This program will run as you:\n  {}", entry.line());
-                if !yes && !ask(&question, "Start it with --yes, or from a terminal.")? {
-                    eprintln!("{name}: not started");
-                    continue;
+                if yes {
+                    eprintln!("{}", visible(&format!("Starting {name:?}: {}", entry.line())));
+                } else {
+                    let question = format!("{question}\n  y starts it now, A also from now on");
+                    let letters = [('y', Start::Once), ('A', Start::Always)];
+                    match one_of(&question, &letters, "Start it with --yes, or from a terminal.")? {
+                        None => {
+                            eprintln!("{name}: not started");
+                            continue;
+                        }
+                        Some(Start::Always) => self.remember(&entry),
+                        Some(Start::Once) => {}
+                    }
                 }
                 entry.consent = Consent::Given;
             }
             agreed.push(entry);
         }
         Ok(agreed)
+    }
+
+    /// A person has seen this entry and lets it start from now on.
+    fn remember(&self, entry: &ServerEntry) {
+        let file = source_path(&entry.source);
+        let written = Consents::load(&self.setup.paths)
+            .and_then(|mut consents| consents.give(&self.setup.paths, &file, &entry.entry_hash));
+        if let Err(error) = written {
+            eprintln!("{}: this is asked again next time: {error}", entry.name.as_str());
+        }
     }
 
     /// A draft as it would be started. Variables that hold keys of profiles are never given to servers.
@@ -165,6 +198,13 @@ fn one_of<T: Copy>(question: &str, letters: &[(char, T)], otherwise: &str) -> Re
     let words: Vec<String> = letters.iter().map(|(letter, _)| letter.to_string()).collect();
     let answer = answer(question, &format!("[{}]", words.join("/")), otherwise)?;
     Ok(letters.iter().find(|(letter, _)| answer == letter.to_string()).map(|(_, what)| *what))
+}
+
+/// How far a yes to a server's start goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Start {
+    Once,
+    Always,
 }
 
 /// Asks a person; no is the default. Without one, the command must have been told to go on.

@@ -152,6 +152,7 @@ pub async fn prepare(args: &SessionArgs, plain: bool) -> Result<Ready, Fault> {
         cache: Some(setup.paths.cache.join("servers")),
         paths: Some(setup.paths.clone()),
         headless: !plain,
+        wait_for_servers: !plain,
     };
     Ok(Ready { boot, parts, conversation, settings, questions, prices: resolved.prices, notices, redactor })
 }

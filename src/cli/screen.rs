@@ -106,6 +106,7 @@ async fn opened(args: &SessionArgs) -> Result<u8, Fault> {
         cache: Some(setup.paths.cache.join("servers")),
         paths: Some(setup.paths.clone()),
         headless: false,
+        wait_for_servers: false,
     };
     let start = start(args, &resolved, store.as_ref(), conversation).await?;
     let connection = boot.endpoint.as_ref().map(shown);

@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod demo;
 mod engine;
+mod exits;
 mod fakes;
 mod headless;
 mod import;

@@ -14,6 +14,7 @@ use millrace::tools::Listing;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+mod commands;
 mod http;
 
 /// A fake server: answers by method. `$1` of every function is the message's id; what it reads goes to `$LOG`.
@@ -77,7 +78,7 @@ impl Fake {
     }
 }
 
-fn entry(transport: Transport) -> ServerEntry {
+pub(super) fn entry(transport: Transport) -> ServerEntry {
     ServerEntry {
         name: "fake".into(),
         transport,

@@ -35,7 +35,7 @@ fn modes_left_on(bytes: &[u8]) -> Vec<&'static str> {
     modes.into_iter().filter(|(a, b)| on(a, b)).map(|(a, _)| a).collect()
 }
 
-struct Terminal {
+pub(super) struct Terminal {
     master: Box<dyn MasterPty + Send>,
     writer: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
@@ -48,7 +48,7 @@ struct Terminal {
 }
 
 /// The program in an empty home.
-fn open(arguments: &[&str], size: (u16, u16), env: &[(&str, &str)]) -> Terminal {
+pub(super) fn open(arguments: &[&str], size: (u16, u16), env: &[(&str, &str)]) -> Terminal {
     let mut argv = vec![env!("CARGO_BIN_EXE_millrace")];
     argv.extend(arguments);
     open_argv(&argv, size, env)
@@ -95,22 +95,22 @@ fn cells(count: u16) -> std::num::NonZeroU16 {
 }
 
 impl Terminal {
-    fn type_in(&mut self, keys: &str) {
+    pub(super) fn type_in(&mut self, keys: &str) {
         self.writer.write_all(keys.as_bytes()).unwrap();
         self.writer.flush().unwrap();
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    pub(super) fn bytes(&self) -> Vec<u8> {
         self.bytes.lock().unwrap().clone()
     }
 
-    fn screen(&self) -> String {
+    pub(super) fn screen(&self) -> String {
         let mut terminal = vt100::Parser::new(cells(self.size.1), cells(self.size.0), 0);
         terminal.process(&self.bytes());
         terminal.screen().contents()
     }
 
-    fn wait_for(&self, what: &str) {
+    pub(super) fn wait_for(&self, what: &str) {
         let until = Instant::now() + PATIENCE;
         while !self.screen().contains(what) {
             assert!(Instant::now() < until, "{what:?} never came:\n{}", self.screen());
@@ -118,18 +118,18 @@ impl Terminal {
         }
     }
 
-    fn pid(&self) -> i32 {
+    pub(super) fn pid(&self) -> i32 {
         i32::try_from(self.child.process_id().unwrap()).unwrap()
     }
 
-    fn signal(&self, name: &str) {
+    pub(super) fn signal(&self, name: &str) {
         let status = std::process::Command::new("kill").args([name, &self.pid().to_string()]).status().unwrap();
         assert!(status.success());
     }
 
     /// Closes the terminal, as a window is closed. The program had something typed before, so that what the library
     /// writes when its end goes (a line end and ctrl+d) ends nothing.
-    fn close(mut self) -> (Box<dyn Child + Send + Sync>, tempfile::TempDir) {
+    pub(super) fn close(mut self) -> (Box<dyn Child + Send + Sync>, tempfile::TempDir) {
         self.closing.store(true, Ordering::SeqCst);
         self.type_in("x");
         let until = Instant::now() + PATIENCE;
@@ -142,7 +142,7 @@ impl Terminal {
         (self.child, self._home)
     }
 
-    fn ended(mut self) -> (ExitStatus, Vec<u8>) {
+    pub(super) fn ended(mut self) -> (ExitStatus, Vec<u8>) {
         let until = Instant::now() + PATIENCE;
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {

@@ -26,13 +26,25 @@ pub enum McpCommand {
     Tools {
         server: Option<String>,
     },
-    /// Call one tool
+    /// Call one tool, and see all of it: progress, log messages, times
+    ///
+    /// Standard output is the result alone. Exit codes: 0 a result, 2 arguments that do not fit, 4 it wants a sign-in,
+    /// 5 the tool or the server failed, 6 no answer in time, 130 stopped by ctrl+c, which is told to the server.
     Call {
         server: String,
         tool: String,
-        /// The arguments, an object
+        /// The arguments, an object; @FILE reads a file, - standard input
         #[arg(value_name = "JSON")]
         arguments: Option<String>,
+        /// Send arguments that do not fit the tool's schema all the same
+        #[arg(long)]
+        no_validate: bool,
+        /// Write images, sounds and blobs of the result into this folder
+        #[arg(long, value_name = "DIR")]
+        save: Option<PathBuf>,
+        /// The longest it may take
+        #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+        timeout: Option<f64>,
         /// Do not ask
         #[arg(short, long)]
         yes: bool,
@@ -58,6 +70,9 @@ pub enum McpCommand {
         /// Do not connect
         #[arg(long)]
         no_start: bool,
+        /// Write the installed version into a command that fetches the newest
+        #[arg(long)]
+        pin: bool,
         /// Do not ask
         #[arg(short, long)]
         yes: bool,
@@ -100,4 +115,10 @@ pub enum McpCommand {
     Logout {
         server: String,
     },
+}
+
+/// A time in seconds, of a millisecond to a day.
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| (0.001..=86_400.0).contains(seconds));
+    seconds.ok_or_else(|| "seconds, of 0.001 to 86400".to_owned())
 }

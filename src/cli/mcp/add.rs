@@ -3,17 +3,22 @@
 use std::collections::BTreeMap;
 
 use crate::chat::{Fault, FaultKind};
-use crate::config::{Consent, DraftTransport, Edit, ServerDraft, Source, UrlKind, secrets_in_the_open, server_name_ok};
-use crate::text::sanitize;
+use crate::config::import::{installed, literals, unpinned};
+use crate::config::{
+    Consent, DraftTransport, Edit, ServerDraft, ServerEntry, Source, Transport, UrlKind, secrets_in_the_open,
+    server_name_ok,
+};
+use crate::text::{hidden, visible};
 
-use super::show::{found, say, tool_line};
-use super::visit::failures;
+use super::show::{found, say, shown, tool_line};
+use super::visit::{Visit, failures};
 use super::{Bench, ask, config_fault};
 
 /// What `mcp add` was asked to do besides.
 pub(super) struct Wishes {
     pub(super) project: bool,
     pub(super) no_start: bool,
+    pub(super) pin: bool,
     pub(super) yes: bool,
 }
 
@@ -34,24 +39,22 @@ impl Bench {
         let file =
             if wishes.project { self.setup.folder.join(".millrace.toml") } else { self.setup.paths.config_file() };
         let source = if wishes.project { Source::Project(file.clone()) } else { Source::User(file.clone()) };
-        let draft = ServerDraft::new(name, how, source);
+        let mut draft = ServerDraft::new(name, how, source);
+        if wishes.pin {
+            self.pin_draft(&mut draft, wishes.yes)?;
+        }
         let mut entry = self.expand(&draft);
         if let Some(reason) = &entry.disabled {
             return Err(Fault::new(FaultKind::Config, format!("{name} cannot be used: {reason}")));
         }
-        let shown = self.setup.paths.show(&file);
-        let what = if wishes.no_start { "will run as you when it is used" } else { "will run as you" };
-        let question = match entry.transport {
-            crate::config::Transport::Stdio { .. } => format!("Add {name:?} to {shown}? This program {what}:"),
-            crate::config::Transport::Http { .. }
-            | crate::config::Transport::Sse { .. }
-            | crate::config::Transport::SimpleRpc { .. } => {
-                format!("Add {name:?} to {shown}? This server is reached at:")
-            }
-        };
+        let shown_file = self.setup.paths.show(&file);
+        let question = question(&entry, name, &shown_file, wishes.no_start);
+        for note in notes(&draft) {
+            eprintln!("{}", shown(&note));
+        }
         if wishes.yes {
-            eprintln!("{}", sanitize(&format!("{question}\n  {}", entry.line())));
-        } else if !ask(&format!("{question}\n  {}", entry.line()), "Add it with --yes, or from a terminal.")? {
+            eprintln!("{}", visible(&question));
+        } else if !ask(&question, "Add it with --yes, or from a terminal.")? {
             eprintln!("Nothing was changed.");
             return Ok(0);
         }
@@ -60,21 +63,59 @@ impl Bench {
             entry.consent = Consent::Given;
             let visits = self.visit(vec![entry])?;
             code = failures(&visits);
-            for visit in visits.iter().filter(|visit| visit.is_ready()) {
-                say(&found(visit));
-                for tool in &visit.tools {
-                    say(&format!("  {}", tool_line(name, tool)));
-                }
-                if let Some(instructions) = &visit.instructions {
-                    say(&format!("It says of itself: {instructions}"));
-                }
+            for visit in &visits {
+                self.told_found(name, visit);
+            }
+            // What ran just now is what can be pinned.
+            if !wishes.pin && unpinned(&draft).is_some() && !wishes.yes {
+                self.pin_draft(&mut draft, false)?;
             }
         }
         let mut edit = Edit::open(&file).map_err(|error| config_fault(&error.to_string()))?;
         edit.put_server(&draft);
         edit.save().map_err(|error| config_fault(&error.to_string()))?;
-        say(&format!("Saved [servers.{name}] in {shown}."));
+        say(&format!("Saved [servers.{name}] in {shown_file}."));
+        if wishes.project {
+            say("It starts here once this file is trusted: millrace config trust");
+        }
+        if code != 0 {
+            say(&format!(
+                "It did not come up. Try again: millrace mcp test {name}. Take it away: millrace mcp remove {name}"
+            ));
+        }
         Ok(code)
+    }
+
+    fn told_found(&self, name: &str, visit: &Visit) {
+        if !visit.is_ready() {
+            return;
+        }
+        say(&found(visit));
+        for tool in &visit.tools {
+            say(&format!("  {}", tool_line(name, tool)));
+        }
+        if let Some(instructions) = &visit.instructions {
+            say(&format!("It says of itself: {instructions}"));
+        }
+    }
+
+    /// Writes the installed version of a package into a command that fetches the newest, where a person wants that.
+    fn pin_draft(&self, draft: &mut ServerDraft, yes: bool) -> Result<(), Fault> {
+        let Some(unpinned) = unpinned(draft) else { return Ok(()) };
+        let version = self.setup.paths.home.as_ref().and_then(|home| installed(&unpinned, home));
+        let Some(version) = version else {
+            eprintln!(
+                "No version of {} was found here to pin; write {} yourself.",
+                shown(&unpinned.package),
+                unpinned.with("VERSION")
+            );
+            return Ok(());
+        };
+        let question = format!("Pin it to what is installed now, {}?", unpinned.with(&version));
+        if yes || ask(&question, "Pin it with --pin --yes.")? {
+            unpinned.pin(draft, &version);
+        }
+        Ok(())
     }
 
     pub(super) fn remove(&self, name: &str) -> Result<u8, Fault> {
@@ -93,6 +134,42 @@ impl Bench {
         say(&format!("Removed [servers.{name}] from {}.", self.setup.paths.show(&file)));
         Ok(0)
     }
+}
+
+/// The exact command or address, and what is asked about it.
+fn question(entry: &ServerEntry, name: &str, file: &str, no_start: bool) -> String {
+    let head = match (&entry.transport, no_start) {
+        (Transport::Stdio { .. }, true) => "This program will run as you when it is used:",
+        (Transport::Stdio { .. }, false) => "This program will run as you, now and when it is used:",
+        (Transport::Http { .. } | Transport::Sse { .. } | Transport::SimpleRpc { .. }, _) => {
+            "This server is reached at:"
+        }
+    };
+    format!("Add {name:?} to {file}? {head}\n  {}", entry.line())
+}
+
+/// What a person should know of a command before agreeing to it.
+fn notes(draft: &ServerDraft) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(unpinned) = unpinned(draft) {
+        let (runner, package) = (unpinned.runner, &unpinned.package);
+        notes.push(format!(
+            "note: unpinned: {runner} fetches the newest {package} at each start (--pin names a version)"
+        ));
+    }
+    let texts: Vec<&String> = match &draft.how {
+        DraftTransport::Stdio { command, args, .. } => std::iter::once(command).chain(args).collect(),
+        DraftTransport::Url { url, .. } => vec![url],
+    };
+    let unseen: usize = texts.iter().map(|text| hidden(text).len()).sum();
+    if unseen > 0 {
+        notes.push(format!("note: {unseen} of its characters cannot be seen; they are written out below"));
+    }
+    for literal in literals(draft) {
+        let name = &literal.name;
+        notes.push(format!("note: {name} stands in the file in plain; '${{env:NAME}}' would keep it out"));
+    }
+    notes
 }
 
 /// What `mcp add` was given, as a draft.

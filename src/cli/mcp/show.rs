@@ -83,6 +83,21 @@ pub(super) fn readable(result: &Value) -> String {
     parts.join("\n")
 }
 
+/// `182 B`, `6.1 KB`; a KB is 1024 bytes.
+pub(super) fn bytes(count: u64) -> String {
+    const UNITS: [&str; 3] = ["KB", "MB", "GB"];
+    let mut value = count as f64;
+    let mut unit = "B";
+    for next in UNITS {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        unit = next;
+    }
+    if unit == "B" { format!("{count} B") } else { format!("{value:.1} {unit}") }
+}
+
 /// Text of another's making in one line, with what nobody sees written out: a command is judged by it.
 pub(super) fn shown(text: &str) -> String {
     visible(text).one_line().into_string()

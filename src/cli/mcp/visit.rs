@@ -22,6 +22,11 @@ pub(super) struct Visit {
 }
 
 impl Visit {
+    /// A server of which only its state is known.
+    pub(super) fn of(status: ServerStatus) -> Self {
+        Self { status, tools: Vec::new(), instructions: None, ms: 0 }
+    }
+
     pub(super) fn is_ready(&self) -> bool {
         self.status.state == ServerState::Ready
     }

@@ -108,7 +108,14 @@ impl Desk {
             base_url: "http://localhost:8000/v1".into(),
             api: "chat",
         });
-        self.engine(TurnEvent::Request { turn, round: 1, attempt: 1, tools: 2, tools_hash: String::new() });
+        self.engine(TurnEvent::Request {
+            turn,
+            round: 1,
+            attempt: 1,
+            tools: 2,
+            tools_hash: String::new(),
+            parts: Default::default(),
+        });
         self.draw();
         turn
     }

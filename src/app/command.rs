@@ -18,6 +18,7 @@ pub enum Command {
     Suspend,
     Help,
     Models,
+    Usage,
     Timeline,
     System,
     Connect,
@@ -150,6 +151,7 @@ impl Command {
             "mcp" => "servers",
             "resume" => "history",
             "clear" => "new",
+            "cost" | "context" | "tokens" => "usage",
             other => other,
         };
         COMMANDS.iter().find(|info| !info.slash.is_empty() && info.slash == word).map(|info| info.command)
@@ -189,6 +191,7 @@ pub const COMMANDS: &[CommandInfo] = &[
     row(C::Suspend, Global, "app.suspend", &["ctrl+z"], "suspend", "suspend to the shell"),
     row(C::Help, Global, "app.help", &["f1"], "help", "keys and commands"),
     row(C::Models, Global, "app.models", &[], "models", "choose the model"),
+    row(C::Usage, Global, "app.usage", &[], "usage", "tokens, cost and context"),
     row(C::Timeline, Global, "app.timeline", &[], "timeline", "rounds and calls of the last turn"),
     row(C::System, Global, "app.system", &[], "system", "system prompt"),
     row(C::Connect, Global, "app.connect", &[], "connect", "choose what to talk to"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::event::Timer;
-use super::overlay::{Connection, HistoryFilter};
+use super::overlay::{Connection, HistoryFilter, ModelRow};
 use crate::chat::{CallId, ConversationId, MessageId, Order, ServerName, ToolOutcome};
 
 #[derive(Clone, Debug)]
@@ -85,13 +85,41 @@ pub enum Effect {
     },
 
     // Connections.
+    /// The lists of all endpoints: what is kept at once, then as each answers. `anew`: nothing that is kept counts.
     Models {
         generation: u64,
+        anew: bool,
     },
-    /// Remember the model for this endpoint, or as the default.
+    /// What this endpoint's list says of a model; `ask`: also where no list is kept.
+    ModelFacts {
+        model: String,
+        ask: bool,
+    },
+    /// Remember the model for this endpoint.
     ChooseModel {
         model: String,
-        as_default: bool,
+    },
+    /// Write the model down as the one to begin with.
+    DefaultModel {
+        profile: Option<String>,
+        base_url: String,
+        model: String,
+    },
+    Favourite {
+        base_url: String,
+        model: String,
+        on: bool,
+    },
+    /// Talk to another profile's endpoint from now on.
+    Switch {
+        profile: String,
+        row: Box<ModelRow>,
+        then_send: bool,
+    },
+    /// The rounds of a conversation, as they were kept.
+    Usage {
+        generation: u64,
+        conversation: ConversationId,
     },
     ProbeLocal,
     FindImports,

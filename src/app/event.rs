@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::effect::EditorUse;
 use super::key::{Key, Mouse};
 use super::layout::{Layout, Size};
-use super::overlay::{ImportSource, LocalServer, ModelRow};
-use crate::chat::{Conversation, ConversationId, Fault, Hit, MessageId, Part, Summary, TurnEvent};
+use super::model::Switched;
+use super::overlay::{ImportSource, LocalServer, ModelRow, ModelSource};
+use crate::chat::{Conversation, ConversationId, Fault, Hit, MessageId, Part, Prices, RoundUsage, Summary, TurnEvent};
 
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -89,10 +90,21 @@ pub enum Reply {
         what: EditorUse,
         result: Result<String, Fault>,
     },
+    /// The lists as they stand now; sent again as each endpoint answers.
     Models {
         generation: u64,
-        result: Result<Vec<ModelRow>, Fault>,
+        sources: Vec<ModelSource>,
+        rows: Vec<ModelRow>,
     },
+    ModelFacts(Box<ModelRow>),
+    Switched(Box<Switched>),
+    /// The rounds that are kept of a conversation, with what their tokens cost where that is known.
+    Usage {
+        generation: u64,
+        rounds: Vec<(RoundUsage, Option<Prices>)>,
+    },
+    /// Something of ours, in one line.
+    Said(String),
     /// One of the usual local ports has answered, or not.
     Local {
         port: u16,

@@ -3,7 +3,7 @@
 use super::calls::CallPhase;
 use super::command::Command;
 use super::state::{Focus, State};
-use super::transcript::FaultChoices;
+use super::transcript::{FaultChoices, Phase, Turn};
 
 /// One key of the footer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ impl State {
             }
         };
         let running = self.transcript.turn.is_some();
+        let waits_to_retry =
+            matches!(self.transcript.turn, Some(Turn { phase: Phase::Retrying { .. }, stopping: false, .. }));
         let waits = self.calls.waiting().next().is_some();
         let tools = if waits { "review" } else { "tools" };
         match self.focus {
@@ -40,6 +42,12 @@ impl State {
                 hints.push(Hint::new("↑↓", "choose"));
                 hints.push(Hint::new("enter", "take and send"));
                 hints.push(Hint::new("esc", "close"));
+            }
+            Focus::Composer if waits_to_retry && self.composer.is_empty() => {
+                add(Command::Back, "stop");
+                add(Command::Tools, tools);
+                add(Command::Palette, "commands");
+                hints.insert(0, Hint::new("r", "ask now"));
             }
             Focus::Composer => {
                 add(Command::Send, "send");
@@ -67,6 +75,7 @@ impl State {
                         hints.push(Hint::new("r", "ask again"));
                     }
                     FaultChoices::Retry => hints.push(Hint::new("r", "ask again")),
+                    FaultChoices::None if waits_to_retry => hints.push(Hint::new("r", "ask now")),
                     FaultChoices::None => hints.push(Hint::new("j/k", "scroll")),
                 }
                 hints.push(Hint::new("[ ]", "message"));

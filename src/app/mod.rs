@@ -22,6 +22,7 @@ mod key;
 mod keymap;
 mod layout;
 mod line;
+mod model;
 mod mouse;
 mod overlay;
 mod panel;
@@ -34,6 +35,7 @@ mod status;
 mod stream;
 mod transcript;
 mod update;
+mod usage;
 
 #[cfg(test)]
 mod tests;
@@ -49,6 +51,7 @@ pub use key::*;
 pub use keymap::*;
 pub use layout::*;
 pub use line::*;
+pub use model::Switched;
 pub use overlay::*;
 pub use panel::*;
 pub use start::*;
@@ -56,3 +59,4 @@ pub use state::*;
 pub use status::*;
 pub use transcript::*;
 pub use update::update;
+pub use usage::*;

@@ -3,7 +3,9 @@
 use super::command::{Command, Edit};
 use super::composer::Branch;
 use super::effect::{EditorUse, Effect};
-use super::overlay::{Ask, AskFor, Browser, Confirm, Help, Overlay, Palette, Prompts, ServerList, Timeline, Welcome};
+use super::overlay::{
+    Ask, AskFor, Browser, Confirm, Help, Overlay, Palette, Prompts, ServerList, Timeline, UsageView, Welcome,
+};
 use super::panel::PanelFilter;
 use super::state::{Focus, State};
 use super::status::Twice;
@@ -44,6 +46,7 @@ impl State {
             C::Suspend => out.push(Effect::Suspend),
             C::Help | C::HelpOnEmpty => self.overlays.push(Overlay::Help(Help::default())),
             C::Models => self.open_models(false, out),
+            C::Usage => self.overlays.push(Overlay::Usage(UsageView::new())),
             C::Timeline => self.overlays.push(Overlay::Timeline(Timeline::new(&self.calls))),
             C::System => {
                 let text = self.session.settings.system.clone().unwrap_or_default();
@@ -215,15 +218,6 @@ impl State {
         out.push(Effect::FindImports);
     }
 
-    pub(super) fn open_models(&mut self, then_send: bool, out: &mut Vec<Effect>) {
-        if self.session.connection.is_none() {
-            return self.open_welcome(out);
-        }
-        let generation = self.session.fresh();
-        self.overlays.push(Overlay::Models(super::overlay::Models::new(generation, then_send)));
-        out.push(Effect::Models { generation });
-    }
-
     /// Goes to another conversation; asks first where an answer still comes.
     fn leave_for(&mut self, command: Command, out: &mut Vec<Effect>) {
         if self.transcript.turn.is_some() {
@@ -260,6 +254,8 @@ impl State {
         self.calls = super::calls::Calls::default();
         self.panel.settle(&self.calls);
         self.status.context = None;
+        (self.status.sent, self.status.answered) = Default::default();
+        self.usage = Default::default();
         if matches!(self.status.saved, super::status::Saved::At(_)) {
             self.status.saved = super::status::Saved::Nothing;
         }
@@ -338,7 +334,7 @@ impl State {
                     out.push(Effect::Rename { conversation, title: rest.to_owned() });
                 }
             }
-            Command::Models if !rest.is_empty() => self.choose_model(rest.to_owned(), false, out),
+            Command::Models if !rest.is_empty() => self.choose_model(rest.to_owned(), None, false, out),
             Command::System if !rest.is_empty() => self.set_system(rest.to_owned(), out),
             Command::Find if !rest.is_empty() => {
                 self.open_find();
@@ -455,7 +451,12 @@ impl State {
     /// ctrl+c: clears the text, then stops the answer, then, twice within a second, quits.
     fn interrupt(&mut self, out: &mut Vec<Effect>) {
         if let Some(
-            Overlay::Browser(_) | Overlay::Models(_) | Overlay::Palette(_) | Overlay::Prompts(_) | Overlay::Ask(_),
+            Overlay::Browser(_)
+            | Overlay::Models(_)
+            | Overlay::Usage(_)
+            | Overlay::Palette(_)
+            | Overlay::Prompts(_)
+            | Overlay::Ask(_),
         ) = self.overlays.last()
         {
             self.overlays.pop();
@@ -509,6 +510,9 @@ impl State {
         use super::transcript::FaultChoices;
         if self.focus == Focus::Panel || (self.focus == Focus::Composer && !self.composer.is_empty()) || key.repeat {
             return false;
+        }
+        if key.typed() == Some('r') && self.retry_now(out) {
+            return true;
         }
         let Some(fault) = self.transcript.open_fault() else { return false };
         let command = match (fault.choices, key.typed()) {

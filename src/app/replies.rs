@@ -87,18 +87,11 @@ impl State {
             },
             Reply::Copied(copied) => self.say(copied.sentence(), out),
             Reply::EditorClosed { what, result } => self.edited(what, result, out),
-            Reply::Models { generation, result } => {
-                for overlay in &mut self.overlays {
-                    if let Overlay::Models(models) = overlay {
-                        models.answered(generation, &result, &self.session.settings.model);
-                    }
-                }
-                if let Ok(models) = &result {
-                    let now = models.iter().find(|row| row.id == self.session.settings.model);
-                    self.session.context_window = now.and_then(|row| row.context).or(self.session.context_window);
-                }
-                self.only_model(out);
-            }
+            Reply::Models { generation, sources, rows } => self.listed(generation, sources, rows, out),
+            Reply::ModelFacts(row) => self.facts(&row, out),
+            Reply::Switched(to) => self.switched(*to, out),
+            Reply::Usage { generation, rounds } => self.usage.answered(generation, rounds),
+            Reply::Said(text) => self.say(text, out),
             Reply::Local { port, found } => {
                 if let Some(welcome) = self.welcome() {
                     welcome.probed(port, found);
@@ -186,6 +179,8 @@ impl State {
         self.session.connection = Some(endpoint);
         self.session.context_window = window;
         self.session.window_asked = false;
+        self.session.prices = None;
+        self.session.settings.lacks = Default::default();
         self.session.settings.model = model.unwrap_or_default();
         self.overlays.retain(|overlay| !matches!(overlay, Overlay::Welcome(_) | Overlay::Ask(_)));
         // A refused key or address was the reason: the kept message is asked again.
@@ -200,27 +195,6 @@ impl State {
             self.perform(super::command::Command::Send, out);
         } else if self.session.settings.model.is_empty() {
             self.open_models(false, out);
-        }
-    }
-
-    /// An endpoint with one model needs no picker.
-    fn only_model(&mut self, out: &mut Vec<Effect>) {
-        let Some(Overlay::Models(models)) = self.overlays.last() else { return };
-        if let [only] = models.all.as_slice()
-            && self.session.settings.model.is_empty()
-        {
-            let (model, then_send) = (only.id.clone(), models.then_send);
-            self.overlays.pop();
-            self.choose_model(model, then_send, out);
-        }
-    }
-
-    pub(super) fn choose_model(&mut self, model: String, then_send: bool, out: &mut Vec<Effect>) {
-        self.session.settings.model.clone_from(&model);
-        self.session.window_asked = self.session.context_window.is_some();
-        out.push(Effect::ChooseModel { model, as_default: false });
-        if then_send && !self.composer.is_blank() {
-            self.perform(super::command::Command::Send, out);
         }
     }
 

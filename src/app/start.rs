@@ -37,6 +37,9 @@ pub fn start(state: &mut State, start: Start) -> Vec<Effect> {
         None => out.push(Effect::Newest),
     }
     out.retain(|effect| !matches!(effect, Effect::SaveDraft { .. }));
+    if state.session.connection.is_some() && !state.session.settings.model.is_empty() {
+        out.push(Effect::ModelFacts { model: state.session.settings.model.clone(), ask: false });
+    }
     for part in start.parts {
         let (Part::File { name, .. } | Part::Image { name, .. }) = &part else { continue };
         let label = format!("@{name}");

@@ -9,6 +9,7 @@ use super::overlay::Overlay;
 use super::panel::Panel;
 use super::status::{Servers, Session, Status};
 use super::transcript::Transcript;
+use super::usage::UsageLog;
 use crate::chat::{Stamp, Summary};
 
 #[derive(Clone, Debug)]
@@ -26,6 +27,7 @@ pub struct State {
     pub overlays: Vec<Overlay>,
     pub servers: Servers,
     pub status: Status,
+    pub usage: UsageLog,
     /// The newest conversation of this folder, offered by the empty chat.
     pub newest: Option<Summary>,
     pub keymap: Keymap,
@@ -58,6 +60,7 @@ impl State {
             overlays: Vec::new(),
             servers: Servers::default(),
             status: Status::default(),
+            usage: UsageLog::default(),
             newest: None,
             keymap: Keymap::default(),
             layout: Layout::default(),

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use super::effect::Effect;
 use super::event::Timer;
 use super::state::State;
-use crate::chat::{Fault, NoticeKind, ServerName, ServerStatus, Stamp, TurnId, TurnSettings, UnixMs, Usage};
+use crate::chat::{
+    ContextParts, Fault, NoticeKind, Prices, ServerName, ServerStatus, Stamp, TurnId, TurnSettings, UnixMs,
+};
 
 /// How turns of this session are run, and over which connection.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +22,10 @@ pub struct Session {
     pub context_window: Option<u64>,
     /// It was asked for, of this endpoint.
     pub window_asked: bool,
+    /// Attempts of one request; 0 where it is not told.
+    pub attempts: u32,
+    /// Of the model in use, as its profile says, else its endpoint's list.
+    pub prices: Option<Prices>,
     /// Where the configuration and the store are, for people; raw.
     pub config_path: String,
     pub data_path: String,
@@ -51,7 +57,10 @@ pub struct Status {
     pub hint: Option<String>,
     /// Tokens in the context after the last round, where the endpoint told, else estimated.
     pub context: Option<Context>,
-    pub usage: Usage,
+    /// Tokens of the last answer, which stand in the context beside what was sent.
+    pub answered: u64,
+    /// What was sent last, in bytes.
+    pub sent: ContextParts,
     /// The terminal is in front.
     pub unfocused: bool,
     pub mouse: bool,

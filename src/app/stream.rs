@@ -8,8 +8,8 @@ use super::state::{Focus, State};
 use super::status::{Context, Saved, ServerRow};
 use super::transcript::{AnswerEntry, EntryBody, FaultChoices, FaultEntry, Phase, Piece, Scroll, Turn};
 use crate::chat::{
-    AnswerState, Body, CallState, Conversation, Fault, FaultKind, Message, Order, OutcomeKind, Retry, RoundTimes,
-    ServerStatus, SpanKind, Stamp, TurnEvent, TurnId, TurnStatus,
+    AnswerState, Body, CallState, ContextParts, Conversation, Fault, FaultKind, Message, Order, OutcomeKind, Retry,
+    RoundTimes, ServerStatus, SpanKind, Stamp, TurnEvent, TurnId, TurnStatus,
 };
 
 /// A turn that took longer than this calls the person back, microseconds.
@@ -58,8 +58,7 @@ impl State {
                 }
                 if self.session.context_window.is_none() && !self.session.window_asked {
                     self.session.window_asked = true;
-                    let generation = self.session.fresh();
-                    out.push(Effect::Models { generation });
+                    out.push(Effect::ModelFacts { model: self.session.settings.model.clone(), ask: true });
                 }
             }
             TurnEvent::Message { turn, message } => {
@@ -67,10 +66,11 @@ impl State {
                     self.message(turn, &message, at);
                 }
             }
-            TurnEvent::Request { turn, round, attempt, tools, tools_hash: _ } => {
+            TurnEvent::Request { turn, round, attempt, tools, tools_hash: _, parts } => {
                 if self.is_stale(turn) {
                     return;
                 }
+                self.status.sent = parts;
                 let Some(open) = &mut self.transcript.turn else { return };
                 let requested = at.since_us(open.started);
                 open.round = round;
@@ -130,18 +130,10 @@ impl State {
                 }
                 self.close_settled_reviews();
             }
-            TurnEvent::Usage { turn, round: _, usage } => {
-                if self.is_stale(turn) {
-                    return;
+            TurnEvent::Usage { turn, round, usage } => {
+                if !self.is_stale(turn) {
+                    self.counted(turn, round, usage, at, out);
                 }
-                if let Some(open) = &mut self.transcript.turn {
-                    open.usage = open.usage.plus(usage);
-                }
-                if let Some(input) = usage.input {
-                    let tokens = input + usage.output.unwrap_or(0);
-                    self.status.context = Some(Context { tokens, estimated: false });
-                }
-                self.status.usage = self.status.usage.plus(usage);
             }
             TurnEvent::Finish { turn, round, reason, effective: _ } => {
                 if self.is_stale(turn) {
@@ -274,7 +266,7 @@ impl State {
     fn turn_fault(&mut self, fault: Fault, at: Stamp, out: &mut Vec<Effect>) {
         let Some(open) = &self.transcript.turn else { return };
         let shown = open.stream_chars > 0;
-        let tokens = open.usage.output.unwrap_or(0).max(open.stream_chars / 4);
+        let tokens = self.usage.spent_in(open.id).usage.output.unwrap_or(0).max(open.stream_chars / 4);
         let choices = match fault.kind {
             FaultKind::Auth => FaultChoices::Key,
             FaultKind::Truncated => FaultChoices::Cut,
@@ -337,7 +329,9 @@ impl State {
             self.call_person("millrace: the answer is complete".into(), out);
         }
         if self.status.context.is_none_or(|context| context.estimated) {
-            self.status.context = Some(Context { tokens: self.transcript.estimated_tokens(), estimated: true });
+            self.status.answered = open.stream_chars / 4;
+            let sent = self.status.sent.estimated_tokens();
+            self.status.context = Some(Context { tokens: sent + self.status.answered, estimated: true });
         }
         self.transcript.last = Some(open);
         self.close_settled_reviews();
@@ -377,6 +371,7 @@ impl State {
             | Overlay::Help(_)
             | Overlay::Detail(_)
             | Overlay::Timeline(_)
+            | Overlay::Usage(_)
             | Overlay::Welcome(_) => true,
         });
     }
@@ -476,11 +471,15 @@ impl State {
         self.calls.this_turn = last_turn;
         self.panel = super::panel::Panel { hidden: self.panel.hidden, ..Default::default() };
         self.panel.settle(&self.calls);
-        if let Some(tokens) = conversation.summary.tokens {
-            self.status.context = Some(Context { tokens, estimated: false });
-        } else {
-            self.status.context = Some(Context { tokens: self.transcript.estimated_tokens(), estimated: true });
-        }
+        // The tools of now may be others than those of then: the rest shares what was counted.
+        let messages = conversation.messages.iter().map(|message| &**message);
+        self.status.sent = ContextParts::of(self.session.settings.system.as_deref(), 0, messages);
+        self.status.answered = 0;
+        self.status.context = Some(match conversation.summary.tokens {
+            Some(tokens) => Context { tokens, estimated: false },
+            None => Context { tokens: self.status.sent.estimated_tokens(), estimated: true },
+        });
+        self.ask_usage(out);
         self.status.saved = Saved::At(conversation.summary.updated);
         self.transcript.scroll = Scroll::Follow;
         self.overlays.clear();

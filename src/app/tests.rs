@@ -7,6 +7,7 @@ use crate::chat::*;
 
 mod browsing;
 mod composing;
+mod models;
 mod reviewing;
 mod stopping;
 mod streaming;
@@ -112,7 +113,14 @@ impl Desk {
             base_url: "http://localhost:8000/v1".into(),
             api: "chat",
         });
-        self.engine(TurnEvent::Request { turn, round: 1, attempt: 1, tools: 2, tools_hash: String::new() });
+        self.engine(TurnEvent::Request {
+            turn,
+            round: 1,
+            attempt: 1,
+            tools: 2,
+            tools_hash: String::new(),
+            parts: ContextParts::default(),
+        });
         turn
     }
 

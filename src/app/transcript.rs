@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::chat::{
     Answer, AnswerState, CallId, ConversationId, Fault, Message, MessageId, Part, Stamp, TurnId, TurnStatus, TurnTimes,
-    UnixMs, Usage,
+    UnixMs,
 };
 
 #[derive(Clone, Debug, Default)]
@@ -146,7 +146,6 @@ pub struct Turn {
     pub attempt: u32,
     /// Tools offered in the last request.
     pub tools: u32,
-    pub usage: Usage,
     /// Characters of text, reasoning and arguments of the present stream, and when its first came.
     pub stream_chars: u64,
     pub stream_began: Option<Stamp>,
@@ -279,10 +278,6 @@ impl Transcript {
     }
 
     /// Four characters to a token: only where the endpoint did not tell.
-    pub(super) fn estimated_tokens(&self) -> u64 {
-        self.entries.iter().map(|entry| entry.text().len() as u64 / 4).sum()
-    }
-
     pub(super) fn estimated_last(&self) -> u64 {
         self.entries.last().map_or(0, |entry| entry.text().len() as u64 / 4)
     }
@@ -388,7 +383,6 @@ impl Turn {
             round: 1,
             attempt: 1,
             tools: 0,
-            usage: Usage::default(),
             stream_chars: 0,
             stream_began: None,
             stream_last: None,

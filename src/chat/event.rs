@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    CallUpdate, ConversationId, Fault, Inquiry, InquiryEnd, InquiryId, Message, ServerName, ToolRef, TurnId, Usage,
+    CallUpdate, ContextParts, ConversationId, Fault, Inquiry, InquiryEnd, InquiryId, Message, ServerName, ToolRef,
+    TurnId, Usage,
 };
 
 /// One event of the engine, in the order in which it acted. Text deltas may be merged for a slow reader and call
@@ -29,6 +30,8 @@ pub enum TurnEvent {
         attempt: u32,
         tools: u32,
         tools_hash: String,
+        /// What it is made of, in bytes.
+        parts: ContextParts,
     },
     /// Nothing has come from the endpoint yet.
     Slow {

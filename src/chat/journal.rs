@@ -122,6 +122,19 @@ pub enum Change {
     },
 }
 
+/// What a person, or their use, has marked of models: keys of [`Change::Learnt`].
+#[derive(Clone, Copy, Debug)]
+pub struct Marked;
+
+impl Marked {
+    /// When a model was last asked: milliseconds since 1970.
+    pub const USED: &str = "used";
+    /// `true` or `false`.
+    pub const FAVOURITE: &str = "favourite";
+    /// The model last chosen for a base URL, under the model "".
+    pub const CHOSEN: &str = "model";
+}
+
 /// A call found in the store that may be equal to a new one: it ran, or may have.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PastCall {

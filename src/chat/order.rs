@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Approve, CallId, ConversationId, Decision, Difference, Dispatch, InquiryAnswer, InquiryId, MessageId, Part,
+    Approve, CallId, ConversationId, Decision, Difference, Dispatch, InquiryAnswer, InquiryId, Lacks, MessageId, Part,
     Sampling, ServerName, ToolChoice, TurnId,
 };
 
@@ -93,6 +93,7 @@ pub struct TurnSettings {
     pub approve: Approve,
     pub dispatch: Dispatch,
     pub max_rounds: Option<u32>,
+    pub lacks: Lacks,
     /// Nobody is there to decide: what would ask is denied.
     pub headless: bool,
     /// Do not write this conversation to the store.

@@ -17,6 +17,18 @@ pub struct Request {
     pub tools: Option<Arc<ToolList>>,
     pub tool_choice: ToolChoice,
     pub sampling: Sampling,
+    pub lacks: Lacks,
+}
+
+/// What a model is known not to take, so that it is left out of its requests. Not known is not lacking.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lacks {
+    /// Tools are not offered.
+    pub tools: bool,
+    /// Images are told of by their names.
+    pub vision: bool,
+    /// Reasoning is not sent back.
+    pub reasoning: bool,
 }
 
 /// The tools as they are offered: the same bytes in every round of a turn.

@@ -159,6 +159,12 @@ pub struct DecodeArgs {
 pub struct ModelsArgs {
     #[command(flatten)]
     pub endpoint: EndpointArgs,
+    /// Of the endpoints of all profiles
+    #[arg(long)]
+    pub all: bool,
+    /// Only those that you marked with f in the picker
+    #[arg(long)]
+    pub favourites: bool,
     #[arg(long)]
     pub json: bool,
 }

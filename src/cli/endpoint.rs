@@ -1,7 +1,7 @@
 //! From what was resolved to an endpoint that can be asked: the key is fetched here, once.
 
 use crate::chat::{Fault, FaultKind, Retry};
-use crate::config::{KeySource, Resolved};
+use crate::config::Resolved;
 use crate::net::{Endpoint, Http, HttpOptions, models};
 
 use super::setup::Setup;
@@ -11,24 +11,7 @@ use super::setup::Setup;
 /// # Errors
 /// `Config` for an address that cannot be used, `Auth` where the key cannot be had.
 pub async fn endpoint(setup: &Setup, resolved: &Resolved) -> Result<Endpoint, Fault> {
-    let mut endpoint = Endpoint::new(&resolved.endpoint.base_url, resolved.api)?;
-    if let Some(source) = &resolved.key {
-        let key = source.read(&setup.env, &setup.saved).await.map_err(|error| {
-            Fault::new(FaultKind::Auth, format!("There is no key for {}: {error}.", endpoint.host()))
-                .hint("Set it, or name another endpoint with --base-url or -p.")
-                .retry(Retry::AfterChange)
-        })?;
-        endpoint = endpoint.key(key, source.describe());
-        if let KeySource::Command(_) = source {
-            endpoint.renew = Some(source.clone());
-        }
-    }
-    endpoint.auth = resolved.auth;
-    endpoint.vision = resolved.vision;
-    for (name, value) in &resolved.headers {
-        endpoint = endpoint.header(name, value.clone())?;
-    }
-    Ok(endpoint)
+    Endpoint::of(&resolved.provider(), &setup.env, &setup.saved).await
 }
 
 fn is_later(fault: &Fault) -> bool {

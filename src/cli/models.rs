@@ -1,68 +1,157 @@
-//! `millrace models`: what the endpoint offers.
+//! `millrace models`: what the endpoint offers, or those of all profiles.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write as _};
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::chat::{Fault, FaultKind};
-use crate::net::{ModelInfo, models};
+use crate::chat::{Fault, Prices, UnixMs};
+use crate::config::{Provider, SavedKeys};
+use crate::net::{Catalogue, Endpoint, Http, HttpOptions, ModelInfo};
+use crate::store::{OpenMode, Store};
 use crate::text::sanitize;
+use crate::tui::Marks;
 
 use super::args::ModelsArgs;
-use super::endpoint::{endpoint, http, keyed};
+use super::endpoint::{http, keyed};
+use super::once;
+use super::session::SessionArgs;
 use super::setup::Setup;
 
-/// Lists the models of the endpoint that would be asked.
+/// A model with what is known of it beside its endpoint's list.
+struct Row {
+    provider: String,
+    base_url: String,
+    model: ModelInfo,
+    prices: Option<Prices>,
+    favourite: bool,
+    used: Option<UnixMs>,
+}
+
+/// Lists the models of the endpoint that would be asked, or of every profile's.
 ///
 /// # Errors
-/// As the configuration, the key or the endpoint fail.
+/// As the configuration, the key or the endpoint fail; of several endpoints, where none answers.
 pub fn run(args: &ModelsArgs) -> Result<u8, Fault> {
     let setup = Setup::load()?;
     let resolved = setup.resolve_endpoint(&args.endpoint)?;
-    keyed(&resolved)?;
-    let http = http(&resolved);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Fault::new(FaultKind::Internal, format!("the runtime cannot start: {error}")))?;
-    let list = runtime.block_on(async {
-        let endpoint = endpoint(&setup, &resolved).await?;
-        models(&http, &endpoint).await
+    let mut providers = Vec::new();
+    if args.all {
+        let session = SessionArgs { endpoint: args.endpoint.clone(), ..SessionArgs::default() };
+        providers = setup.providers(&session);
+        // What the command line or the environment names without a profile.
+        if resolved.profile.is_none() && (resolved.key_missing.is_none() || providers.is_empty()) {
+            providers.insert(0, resolved.provider());
+        }
+    } else {
+        keyed(&resolved)?;
+        providers.push(resolved.provider());
+    }
+    let shared = http(&resolved);
+    let rows = once::on_runtime(async {
+        let marks = match Store::open(&setup.paths.store_file(), OpenMode::Read) {
+            Ok(store) => Marks::of(store.all_learnt().await.unwrap_or_default()),
+            Err(_) => Marks::default(),
+        };
+        let catalogue = Catalogue::new(Some(setup.paths.cache.join("models")));
+        let client = |provider: &Provider| match provider.proxy.is_some() || provider.ca_file.is_some() {
+            true => Http::new(HttpOptions {
+                proxy: provider.proxy.clone(),
+                ca_file: provider.ca_file.clone(),
+                ..HttpOptions::new(&resolved.limits)
+            }),
+            false => shared.clone(),
+        };
+        let asked = providers.iter().map(|provider| {
+            let (http, catalogue) = (client(provider), &catalogue);
+            let (env, saved) = (&setup.env, &setup.saved);
+            async move { listed(&http, catalogue, provider, env, saved).await }
+        });
+        let (mut rows, mut failed): (Vec<Row>, Vec<Fault>) = (Vec::new(), Vec::new());
+        for (provider, list) in providers.iter().zip(join_all(asked).await) {
+            match list {
+                Ok(models) => rows.extend(models.into_iter().map(|model| marked(provider, model, &marks))),
+                Err(fault) if providers.len() == 1 => return Err(fault),
+                Err(fault) => {
+                    eprintln!("{}", sanitize(&format!("{}: {}", provider.name(), fault.message)));
+                    failed.push(fault);
+                }
+            }
+        }
+        match failed.pop() {
+            Some(fault) if rows.is_empty() => Err(fault),
+            Some(_) | None => Ok(rows),
+        }
     })?;
+    let rows: Vec<Row> = rows.into_iter().filter(|row| row.favourite || !args.favourites).collect();
     let mut out = io::stdout().lock();
-    let text = if args.json { as_json(&list) } else { as_text(&list, resolved.model.as_deref(), out.is_terminal()) };
+    let text =
+        if args.json { as_json(&rows) } else { as_text(&rows, resolved.model.as_deref(), args.all, out.is_terminal()) };
     // A reader that has seen enough is no error.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     Ok(0)
 }
 
-fn as_json(list: &[ModelInfo]) -> String {
-    let row = |m: &ModelInfo| {
-        let prices = m.prices.map(|p| json!({"input": p.input, "output": p.output, "cached": p.cached}));
+async fn listed(
+    http: &Http,
+    catalogue: &Catalogue,
+    provider: &Provider,
+    env: &BTreeMap<String, String>,
+    saved: &SavedKeys,
+) -> Result<Vec<ModelInfo>, Fault> {
+    let endpoint = Endpoint::of(provider, env, saved).await?;
+    Ok(catalogue.ask(http, &endpoint, false).await?.models)
+}
+
+fn marked(provider: &Provider, model: ModelInfo, marks: &Marks) -> Row {
+    let base_url = provider.endpoint.base_url.clone();
+    let mark = (base_url.clone(), model.id.clone());
+    Row {
+        provider: provider.name().to_owned(),
+        prices: provider.prices_of(&model.id).or(model.prices),
+        favourite: marks.favourites.contains(&mark),
+        used: marks.used.get(&mark).copied(),
+        base_url,
+        model,
+    }
+}
+
+fn as_json(rows: &[Row]) -> String {
+    let row = |row: &Row| {
+        let m = &row.model;
+        let prices = row.prices.map(|p| json!({"input": p.input, "output": p.output, "cached": p.cached}));
         json!({"id": m.id, "context": m.context, "owner": m.owner, "tools": m.tools, "vision": m.vision,
-            "reasoning": m.reasoning, "prices": prices})
+            "reasoning": m.reasoning, "prices": prices, "provider": row.provider, "base_url": row.base_url,
+            "name": m.name, "description": m.description, "max_output": m.max_output, "created": m.created,
+            "size": m.size, "favourite": row.favourite, "last_used": row.used})
     };
-    format!("{}\n", list.iter().map(row).collect::<Value>())
+    format!("{}\n", rows.iter().map(row).collect::<Value>())
 }
 
 /// Names alone for a pipe; with what else is known, and a mark at the chosen one, for a terminal.
-fn as_text(list: &[ModelInfo], chosen: Option<&str>, terminal: bool) -> String {
+fn as_text(rows: &[Row], chosen: Option<&str>, all: bool, terminal: bool) -> String {
+    let name = |row: &Row| if all { format!("{}\t{}", row.provider, row.model.id) } else { row.model.id.clone() };
     if !terminal {
-        return list.iter().map(|m| format!("{}\n", m.id)).collect();
+        return rows.iter().map(|row| format!("{}\n", name(row))).collect();
     }
-    let wide = list.iter().map(|m| m.id.chars().count()).max().unwrap_or(0).min(60);
-    let line = |model: &ModelInfo| {
+    let shown = |row: &Row| if all { format!("{}/{}", row.provider, row.model.id) } else { row.model.id.clone() };
+    let wide = rows.iter().map(|row| shown(row).chars().count()).max().unwrap_or(0).min(60);
+    let line = |row: &Row| {
+        let model = &row.model;
         let mark = if chosen == Some(model.id.as_str()) { '›' } else { ' ' };
+        let star = if row.favourite { '*' } else { ' ' };
         let context = model.context.map(|n| format!("{n} tokens")).unwrap_or_default();
         let owner = model.owner.as_deref().unwrap_or_default();
         let can = [(model.tools, "tools"), (model.vision, "images"), (model.reasoning, "reasoning")];
         let can: Vec<&str> = can.iter().filter(|(can, _)| *can == Some(true)).map(|(_, word)| *word).collect();
         // Per million tokens, in and out.
-        let price = model.prices.map(|p| format!("{} / {}", price(p.input), price(p.output))).unwrap_or_default();
-        let line = format!("{mark} {:<wide$}  {context:>14}  {:<22}  {price:>13}  {owner}", model.id, can.join(" "));
+        let price = row.prices.map(|p| format!("{} / {}", price(p.input), price(p.output))).unwrap_or_default();
+        let line =
+            format!("{mark}{star}{:<wide$}  {context:>14}  {:<22}  {price:>13}  {owner}", shown(row), can.join(" "));
         format!("{}\n", sanitize(line.trim_end()))
     };
-    if list.is_empty() { "no models\n".to_owned() } else { list.iter().map(line).collect() }
+    if rows.is_empty() { "no models\n".to_owned() } else { rows.iter().map(line).collect() }
 }
 
 /// As many digits as a price needs.
@@ -77,16 +166,25 @@ mod tests {
 
     #[test]
     fn lists_are_for_people_pipes_and_programs() {
-        let prices = Some(crate::chat::Prices { input: 0.25, output: 2.0, cached: None });
-        let able = ModelInfo { tools: Some(true), vision: Some(false), prices, ..ModelInfo::default() };
-        let list = [
-            ModelInfo { id: "a".into(), context: Some(8192), ..able },
-            ModelInfo { id: "b\u{1b}[31m".into(), ..ModelInfo::default() },
-        ];
-        assert_eq!(as_text(&list, None, false), "a\nb\u{1b}[31m\n");
-        let screen = as_text(&list, Some("a"), true);
-        assert!(screen.starts_with("› a") && screen.contains("8192 tokens") && !screen.contains('\u{1b}'), "{screen}");
+        let row = |id: &str, model: ModelInfo| Row {
+            provider: "p".into(),
+            base_url: "http://h/v1".into(),
+            prices: Some(Prices { input: 0.25, output: 2.0, cached: None }),
+            favourite: id == "a",
+            used: None,
+            model: ModelInfo { id: id.into(), ..model },
+        };
+        let able = ModelInfo { tools: Some(true), vision: Some(false), context: Some(8192), ..ModelInfo::default() };
+        let list = [row("a", able), row("b\u{1b}[31m", ModelInfo::default())];
+        assert_eq!(as_text(&list, None, false, false), "a\nb\u{1b}[31m\n");
+        assert_eq!(as_text(&list[..1], None, true, false), "p\ta\n");
+        let screen = as_text(&list, Some("a"), false, true);
+        assert!(screen.starts_with("›*a") && screen.contains("8192 tokens") && !screen.contains('\u{1b}'), "{screen}");
         assert!(screen.contains("tools ") && !screen.contains("images") && screen.contains("0.25 / 2"), "{screen}");
-        assert_eq!(serde_json::from_str::<Value>(&as_json(&list)).unwrap()[0]["context"], 8192);
+        let json = serde_json::from_str::<Value>(&as_json(&list)).unwrap();
+        assert_eq!(
+            (&json[0]["context"], &json[0]["favourite"], &json[1]["favourite"]),
+            (&8192.into(), &true.into(), &false.into())
+        );
     }
 }

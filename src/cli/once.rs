@@ -224,6 +224,7 @@ pub fn settings(
         approve,
         dispatch: resolved.dispatch,
         max_rounds: Some(resolved.limits.rounds),
+        lacks: Default::default(),
         headless,
         no_save: !resolved.save,
     })

@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::app::{Endpoint as Shown, Keymap, Session, Start, State};
 use crate::chat::{Api, Approve, Conversation, Fault, FaultKind, NoticeKind, TurnSettings};
-use crate::config::Resolved;
+use crate::config::{Provider, Resolved};
 use crate::demo::{Demo, DemoOptions};
 use crate::engine::Orders;
 use crate::engine::live::{LiveClock, LiveServers};
-use crate::net::{Endpoint, Http, HttpOptions};
+use crate::net::{Catalogue, Endpoint, Http, HttpOptions};
 use crate::store::Store;
-use crate::tui::{self, DemoStart, Desk, LiveConnector, Parts, Services, TuiConfig};
+use crate::tui::{self, DemoStart, Desk, Held, LiveConnector, Parts, Services, TuiConfig};
 use crate::ui::Theme;
 
 use super::boot::{self, Boot};
@@ -84,7 +84,11 @@ async fn opened(args: &SessionArgs) -> Result<u8, Fault> {
     };
     let conversation = conversation(store.as_ref(), &setup, args).await?;
     // The engine builds it, behind the first frame.
-    let http = Http::new(HttpOptions::new(&resolved.limits));
+    let http = Http::new(HttpOptions {
+        proxy: resolved.proxy.clone(),
+        ca_file: resolved.ca_file.clone(),
+        ..HttpOptions::new(&resolved.limits)
+    });
     // Without a key for an endpoint that wants one, a person chooses first.
     let chosen = resolved.key_missing.is_none() || !resolved.headers.is_empty();
     let endpoint = if chosen { Some(endpoint::endpoint(&setup, &resolved).await?) } else { None };
@@ -117,6 +121,7 @@ async fn opened(args: &SessionArgs) -> Result<u8, Fault> {
         notices,
         no_store,
         config_file: Some(setup.paths.config_file()),
+        providers: setup.providers(args),
     };
     show(screen, boot, &setup, &resolved).await
 }
@@ -153,6 +158,7 @@ pub fn demo(args: &SessionArgs) -> Result<u8, Fault> {
             notices: resolved.notices.iter().map(|text| (NoticeKind::Config, text.clone())).collect(),
             no_store: None,
             config_file: None,
+            providers: Vec::new(),
         };
         show(screen, boot, setup, resolved).await
     })
@@ -168,11 +174,13 @@ struct Screen {
     no_store: Option<Fault>,
     /// Where choices are written; None: nowhere.
     config_file: Option<PathBuf>,
+    /// The endpoints of the profiles.
+    providers: Vec<Provider>,
 }
 
 /// Runs the screen over a booted engine, and ends everything behind it.
 async fn show(screen: Screen, boot: Boot, setup: &Setup, resolved: &Resolved) -> Result<u8, Fault> {
-    let Screen { state, start, theme, notices, no_store, config_file } = screen;
+    let Screen { state, start, theme, notices, no_store, config_file, providers } = screen;
     let (http, limits, endpoint) = (boot.http.clone(), Arc::clone(&boot.limits), boot.endpoint.clone());
     let (running, held) = boot.start_held()?;
     let (orders, store) = (running.handle.orders.clone(), running.store.clone());
@@ -191,7 +199,15 @@ async fn show(screen: Screen, boot: Boot, setup: &Setup, resolved: &Resolved) ->
         folder: setup.folder.clone(),
         api: resolved.api,
         store: store.clone(),
-        endpoint: Mutex::new(endpoint),
+        held: Mutex::new(endpoint.map(|endpoint| Held {
+            endpoint,
+            http: http.clone(),
+            profile: resolved.profile.clone(),
+            provider: Some(resolved.provider()),
+        })),
+        providers,
+        catalogue: Catalogue::new(config_file.as_ref().map(|_| setup.paths.cache.join("models"))),
+        favourites: Mutex::default(),
         demo: Some(demo_start(&demo, &running.servers, &orders, resolved.api)),
     });
     let desk = Desk::new(
@@ -266,6 +282,7 @@ fn state(
     greeting: String,
 ) -> State {
     let offset = utc_offset(&setup.env).unwrap_or_else(|| jiff::Zoned::now().offset().seconds());
+    let prices = resolved.provider().prices_of(&settings.model);
     let mut state = State::new(Session {
         greeting: connection.as_ref().map(|_| greeting),
         connection,
@@ -275,6 +292,8 @@ fn state(
         data_path: setup.paths.show(&setup.paths.data),
         version: env!("CARGO_PKG_VERSION"),
         utc_offset_s: offset,
+        prices,
+        attempts: resolved.limits.attempts,
         ..Session::default()
     });
     state.keymap = Keymap::configured(&resolved.keymap);

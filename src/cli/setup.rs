@@ -1,12 +1,12 @@
 //! What every command begins with: the environment, the folders, the configuration and what holds of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::chat::{Fault, FaultKind};
 use crate::config::{
-    Config, ConfigError, Consents, Given, Paths, ProjectState, Resolved, SavedKeys, Severity, Trusted, external,
-    project, resolve,
+    Config, ConfigError, Consents, External, Flags, Given, Paths, ProjectState, Provider, Resolved, SavedKeys,
+    Severity, Trusted, external, project, providers, resolve,
 };
 
 use super::args::{EndpointArgs, SessionArgs};
@@ -61,23 +61,33 @@ impl Setup {
         for path in &args.tools.mcp {
             files.push(external::load(path).map_err(|error| config_fault(&error, &self.paths))?);
         }
+        let mut resolved = resolve(&self.given(&args.flags(), &self.saved.origins(), &files))?;
+        resolved.notices.splice(0..0, self.notices.iter().cloned());
+        Ok(resolved)
+    }
+
+    fn given<'a>(&'a self, flags: &'a Flags, saved: &'a BTreeSet<String>, external: &'a [External]) -> Given<'a> {
         let project = match &self.project {
             ProjectState::Trusted(project) => Some(&**project),
             ProjectState::None | ProjectState::Untrusted { .. } => None,
         };
-        let mut resolved = resolve(&Given {
-            flags: &args.flags(),
+        Given {
+            flags,
             env: &self.env,
             config: &self.config,
             project,
-            external: &files,
-            saved: &self.saved.origins(),
+            external,
+            saved,
             consents: &self.consents,
             folder: &self.folder,
             home: self.paths.home.as_deref(),
-        })?;
-        resolved.notices.splice(0..0, self.notices.iter().cloned());
-        Ok(resolved)
+        }
+    }
+
+    /// The endpoints of all profiles.
+    #[must_use]
+    pub fn providers(&self, args: &SessionArgs) -> Vec<Provider> {
+        providers(&self.given(&args.flags(), &self.saved.origins(), &[]))
     }
 
     /// As [`Setup::resolve`], for commands that only name an endpoint.

@@ -41,7 +41,7 @@ pub struct Flags {
 }
 
 /// Everything that has a say.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Given<'a> {
     pub flags: &'a Flags,
     pub env: &'a BTreeMap<String, String>,

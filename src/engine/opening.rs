@@ -9,7 +9,7 @@ use super::port::Opened;
 use super::run::{Engine, Inbound};
 use super::turns::Running;
 use crate::chat::{
-    AnswerState, Body, CallId, Change, ConversationId, Fault, FaultKind, Message, MessageId, Part, PastCall,
+    AnswerState, Body, CallId, Change, ConversationId, Fault, FaultKind, Marked, Message, MessageId, Part, PastCall,
     ServerName, Submit, ToolChoice, TurnEvent, TurnId, TurnSettings, TurnStatus,
 };
 use crate::tools;
@@ -201,18 +201,24 @@ impl Engine {
             repeats.extend(memory::past_calls(tried));
         }
         history.extend(new_message.clone());
-        let opening = if fresh {
-            vec![Change::Conversation {
+        let mut opening = Vec::new();
+        if fresh {
+            opening.push(Change::Conversation {
                 id: conversation.clone(),
                 folder: self.config.folder.clone(),
                 model: settings.model.clone(),
                 base_url: self.model.base_url(),
                 system: settings.system.clone(),
                 at: at.wall_ms,
-            }]
-        } else {
-            Vec::new()
-        };
+            });
+        }
+        // When a model was last asked, for lists of models.
+        opening.push(Change::Learnt {
+            base_url: self.model.base_url(),
+            model: settings.model.clone(),
+            key: Marked::USED.to_owned(),
+            value: at.wall_ms.to_string(),
+        });
         let settings_model = settings.model.clone();
         let saving = self.saving || self.unsaved.contains(&conversation);
         let plan = Plan {

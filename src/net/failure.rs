@@ -8,7 +8,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 
 use crate::chat::{Fault, FaultKind, Retry, WireError};
-use crate::wire::{self, ErrorClass, ErrorReply};
+use crate::wire::{self, ErrorClass, ErrorReply, Overflow};
 
 use super::endpoint::{Endpoint, host_of};
 use super::http::Http;
@@ -192,14 +192,12 @@ fn told(
     let with = |sentence: String| if said.is_empty() { format!("{sentence}.") } else { format!("{sentence}: {said}") };
     let later = Retry::Later(wait.map(|w| u64::try_from(w.as_millis()).unwrap_or(u64::MAX)));
     match class {
-        ErrorClass::Context => (
+        ErrorClass::Context(over) => (
             Fault::new(
                 FaultKind::Context,
                 with(format!("The conversation is too long for the model at {host}{number}")),
             )
-            .hint(
-                "Start a new conversation, leave large files or results out, or choose a model with a larger context.",
-            )
+            .hint(format!("{}{TOO_LONG}", too_many(over)))
             .retry(Retry::AfterChange),
             false,
         ),
@@ -237,6 +235,25 @@ fn told(
         ErrorClass::Auth | ErrorClass::NotFound | ErrorClass::Refused | ErrorClass::Server => {
             other(endpoint, status, &with, later)
         }
+    }
+}
+
+/// What to do with a conversation that does not fit.
+const TOO_LONG: &str =
+    "Start a new conversation, leave large files or results out, or choose a model with a larger context.";
+
+/// `That is 4904 tokens too many (9000 of 4096 tokens).`, as far as it was told.
+fn too_many(over: &Overflow) -> String {
+    let told = match (over.used, over.window) {
+        (Some(used), Some(window)) => format!("{used} of {window} tokens"),
+        (None, Some(window)) => format!("{window} tokens fit"),
+        (_, None) => String::new(),
+    };
+    match (over.excess(), told.is_empty()) {
+        (Some(excess), true) => format!("That is {excess} tokens too many. "),
+        (Some(excess), false) => format!("That is {excess} tokens too many ({told}). "),
+        (None, false) => format!("({told}.) "),
+        (None, true) => String::new(),
     }
 }
 

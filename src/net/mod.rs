@@ -9,17 +9,21 @@
 //! # Does not
 //! Retry by itself ([`retry`] says whether and when; the engine does), assemble calls, or choose an endpoint.
 
+mod catalogue;
 mod endpoint;
 mod failure;
 mod http;
 mod local;
 mod models;
+mod native;
+mod provider;
 mod proxy;
 mod pump;
 mod response;
 mod retry;
 pub mod sse;
 
+pub use catalogue::{Catalogue, Listed};
 pub use endpoint::{Endpoint, is_loopback};
 pub use failure::Failure;
 pub use http::{Http, HttpOptions};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::header::ACCEPT;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
@@ -15,15 +16,29 @@ use super::{Endpoint, Http};
 /// OpenRouter's list is 1.5 MB.
 const LARGEST: usize = 16 << 20;
 const LONGEST: Duration = Duration::from_secs(30);
+/// More models of one endpoint are not looked at.
+const MOST: usize = 5_000;
 
-/// A model as its endpoint lists it.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// A model as its endpoint lists it. All texts are raw.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ModelInfo {
-    /// What `-m` takes; raw.
+    /// What `-m` takes.
     pub id: String,
+    /// How people call it.
+    pub name: Option<String>,
+    pub description: Option<String>,
+    /// When it was made or, on Ollama, pulled: seconds since 1970.
+    pub created: Option<i64>,
+    /// Parameters and quantisation: `8.0B Q4_K_M`.
+    pub size: Option<String>,
+    /// Tokens of one answer.
+    pub max_output: Option<u64>,
+    /// The endpoint's own address for such things has been asked too.
+    pub detailed: bool,
     /// Tokens that fit, where the endpoint tells.
     pub context: Option<u64>,
-    /// Who made or serves it, where the endpoint tells; raw.
+    /// Who made or serves it, where the endpoint tells.
     pub owner: Option<String>,
     /// Whether it takes tools, sees images, reasons; None where the endpoint does not tell.
     pub tools: Option<bool>,
@@ -123,7 +138,7 @@ fn read_list(body: &[u8]) -> Option<Vec<ModelInfo>> {
     };
     let mut models: Vec<ModelInfo> = Vec::with_capacity(list.len());
     let mut seen = std::collections::HashSet::new();
-    for model in list.iter().filter_map(read_model) {
+    for model in list.iter().filter_map(read_model).take(MOST) {
         if seen.insert(model.id.clone()) {
             models.push(model);
         }
@@ -157,6 +172,12 @@ fn read_model(value: &Value) -> Option<ModelInfo> {
     Some(ModelInfo {
         id: id.to_owned(),
         context,
+        name: text(&["display_name", "displayName", "name"]).filter(|name| *name != id).map(|name| first(name, NAME)),
+        description: text(&["description"]).map(|text| first(text, DESCRIPTION)),
+        created: value.get("created").and_then(Value::as_i64).filter(|at| *at > 0),
+        size: text(&["quantization"]).map(|size| first(size, NAME)),
+        max_output: OUTPUTS.iter().find_map(|place| value.pointer(place)?.as_u64().filter(|n| *n > 0)),
+        detailed: false,
         owner: text(&["owned_by", "publisher"]).map(str::to_owned),
         tools: ability(value, &TOOLS),
         vision: ability(value, &VISION),
@@ -164,6 +185,23 @@ fn read_model(value: &Value) -> Option<ModelInfo> {
         prices: prices(value),
     })
 }
+
+/// The most of a name, and of a description, that is kept; characters.
+pub(super) const NAME: usize = 100;
+const DESCRIPTION: usize = 600;
+
+pub(super) fn first(text: &str, most: usize) -> String {
+    text.chars().take(most).collect()
+}
+
+/// OpenRouter, Groq, Gemini, Copilot: the longest answer.
+const OUTPUTS: [&str; 5] = [
+    "/top_provider/max_completion_tokens",
+    "/max_completion_tokens",
+    "/outputTokenLimit",
+    "/max_output_tokens",
+    "/capabilities/limits/max_output_tokens",
+];
 
 /// Where endpoints say what a model can.
 struct Ability {

@@ -46,7 +46,8 @@ pub use error::StoreError;
 pub use query::Query;
 
 use crate::chat::{
-    CallId, Change, Conversation, ConversationId, Durability, Grant, PastCall, Pin, Summary, ToolRef, TurnTimes, Usage,
+    CallId, Change, Conversation, ConversationId, Durability, Grant, PastCall, Pin, RoundUsage, Summary, ToolRef,
+    TurnTimes, Usage,
 };
 use worker::{Job, Reader, Writer};
 
@@ -404,6 +405,15 @@ impl Store {
     pub async fn usage(&self, id: &ConversationId) -> Result<Usage, StoreError> {
         let id = id.clone();
         self.read(move |db| times::usage(db, &id)).await
+    }
+
+    /// The same, round by round.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn round_usage(&self, id: &ConversationId) -> Result<Vec<RoundUsage>, StoreError> {
+        let id = id.clone();
+        self.read(move |db| times::round_usage(db, &id)).await
     }
 
     /// Every call id that was ever used in a conversation, on any branch.

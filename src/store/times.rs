@@ -6,7 +6,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{StoreError, StoredTurn, rows};
 use crate::chat::{
-    CallId, CallTimes, ClosedBy, ConversationId, OutcomeKind, PastCall, RoundTimes, ToolRef, TurnTimes, Usage,
+    CallId, CallTimes, ClosedBy, ConversationId, OutcomeKind, PastCall, RoundTimes, RoundUsage, ToolRef, TurnTimes,
+    Usage,
 };
 
 /// Longest detail of a call, in characters.
@@ -198,6 +199,33 @@ pub(super) fn usage(db: &Connection, id: &ConversationId) -> Result<Usage, Store
         .query_map([id.as_str()], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     rounds.iter().try_fold(Usage::default(), |sum, json| Ok(sum.plus(serde_json::from_str(json)?)))
+}
+
+/// Every round of which usage was told, in order; those of discarded answers too, since they were paid for.
+pub(super) fn round_usage(db: &Connection, id: &ConversationId) -> Result<Vec<RoundUsage>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT dense_rank() OVER (ORDER BY t.no), r.round, COALESCE(m.at, t.started), r.usage,
+                COALESCE(m.body ->> '$.model', c.model), COALESCE(m.body ->> '$.origin', '')
+         FROM conversation c JOIN turn t ON t.conversation = c.no JOIN round r ON r.turn = t.no
+         LEFT JOIN message m ON m.id = r.answer
+         WHERE c.id = ?1 AND r.usage IS NOT NULL ORDER BY t.no, r.round",
+    )?;
+    let mut found = statement.query([id.as_str()])?;
+    let mut rounds = Vec::new();
+    while let Some(row) = found.next()? {
+        let usage: Usage = serde_json::from_str(&row.get::<_, String>(3)?)?;
+        if usage != Usage::default() {
+            rounds.push(RoundUsage {
+                turn: row.get(0)?,
+                round: row.get(1)?,
+                at: row.get(2)?,
+                model: row.get(4)?,
+                origin: row.get(5)?,
+                usage,
+            });
+        }
+    }
+    Ok(rounds)
 }
 
 pub(super) fn used_call_ids(db: &Connection, id: &ConversationId) -> Result<Vec<CallId>, StoreError> {

@@ -7,14 +7,16 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::desk::{Connected, Connector};
-use super::files;
-use crate::app::{Connection, LocalKind, ModelRow};
-use crate::chat::{Api, Change, ConversationId, Durability, Fault, FaultKind, Limits, Retry};
+use super::{Replies, files};
+use crate::app::{Connection, LocalKind, ModelRow, Switched};
+use crate::chat::{Api, ConversationId, Fault, FaultKind, Limits, Prices, Retry, RoundUsage};
 use crate::config::import::{self, Places, Plan};
-use crate::config::{Config, Consent, Edit, Paths, SavedKeys, Secret, ServerDraft, Variables, refused_variables};
+use crate::config::{
+    Config, Consent, Edit, Paths, Provider, SavedKeys, Secret, ServerDraft, Variables, refused_variables,
+};
 use crate::engine::Orders;
 use crate::engine::live::{LiveModel, LiveServers};
-use crate::net::{self, Endpoint, Http};
+use crate::net::{self, Catalogue, Endpoint, Http};
 use crate::store::Store;
 
 type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -39,9 +41,32 @@ pub struct Parts {
     pub folder: PathBuf,
     pub api: Api,
     pub store: Option<Store>,
-    /// The endpoint that holds now; None: none was chosen.
-    pub endpoint: Mutex<Option<Endpoint>>,
+    /// What holds now; None: nothing was chosen.
+    pub held: Mutex<Option<Held>>,
+    /// The endpoints of the profiles.
+    pub providers: Vec<Provider>,
+    /// Lists of models, kept.
+    pub catalogue: Catalogue,
+    /// Marks of this session, by base URL and model: they hold also where nothing can be kept.
+    pub favourites: Mutex<BTreeMap<(String, String), bool>>,
     pub demo: Option<DemoStart>,
+}
+
+/// Where turns go.
+#[derive(Clone)]
+pub struct Held {
+    pub endpoint: Endpoint,
+    pub http: Http,
+    /// The profile that names it.
+    pub profile: Option<String>,
+    /// What that profile says.
+    pub provider: Option<Provider>,
+}
+
+impl Held {
+    pub(super) fn base_url(&self) -> String {
+        self.endpoint.base_url.as_str().trim_end_matches('/').to_owned()
+    }
 }
 
 impl LiveConnector {
@@ -52,39 +77,8 @@ impl LiveConnector {
 }
 
 impl Parts {
-    fn endpoint(&self) -> Option<Endpoint> {
-        self.endpoint.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    async fn models(&self) -> Result<Vec<ModelRow>, Fault> {
-        let endpoint = self.endpoint().ok_or_else(|| Fault::new(FaultKind::NoModel, "No endpoint is chosen yet."))?;
-        let found = net::models(&self.http, &endpoint).await?;
-        let row = |model: net::ModelInfo| ModelRow {
-            id: model.id,
-            provider: endpoint.host(),
-            context: model.context,
-            tools: model.tools,
-            vision: model.vision,
-            reasoning: model.reasoning,
-        };
-        Ok(found.into_iter().map(row).collect())
-    }
-
-    async fn choose_model(&self, model: String, as_default: bool) -> Result<(), Fault> {
-        if let (Some(store), Some(endpoint)) = (&self.store, self.endpoint()) {
-            let change = Change::Learnt {
-                base_url: endpoint.base_url.as_str().trim_end_matches('/').to_owned(),
-                model: String::new(),
-                key: "model".to_owned(),
-                value: serde_json::Value::from(model.as_str()).to_string(),
-            };
-            store.apply(vec![change], Durability::Written).await.map_err(|error| error.fault())?;
-        }
-        if as_default {
-            let quoted = serde_json::Value::from(model.as_str()).to_string();
-            self.write(move |edit| edit.set("model", &quoted)).await?;
-        }
-        Ok(())
+    pub(super) fn held(&self) -> Option<Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn connect(&self, connection: Connection) -> Result<Connected, Fault> {
@@ -94,7 +88,7 @@ impl Parts {
                     Fault::new(FaultKind::Usage, "The demo runs by itself.").hint("Start it with: millrace demo")
                 })?;
                 let (endpoint, model) = demo().await?;
-                return Ok(self.hold(endpoint, Some(model), None, None));
+                return Ok(self.connected(endpoint, None, Some(model), None, None));
             }
             Connection::Local(server) => {
                 let name = match server.kind {
@@ -133,7 +127,7 @@ impl Parts {
             .await
             .err()
             .map(|fault| format!("The choice holds for this session, but was not written down: {}", fault.message));
-        Ok(self.hold(endpoint, model, window, warning))
+        Ok(self.connected(endpoint, Some(name), model, window, warning))
     }
 
     /// An address as people give it may lack its scheme or its `/v1`.
@@ -158,15 +152,20 @@ impl Parts {
     }
 
     /// Turns go there from now on.
-    fn hold(
+    pub(super) fn hold(&self, held: Held) {
+        let live = LiveModel::new(held.http.clone(), held.endpoint.clone(), Arc::clone(&self.limits));
+        self.orders.connect(Arc::new(live));
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
+    }
+
+    fn connected(
         &self,
         endpoint: Endpoint,
+        profile: Option<String>,
         model: Option<String>,
         window: Option<u64>,
         warning: Option<String>,
     ) -> Connected {
-        let live = LiveModel::new(self.http.clone(), endpoint.clone(), Arc::clone(&self.limits));
-        self.orders.connect(Arc::new(live));
         let connected = Connected {
             base_url: endpoint.base_url.as_str().trim_end_matches('/').to_owned(),
             key_from: endpoint.key.as_ref().map(|_| endpoint.key_source.clone()),
@@ -174,7 +173,7 @@ impl Parts {
             context_window: window,
             warning,
         };
-        *self.endpoint.lock().unwrap_or_else(PoisonError::into_inner) = Some(endpoint);
+        self.hold(Held { endpoint, http: self.http.clone(), profile, provider: None });
         connected
     }
 
@@ -198,7 +197,7 @@ impl Parts {
         .await
     }
 
-    async fn write(
+    pub(super) async fn write(
         &self,
         change: impl FnOnce(&mut Edit) -> Result<(), crate::config::EditError> + Send + 'static,
     ) -> Result<(), Fault> {
@@ -279,14 +278,39 @@ impl Parts {
 }
 
 impl Connector for LiveConnector {
-    fn models(&self) -> Later<Result<Vec<ModelRow>, Fault>> {
+    fn models(&self, generation: u64, anew: bool, replies: Replies) -> Later<()> {
         let parts = Arc::clone(&self.0);
-        Box::pin(async move { parts.models().await })
+        Box::pin(async move { parts.models(generation, anew, &replies).await })
     }
 
-    fn choose_model(&self, model: String, as_default: bool) -> Later<Result<(), Fault>> {
+    fn facts(&self, model: String, ask: bool) -> Later<Option<ModelRow>> {
         let parts = Arc::clone(&self.0);
-        Box::pin(async move { parts.choose_model(model, as_default).await })
+        Box::pin(async move { parts.facts(&model, ask).await })
+    }
+
+    fn choose_model(&self, model: String) -> Later<Result<(), Fault>> {
+        let parts = Arc::clone(&self.0);
+        Box::pin(async move { parts.choose_model(model).await })
+    }
+
+    fn default_model(&self, profile: Option<String>, base_url: String, model: String) -> Later<Result<String, Fault>> {
+        let parts = Arc::clone(&self.0);
+        Box::pin(async move { parts.default_model(profile, &base_url, &model).await })
+    }
+
+    fn favourite(&self, base_url: String, model: String, on: bool) -> Later<Result<(), Fault>> {
+        let parts = Arc::clone(&self.0);
+        Box::pin(async move { parts.favourite(base_url, model, on).await })
+    }
+
+    fn switch(&self, profile: String, row: ModelRow, then_send: bool) -> Later<Result<Switched, Fault>> {
+        let parts = Arc::clone(&self.0);
+        Box::pin(async move { parts.switch(&profile, row, then_send).await })
+    }
+
+    fn usage(&self, conversation: ConversationId) -> Later<Vec<(RoundUsage, Option<Prices>)>> {
+        let parts = Arc::clone(&self.0);
+        Box::pin(async move { parts.usage(&conversation).await })
     }
 
     fn connect(&self, connection: Connection) -> Later<Result<Connected, Fault>> {
@@ -311,7 +335,7 @@ impl Connector for LiveConnector {
 }
 
 /// `api.openai.com` is `openai`; `gpu-box:8000` is `gpu-box-8000`.
-fn profile_name(host: &str) -> String {
+pub(super) fn profile_name(host: &str) -> String {
     match host {
         "api.openai.com" => "openai".to_owned(),
         other => other.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect(),

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{Replies, Work};
 use crate::app::{
     Connection, Effect, HistoryFilter, HistoryPage, HistoryRow, ImportSource, LocalKind, LocalServer, ModelRow, Reply,
-    Sort,
+    Sort, Switched,
 };
-use crate::chat::{Conversation, ConversationId, Fault, FaultKind};
+use crate::chat::{Conversation, ConversationId, Fault, FaultKind, Prices, RoundUsage};
 use crate::config::import::Plan;
 use crate::net;
 use crate::store::{self, Claim, DraftOf, Page, Store, StoreError};
@@ -32,10 +32,19 @@ pub struct Connected {
 
 /// What connects the engine to models and servers: built where both are known.
 pub trait Connector: Send + Sync {
-    /// What the endpoint offers.
-    fn models(&self) -> Later<Result<Vec<ModelRow>, Fault>>;
-    /// Remembers the model for this endpoint, or as the default.
-    fn choose_model(&self, model: String, as_default: bool) -> Later<Result<(), Fault>>;
+    /// Replies with what every endpoint offers: what is kept at once, then as each answers.
+    fn models(&self, generation: u64, anew: bool, replies: Replies) -> Later<()>;
+    /// What the list of this endpoint says of a model; `ask`: also where no list is kept.
+    fn facts(&self, model: String, ask: bool) -> Later<Option<ModelRow>>;
+    /// Remembers the model for this endpoint.
+    fn choose_model(&self, model: String) -> Later<Result<(), Fault>>;
+    /// Writes a model down as the one to begin with; says where.
+    fn default_model(&self, profile: Option<String>, base_url: String, model: String) -> Later<Result<String, Fault>>;
+    fn favourite(&self, base_url: String, model: String, on: bool) -> Later<Result<(), Fault>>;
+    /// Holds turns to another profile's endpoint from now on.
+    fn switch(&self, profile: String, row: ModelRow, then_send: bool) -> Later<Result<Switched, Fault>>;
+    /// The rounds that are kept of a conversation, with their prices where those are known.
+    fn usage(&self, conversation: ConversationId) -> Later<Vec<(RoundUsage, Option<Prices>)>>;
     /// Tries a connection, holds turns to it from now on, and writes the choice down.
     fn connect(&self, connection: Connection) -> Later<Result<Connected, Fault>>;
     /// What other clients have, and what it would become here.
@@ -163,14 +172,33 @@ impl Desk {
                 let result = self.connector.export(conversation).await;
                 replies.send(Reply::Saved { what: "the conversation", result });
             }
-            Effect::Models { generation } => {
-                let result = self.connector.models().await;
-                replies.send(Reply::Models { generation, result });
+            Effect::Models { generation, anew } => self.connector.models(generation, anew, replies).await,
+            Effect::ModelFacts { model, ask } => {
+                if let Some(row) = self.connector.facts(model, ask).await {
+                    replies.send(Reply::ModelFacts(Box::new(row)));
+                }
             }
-            Effect::ChooseModel { model, as_default } => {
-                if let Err(fault) = self.connector.choose_model(model, as_default).await {
+            Effect::ChooseModel { model } => {
+                if let Err(fault) = self.connector.choose_model(model).await {
                     replies.send(Reply::Failed(fault));
                 }
+            }
+            Effect::DefaultModel { profile, base_url, model } => {
+                let result = self.connector.default_model(profile, base_url, model).await;
+                replies.send(result.map_or_else(Reply::Failed, Reply::Said));
+            }
+            Effect::Favourite { base_url, model, on } => {
+                if let Err(fault) = self.connector.favourite(base_url, model, on).await {
+                    replies.send(Reply::Failed(fault));
+                }
+            }
+            Effect::Switch { profile, row, then_send } => {
+                let result = self.connector.switch(profile, *row, then_send).await;
+                replies.send(result.map_or_else(Reply::Failed, |to| Reply::Switched(Box::new(to))));
+            }
+            Effect::Usage { generation, conversation } => {
+                let rounds = self.connector.usage(conversation).await;
+                replies.send(Reply::Usage { generation, rounds });
             }
             Effect::ProbeLocal => self.probe(&replies).await,
             Effect::FindImports => self.imports(&replies).await,

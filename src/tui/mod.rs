@@ -17,14 +17,16 @@ mod editor;
 mod files;
 mod input;
 mod keys;
+mod models;
 mod run;
 mod screen;
 mod signals;
 mod terminal;
 mod timers;
 
-pub use connect::{DemoStart, LiveConnector, Parts};
+pub use connect::{DemoStart, Held, LiveConnector, Parts};
 pub use desk::{Connected, Connector, Desk};
+pub use models::Marks;
 pub use run::{Exit, Services, TuiConfig, run};
 pub use terminal::{TuiError, restore};
 

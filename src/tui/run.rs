@@ -323,7 +323,12 @@ impl Loop {
                 | Effect::Export { .. }
                 | Effect::SaveDraft { .. }
                 | Effect::Models { .. }
+                | Effect::ModelFacts { .. }
                 | Effect::ChooseModel { .. }
+                | Effect::DefaultModel { .. }
+                | Effect::Favourite { .. }
+                | Effect::Switch { .. }
+                | Effect::Usage { .. }
                 | Effect::ProbeLocal
                 | Effect::FindImports
                 | Effect::Import { .. }

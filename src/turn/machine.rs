@@ -10,8 +10,8 @@ use super::plan::Plan;
 use super::recorder::Recorder;
 use super::round::Round;
 use crate::chat::{
-    CallId, CallState, CallUpdate, Change, ConversationId, Durability, Fault, FaultKind, Message, MessageId, PastCall,
-    Request, ServerName, Stamp, Stamped, ToolChoice, ToolList, TurnEvent, TurnStatus,
+    CallId, CallState, CallUpdate, Change, ContextParts, ConversationId, Durability, Fault, FaultKind, Message,
+    MessageId, PastCall, Request, ServerName, Stamp, Stamped, ToolChoice, ToolList, TurnEvent, TurnStatus,
 };
 use crate::tools::Snapshot;
 
@@ -81,7 +81,7 @@ impl Turn {
             repeats: plan.repeats.clone(),
             saving: plan.saving,
             late_data: plan.late_data,
-            offered: plan.offered.clone(),
+            offered: plan.offered.clone().filter(|_| !plan.settings.lacks.tools),
             closes: 0,
             messages: 0,
             last_text: String::new(),
@@ -222,6 +222,11 @@ impl Turn {
             attempt,
             tools: tools.as_ref().map_or(0, |t| t.count),
             tools_hash: tools.as_ref().map(|t| t.hash.clone()).unwrap_or_default(),
+            parts: ContextParts::of(
+                self.plan.settings.system.as_deref(),
+                tools.as_ref().map_or(0, |t| t.json.len() as u64),
+                self.history.iter().map(|message| &**message),
+            ),
         });
         let tool_choice = self.tool_choice().clone();
         let request = Request {
@@ -231,6 +236,7 @@ impl Turn {
             tools,
             tool_choice,
             sampling: self.plan.settings.sampling.clone(),
+            lacks: self.plan.settings.lacks,
         };
         let tries = attempt - self.round.adapted.min(attempt - 1);
         self.out.push(Step::Request { round, attempt, tries, request: Box::new(request) });

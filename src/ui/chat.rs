@@ -6,7 +6,7 @@ use super::canvas::{Canvas, columns_of, rows_of};
 use super::header::Room;
 use super::ink::{Ink, Tint};
 use super::memo::Memo;
-use super::{composer, footer, header, panel, strip, tools, transcript};
+use super::{composer, footer, header, panel, retry, strip, tools, transcript};
 use crate::app::{Focus, Layout, State};
 use crate::text::cut;
 
@@ -45,7 +45,7 @@ fn wide(canvas: &mut Canvas<'_>, area: Rect, state: &State, memo: &mut Memo, lay
     canvas.rule(area, 1);
     canvas.rule(area, rule);
     let left = columns_of(body, 0, text);
-    transcript::draw(canvas, left, state, memo, layout);
+    transcript_and_retry(canvas, left, state, memo, layout);
     if beside {
         let (down, up, divider) =
             (canvas.theme.glyphs.tee_down, canvas.theme.glyphs.tee_up, canvas.theme.glyphs.divider);
@@ -83,7 +83,7 @@ fn compact(canvas: &mut Canvas<'_>, area: Rect, state: &State, memo: &mut Memo, 
         canvas.rule(area, 1);
     }
     let body = rows_of(area, head, body_end.saturating_sub(head));
-    transcript::draw(canvas, body, state, memo, layout);
+    transcript_and_retry(canvas, body, state, memo, layout);
     if strip > 0 {
         canvas.rule(area, strip_at - 1);
         strip::draw(canvas, rows_of(area, strip_at, strip), &calls, state, memo, layout);
@@ -92,6 +92,17 @@ fn compact(canvas: &mut Canvas<'_>, area: Rect, state: &State, memo: &mut Memo, 
     composer::draw(canvas, rows_of(area, writes_at, writing), state, &draft, layout);
     find_or_footer(canvas, rows_of(area, footer, 1), state);
     composer::completion(canvas, rows_of(area, head, body_end.saturating_sub(head)), state);
+}
+
+/// A count-down takes its rows from the end of the transcript.
+fn transcript_and_retry(canvas: &mut Canvas<'_>, area: Rect, state: &State, memo: &mut Memo, layout: &mut Layout) {
+    let height = usize::from(area.height);
+    let mut rows = retry::rows(state, usize::from(area.width));
+    // The last row, with the count, stays longest.
+    rows.drain(..rows.len().saturating_sub(height / 2));
+    let rest = height - rows.len();
+    transcript::draw(canvas, rows_of(area, 0, rest), state, memo, layout);
+    retry::draw(canvas, rows_of(area, rest, rows.len()), &rows);
 }
 
 /// A find in progress takes the footer's place.

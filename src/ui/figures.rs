@@ -70,6 +70,37 @@ pub(super) fn window(n: u64) -> String {
     }
 }
 
+/// What something costs, in the unit of its prices: `0.0034`, `1.27`.
+pub(super) fn cost(amount: f64) -> String {
+    match amount {
+        0.0 => "0".to_owned(),
+        a if a < 0.000_1 => "<0.0001".to_owned(),
+        a if a < 0.1 => format!("{a:.4}"),
+        a if a < 1_000.0 => format!("{a:.2}"),
+        a => format!("{a:.0}"),
+    }
+}
+
+/// A price of a million tokens: `0.20`, `0.075`, `15.00`.
+pub(super) fn price(price: f64) -> String {
+    let fine = format!("{price:.4}");
+    let short = fine.trim_end_matches('0');
+    let digits = short.rsplit('.').next().map_or(0, str::len);
+    if digits <= 2 { format!("{price:.2}") } else { short.to_owned() }
+}
+
+/// How long ago: `now`, `5 min`, `3 h`, `3 d`, `8 mon`, `2 y`.
+pub(super) fn ago(ms: i64) -> String {
+    match ms / 60_000 {
+        ..1 => "now".to_owned(),
+        m @ 1..60 => format!("{m} min"),
+        m @ 60..1_440 => format!("{} h", m / 60),
+        m @ 1_440..86_400 => format!("{} d", m / 1_440),
+        m @ 86_400..525_600 => format!("{} mon", m / 43_200),
+        m => format!("{} y", m / 525_600),
+    }
+}
+
 /// With thin groups of three: `1 284`.
 pub(super) fn grouped(n: u64) -> String {
     let digits = n.to_string();
@@ -128,7 +159,7 @@ impl Moment {
     }
 
     /// Year, month from 1 and day of the month, of the proleptic Gregorian calendar.
-    fn date(self) -> (i64, usize, i64) {
+    pub(super) fn date(self) -> (i64, usize, i64) {
         // Counted from 1 March 0000, so that the leap day ends a year; eras of 400 years.
         let z = self.day + 719_468;
         let era = z.div_euclid(146_097);
@@ -176,6 +207,14 @@ mod tests {
         assert_eq!([tokens(412), tokens(12_400), tokens(140_000), tokens(1_200_000)], ["412", "12.4k", "140k", "1.2M"]);
         assert_eq!([window(32_768), window(128_000), window(262_144)], ["32k", "128k", "256k"]);
         assert_eq!([grouped(7), grouped(1284), grouped(1_234_567)], ["7", "1 284", "1 234 567"]);
+    }
+
+    #[test]
+    fn costs_prices_and_ages_are_short() {
+        assert_eq!([cost(0.0), cost(0.000_02), cost(0.003_4), cost(1.266)], ["0", "<0.0001", "0.0034", "1.27"]);
+        assert_eq!([price(0.2), price(0.075), price(15.0), price(0.0)], ["0.20", "0.075", "15.00", "0.00"]);
+        let min = 60_000;
+        assert_eq!([ago(9), ago(5 * min), ago(200 * min), ago(4_400 * min)], ["now", "5 min", "3 h", "3 d"]);
     }
 
     #[test]

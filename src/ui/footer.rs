@@ -77,7 +77,9 @@ pub(super) fn chat(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let last = if apart { hints.pop() } else { None };
     let last = last.unwrap_or_else(|| Hint::new("", ""));
     if width < 60 {
-        hints.retain(|h| matches!(h.label, "send" | "queue" | "stop" | "commands" | "review") || h.label.is_empty());
+        hints.retain(|h| {
+            matches!(h.label, "send" | "queue" | "stop" | "ask now" | "commands" | "review") || h.label.is_empty()
+        });
     } else if width < 100 {
         hints.retain(|h| h.label != "newline");
     }

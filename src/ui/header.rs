@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::canvas::Canvas;
-use super::figures::{clock, tokens, window};
+use super::figures::{clock, cost, tokens, window};
 use super::ink::{Ink, Row, Tint};
 use crate::app::{Phase, State, Turn};
 use crate::chat::TurnStatus;
@@ -95,7 +95,7 @@ fn activity(canvas: &Canvas<'_>, state: &State, room: Room) -> Row {
         if let Some(last) = &state.transcript.last
             && room == Room::Wide
         {
-            finished(canvas, last, &mut row);
+            finished(canvas, last, state, &mut row);
         }
         return row;
     };
@@ -107,7 +107,7 @@ fn activity(canvas: &Canvas<'_>, state: &State, room: Room) -> Row {
         Phase::Slow(_) => "still waiting".to_owned(),
         Phase::Retrying { at_us, attempt, .. } => {
             let left = at_us.saturating_sub(state.now.mono_us).div_ceil(1_000_000);
-            format!("attempt {attempt} in {left} s")
+            format!("attempt {} in {left} s", attempt + 1)
         }
         Phase::Tools if state.calls.waiting().next().is_some() => "needs you".to_owned(),
         Phase::Tools => "tools".to_owned(),
@@ -122,7 +122,7 @@ fn activity(canvas: &Canvas<'_>, state: &State, room: Room) -> Row {
     row
 }
 
-fn finished(canvas: &Canvas<'_>, turn: &Turn, row: &mut Row) {
+fn finished(canvas: &Canvas<'_>, turn: &Turn, state: &State, row: &mut Row) {
     let glyphs = canvas.theme.glyphs;
     let (sign, ink) = match turn.status {
         Some(TurnStatus::Ok) => (glyphs.done, Ink::Good),
@@ -132,6 +132,13 @@ fn finished(canvas: &Canvas<'_>, turn: &Turn, row: &mut Row) {
     row.push(&format!("{sign} "), ink);
     if let Some(ended) = turn.ended {
         row.push(&clock(ended.since_us(turn.started)), Ink::Dim);
+    }
+    let spent = state.usage.spent_in(turn.id);
+    if let (Some(input), Some(output)) = (spent.usage.input, spent.usage.output) {
+        row.push(&format!("  {} in {} out", tokens(input), tokens(output)), Ink::Dim);
+    }
+    if let Some(amount) = spent.cost.filter(|_| !spent.part) {
+        row.push(&format!("  cost {}", cost(amount)), Ink::Dim);
     }
 }
 

@@ -25,6 +25,7 @@ mod memo;
 mod overlay;
 mod panel;
 mod prose;
+mod retry;
 mod strip;
 mod theme;
 mod tools;

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::{REASONING_ITEMS, REASONING_MARKER, images, responses};
 use crate::chat::{
-    Answer, Api, Body, CallId, Message, Part, Request, Sampling, ToolCall, ToolChoice, ToolMessage, ToolOutcome,
+    Answer, Api, Body, CallId, Lacks, Message, Part, Request, Sampling, ToolCall, ToolChoice, ToolMessage, ToolOutcome,
 };
 
 /// What an endpoint wants otherwise, as configured or learnt (provider-streams 5).
@@ -110,7 +110,7 @@ fn chat(request: &Request, quirks: &Quirks) -> Vec<u8> {
     if let Some(system) = request.system.as_ref().filter(|system| !system.is_empty()) {
         messages.push(json!({"role": quirks.system_role.word(), "content": system}));
     }
-    let view = View { quirks: Some(quirks) };
+    let view = View { quirks: Some(quirks), lacks: request.lacks };
     view.messages(&request.messages, &mut messages);
     if quirks.system_role == SystemRole::User {
         join_first(&mut messages);
@@ -229,7 +229,7 @@ fn sampling(sampling: &Sampling, quirks: &Quirks, body: &mut Map<String, Value>)
 #[must_use]
 pub fn messages_json(messages: &[Arc<Message>]) -> Value {
     let mut out = Vec::with_capacity(messages.len());
-    View { quirks: None }.messages(messages, &mut out);
+    View { quirks: None, lacks: Lacks::default() }.messages(messages, &mut out);
     out.into()
 }
 
@@ -259,6 +259,7 @@ pub(super) fn exchanges(messages: &[Arc<Message>]) -> Vec<Exchange<'_>> {
 /// For whom messages are written: an endpoint, or a reader.
 struct View<'a> {
     quirks: Option<&'a Quirks>,
+    lacks: Lacks,
 }
 
 impl View<'_> {
@@ -266,10 +267,10 @@ impl View<'_> {
         let exchanges = exchanges(messages);
         // Only this turn's: those of older turns would be sent, and paid for, again and again.
         let turn = exchanges.iter().rposition(|exchange| matches!(exchange, Exchange::User(_))).unwrap_or_default();
-        let sees = self.quirks.is_some_and(|quirks| quirks.vision);
+        let sees = self.quirks.is_some_and(|quirks| quirks.vision) && !self.lacks.vision;
         for (at, exchange) in exchanges.into_iter().enumerate() {
             match exchange {
-                Exchange::User(parts) => out.push(json!({"role": "user", "content": user(parts)})),
+                Exchange::User(parts) => out.push(json!({"role": "user", "content": user(parts, self.lacks)})),
                 Exchange::Answer { answer, outcomes } => {
                     self.answer(answer, &outcomes, out);
                     if sees && at > turn {
@@ -308,7 +309,7 @@ impl View<'_> {
             });
             message.insert("tool_calls".into(), calls.collect());
         }
-        if home {
+        if home && !self.lacks.reasoning {
             for (key, value) in &answer.extra {
                 match (key.as_str(), value) {
                     // Wanted back where there were calls, ignored or refused where there were none (DeepSeek, Kimi).
@@ -353,11 +354,13 @@ fn nine(id: &str) -> String {
 }
 
 /// One text where it can be: servers that know no parts are many.
-fn user(parts: &[Part]) -> Value {
+fn user(parts: &[Part], lacks: Lacks) -> Value {
     let mut text = String::new();
     let mut out = Vec::new();
     for part in parts {
-        if let Part::Image { mime, data, .. } = part {
+        if let Part::Image { mime, data, .. } = part
+            && !lacks.vision
+        {
             flush(&mut text, &mut out);
             out.push(json!({"type": "image_url", "image_url": {"url": format!("data:{mime};base64,{data}")}}));
             continue;
@@ -435,6 +438,7 @@ mod tests {
             tools: None,
             tool_choice: ToolChoice::Auto,
             sampling: Sampling::default(),
+            lacks: Lacks::default(),
         }
     }
 
@@ -546,7 +550,7 @@ mod tests {
     fn images_are_parts() {
         let image = Part::Image { name: "a.png".into(), mime: "image/png".into(), data: "QUJD".into() };
         assert_eq!(
-            user(&[Part::text("See"), image, Part::text("there")]),
+            user(&[Part::text("See"), image, Part::text("there")], Lacks::default()),
             json!([{"type": "text", "text": "See"},
                 {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}},
                 {"type": "text", "text": "there"}])

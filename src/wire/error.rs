@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::overflow::{Overflow, overflow};
 use crate::chat::{WireError, WireErrorKind};
 
 /// The most of a body that is no JSON to quote, in characters.
@@ -12,8 +13,8 @@ const QUOTED: usize = 300;
 pub enum ErrorClass {
     /// The key is missing, wrong, or may not do this.
     Auth,
-    /// The conversation does not fit the model's context.
-    Context,
+    /// The conversation does not fit the model's context; with the numbers that the endpoint told.
+    Context(Overflow),
     /// Nothing left to spend: waiting does not help.
     Quota,
     RateLimit,
@@ -108,18 +109,8 @@ pub fn classify(status: Option<u16>, error: &WireError, body: Option<&Value>) ->
     {
         return ErrorClass::Quota;
     }
-    if coded(&["context_length", "exceed_context_size", "context_window"])
-        || says(&[
-            "context length",
-            "context size",
-            "context window",
-            "maximum context",
-            "prompt is too long",
-            "too many tokens",
-            "input is too long",
-        ])
-    {
-        return ErrorClass::Context;
+    if let Some(over) = overflow([&code, &kind], error, body) {
+        return ErrorClass::Context(over);
     }
     if status == Some(401)
         || status == Some(403)
@@ -258,7 +249,7 @@ mod tests {
 
     #[test]
     fn every_form_of_body() {
-        use ErrorClass::{Auth, Context, NotFound, Quota, RateLimit, Refused, Server};
+        use ErrorClass::{Auth, NotFound, Quota, RateLimit, Refused, Server};
         check(401, r#"{"detail":"Invalid API Key"}"#, "Invalid API Key", &Auth);
         check(400, r#"{"error":{"code":400,"message":"m"},"user_id":"u"}"#, "m", &Refused);
         check(
@@ -281,7 +272,7 @@ mod tests {
             400,
             r#"{"error":{"message":"the request exceeds the available context size","type":"exceed_context_size_error"}}"#,
             "the request exceeds the available context size",
-            &Context,
+            &ErrorClass::Context(Overflow::default()),
         );
         check(503, "upstream down", "HTTP 503: upstream down", &Server);
         check(502, "<html>bad</html>", "HTTP 502 with a web page: <html>bad</html>", &Server);

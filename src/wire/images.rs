@@ -155,6 +155,7 @@ mod tests {
             tools: None,
             tool_choice: ToolChoice::Auto,
             sampling: Sampling::default(),
+            lacks: Default::default(),
         };
         let quirks = Quirks { vision, ..Quirks::default() };
         serde_json::from_slice(&encode(api, &request, &quirks)).unwrap()

@@ -12,6 +12,7 @@ mod chat;
 mod encode;
 mod error;
 mod images;
+mod overflow;
 mod raw;
 mod refusal;
 mod responses;
@@ -19,6 +20,7 @@ mod responses;
 pub use encode::{Quirks, SystemRole, encode, messages_json};
 pub use error::{ErrorClass, ErrorReply, classify, error_reply};
 pub use images::in_results;
+pub use overflow::Overflow;
 pub use refusal::{Quirk, Sent};
 
 use serde_json::Value;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::encode::{Exchange, NO_OUTCOME, Quirks, exchanges, ids, own_params, shown};
 use super::{REASONING_ITEMS, error, images};
-use crate::chat::{ArgumentsPart, CallFragment, Delta, Part, Request, ToolChoice};
+use crate::chat::{ArgumentsPart, CallFragment, Delta, Lacks, Part, Request, ToolChoice};
 
 /// One event's deltas. Events that say nothing new are left out.
 pub(super) fn event(value: &Value) -> Vec<Delta> {
@@ -115,9 +115,10 @@ pub(super) fn encode(request: &Request, quirks: &Quirks) -> Vec<u8> {
     let exchanges = exchanges(&request.messages);
     let turn = exchanges.iter().rposition(|exchange| matches!(exchange, Exchange::User(_))).unwrap_or_default();
     for (at, exchange) in exchanges.iter().enumerate() {
-        items(exchange, quirks, &mut input);
+        items(exchange, quirks, request.lacks, &mut input);
         if let Exchange::Answer { answer, outcomes } = exchange
             && quirks.vision
+            && !request.lacks.vision
             && at > turn
         {
             input.extend(images::item(answer, outcomes));
@@ -170,19 +171,22 @@ fn flat(chat: &str) -> Option<String> {
     Some(format!("[{}]", tools.map(|rest| format!("{{\"type\":\"function\",{rest}")).collect::<Vec<_>>().join(",")))
 }
 
-fn items(exchange: &Exchange<'_>, quirks: &Quirks, out: &mut Vec<Value>) {
+fn items(exchange: &Exchange<'_>, quirks: &Quirks, lacks: Lacks, out: &mut Vec<Value>) {
     match exchange {
         Exchange::User(parts) => {
             let parts = parts.iter().map(|part| match part {
-                Part::Image { mime, data, .. } => {
+                Part::Image { mime, data, .. } if !lacks.vision => {
                     json!({"type": "input_image", "image_url": format!("data:{mime};base64,{data}")})
                 }
-                Part::Text { .. } | Part::File { .. } => json!({"type": "input_text", "text": shown(part)}),
+                Part::Text { .. } | Part::File { .. } | Part::Image { .. } => {
+                    json!({"type": "input_text", "text": shown(part)})
+                }
             });
             out.push(json!({"role": "user", "content": parts.collect::<Vec<_>>()}));
         }
         Exchange::Answer { answer, outcomes } => {
             if quirks.is_home(&answer.origin)
+                && !lacks.reasoning
                 && let Some(Value::Array(reasoning)) = answer.extra.get(REASONING_ITEMS)
             {
                 out.extend(reasoning.iter().cloned());
@@ -291,6 +295,7 @@ mod tests {
             tools: Some(Arc::new(ToolList { json: json.into(), hash: String::new(), count: 1 })),
             tool_choice: ToolChoice::Required,
             sampling: Sampling { max_output_tokens: Some(9), ..Sampling::default() },
+            lacks: Lacks::default(),
         };
         let quirks = Quirks { origin: "o".into(), ..Quirks::default() };
         let body: Value = serde_json::from_slice(&encode(&request, &quirks)).expect("JSON");

@@ -643,7 +643,10 @@ async fn changed_arguments_of_a_call_that_waits_for_its_server_take_it_back() {
     rig.submit("go");
     rig.ended().await;
     assert_eq!(rig.states("c").last().unwrap(), "conflict");
-    assert!(!rig.changes().iter().any(|c| matches!(c, Change::Learnt { .. })), "nothing ran with the wrong ones");
+    assert!(
+        !rig.changes().iter().any(|c| matches!(c, Change::Learnt { key, .. } if key != "used")),
+        "nothing ran with the wrong ones"
+    );
     assert_valid(&messages(&rig));
 }
 

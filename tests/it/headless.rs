@@ -66,7 +66,7 @@ fn ended(status: TurnStatus, text: &str) -> TurnEvent {
 }
 
 fn request(round: u32, tools: u32) -> TurnEvent {
-    TurnEvent::Request { turn: TURN, round, attempt: 1, tools, tools_hash: "h".into() }
+    TurnEvent::Request { turn: TURN, round, attempt: 1, tools, tools_hash: "h".into(), parts: Default::default() }
 }
 
 fn text(round: u32, text: &str) -> TurnEvent {

@@ -12,6 +12,8 @@ use proptest::prelude::*;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+mod models;
+
 /// Sunday 22 November 2026, 14:02:31 in the zone of the states below.
 const NOW: UnixMs = 1_795_356_151_000;
 const SECOND: u64 = 1_000_000;
@@ -528,34 +530,6 @@ fn servers_at_the_three_sizes() {
 }
 
 #[test]
-fn models_at_the_three_sizes() {
-    let mut state = empty();
-    state.status.context = Some(Context { tokens: 12_400, estimated: false });
-    let model = |provider: &str, id: &str, context, reasoning| ModelRow {
-        id: id.into(),
-        provider: provider.into(),
-        context: Some(context),
-        tools: Some(true),
-        vision: Some(false),
-        reasoning: Some(reasoning),
-    };
-    let mut models = Models::default();
-    models.search = LineEdit::with("qw");
-    models.editing = true;
-    models.all = vec![
-        model("local", "qwen3-32b", 32_768, true),
-        model("local", "qwen2.5-coder-7b", 131_072, false),
-        model("openrouter", "qwen/qwen3-235b-a22b", 262_144, true),
-        model("local", "gemma", 8_192, false),
-    ];
-    models.rows = vec![0, 1, 2];
-    state.overlays.push(Overlay::Models(models));
-    assert_snapshot!("models-120x36", frame(&state, 120, 36));
-    assert_snapshot!("models-80x24", frame(&state, 80, 24));
-    assert_snapshot!("models-40x20", frame(&state, 40, 20));
-}
-
-#[test]
 fn welcome_as_it_is_drawn() {
     let mut state = empty();
     state.session.connection = None;
@@ -763,7 +737,17 @@ fn colour_repeats_what_words_say() {
 }
 
 fn screens() -> Vec<State> {
-    vec![empty(), chat(120), reviewed(&long_arguments()), browser(), server_list(), detailed(), timed()]
+    vec![
+        empty(),
+        chat(120),
+        reviewed(&long_arguments()),
+        browser(),
+        server_list(),
+        detailed(),
+        timed(),
+        models::picker(),
+        models::used(),
+    ]
 }
 
 #[test]

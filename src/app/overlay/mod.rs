@@ -12,6 +12,7 @@ mod palette;
 mod review;
 mod servers;
 mod text;
+mod usage;
 mod welcome;
 
 pub use ask::*;
@@ -22,6 +23,7 @@ pub use palette::*;
 pub use review::*;
 pub use servers::*;
 pub use text::*;
+pub use usage::*;
 pub use welcome::*;
 
 use super::command::Command;
@@ -43,6 +45,7 @@ pub enum Overlay {
     Help(Help),
     Detail(Detail),
     Timeline(Timeline),
+    Usage(UsageView),
     Welcome(Box<Welcome>),
 }
 
@@ -79,6 +82,7 @@ impl Overlay {
             | Self::Help(_)
             | Self::Detail(_)
             | Self::Timeline(_)
+            | Self::Usage(_)
             | Self::Welcome(_) => false,
         }
     }
@@ -97,6 +101,7 @@ impl Overlay {
             Self::Help(layer) => layer.key(key, state),
             Self::Detail(layer) => layer.key(key, state, out),
             Self::Timeline(layer) => layer.key(key, state, out),
+            Self::Usage(layer) => layer.key(key, state, out),
             Self::Welcome(layer) => layer.key(key, state, out),
         }
     }
@@ -128,6 +133,7 @@ impl Overlay {
             | Self::Servers(_)
             | Self::Detail(_)
             | Self::Timeline(_)
+            | Self::Usage(_)
             | Self::Welcome(_) => {}
         }
     }
@@ -138,6 +144,10 @@ impl Overlay {
             Self::Review(layer) => layer.scroll_by(by, state.layout.review.as_ref()),
             Self::Help(layer) => layer.scroll = scrolled(layer.scroll, by, list),
             Self::Detail(layer) => layer.scroll = scrolled(layer.scroll, by, list),
+            Self::Usage(layer) => {
+                let at = layer.scroll.min(list.lines.saturating_sub(list.page));
+                layer.scroll = scrolled(at, by, list);
+            }
             Self::Browser(layer) => {
                 layer.step(by.signum(), state.session.fresh(), out);
                 layer.look(state.session.fresh(), out);
@@ -178,7 +188,8 @@ impl Overlay {
             | Self::Ask(_)
             | Self::Help(_)
             | Self::Detail(_)
-            | Self::Timeline(_) => return false,
+            | Self::Timeline(_)
+            | Self::Usage(_) => return false,
         };
         std::mem::replace(selected, row) == row
     }

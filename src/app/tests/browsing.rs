@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn summary(id: &str, title: &str) -> Summary {
+pub(super) fn summary(id: &str, title: &str) -> Summary {
     Summary {
         id: ConversationId::new(id),
         title: title.into(),

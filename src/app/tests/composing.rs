@@ -221,10 +221,32 @@ fn without_a_model_the_picker_opens_at_the_first_send() {
     let mut desk = desk();
     desk.state.session.settings.model.clear();
     desk.keys("hi<enter>");
-    let Some(Effect::Models { generation }) = desk.effects.last().cloned() else { panic!("{:?}", desk.effects) };
+    let Some(Effect::Models { generation, anew: false }) = desk.effects.last().cloned() else {
+        panic!("{:?}", desk.effects)
+    };
     let row = |id: &str| ModelRow { id: id.into(), ..ModelRow::default() };
-    desk.reply(Reply::Models { generation, result: Ok(vec![row("llama"), row("qwen")]) });
+    let here = ModelSource { current: true, reach: Reach::Reached { took_ms: 1 }, ..ModelSource::default() };
+    desk.reply(Reply::Models { generation, sources: vec![here], rows: vec![row("llama"), row("qwen")] });
     desk.keys("qw<enter>");
     assert_eq!(sent(&desk), [Part::text("hi")]);
     assert_eq!(desk.state.session.settings.model, "qwen");
+}
+
+#[test]
+fn the_only_model_of_an_endpoint_needs_no_picker() {
+    let mut desk = desk();
+    desk.state.session.settings.model.clear();
+    desk.keys("hi<enter>");
+    let Some(Effect::Models { generation, .. }) = desk.effects.last().cloned() else { panic!("{:?}", desk.effects) };
+    let row = |provider: &str, id: &str| ModelRow { id: id.into(), provider: provider.into(), ..ModelRow::default() };
+    let source =
+        |name: &str, current, reach| ModelSource { name: name.into(), current, reach, ..ModelSource::default() };
+    let rows = vec![row("here", "one"), row("away", "two")];
+    let asking = vec![source("here", true, Reach::Asking), source("away", false, Reach::Asking)];
+    desk.reply(Reply::Models { generation, sources: asking, rows: rows.clone() });
+    assert!(desk.orders().is_empty(), "what was kept may have changed");
+    let answered = vec![source("here", true, Reach::Reached { took_ms: 1 }), source("away", false, Reach::Asking)];
+    desk.reply(Reply::Models { generation, sources: answered, rows });
+    assert_eq!(sent(&desk), [Part::text("hi")]);
+    assert_eq!(desk.state.session.settings.model, "one");
 }

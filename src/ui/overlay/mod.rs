@@ -10,6 +10,7 @@ mod preview;
 mod review;
 mod servers;
 mod timeline;
+mod usage;
 mod welcome;
 
 pub(super) use detail::DetailRows;
@@ -46,6 +47,7 @@ pub(super) fn draw(
         Overlay::Help(help) => help::draw(canvas, area, help, state, layout),
         Overlay::Detail(detail) => detail::draw(canvas, area, detail, state, memo, layout),
         Overlay::Timeline(timeline) => timeline::draw(canvas, area, timeline, state, layout),
+        Overlay::Usage(view) => usage::draw(canvas, area, view, state, layout),
         Overlay::Welcome(welcome) => welcome::draw(canvas, area, welcome, state, layout),
     }
 }
@@ -60,6 +62,7 @@ pub(super) fn covers(overlay: &Overlay) -> bool {
         | Overlay::Help(_)
         | Overlay::Detail(_)
         | Overlay::Timeline(_)
+        | Overlay::Usage(_)
         | Overlay::Welcome(_) => true,
         Overlay::Consent(_) | Overlay::Confirm(_) | Overlay::Ask(_) | Overlay::Prompts(_) | Overlay::Palette(_) => {
             false

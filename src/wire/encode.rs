@@ -556,4 +556,26 @@ mod tests {
                 {"type": "text", "text": "there"}])
         );
     }
+
+    #[test]
+    fn what_a_model_lacks_is_left_out_and_another_provider_gets_no_reasoning() {
+        let image = Part::Image { name: "cat.png".into(), mime: "image/png".into(), data: "AAAA".into() };
+        let said = vec![
+            message(Body::User(vec![Part::text("See"), image])),
+            message(Body::Assistant(answer("Yes.", Vec::new()))),
+        ];
+        let sent = |origin: &str, lacks: Lacks| {
+            let quirks = Quirks { origin: origin.into(), ..Quirks::default() };
+            String::from_utf8(encode(Api::Chat, &Request { lacks, ..request(said.clone()) }, &quirks)).unwrap()
+        };
+        let home = sent("https://a", Lacks::default());
+        assert!(home.contains("reasoning_details") && home.contains("base64,AAAA"), "{home}");
+        let away = sent("https://b", Lacks::default());
+        assert!(!away.contains("reasoning_details") && away.contains("Yes."), "{away}");
+        let poor = sent("https://a", Lacks { tools: false, vision: true, reasoning: true });
+        assert!(
+            !poor.contains("reasoning_details") && !poor.contains("AAAA") && poor.contains("[image cat.png]"),
+            "{poor}"
+        );
+    }
 }

@@ -243,7 +243,8 @@ pub fn parse(args: Vec<std::ffi::OsString>) -> Result<Cli, clap::Error> {
             args.insert(1, word);
         } else if word == "help" && args.len() == 2 {
             args[at] = "--help".into();
-        } else if let Some(near) = slip(&word, &known) {
+        } else if let Some(near) = slip(&word, &known).or_else(|| beginning(&word, &known).filter(|_| alone(&args, at)))
+        {
             let message = format!(
                 "{word:?} is no command of millrace; did you mean `{near}`?\n\nTo send it as a message: millrace -- {word} …"
             );
@@ -259,6 +260,17 @@ fn slip<'a>(word: &str, known: &'a [String]) -> Option<&'a str> {
     visible
         .filter(|name| strsim::osa_distance(word, name) == 1)
         .max_by(|a, b| strsim::jaro_winkler(word, a).total_cmp(&strsim::jaro_winkler(word, b)))
+}
+
+/// The one subcommand that a word begins. Two letters begin too much.
+fn beginning<'a>(word: &str, known: &'a [String]) -> Option<&'a str> {
+    let mut begun = known.iter().filter(|name| word.len() > 2 && name.starts_with(word));
+    begun.next().filter(|_| begun.next().is_none()).map(String::as_str)
+}
+
+/// Whether no other word stands beside this one: a message of several words is one, however it begins.
+fn alone(args: &[std::ffi::OsString], at: usize) -> bool {
+    args.len() == at + 1
 }
 
 /// Where the first word stands that is neither an option nor an option's value; None where `--` comes first.
@@ -339,12 +351,15 @@ mod tests {
             ("-m x docter", "doctor"),
             ("configs", "config"),
             ("mpc", "mcp"),
+            ("hist", "history"),
+            ("tim", "timeline"),
         ] {
             let error = read(line).unwrap_err();
             assert_eq!(error.exit_code(), 2);
             assert!(error.to_string().contains(&format!("did you mean `{expect}`")), "{line}: {error}");
         }
-        for line in ["hello", "running late", "why run", "histories", "-- histroy", "configure me"] {
+        for line in ["hello", "running late", "why run", "histories", "-- histroy", "configure me", "hist of it", "co"]
+        {
             read(line).unwrap_or_else(|e| panic!("{line}: {e}"));
         }
     }

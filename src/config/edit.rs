@@ -91,9 +91,42 @@ impl Edit {
             }
             None => {
                 at.insert(last, value(new));
+                if folders.is_empty() {
+                    self.keep_head(last);
+                }
             }
         }
         Ok(())
+    }
+
+    /// What the file begins with is about the file: a first key of the root goes below it, not above. The first table
+    /// keeps the comment that touches it.
+    fn keep_head(&mut self, key: &str) {
+        let root = self.document.as_table();
+        let first = root.iter().filter(|(name, _)| *name != key).min_by_key(|(_, item)| place(item));
+        let tables_only = root.iter().all(|(name, item)| name == key || item.is_table() || item.is_array_of_tables());
+        if !tables_only {
+            return;
+        }
+        let (head, rest) = match first.and_then(|(name, item)| Some((name.to_owned(), leading(item)?))) {
+            Some((name, prefix)) => {
+                let cut = prefix.rfind("\n\n").map_or(0, |at| at + 2);
+                let (head, rest) = prefix.split_at(cut);
+                let (head, rest) = (head.to_owned(), rest.to_owned());
+                if let Some(decor) = self.document.get_mut(&name).and_then(first_decor) {
+                    decor.set_prefix(format!("\n{rest}"));
+                }
+                (head, true)
+            }
+            None => (self.document.trailing().as_str().unwrap_or_default().to_owned(), false),
+        };
+        if !rest {
+            self.document.set_trailing("");
+        }
+        if let Some(mut key) = self.document.as_table_mut().key_mut(key) {
+            let gap = if head.is_empty() || head.ends_with("\n\n") || !head.contains('#') { "" } else { "\n" };
+            key.leaf_decor_mut().set_prefix(format!("{head}{gap}"));
+        }
     }
 
     /// As [`Edit::set`], for a text that must stay one, whatever it looks like.
@@ -220,6 +253,39 @@ fn written(text: &str) -> Value {
     out.parse().unwrap_or_else(|_| Value::from(text))
 }
 
+/// Where an item stands in the file; one that has no place of its own stands where its first part does.
+fn place(item: &Item) -> isize {
+    match item {
+        Item::Table(table) => table
+            .position()
+            .filter(|_| !table.is_implicit())
+            .or_else(|| table.iter().map(|(_, item)| place(item)).min())
+            .unwrap_or(isize::MAX),
+        Item::ArrayOfTables(tables) => tables.iter().filter_map(Table::position).min().unwrap_or(isize::MAX),
+        Item::None | Item::Value(_) => isize::MAX,
+    }
+}
+
+/// The decor of the header that an item begins with.
+fn first_decor(item: &mut Item) -> Option<&mut toml_edit::Decor> {
+    match item {
+        Item::Table(table) => {
+            if table.is_implicit() {
+                return table.iter_mut().map(|(_, item)| item).min_by_key(|item| place(item)).and_then(first_decor);
+            }
+            Some(table.decor_mut())
+        }
+        Item::ArrayOfTables(tables) => tables.get_mut(0).map(Table::decor_mut),
+        Item::None | Item::Value(_) => None,
+    }
+}
+
+/// Blank lines and comments above an item's first header.
+fn leading(item: &Item) -> Option<String> {
+    let decor = first_decor(&mut item.clone())?.clone();
+    Some(decor.prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default().to_owned())
+}
+
 /// `profiles.openai.model`, `keys."review.once"`.
 fn split(key: &str) -> Option<Vec<String>> {
     let keys = toml_edit::Key::parse(key).ok()?;
@@ -243,6 +309,28 @@ mod tests {
         let mut edit = Edit::open(&file).unwrap();
         edit.set("servers.files.trust", "true").unwrap();
         assert!(matches!(edit.save(), Err(EditError::Wrong { .. })));
+    }
+
+    #[test]
+    fn a_first_key_of_the_root_goes_below_the_head_comment() {
+        let set = |before: &str| {
+            let root = tempfile::tempdir().unwrap();
+            let file = root.path().join("config.toml");
+            std::fs::write(&file, before).unwrap();
+            let mut edit = Edit::open(&file).unwrap();
+            edit.set("temperature", "1").unwrap();
+            edit.save().unwrap();
+            std::fs::read_to_string(&file).unwrap()
+        };
+        let table = "[profiles.a]\nbase_url = \"http://localhost:1/v1\"\n";
+        assert_eq!(
+            set(&format!("# Mine\n# all of it\n\n# about a\n{table}")),
+            format!("# Mine\n# all of it\n\ntemperature = 1\n\n# about a\n{table}")
+        );
+        assert_eq!(set(&format!("# about a\n{table}")), format!("temperature = 1\n\n# about a\n{table}"));
+        assert_eq!(set(table), format!("temperature = 1\n\n{table}"));
+        assert_eq!(set("model = \"m\"\n"), "model = \"m\"\ntemperature = 1\n");
+        assert_eq!(set(""), "temperature = 1\n");
     }
 
     #[test]

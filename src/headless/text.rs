@@ -223,7 +223,11 @@ impl Text {
 
     fn error(&mut self, fault: &Fault, to: &mut Outbox) {
         self.failed = true;
-        self.stderr(&format!("error: {}", fault.message), to);
+        match fault.message.strip_prefix("error: ") {
+            // Problems of the configuration come rendered, with the lines that they are about.
+            Some(_) => self.lines(&fault.message, to),
+            None => self.stderr(&format!("error: {}", fault.message), to),
+        }
         if let Some(hint) = &fault.hint {
             self.stderr(&format!("  {hint}"), to);
         }
@@ -244,6 +248,13 @@ impl Text {
         if (self.options.stderr_terminal || self.options.verbose) && !self.options.quiet {
             self.stderr(line, to);
         }
+    }
+
+    /// Text of our own, as it is laid out.
+    fn lines(&mut self, text: &str, to: &mut Outbox) {
+        let to = self.asking.as_mut().unwrap_or(to);
+        let text = if self.options.stderr_terminal { sanitize(text).into_string() } else { text.to_owned() };
+        to.err(format!("{text}\n"));
     }
 
     /// One line, whatever is in it.

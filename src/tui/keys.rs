@@ -6,14 +6,18 @@
 
 use std::io;
 use std::sync::mpsc as threads;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossterm::event::{Event, EventStream};
 use futures_util::StreamExt as _;
 use tokio::sync::{mpsc, oneshot};
 
-/// How long the thread may take to let go of the terminal. One whose terminal is gone never does.
-const LETS_GO: Duration = Duration::from_millis(300);
+use super::signals::hung_up;
+
+/// How long the thread may take to let go of the terminal: until it has, a key would go to it and be lost. One whose
+/// terminal is gone never does, and is not waited for.
+const LETS_GO: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The keys of the terminal, until it is dropped; then somebody else may read them.
 #[derive(Debug)]
@@ -69,6 +73,11 @@ impl Drop for Keys {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
-        let _ = self.ended.recv_timeout(LETS_GO);
+        let until = Instant::now() + LETS_GO;
+        while let Err(threads::RecvTimeoutError::Timeout) = self.ended.recv_timeout(LOOK) {
+            if Instant::now() >= until || hung_up() {
+                break;
+            }
+        }
     }
 }

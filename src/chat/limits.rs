@@ -44,6 +44,8 @@ pub struct Limits {
     pub inquiries: u32,
     /// Automatic attempts of one request.
     pub attempts: u32,
+    /// The longest wait that an endpoint may ask for; asked for a longer one, the request is not sent again by itself.
+    pub retry_after: Duration,
     pub import: u64,
     pub image: u64,
 }
@@ -83,6 +85,7 @@ impl Default for Limits {
             inquiry: secs(600),
             inquiries: 8,
             attempts: 5,
+            retry_after: secs(120),
             import: 256 * MIB,
             image: 20 * MIB,
         }

@@ -112,7 +112,7 @@ pub fn decode(body: &[u8], options: &DecodeOptions) -> Value {
     for chunk in body.chunks(options.chunk.unwrap_or(body.len()).max(1)) {
         ended = reader.push(chunk, &mut data);
         for data in data.drain(..) {
-            let _ = assembler.apply(&decoder.event(&data));
+            let _ = assembler.apply(decoder.event(&data));
         }
         if ended.is_err() {
             break;
@@ -120,7 +120,7 @@ pub fn decode(body: &[u8], options: &DecodeOptions) -> Value {
     }
     let ended = ended.and_then(|()| reader.finish(&mut data));
     for data in data {
-        let _ = assembler.apply(&decoder.event(&data));
+        let _ = assembler.apply(decoder.event(&data));
     }
     let _ = assembler.end(match ended {
         _ if options.status >= 400 => {

@@ -59,6 +59,7 @@ fn duration<'a>(limits: &'a mut Limits, name: &str) -> Option<&'a mut Duration> 
         "call" => &mut limits.call,
         "validation" => &mut limits.validation,
         "inquiry" => &mut limits.inquiry,
+        "retry_after" => &mut limits.retry_after,
         _ => return None,
     })
 }

@@ -289,6 +289,7 @@ pub const LIMITS: &[Key] = &[
     key("inquiry", Kind::Duration, "\"10 min\"", "A server's question to you, until it counts as cancelled."),
     key("inquiries", ANY_NUMBER, "8", "Questions of one server that wait for you."),
     key("attempts", Kind::Int { min: 1, max: 100 }, "5", "Automatic attempts of one request."),
+    key("retry_after", Kind::Duration, "\"120 s\"", "The longest wait that an endpoint may ask for between them."),
     key("import", Kind::Size, "\"256 MiB\"", "An imported file, or a recording."),
     key("image", Kind::Size, "\"20 MiB\"", "An attached image."),
 ];

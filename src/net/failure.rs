@@ -17,6 +17,12 @@ use super::models::is_page;
 /// How much of a provider's own words a message quotes, in characters.
 const QUOTED: usize = 300;
 
+/// The HTTP library's words for a head over its own ceilings; it has no kind for it that can be seen from here.
+const HEAD_TOO_LARGE: &str = "message head is too large";
+
+/// The code under which Groq tells that what the model wrote is no call; written again, it may be one.
+const NO_CALL: &str = "tool_use_failed";
+
 /// A response that did not come to its end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
@@ -57,6 +63,21 @@ impl Failure {
             .hint(hint.to_owned())
             .retry(Retry::Later(None));
         Self::new(fault, again)
+    }
+
+    /// Says so where the endpoint asks for a longer wait than `limit` (limits.retry_after).
+    #[must_use]
+    pub fn with_longest_wait(mut self, limit: Duration) -> Self {
+        if let Some(wait) = self.retry_after.filter(|wait| *wait > limit) {
+            let message = self.fault.message.trim_end_matches(['.', '!', '?']);
+            self.fault.message = format!(
+                "{message}. It asks to wait {}, which is longer than {} (limit retry_after), so the request is not sent \
+                 again by itself.",
+                seconds(wait),
+                seconds(limit)
+            );
+        }
+        self
     }
 
     /// The request could not be sent, or no headers came back.
@@ -108,6 +129,12 @@ impl Failure {
                     true,
                 )
             }
+        } else if root(error) == HEAD_TOO_LARGE {
+            (
+                format!("{host} sent more headers than are read (100, or 400 KiB of them){through}."),
+                "This is the endpoint's fault, or a proxy's: use another.".to_owned(),
+                false,
+            )
         } else if error.is_builder() || error.is_request() && error.url().is_none() {
             (
                 format!("The request to {host} could not be made: {}.", root(error)),
@@ -153,8 +180,17 @@ impl Failure {
 }
 
 /// Words of an error that may pass, where no status says so.
-const PASSING: [&str; 7] =
-    ["overloaded", "server_error", "server error", "internal", "unavailable", "try again", "timeout"];
+const PASSING: [&str; 9] = [
+    "overloaded",
+    "server_error",
+    "server error",
+    "internal",
+    "unavailable",
+    "try again",
+    "timeout",
+    "network_error",
+    "insufficient_system_resource",
+];
 
 impl Failure {
     /// An error that the endpoint told inside its stream.
@@ -232,6 +268,19 @@ fn told(
             .retry(Retry::AfterChange),
             false,
         ),
+        ErrorClass::Refused | ErrorClass::Server
+            if error.code.as_ref().and_then(serde_json::Value::as_str) == Some(NO_CALL) =>
+        {
+            (
+                Fault::new(
+                    FaultKind::Provider,
+                    with(format!("The model at {host} wrote a call that {host} cannot read{number}")),
+                )
+                .hint("Ask again, offer fewer tools, or choose another model.")
+                .retry(later),
+                true,
+            )
+        }
         ErrorClass::Auth | ErrorClass::NotFound | ErrorClass::Refused | ErrorClass::Server => {
             other(endpoint, status, &with, later)
         }
@@ -386,9 +435,14 @@ pub(super) fn quote(text: &str) -> String {
     line
 }
 
-/// `600 s`, `0.4 s`.
+/// `600 s`, `0.4 s`; from two hours on `5 hours`, `365 days`.
 pub(super) fn seconds(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
+    match duration.as_secs() / 3600 {
+        0..2 => {}
+        hours @ 2..48 => return format!("{hours} hours"),
+        hours => return format!("{} days", hours / 24),
+    }
     if duration.subsec_millis() == 0 || seconds >= 10.0 { format!("{seconds:.0} s") } else { format!("{seconds:.1} s") }
 }
 
@@ -480,6 +534,9 @@ mod tests {
         check(400, "the request exceeds the available context size", None, (llama, FaultKind::Context, false));
         check(500, "", None, ("api.openai.com failed (500).", FaultKind::Provider, true));
         check(503, "Loading model", None, ("api.openai.com failed (503): Loading model.", FaultKind::Provider, true));
+        let call = "The model at api.openai.com wrote a call that api.openai.com cannot read (400): \
+                    Failed to call a function.";
+        check(400, "Failed to call a function.", Some("tool_use_failed"), (call, FaultKind::Provider, true));
         let bad = "api.openai.com did not accept the request (400): bad schema.";
         check(400, "bad schema", None, (bad, FaultKind::Provider, false));
     }
@@ -520,6 +577,22 @@ mod tests {
         let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&date).unwrap();
         let wait = read("retry-after", &date).unwrap();
         assert!(wait > Duration::from_secs(30) && wait <= Duration::from_secs(60), "{wait:?}");
+    }
+
+    #[test]
+    fn a_wait_of_a_year_is_told_with_the_limit_that_refuses_it() {
+        let read = |value: &'static str| {
+            let name = http::HeaderName::from_static("retry-after");
+            let headers = HeaderMap::from_iter([(name, HeaderValue::from_static(value))]);
+            let failure = Failure::refused(&endpoint(), StatusCode::TOO_MANY_REQUESTS, &headers, b"");
+            failure.with_longest_wait(Duration::from_secs(120)).fault.message
+        };
+        assert_eq!(
+            read("31536000"),
+            "api.openai.com takes no more requests for now (429). It asks to wait 365 days, which is longer than 120 s \
+             (limit retry_after), so the request is not sent again by itself."
+        );
+        assert_eq!(read("120"), "api.openai.com takes no more requests for now (429).");
     }
 
     #[test]

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use crate::chat::{FaultKind, Retry};
+use crate::chat::{FaultKind, Limits, Retry};
 
 use super::Failure;
 
-/// A wait that the endpoint asks for is honoured up to here; a longer one means: not now (openai-python does the same).
-const LONGEST_WAIT: Duration = Duration::from_secs(120);
 const FIRST: Duration = Duration::from_millis(500);
 const CAP: Duration = Duration::from_secs(8);
 /// llama.cpp answers 500 to faults of the request too, so that one is not asked as often.
@@ -15,12 +13,11 @@ const ATTEMPTS_AT_500: u32 = 3;
 
 /// How long to wait before the next attempt; None: do not send it again.
 ///
-/// `attempt` is the number of the one that failed, from 1; `attempts` is `Limits::attempts`; `random` is in 0..1 and
-/// takes up to a quarter off, so that many clients do not come back at once. The caller must besides have shown
+/// `attempt` is the number of the one that failed, from 1; `random` is in 0..1 and takes up to a quarter off, so that many clients do not come back at once. The caller must besides have shown
 /// nothing and dispatched nothing (house rule): this function does not know.
 #[must_use]
-pub fn retry(failure: &Failure, attempt: u32, attempts: u32, random: f64) -> Option<Duration> {
-    if attempt >= attempts || !failure.again && failure.should_retry != Some(true) {
+pub fn retry(failure: &Failure, attempt: u32, limits: &Limits, random: f64) -> Option<Duration> {
+    if attempt >= limits.attempts || !failure.again && failure.should_retry != Some(true) {
         return None;
     }
     // An empty account stays empty, whatever a gateway says.
@@ -29,7 +26,8 @@ pub fn retry(failure: &Failure, attempt: u32, attempts: u32, random: f64) -> Opt
         return None;
     }
     if let Some(wait) = failure.retry_after {
-        return (wait <= LONGEST_WAIT).then_some(wait);
+        // A longer one means: not now (openai-python does the same).
+        return (wait <= limits.retry_after).then_some(wait);
     }
     let doubled = FIRST.saturating_mul(1_u32 << attempt.saturating_sub(1).min(16)).min(CAP);
     Some(doubled.mul_f64(1.0 - 0.25 * random.clamp(0.0, 1.0)))
@@ -46,7 +44,10 @@ mod tests {
     }
 
     fn waits(failure: &Failure) -> Vec<u128> {
-        (1..).map_while(|attempt| retry(failure, attempt, 5, 0.0)).map(|wait| wait.as_millis()).collect()
+        (1..)
+            .map_while(|attempt| retry(failure, attempt, &Limits::default(), 0.0))
+            .map(|wait| wait.as_millis())
+            .collect()
     }
 
     #[test]
@@ -54,8 +55,8 @@ mod tests {
         assert_eq!(waits(&failure(Some(503), true)), [500, 1000, 2000, 4000]);
         assert_eq!(waits(&failure(None, true)).len(), 4);
         assert_eq!(waits(&failure(Some(500), true)), [500, 1000]);
-        assert_eq!(retry(&failure(None, true), 30, 99, 0.0), Some(CAP));
-        assert_eq!(retry(&failure(None, true), 1, 5, 1.0), Some(Duration::from_millis(375)));
+        assert_eq!(retry(&failure(None, true), 30, &Limits { attempts: 99, ..Limits::default() }, 0.0), Some(CAP));
+        assert_eq!(retry(&failure(None, true), 1, &Limits::default(), 1.0), Some(Duration::from_millis(375)));
     }
 
     #[test]
@@ -73,8 +74,8 @@ mod tests {
         assert_eq!(told(false, true), 4);
         assert_eq!(told(true, false), 0);
         let wait = |seconds| Failure { retry_after: Some(Duration::from_secs(seconds)), ..failure(Some(429), true) };
-        assert_eq!(retry(&wait(20), 1, 5, 0.7), Some(Duration::from_secs(20)));
-        assert_eq!(retry(&wait(120), 1, 5, 0.7), Some(Duration::from_secs(120)));
-        assert_eq!(retry(&wait(121), 1, 5, 0.7), None);
+        assert_eq!(retry(&wait(20), 1, &Limits::default(), 0.7), Some(Duration::from_secs(20)));
+        assert_eq!(retry(&wait(120), 1, &Limits::default(), 0.7), Some(Duration::from_secs(120)));
+        assert_eq!(retry(&wait(121), 1, &Limits::default(), 0.7), None);
     }
 }

@@ -35,6 +35,9 @@ pub enum SseError {
     Parser(String),
 }
 
+/// How much room is kept for the next line.
+const KEPT: usize = 64 << 10;
+
 /// The most of a web page to quote, in characters.
 const QUOTED: usize = 300;
 
@@ -129,6 +132,19 @@ impl SseReader {
         self.route(text, out)
     }
 
+    /// Bytes that are kept until more comes: never more than an event and a line.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        match &self.kind {
+            Kind::Unknown { start } => start.capacity(),
+            Kind::Events(events) => {
+                events.line.capacity() + events.first.as_ref().map_or(0, String::capacity) + events.joining
+            }
+            Kind::Json(body) => body.capacity(),
+            Kind::Html(page) => page.capacity(),
+        }
+    }
+
     /// The body has ended: appends what stood unterminated.
     ///
     /// # Errors
@@ -190,15 +206,18 @@ impl Stream for Queue {
 struct Events {
     queue: mpsc::Sender<Bytes>,
     parser: SseByteStream<Queue>,
-    /// The line being read, repaired; what was passed on of it is not kept twice.
+    /// The beginning of a line whose end has not come.
     line: Vec<u8>,
     /// The last byte was a CR: an LF now belongs to it.
     after_cr: bool,
     /// Bytes of the event so far, its line ends included.
     event: u64,
-    /// Data lines of the event so far, and the first of them.
-    data_lines: u32,
-    first: String,
+    /// The only line of the event so far, where that is data: nearly every event has no other, and needs no parser.
+    first: Option<String>,
+    /// The parser has read lines of the event.
+    begun: bool,
+    /// How many bytes of them.
+    joining: usize,
 }
 
 impl Default for Events {
@@ -210,8 +229,9 @@ impl Default for Events {
             line: Vec::new(),
             after_cr: false,
             event: 0,
-            data_lines: 0,
-            first: String::new(),
+            first: None,
+            begun: false,
+            joining: 0,
         }
     }
 }
@@ -232,17 +252,29 @@ impl Events {
             if self.event + length > limits.event {
                 return Err(SseError::Event { limit: limits.event });
             }
-            self.line.extend_from_slice(piece);
-            let Some(end) = end else { return Ok(()) };
+            let Some(end) = end else {
+                self.line.extend_from_slice(piece);
+                return Ok(());
+            };
             self.after_cr = bytes[end] == b'\r';
             bytes = &bytes[end + 1..];
-            self.end_line(out)?;
+            if self.line.is_empty() {
+                self.end_line(piece, out)?;
+            } else {
+                self.line.extend_from_slice(piece);
+                let mut line = std::mem::take(&mut self.line);
+                self.end_line(&line, out)?;
+                line.clear();
+                // A long line is rare; its room is given back.
+                if line.capacity() <= KEPT {
+                    self.line = line;
+                }
+            }
         }
         Ok(())
     }
 
-    fn end_line(&mut self, out: &mut Vec<String>) -> Result<(), SseError> {
-        let line = std::mem::take(&mut self.line);
+    fn end_line(&mut self, line: &[u8], out: &mut Vec<String>) -> Result<(), SseError> {
         // A comment costs nothing, an empty line ends the event.
         if line.first() == Some(&b':') {
             return Ok(());
@@ -251,40 +283,46 @@ impl Events {
         if line.is_empty() {
             return self.dispatch(out);
         }
-        let text = match String::from_utf8(line) {
-            Ok(text) => text,
-            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        let text = String::from_utf8_lossy(line);
+        // llama.cpp before late 2025 names the field `error`. Of the others nobody reads anything.
+        let data = match text.strip_prefix("data:").or_else(|| text.strip_prefix("error:")) {
+            Some(data) => data.strip_prefix(' ').unwrap_or(data),
+            None if text == "data" => "",
+            None => return Ok(()),
         };
-        // llama.cpp before late 2025 names the field `error`.
-        let text = match text.strip_prefix("error:") {
-            Some(error) => format!("data:{error}"),
-            None => text,
-        };
-        if let Some(data) = text.strip_prefix("data:") {
-            if self.data_lines == 1 && !self.first.trim().is_empty() && stands_alone(&self.first) {
-                // A whole event, and another after it without the blank line between.
-                self.dispatch(out)?;
-            }
-            if self.data_lines == 0 {
-                data.clone_into(&mut self.first);
-            }
-            self.data_lines += 1;
+        if self.first.as_deref().is_some_and(|first| !first.trim().is_empty() && stands_alone(first)) {
+            // A whole event, and another after it without the blank line between.
+            self.dispatch(out)?;
         }
-        let mut bytes = text.into_bytes();
-        bytes.push(b'\n');
-        self.read(bytes, out)
+        if self.first.is_none() && !self.begun {
+            self.first = Some(data.to_owned());
+            return Ok(());
+        }
+        // More than one line of data: the parser joins them.
+        self.begun = true;
+        if let Some(first) = self.first.take() {
+            self.read(format!("data: {first}\n"), out)?;
+        }
+        self.read(format!("data: {data}\n"), out)
     }
 
     fn dispatch(&mut self, out: &mut Vec<String>) -> Result<(), SseError> {
-        self.event = 0;
-        self.data_lines = 0;
-        self.read(vec![b'\n'], out)
+        (self.event, self.joining) = (0, 0);
+        match self.first.take() {
+            Some(data) => {
+                deliver(data, out);
+                Ok(())
+            }
+            None if std::mem::take(&mut self.begun) => self.read("\n".to_owned(), out),
+            None => Ok(()),
+        }
     }
 
     /// Lets the parser read.
-    fn read(&mut self, bytes: Vec<u8>, out: &mut Vec<String>) -> Result<(), SseError> {
+    fn read(&mut self, lines: String, out: &mut Vec<String>) -> Result<(), SseError> {
+        self.joining += lines.len();
         // The receiver lives in `self.parser`: sending cannot fail.
-        let _ = self.queue.send(bytes.into());
+        let _ = self.queue.send(lines.into());
         let mut context = Context::from_waker(Waker::noop());
         while let Poll::Ready(Some(event)) = Pin::new(&mut self.parser).poll_next(&mut context) {
             match event {
@@ -297,10 +335,9 @@ impl Events {
 
     fn finish(&mut self, limits: Ceilings, out: &mut Vec<String>) -> Result<(), SseError> {
         // A line that the end of the body cut in two is no event: the stream was truncated.
-        let cut = self
-            .line
-            .strip_prefix(b"data:")
-            .is_some_and(|data| self.data_lines == 0 && !std::str::from_utf8(data).is_ok_and(stands_alone));
+        let cut = self.line.strip_prefix(b"data:").is_some_and(|data| {
+            self.first.is_none() && !self.begun && !std::str::from_utf8(data).is_ok_and(stands_alone)
+        });
         if cut {
             self.line.clear();
         }

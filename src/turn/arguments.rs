@@ -33,9 +33,9 @@ pub enum Rejection {
     DuplicateKey { key: String },
     #[error("the number {number} would be written as {printed} in the arguments; send it in that form, or as a string")]
     Number { number: String, printed: String },
-    #[error("the arguments are nested deeper than {limit} levels")]
+    #[error("the arguments are nested deeper than {limit} levels (limit nesting)")]
     Nesting { limit: u32 },
-    #[error("the arguments are longer than {limit} bytes")]
+    #[error("the arguments are longer than {limit} bytes (limit arguments)")]
     Size { limit: u64 },
 }
 

@@ -188,36 +188,36 @@ impl Assembler {
     }
 
     /// Takes one event's deltas.
-    pub fn apply(&mut self, event: &EventDeltas) -> Vec<Piece> {
-        let mut out = Vec::new();
+    pub fn apply(&mut self, event: EventDeltas) -> Vec<Piece> {
+        let mut out = Vec::with_capacity(event.deltas.len());
         self.events = event.number;
-        for delta in &event.deltas {
+        for delta in event.deltas {
             match delta {
                 Delta::Text(text) => {
-                    self.content.push_str(text);
-                    out.push(Piece::Text(text.clone()));
+                    self.content.push_str(&text);
+                    out.push(Piece::Text(text));
                 }
                 Delta::Reasoning(text) => {
-                    self.reasoning.push_str(text);
-                    out.push(Piece::Reasoning(text.clone()));
+                    self.reasoning.push_str(&text);
+                    out.push(Piece::Reasoning(text));
                 }
                 Delta::Refusal(text) => {
-                    self.refusal.push_str(text);
-                    out.push(Piece::Refusal(text.clone()));
+                    self.refusal.push_str(&text);
+                    out.push(Piece::Refusal(text));
                 }
-                Delta::Call(fragment) => self.fragment(fragment, event.number, &mut out),
-                Delta::Extra(fields) => extra::merge(&mut self.extra, fields),
+                Delta::Call(fragment) => self.fragment(&fragment, event.number, &mut out),
+                Delta::Extra(fields) => extra::merge(&mut self.extra, &fields),
                 Delta::Usage(usage) => {
                     self.usage = Some(usage.clone());
-                    out.push(Piece::Usage(usage.clone()));
+                    out.push(Piece::Usage(usage));
                 }
-                Delta::Finish { reason, native } => self.finish(reason, native.as_deref(), event.number, &mut out),
+                Delta::Finish { reason, native } => self.finish(&reason, native.as_deref(), event.number, &mut out),
                 Delta::Done => {
                     self.done = true;
                     self.seal(ClosedBy::Done, event.number, &mut out);
                     out.push(Piece::Done);
                 }
-                Delta::Error(error) => self.fail(error, &mut out),
+                Delta::Error(error) => self.fail(&error, &mut out),
             }
         }
         out
@@ -416,8 +416,8 @@ impl Assembler {
         match self.effective_word() {
             "stop" => Effective::Stop,
             "tool_calls" => Effective::ToolCalls,
-            "content_filter" => Effective::ContentFilter,
             "error" => Effective::Error,
+            word if is_filtered(word) => Effective::ContentFilter,
             word if is_length(word) => Effective::Length,
             _ => Effective::Other,
         }
@@ -433,9 +433,15 @@ fn is_length(word: &str) -> bool {
 
 /// The words for "the provider stopped it".
 fn is_stopped(word: &str) -> bool {
-    ["content_filter", "error", "network_error", "safety", "recitation", "insufficient_system_resource", "abort"]
-        .iter()
-        .any(|known| word.eq_ignore_ascii_case(known))
+    is_filtered(word)
+        || ["error", "network_error", "insufficient_system_resource", "abort"]
+            .iter()
+            .any(|known| word.eq_ignore_ascii_case(known))
+}
+
+/// The words for "its content was refused" (Gemini, Z.ai).
+fn is_filtered(word: &str) -> bool {
+    ["content_filter", "safety", "recitation", "sensitive"].iter().any(|known| word.eq_ignore_ascii_case(known))
 }
 
 #[cfg(test)]

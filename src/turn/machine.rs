@@ -111,7 +111,7 @@ impl Turn {
             }
             Event::Deltas { round, attempt, event } => {
                 if self.streams(round, attempt) {
-                    self.deltas(&event);
+                    self.deltas(event);
                 }
             }
             Event::Stream { round, attempt, end } => {

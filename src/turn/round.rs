@@ -74,7 +74,7 @@ fn assembler(plan: &Plan) -> Assembler {
 }
 
 impl Turn {
-    pub(super) fn deltas(&mut self, event: &EventDeltas) {
+    pub(super) fn deltas(&mut self, event: EventDeltas) {
         let pieces = self.round.assembler.apply(event);
         for piece in pieces {
             self.piece(piece);
@@ -116,7 +116,9 @@ impl Turn {
             // A placeholder gave way to real arguments, or equal ones came again: nothing to do.
             Piece::Restarted { .. } | Piece::Duplicate { .. } => {}
             Piece::TooManyCalls { limit } => {
-                let message = format!("The model made more than {limit} calls in one round; the rest is left out.");
+                let message = format!(
+                    "The model made more than {limit} calls in one round (limit calls_per_round); the rest is left out."
+                );
                 self.emit(TurnEvent::Notice { turn: Some(turn), kind: NoticeKind::Limit, message });
             }
             Piece::Usage(usage) => self.round.usage = Usage::of(&usage),

@@ -36,9 +36,28 @@ pub struct Quirks {
     pub drop_response_format: bool,
     /// Call ids of nine letters and digits (Mistral).
     pub nine_char_ids: bool,
+    pub reasoning: ReasoningEcho,
+    /// A calling message without a signature says so with [`UNSIGNED`] (Gemini).
+    pub unsigned_calls: bool,
     /// The model sees images: those of this turn's results follow their round in a user's message.
     pub vision: bool,
 }
+
+/// Whether an answer's `reasoning_content` goes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReasoningEcho {
+    /// Of messages that call, to where it came from (DeepSeek, Kimi, xAI).
+    #[default]
+    Own,
+    /// On every message of the model's, blank where there is none: also of answers that came from elsewhere (DeepSeek's
+    /// thinking mode and Kimi refuse a history without).
+    Always,
+    /// Refused (the first deepseek-reasoner).
+    Never,
+}
+
+/// What Gemini documents as the signature of a call that another model made.
+const UNSIGNED: &str = "skip_thought_signature_validator";
 
 /// Under which role the system prompt goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,6 +105,8 @@ impl Default for Quirks {
             drop_tool_choice: false,
             drop_response_format: false,
             nine_char_ids: false,
+            reasoning: ReasoningEcho::Own,
+            unsigned_calls: false,
             vision: false,
         }
     }
@@ -297,10 +318,15 @@ impl View<'_> {
         let home = self.quirks.is_some_and(|quirks| quirks.is_home(&answer.origin));
         let ids = ids(&answer.calls, self.quirks.is_some_and(|quirks| quirks.nine_char_ids));
         if !answer.calls.is_empty() {
-            let calls = answer.calls.iter().zip(&ids).map(|(call, id)| {
+            let unsigned = self.quirks.is_some_and(|quirks| quirks.unsigned_calls);
+            let calls = answer.calls.iter().zip(&ids).enumerate().map(|(place, (call, id))| {
                 let mut entry = Map::new();
                 if home {
                     entry.extend(call.extra.clone());
+                }
+                // Only the first of a step bears one.
+                if unsigned && place == 0 && !entry.contains_key("extra_content") {
+                    entry.insert("extra_content".into(), json!({"google": {"thought_signature": UNSIGNED}}));
                 }
                 entry.insert("id".into(), id.clone().into());
                 entry.insert("type".into(), "function".into());
@@ -311,24 +337,36 @@ impl View<'_> {
         }
         if home && !self.lacks.reasoning {
             for (key, value) in &answer.extra {
-                match (key.as_str(), value) {
-                    // Wanted back where there were calls, ignored or refused where there were none (DeepSeek, Kimi).
+                match key.as_str() {
                     // Of the other dialect: a conversation may move between the two.
-                    (REASONING_ITEMS, _) => {}
-                    (REASONING_MARKER, _) if answer.calls.is_empty() => {}
-                    (REASONING_MARKER, _) => {
-                        message.insert(key.clone(), answer.reasoning.clone().into());
-                    }
-                    (key, value) => {
+                    REASONING_ITEMS => {}
+                    REASONING_MARKER => {}
+                    key => {
                         message.entry(key).or_insert_with(|| value.clone());
                     }
                 }
             }
         }
+        if let Some(reasoning) = self.reasoning(answer, home) {
+            message.insert(REASONING_MARKER.into(), reasoning.into());
+        }
         out.push(message.into());
         for (call, id) in answer.calls.iter().zip(ids) {
             let content = outcomes.get(&call.id).map_or(NO_OUTCOME, |outcome| outcome.content.as_str());
             out.push(json!({"role": "tool", "tool_call_id": id, "content": content}));
+        }
+    }
+
+    /// The answer's `reasoning_content`, where its endpoint wants it back.
+    fn reasoning<'b>(&self, answer: &'b Answer, home: bool) -> Option<&'b str> {
+        let own = home && answer.extra.contains_key(REASONING_MARKER);
+        match self.quirks?.reasoning {
+            // Wanted where there were calls, ignored or refused where there were none.
+            ReasoningEcho::Own => (own && !answer.calls.is_empty()).then_some(answer.reasoning.as_str()),
+            // Not empty: some gateways leave empty fields out.
+            ReasoningEcho::Always if own && !answer.reasoning.is_empty() => Some(&answer.reasoning),
+            ReasoningEcho::Always => Some(" "),
+            ReasoningEcho::Never => None,
         }
     }
 }
@@ -476,6 +514,41 @@ mod tests {
         let foreign = sent(&request(messages), &Quirks { origin: "https://b".into(), ..Quirks::default() });
         assert_eq!(foreign["messages"][2].as_object().map(Map::len), Some(3));
         assert_eq!(foreign["messages"][2]["tool_calls"][0].get("extra_content"), None);
+    }
+
+    #[test]
+    fn reasoning_and_signatures_go_back_as_their_endpoint_wants_them() {
+        let signed = json!({"extra_content": {"google": {"thought_signature": "s"}}});
+        let home = answer("", vec![call("1", None, signed.clone()), call("2", None, json!({}))]);
+        let foreign = Answer { origin: "https://b".into(), ..answer("", vec![call("3", None, signed)]) };
+        let words = answer("Done.", vec![]);
+        let messages: Vec<Arc<Message>> =
+            [home, foreign, words].map(|answer| message(Body::Assistant(answer))).into_iter().collect();
+        let answers = |quirks: Quirks| {
+            let sent = sent(&request(messages.clone()), &Quirks { origin: "https://a".into(), ..quirks });
+            let messages = sent["messages"].as_array().cloned().unwrap_or_default();
+            messages.into_iter().filter(|m| m["role"] == "assistant").collect::<Vec<_>>()
+        };
+        let reasoning = |echo| {
+            let answers = answers(Quirks { reasoning: echo, ..Quirks::default() });
+            answers.iter().map(|m| m.get("reasoning_content").cloned()).collect::<Vec<_>>()
+        };
+        assert_eq!(reasoning(ReasoningEcho::Own), [Some(json!("because")), None, None]);
+        assert_eq!(
+            reasoning(ReasoningEcho::Always),
+            [Some(json!("because")), Some(json!(" ")), Some(json!("because"))]
+        );
+        assert_eq!(reasoning(ReasoningEcho::Never), [None, None, None]);
+        let signature = |answers: &[Value], answer: usize, call: usize| {
+            answers[answer].pointer(&format!("/tool_calls/{call}/extra_content/google/thought_signature")).cloned()
+        };
+        let plain = answers(Quirks::default());
+        assert_eq!((signature(&plain, 0, 0), signature(&plain, 1, 0)), (Some(json!("s")), None));
+        let marked = answers(Quirks { unsigned_calls: true, ..Quirks::default() });
+        assert_eq!(
+            (signature(&marked, 0, 0), signature(&marked, 0, 1), signature(&marked, 1, 0)),
+            (Some(json!("s")), None, Some(json!(UNSIGNED)))
+        );
     }
 
     #[test]

@@ -201,7 +201,12 @@ pub(super) fn find(value: &Value) -> Option<WireError> {
             let bare = map.get("object").and_then(Value::as_str) == Some("error")
                 || map.contains_key("code")
                 || map.contains_key("type");
-            (bare && map.get("message").is_some_and(Value::is_string)).then(|| described(value, None)).flatten()
+            match map.get("message").filter(|_| bare)? {
+                Value::String(_) => described(value, None),
+                // Mistral's validation errors: `{"message":{"detail":[{"msg":…}]},"type":…}`.
+                Value::Object(inner) => described(inner.get("detail").or_else(|| map.get("message"))?, None),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
+            }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }
@@ -261,6 +266,12 @@ mod tests {
         check(404, r#"{"error":"model 'x' not found"}"#, "model 'x' not found", &NotFound);
         check(400, r#"{"object":"error","message":"m","type":"t","code":"3051"}"#, "m", &Refused);
         check(422, r#"{"detail":[{"type":"missing","msg":"Field required"}]}"#, "Field required", &Refused);
+        check(
+            422,
+            r#"{"object":"error","message":{"detail":[{"type":"missing","loc":["body","model"],"msg":"Field required"}]},"type":"invalid_request_error","code":null}"#,
+            "Field required",
+            &Refused,
+        );
         check(
             429,
             r#"{"error":{"message":"slow down","type":"tokens","code":"rate_limit_exceeded"}}"#,

@@ -13,11 +13,12 @@ mod encode;
 mod error;
 mod images;
 mod overflow;
+mod plain;
 mod raw;
 mod refusal;
 mod responses;
 
-pub use encode::{Quirks, SystemRole, encode, messages_json};
+pub use encode::{Quirks, ReasoningEcho, SystemRole, encode, messages_json};
 pub use error::{ErrorClass, ErrorReply, classify, error_reply};
 pub use images::in_results;
 pub use overflow::Overflow;
@@ -61,6 +62,11 @@ impl Decoder {
     pub fn event(&mut self, data: &str) -> EventDeltas {
         self.number += 1;
         let data = data.trim();
+        if let Dialect::Chat(stream) = &mut self.dialect
+            && let Some(deltas) = stream.plain(data)
+        {
+            return EventDeltas { number: self.number, deltas };
+        }
         let deltas = match serde_json::from_str(data) {
             _ if data == "[DONE]" => vec![Delta::Done],
             Ok(Value::Null) => Vec::new(),
@@ -69,6 +75,11 @@ impl Decoder {
                 Dialect::Responses => responses::event(&value),
             },
             Ok(value) => vec![Delta::Error(error::find(&value).unwrap_or_else(|| self.bad("a JSON object")))],
+            // The parser stops there, and so nothing downstream need mind its stack.
+            Err(error) if too_deep(&error) => {
+                let message = format!("event {} is nested deeper than {DEEPEST} levels (limit nesting)", self.number);
+                vec![Delta::Error(WireError { kind: WireErrorKind::BadChunk, message, code: None })]
+            }
             Err(_) => vec![Delta::Error(self.bad("JSON"))],
         };
         EventDeltas { number: self.number, deltas }
@@ -78,4 +89,12 @@ impl Decoder {
         let message = format!("event {} is not {what}", self.number);
         WireError { kind: WireErrorKind::BadChunk, message, code: None }
     }
+}
+
+/// How deep `serde_json` reads.
+const DEEPEST: u32 = 127;
+
+/// The parser has no kind for it, only words.
+fn too_deep(error: &serde_json::Error) -> bool {
+    error.to_string().starts_with("recursion limit exceeded")
 }

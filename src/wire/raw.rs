@@ -23,29 +23,29 @@ impl std::hash::Hash for Key<'_> {
     }
 }
 
-/// One step down.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Step<'a> {
-    Key(&'a str),
-    /// A place in a list; the first of a value that is no list is the value itself.
-    Item(usize),
+/// The text under `keys`, one below the other, as it stands. Linear in the text for each key.
+fn find<'a>(text: &'a str, keys: &[&str]) -> Option<&'a str> {
+    let mut text = text;
+    for key in keys {
+        let mut map: HashMap<Key<'_>, &RawValue> = serde_json::from_str(text).ok()?;
+        text = map.remove(&Key(Cow::Borrowed(*key)))?.get();
+    }
+    Some(text)
 }
 
-/// The text at `path`, without blanks between its tokens. Linear in the text for each step.
-pub(super) fn at(text: &str, path: &[Step<'_>]) -> Option<String> {
-    let mut text = text;
-    for step in path {
-        let found: &RawValue = match step {
-            Step::Key(key) => {
-                let mut map: HashMap<Key<'_>, &RawValue> = serde_json::from_str(text).ok()?;
-                map.remove(&Key(Cow::Borrowed(key)))?
-            }
-            Step::Item(0) if !text.starts_with('[') => continue,
-            Step::Item(place) => serde_json::from_str::<Vec<&RawValue>>(text).ok()?.get(*place).copied()?,
-        };
-        text = found.get();
+/// The text under `keys`, without blanks between its tokens. Linear in the text for each key.
+pub(super) fn at(text: &str, keys: &[&str]) -> Option<String> {
+    find(text, keys).map(compact)
+}
+
+/// The texts of the list under `keys`; of a value that is no list, that value. Read once for all that is looked up in
+/// them: a list may have as many entries as an event has room for.
+pub(super) fn items<'a>(text: &'a str, keys: &[&str]) -> Vec<&'a str> {
+    let Some(text) = find(text, keys) else { return Vec::new() };
+    if !text.starts_with('[') {
+        return vec![text];
     }
-    Some(compact(text))
+    serde_json::from_str::<Vec<&RawValue>>(text).unwrap_or_default().into_iter().map(RawValue::get).collect()
 }
 
 /// A valid JSON text without the blanks between its tokens.
@@ -72,11 +72,11 @@ mod tests {
     #[test]
     fn the_text_is_found_as_it_stands() {
         let text = r#"{"a":[1,{"\u0062": { "n" : 1e5, "n": 12345678901234567890123, "s":"a \" b" } }]}"#;
-        assert_eq!(
-            at(text, &[Step::Key("a"), Step::Item(1), Step::Key("b")]).as_deref(),
-            Some(r#"{"n":1e5,"n":12345678901234567890123,"s":"a \" b"}"#)
-        );
-        assert_eq!(at(text, &[Step::Key("x")]), None);
-        assert_eq!(at("{\"k\":7}", &[Step::Item(0), Step::Key("k")]).as_deref(), Some("7"));
+        let items = items(text, &["a"]);
+        assert_eq!(items.len(), 2);
+        assert_eq!(at(items[1], &["b"]).as_deref(), Some(r#"{"n":1e5,"n":12345678901234567890123,"s":"a \" b"}"#));
+        assert_eq!(at(text, &["x"]), None);
+        assert_eq!(super::items("{\"k\":7}", &["k"]), ["7"]);
+        assert_eq!(super::items("{\"k\":7}", &["l"]), [""; 0]);
     }
 }

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::encode::{Quirks, SystemRole};
+use super::encode::{Quirks, ReasoningEcho, SystemRole};
 use super::error::{ErrorClass, ErrorReply};
 
 /// One thing that an endpoint and model want otherwise than most; learnt from its errors, kept under a key.
@@ -39,10 +39,16 @@ pub enum Quirk {
     User,
     /// Call ids of nine letters and digits (Mistral, code 3280).
     NineCharIds,
+    /// `reasoning_content` on every message of the model's (DeepSeek's thinking mode, Kimi).
+    ReasoningContent,
+    /// Without `reasoning_content` (the first deepseek-reasoner).
+    NoReasoningContent,
+    /// Calls of other models are marked as unsigned (Gemini).
+    UnsignedCalls,
 }
 
 impl Quirk {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 20] = [
         Self::NoStreamOptions,
         Self::MaxCompletionTokens,
         Self::MaxTokens,
@@ -60,6 +66,9 @@ impl Quirk {
         Self::Developer,
         Self::User,
         Self::NineCharIds,
+        Self::ReasoningContent,
+        Self::NoReasoningContent,
+        Self::UnsignedCalls,
     ];
 
     /// The key and the JSON value under which it is remembered. What excludes one another shares a key.
@@ -83,6 +92,9 @@ impl Quirk {
             Self::Developer => ("system_role", "\"developer\""),
             Self::User => ("system_role", "\"user\""),
             Self::NineCharIds => ("call_ids", "9"),
+            Self::ReasoningContent => ("reasoning_content", "true"),
+            Self::NoReasoningContent => ("reasoning_content", "false"),
+            Self::UnsignedCalls => ("thought_signature", "\"skip\""),
         }
     }
 
@@ -113,6 +125,9 @@ impl Quirk {
             Self::Developer => quirks.system_role = SystemRole::Developer,
             Self::User => quirks.system_role = SystemRole::User,
             Self::NineCharIds => quirks.nine_char_ids = true,
+            Self::ReasoningContent => quirks.reasoning = ReasoningEcho::Always,
+            Self::NoReasoningContent => quirks.reasoning = ReasoningEcho::Never,
+            Self::UnsignedCalls => quirks.unsigned_calls = true,
         }
         *quirks != before
     }
@@ -128,6 +143,8 @@ impl Quirk {
             Self::System => &[Self::Developer],
             Self::Developer => &[Self::System],
             Self::User => &[Self::System, Self::Developer],
+            Self::ReasoningContent => &[Self::NoReasoningContent],
+            Self::NoReasoningContent => &[Self::ReasoningContent],
             Self::NoStreamOptions
             | Self::NoTemperature
             | Self::NoReasoningEffort
@@ -137,7 +154,8 @@ impl Quirk {
             | Self::NoToolChoice
             | Self::NoResponseFormat
             | Self::NoEncryptedReasoning
-            | Self::NineCharIds => &[],
+            | Self::NineCharIds
+            | Self::UnsignedCalls => &[],
         }
     }
 
@@ -167,6 +185,11 @@ impl Quirk {
             Self::Developer => "does not take the role system; the system prompt has the role developer from now on",
             Self::User => "takes no system prompt; it stands before the user's first words from now on",
             Self::NineCharIds => "wants call ids of nine letters and digits; sent so from now on",
+            Self::ReasoningContent => "wants reasoning_content on every answer of the history; sent so from now on",
+            Self::NoReasoningContent => "does not take its reasoning back; left out from now on",
+            Self::UnsignedCalls => {
+                "wants signed calls; calls that other models made are marked as unsigned from now on"
+            }
         }
     }
 }
@@ -225,6 +248,17 @@ impl ErrorReply {
         let open = |quirk: Quirk| (!tried(quirk)).then_some(quirk);
         if self.code() == "3280" || says(&["tool call id", "tool_call_id"]) && says(&["length of 9"]) {
             return open(Quirk::NineCharIds);
+        }
+        if says(&["reasoning_content"]) {
+            // Its words are also those for an empty `content`, which it is not about.
+            let banned = says(&["not be ", "not allowed", "not permitted", "not supported", "extra inputs", "unknown"]);
+            let wanted = !banned && says(&["missing", "passed back", "required", "must be", "must have"]);
+            let sent = sent.has("reasoning_content");
+            let quirk = if wanted { Quirk::ReasoningContent } else { Quirk::NoReasoningContent };
+            return (wanted || sent).then_some(quirk).and_then(open);
+        }
+        if says(&["thought_signature", "thought signature"]) && says(&["missing", "required"]) {
+            return open(Quirk::UnsignedCalls);
         }
         if says(&["reasoning_effort to 'none'", "reasoning_effort to \"none\"", "reasoning_effort to `none`"]) {
             return open(Quirk::NoEffortWithTools);
@@ -567,6 +601,30 @@ mod tests {
             br#"{"error":{"code":500,"message":"JSON schema conversion failed: Unrecognized schema: true"}}"#,
         );
         assert_eq!(only.tool(&Sent { tools: &one, ..sent }), Some(0));
+    }
+
+    #[test]
+    fn reasoning_that_is_wanted_back_or_not_and_unsigned_calls() {
+        let body = r#"{"messages":[{"role":"assistant","content":null,"reasoning_content":"x","tool_calls":[]}]}"#;
+        let quirks = Quirks::default();
+        let sent = Sent { quirks: &quirks, body: body.as_bytes(), tools: &[] };
+        for (told, expect) in [
+            ("Missing `reasoning_content` field in the assistant message at message index 4.", Quirk::ReasoningContent),
+            ("The `reasoning_content` in the thinking mode must be passed back to the API.", Quirk::ReasoningContent),
+            (
+                "thinking is enabled but reasoning_content is missing in assistant tool call message at index 2",
+                Quirk::ReasoningContent,
+            ),
+            ("reasoning_content must not be sent in messages", Quirk::NoReasoningContent),
+            ("messages.1.assistant.reasoning_content: Extra inputs are not permitted", Quirk::NoReasoningContent),
+            ("Invalid field reasoning_content", Quirk::NoReasoningContent),
+            ("Function call is missing a thought_signature in functionCall parts.", Quirk::UnsignedCalls),
+        ] {
+            let body = json!({"error": {"message": told, "type": "invalid_request_error"}}).to_string();
+            let reply = error_reply(400, None, body.as_bytes());
+            assert_eq!(reply.quirk(&sent, &|_| false), Some(expect), "{told}");
+            assert_eq!(reply.quirk(&sent, &|quirk| quirk == expect), None, "{told}");
+        }
     }
 
     #[test]

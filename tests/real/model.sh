@@ -3,7 +3,7 @@
 #
 #   tests/real/model.sh http://127.0.0.1:8080/v1 [path/to/millrace]
 #
-# Needs an OpenAI-compatible server that is up. Exit 0: everything was as it should be.
+# Needs an OpenAI-compatible server that is up; a key for it in $MODEL_KEY, where it wants one. Exit 0: everything was as it should be.
 set -eu
 HERE=$(cd "$(dirname "$0")/../.." && pwd)
 BASE=${1:?the address of a model server, up to and with /v1}
@@ -13,6 +13,7 @@ WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 export MILLRACE_HOME="$WORK/home"
 unset OPENAI_API_KEY OPENAI_BASE_URL MILLRACE_MODEL MILLRACE_PROFILE 2>/dev/null || true
+[ -z "${MODEL_KEY:-}" ] || export OPENAI_API_KEY="$MODEL_KEY"
 
 fail() { echo "not ok: $1" >&2; cat "$WORK/out" >&2; exit 1; }
 has() { grep -q "$1" "$WORK/out" || fail "$2"; echo "ok: $2"; }

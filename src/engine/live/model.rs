@@ -185,8 +185,9 @@ impl Reading {
         if let Some(adapted) = adapted {
             return ModelEvent::Adapted(Box::new(adapted));
         }
-        let retry_in = net::retry(&failure, self.attempt, self.parts.limits.attempts, random());
-        ModelEvent::Failed { fault: failure.fault, retry_in }
+        let limits = &self.parts.limits;
+        let retry_in = net::retry(&failure, self.attempt, limits, random());
+        ModelEvent::Failed { fault: failure.with_longest_wait(limits.retry_after).fault, retry_in }
     }
 
     /// A key that a program hands out may have run out (Entra): it is asked again, and the request goes again where

@@ -28,7 +28,7 @@ const LIMITS: AssemblerLimits = AssemblerLimits { arguments: 1000, nesting: 16, 
 fn run(assembler: &mut Assembler, fragments: impl IntoIterator<Item = CallFragment>) -> Vec<Piece> {
     let mut pieces = Vec::new();
     for (number, fragment) in (1..).zip(fragments) {
-        pieces.extend(assembler.apply(&EventDeltas { number, deltas: vec![Delta::Call(fragment)] }));
+        pieces.extend(assembler.apply(EventDeltas { number, deltas: vec![Delta::Call(fragment)] }));
     }
     pieces
 }
@@ -58,7 +58,7 @@ fn the_pieces_of_a_call() {
 fn arguments_over_the_limit_are_invalid_at_once() {
     let mut it = assembler(AssemblerLimits { arguments: 8, ..LIMITS });
     let pieces = run(&mut it, [named(0, "read", "{\"a\":"), more(0, "12345"), more(0, "}")]);
-    let reason = "the arguments are longer than 8 bytes".to_owned();
+    let reason = "the arguments are longer than 8 bytes (limit arguments)".to_owned();
     assert_eq!(pieces.last(), Some(&Piece::Invalid { call: 0, reason }));
     assert_eq!(it.calls()[0].status, CallStatus::Invalid);
 }

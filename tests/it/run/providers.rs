@@ -324,3 +324,76 @@ fn prices_of_the_profile_make_costs() {
     let whole = done(home.command(&["run", "-p", "p", "--json", "Hi"]).output().unwrap(), 0);
     assert!(serde_json::from_str::<Value>(&whole.out).unwrap()["usage"]["cost"].is_f64());
 }
+
+#[test]
+fn a_retry_after_of_a_year_ends_the_turn_by_its_limit() {
+    let home = Home::new();
+    let year = || Reply::plain("429 Too Many Requests", "application/json", "retry-after: 31536000\r\n", "{}");
+    let provider = Provider::start(vec![year(), Reply::text("never asked")]);
+    let told = done(home.run(&provider, &["Hi"]).output().unwrap(), 5);
+    assert!(told.err.contains("wait 365 days") && told.err.contains("(limit retry_after)"), "{}", told.err);
+    assert_eq!(provider.requests().len(), 1);
+}
+
+#[test]
+fn more_calls_than_the_limit_are_left_out_with_a_notice_that_names_it() {
+    let home = Home::new();
+    let servers = home.servers(Some(""));
+    home.file("m/config/config.toml", "[limits]\ncalls_per_round = 3\n");
+    let call = ("fake__echo", "{}");
+    let provider = Provider::start(vec![Reply::calls(&[call; 9]), Reply::text("Enough.")]);
+    let args = ["--mcp", servers.to_str().unwrap(), "--approve", "all", "--output", "ndjson", "Go"];
+    let told = Events::of(home.run(&provider, &args), 0);
+    assert!(told.named("notice").iter().any(|n| n["message"].as_str().unwrap().contains("(limit calls_per_round)")));
+    assert_eq!(provider.requests()[1]["messages"][1]["tool_calls"].as_array().unwrap().len(), 3);
+}
+
+/// An error that stands in the stream, before any word of an answer or behind one.
+#[test]
+fn an_error_in_the_stream_is_retried_only_while_nothing_was_shown() {
+    let home = Home::new();
+    let broke = || event(&json!({"error": {"message": "Overloaded", "type": "server_error", "code": 503}}));
+    let silent = || {
+        event(&json!({"choices": [{"index": 0, "delta": {"role": "assistant", "content": null},
+        "finish_reason": "stop", "native_finish_reason": "network_error"}]}))
+    };
+    let provider = Provider::start(vec![
+        Reply::sse(vec![broke()]),
+        Reply::sse(vec![silent()]),
+        Reply::text("Here."),
+        Reply::sse(vec![say("Half"), broke()]),
+    ]);
+    let told = Events::of(home.run(&provider, &["--output", "ndjson", "Hi"]), 0);
+    assert_eq!(told.one("ended")["text"], "Here.");
+    assert_eq!(provider.requests().len(), 3);
+    let told = Events::of(home.run(&provider, &["--output", "ndjson", "Hi"]), 5);
+    assert_eq!((provider.requests().len(), told.one("ended")["text"].as_str()), (4, Some("Half")));
+    assert!(told.one("error")["message"].as_str().unwrap().contains("Overloaded"), "{}", told.shown());
+}
+
+/// A call whose arguments the model may send in two ways, and its end.
+#[test]
+fn the_history_of_another_model_is_made_fit_for_one_that_wants_reasoning_or_signatures() {
+    let home = Home::new();
+    let servers = home.servers(Some(""));
+    let provider = Provider::start(vec![
+        Reply::calls(&[("fake__echo", "{\"a\":1}")]),
+        Reply::text("one"),
+        refused("Missing `reasoning_content` field in the assistant message at message index 1.", ""),
+        Reply::text("two"),
+        refused("Function call is missing a thought_signature in functionCall parts.", ""),
+        Reply::text("three"),
+    ]);
+    let mcp = ["--mcp", servers.to_str().unwrap(), "--approve", "all"];
+    let ask = |args: &[&str]| done(home.run(&provider, &[&mcp[..], args].concat()).output().unwrap(), 0).out;
+    assert_eq!(ask(&["Go"]), "one\n");
+    assert_eq!(ask(&["-c", "More"]), "two\n");
+    assert_eq!(ask(&["-c", "And more"]), "three\n");
+    let sent = provider.requests();
+    assert!(sent[2]["messages"][1].get("reasoning_content").is_none());
+    assert_eq!(sent[3]["messages"][1]["reasoning_content"], " ");
+    assert!(sent[4]["messages"][1]["tool_calls"][0].get("extra_content").is_none());
+    let signature = &sent[5]["messages"][1]["tool_calls"][0]["extra_content"]["google"]["thought_signature"];
+    assert_eq!(signature, "skip_thought_signature_validator");
+    assert_eq!(sent[5]["messages"][1]["reasoning_content"], " ", "both are remembered");
+}

@@ -1,0 +1,96 @@
+//! The fuzz targets' entries on bytes of every kind, for a bounded time, and on what the fuzzers have found.
+#![allow(clippy::unwrap_used, reason = "a missing fixture fails its test")]
+
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+
+use super::entries;
+
+/// The files of a folder below the fixtures, in order.
+fn files(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(folder);
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn findings_stay_mended() {
+    let mut seen = 0;
+    for path in files("fuzz") {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let data = std::fs::read(&path).unwrap();
+        match name.split('-').next().unwrap() {
+            "stream" => entries::stream(&data),
+            "deltas" => entries::deltas(&data),
+            "request" => entries::request(&data),
+            _ => panic!("{name} names no entry"),
+        }
+        seen += 1;
+    }
+    assert!(seen > 0);
+}
+
+#[test]
+fn every_transcript_holds_what_the_targets_assert() {
+    for folder in ["sse", "own"] {
+        for path in files(folder).iter().filter(|path| path.extension().is_some_and(|e| e == "sse")) {
+            let body = std::fs::read(path).unwrap();
+            for head in [[0, 0, 0, 1, 2, 3], [1, 1, 200, 3, 90, 7]] {
+                entries::stream(&[&head[..], &body].concat());
+            }
+        }
+    }
+}
+
+/// Pieces of streams, so that random bytes get past the first brace.
+fn pieces() -> impl Strategy<Value = Vec<u8>> {
+    let marks = [
+        &b"data: "[..],
+        b"\n\n",
+        b"\r\n",
+        b"{\"choices\":[{\"delta\":{",
+        b"\"content\":\"a\"",
+        b"\"tool_calls\":[{\"index\":0,\"function\":{",
+        b"\"name\":\"read\",\"arguments\":\"{\\\"a\\\":1}\"",
+        b"}}]}}]}",
+        b"}}]}",
+        b"[DONE]",
+        b":",
+        b"event: x\n",
+        b"error:",
+        b"{\"type\":\"response.output_text.delta\",\"delta\":\"x\"}",
+        b"\"finish_reason\":\"stop\"",
+        b"null",
+        b"\xef\xbb\xbf",
+        b"\xff",
+    ];
+    let mark = prop_oneof![
+        3 => prop::sample::select(marks.map(<[u8]>::to_vec).to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 1..6),
+    ];
+    (prop::collection::vec(any::<u8>(), 6), prop::collection::vec(mark, 0..40))
+        .prop_map(|(head, marks)| [head, marks.concat()].concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+    #[test]
+    fn any_body_is_read_alike_in_pieces_and_ends_each_call_once(data in pieces()) {
+        entries::stream(&data);
+    }
+
+    #[test]
+    fn any_deltas_end_each_call_once(data in prop::collection::vec(any::<u8>(), 0..400)) {
+        entries::deltas(&data);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+    #[test]
+    fn any_schemas_and_history_make_a_valid_request(data in prop::collection::vec(any::<u8>(), 0..600)) {
+        entries::request(&data);
+    }
+}

@@ -405,3 +405,96 @@ async fn models_are_listed_or_it_is_said_why_not() {
         assert!(fault.message.contains(says) && fault.hint.is_some(), "{fault}");
     }
 }
+
+#[tokio::test]
+async fn a_redirect_within_the_origin_is_followed_with_key_and_body() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}/v1", listener.local_addr().unwrap());
+    let served = tokio::spawn(async move {
+        let mut seen = Vec::new();
+        while seen.len() < 2 {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let request = read_request(&mut stream).await.unwrap();
+            let answer = match request.starts_with("POST /v1/") {
+                true => "HTTP/1.1 308 Permanent Redirect\r\nlocation: /v2/chat\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned(),
+                false => format!("{SSE}{HI}{DONE}"),
+            };
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            seen.push(request);
+        }
+        seen
+    });
+    let endpoint = Endpoint::new(&base, Api::Chat).unwrap().key(Secret::new("sk-canary"), "$KEY");
+    let (deltas, ended) = collect(&endpoint, Limits::default()).await;
+    assert_eq!((text_of(&deltas).as_str(), ended), ("hi", Ok(())));
+    let seen = served.await.unwrap();
+    assert!(
+        seen[1].starts_with("POST /v2/chat ")
+            && seen[1].contains("sk-canary")
+            && seen[1].ends_with(r#"{"stream":true}"#)
+    );
+}
+
+const CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls/ca.pem");
+
+/// An endpoint behind TLS, with a certificate that only `CA` vouches for. Answers one request.
+fn behind_tls() -> String {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use std::io::{Read, Write};
+    let chain =
+        CertificateDer::pem_slice_iter(include_bytes!("../fixtures/tls/server.pem")).map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("../fixtures/tls/server.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("https://{}/v1", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let mut tls = rustls::StreamOwned::new(rustls::ServerConnection::new(config).unwrap(), stream);
+        let mut request = Vec::new();
+        while !request.ends_with(br#"{"stream":true}"#) {
+            let mut bytes = [0; 4096];
+            // A client that does not trust it goes away.
+            let Ok(read @ 1..) = tls.read(&mut bytes) else { return };
+            request.extend_from_slice(&bytes[..read]);
+        }
+        let _ = tls.write_all(format!("{SSE}{HI}{DONE}").as_bytes());
+        tls.conn.send_close_notify();
+        let _ = tls.flush();
+    });
+    base
+}
+
+#[tokio::test]
+async fn a_certificate_is_trusted_by_the_bundle_of_the_profile_and_only_by_it() {
+    let ask = async |ca_file: Option<&str>| {
+        let options = HttpOptions { ca_file: ca_file.map(Into::into), ..HttpOptions::new(&Limits::default()) };
+        let endpoint = Endpoint::new(&behind_tls(), Api::Chat).unwrap();
+        let mut response = respond(&Http::new(options), &endpoint, r#"{"stream":true}"#, Arc::new(Limits::default()));
+        let mut text = String::new();
+        while let Some(event) = response.next().await {
+            match event {
+                Event::Deltas { event, .. } => text += &text_of(&event.deltas),
+                Event::Failed(failure) => return Err(failure.fault),
+                Event::FirstByte { .. } | Event::Slow { .. } | Event::Ended { .. } => {}
+            }
+        }
+        Ok(text)
+    };
+    assert_eq!(ask(Some(CA)).await, Ok("hi".to_owned()));
+    let stranger = ask(None).await.unwrap_err();
+    assert!(stranger.message.starts_with("The TLS connection to 127.0.0.1:"), "{stranger}");
+    let missing = ask(Some("/nowhere/ca.pem")).await.unwrap_err();
+    assert!(missing.message.starts_with("The CA file /nowhere/ca.pem cannot be read"), "{missing}");
+}
+
+#[tokio::test]
+async fn the_headers_of_a_profile_go_with_every_request() {
+    let server = Server::start(vec![send(SSE), send(HI), send(DONE)]).await;
+    let endpoint = server.endpoint().header("X-Team", Secret::new("blue")).unwrap();
+    let (_, ended) = collect(&endpoint, Limits::default()).await;
+    assert_eq!(ended, Ok(()));
+    assert!(server.requests()[0].to_lowercase().contains("\r\nx-team: blue\r\n"), "{}", server.requests()[0]);
+}

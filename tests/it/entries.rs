@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use millrace::chat::{
-    Answer, Api, ArgumentsPart, Body, CallFragment, CallId, Delta, EventDeltas, Limits, Message, MessageId,
+    Answer, Api, ArgumentsPart, Body, CallFragment, CallId, Delta, EventDeltas, Lacks, Limits, Message, MessageId,
     OutcomeKind, Part, Request, Sampling, ServerName, ToolCall, ToolChoice, ToolList, ToolMessage, ToolOutcome,
     WireError, WireErrorKind,
 };
@@ -331,6 +331,7 @@ pub fn request(data: &[u8]) {
     }
     let request = Request {
         model: choices.text(),
+        lacks: Lacks { tools: false, vision: choices.below(2) == 0, reasoning: choices.below(2) == 0 },
         system: choices.one_of(&[None, Some("s".to_owned()), Some(String::new())]),
         messages: history(&mut choices),
         tools: choices.one_of(&[list.clone(), list, None]),

@@ -359,7 +359,7 @@ impl View<'_> {
 
     /// The answer's `reasoning_content`, where its endpoint wants it back.
     fn reasoning<'b>(&self, answer: &'b Answer, home: bool) -> Option<&'b str> {
-        let own = home && answer.extra.contains_key(REASONING_MARKER);
+        let own = home && !self.lacks.reasoning && answer.extra.contains_key(REASONING_MARKER);
         match self.quirks?.reasoning {
             // Wanted where there were calls, ignored or refused where there were none.
             ReasoningEcho::Own => (own && !answer.calls.is_empty()).then_some(answer.reasoning.as_str()),

@@ -236,6 +236,7 @@ fn turn(base_url: &str, dispatch: Dispatch) -> BTreeMap<usize, (u128, u128)> {
         paths: None,
         headless: true,
         wait_for_servers: true,
+        recorder: None,
     };
     let mut running = boot.start().unwrap();
     let settings = TurnSettings {

@@ -77,6 +77,7 @@ fn whole(base_url: &str) -> (Duration, Duration) {
         paths: None,
         headless: false,
         wait_for_servers: false,
+        recorder: None,
     };
     let mut running = boot.start().unwrap();
     let mut desk = Desk::new(120, 36);

@@ -34,6 +34,8 @@ pub struct Session {
     pub utc_offset_s: i32,
     /// Said once in the empty chat: where messages go.
     pub greeting: Option<String>,
+    /// A recording is played: turns begin by themselves, and are taken onto the screen.
+    pub replay: bool,
     /// Counted by `update`.
     pub next_turn: u64,
     pub next_generation: u64,

@@ -1,15 +1,15 @@
 //! What the engine tells, taken into the transcript, the calls and the status.
 
-use super::calls::CallPhase;
+use super::calls::{CallPhase, Calls};
 use super::effect::Effect;
 use super::event::Timer;
 use super::overlay::Overlay;
 use super::state::{Focus, State};
 use super::status::{Context, Saved, ServerRow};
-use super::transcript::{AnswerEntry, EntryBody, FaultChoices, FaultEntry, Phase, Piece, Scroll, Turn};
+use super::transcript::{AnswerEntry, EntryBody, FaultChoices, FaultEntry, Phase, Piece, Scroll, Transcript, Turn};
 use crate::chat::{
-    AnswerState, Body, CallState, ContextParts, Conversation, Fault, FaultKind, Message, Order, OutcomeKind, Retry,
-    RoundTimes, ServerStatus, SpanKind, Stamp, TurnEvent, TurnId, TurnStatus,
+    AnswerState, Body, CallState, ContextParts, Conversation, ConversationId, Fault, FaultKind, Message, Order,
+    OutcomeKind, Retry, RoundTimes, ServerStatus, SpanKind, Stamp, TurnEvent, TurnId, TurnStatus,
 };
 
 /// A turn that took longer than this calls the person back, microseconds.
@@ -48,6 +48,9 @@ impl State {
             TurnEvent::Inquiry { .. } | TurnEvent::InquiryEnded { .. } => {}
             TurnEvent::Unsaved { reason } => self.status.saved = Saved::Not(reason),
             TurnEvent::Started { turn, conversation, model, base_url, api: _ } => {
+                if self.session.replay {
+                    self.replayed(turn, &conversation, &model);
+                }
                 if self.is_stale(turn) {
                     return;
                 }
@@ -162,6 +165,18 @@ impl State {
         }
     }
 
+    /// A turn of a replay began, which nobody here has asked for.
+    fn replayed(&mut self, turn: TurnId, conversation: &ConversationId, model: &str) {
+        if self.transcript.conversation.as_ref().is_some_and(|open| open != conversation) {
+            self.transcript = Transcript { next_key: self.transcript.next_key, ..Transcript::default() };
+            self.calls = Calls::default();
+        }
+        self.session.next_turn = self.session.next_turn.max(turn.0);
+        model.clone_into(&mut self.session.settings.model);
+        self.watch(turn, false);
+        self.follow();
+    }
+
     fn delta(&mut self, turn: TurnId, round: u32, piece: Piece, at: Stamp) {
         if self.is_stale(turn) {
             return;
@@ -236,6 +251,11 @@ impl State {
                         entry.revision += 1;
                     }
                     None => {
+                        if self.transcript.title.is_empty() {
+                            let text = message.plain_text();
+                            let first = text.lines().find(|line| !line.trim().is_empty());
+                            self.transcript.title = first.unwrap_or_default().trim().to_owned();
+                        }
                         self.transcript.push(EntryBody::User(parts.clone()), message.at, Some(message.id.clone()));
                     }
                 }

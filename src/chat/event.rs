@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     CallUpdate, ContextParts, ConversationId, Fault, Inquiry, InquiryEnd, InquiryId, Message, ServerName, ToolRef,
     TurnId, Usage,
@@ -181,6 +183,10 @@ pub enum NoticeKind {
     Stream,
     Result,
     Secret,
+    /// Of a recording: what of it was not kept.
+    Recording,
+    /// Of a replay: where it differs from what was recorded.
+    Replay,
     Info,
 }
 
@@ -201,6 +207,8 @@ impl NoticeKind {
             Self::Stream => "stream",
             Self::Result => "result",
             Self::Secret => "secret",
+            Self::Recording => "recording",
+            Self::Replay => "replay",
             Self::Info => "info",
         }
     }
@@ -231,7 +239,7 @@ pub struct ServerStatus {
 }
 
 /// A definition that waits for a person: canonical JSON, raw.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
     /// The tool name `""` stands for the server's instructions: a JSON text, or null.
     pub tool: ToolRef,
@@ -240,7 +248,8 @@ pub struct Difference {
     pub after: Arc<str>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ServerState {
     Starting,
     Ready,

@@ -67,7 +67,7 @@ impl FaultKind {
 }
 
 /// One thing that went wrong. Raw text: `message` may quote a provider, so sanitise before drawing. Holds no secrets.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fault {
     pub kind: FaultKind,
     /// One sentence: what happened, where, why.
@@ -78,7 +78,8 @@ pub struct Fault {
 }
 
 /// Whether asking again can help.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Retry {
     Never,
     /// The same request may work later; milliseconds to wait where the endpoint said so.

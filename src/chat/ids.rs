@@ -56,7 +56,8 @@ text_id! {
 }
 
 /// A turn of this process: from a user's message to the last answer. Never reused while the process lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct TurnId(pub u64);
 
 /// A tool of a server, by its original name.

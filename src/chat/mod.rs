@@ -26,6 +26,7 @@ mod policy;
 mod request;
 mod timeline;
 mod usage;
+mod wiretap;
 
 pub use call::*;
 pub use content::*;
@@ -45,3 +46,4 @@ pub use policy::*;
 pub use request::*;
 pub use timeline::*;
 pub use usage::*;
+pub use wiretap::*;

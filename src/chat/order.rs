@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     Approve, CallId, ConversationId, Decision, Difference, Dispatch, InquiryAnswer, InquiryId, Lacks, MessageId, Part,
     Sampling, ServerName, ToolChoice, TurnId,
 };
 
-#[derive(Clone, Debug)]
+/// Its serialised form stands in recordings: a name that changes here needs its old one as an alias.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Order {
     /// Starts a turn with a user's message.
     Submit(Box<Submit>),
@@ -53,7 +57,8 @@ pub enum Order {
         server: ServerName,
         action: ServerAction,
     },
-    /// A person's answer to what a server asks. Void where the question is over, or the answer does not fit it.
+    /// A person's answer to what a server asks; recordings have it as the message that it became. Void where the question is over, or the answer does not fit it.
+    #[serde(skip)]
     Answer {
         inquiry: InquiryId,
         answer: InquiryAnswer,
@@ -70,7 +75,7 @@ pub enum Order {
     },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Submit {
     /// Chosen by the sender, so that it can name the turn before the first event; never reused.
     pub turn: TurnId,
@@ -83,7 +88,8 @@ pub struct Submit {
 }
 
 /// How one turn is to be run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TurnSettings {
     pub model: String,
     pub system: Option<String>,
@@ -100,7 +106,8 @@ pub struct TurnSettings {
     pub no_save: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ServerAction {
     /// Start it this time.
     Start,

@@ -85,7 +85,8 @@ pub enum GrantScope {
 }
 
 /// A person's answer to a review.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Decision {
     Once,
     Session,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Message;
@@ -21,7 +22,8 @@ pub struct Request {
 }
 
 /// What a model is known not to take, so that it is left out of its requests. Not known is not lacking.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Lacks {
     /// Tools are not offered.
     pub tools: bool,
@@ -41,7 +43,8 @@ pub struct ToolList {
     pub count: u32,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ToolChoice {
     #[default]
     Auto,
@@ -52,7 +55,8 @@ pub enum ToolChoice {
 }
 
 /// Sent only where given.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Sampling {
     pub temperature: Option<f64>,
     pub max_output_tokens: Option<u64>,
@@ -63,7 +67,7 @@ pub struct Sampling {
     pub schema: Option<Value>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Api {
     #[default]

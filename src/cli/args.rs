@@ -7,6 +7,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 mod mcp;
 
 pub use super::session::*;
+use crate::record::Speed;
 pub use mcp::*;
 
 const EXAMPLES: &str = "Examples:
@@ -132,9 +133,29 @@ pub struct TimelineArgs {
 
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
+    /// What --record made
     pub file: PathBuf,
+    /// original, full, or so many times the original; on the screen original, with --output full
+    #[arg(long, value_name = "SPEED", value_parser = speed)]
+    pub speed: Option<Speed>,
     #[command(flatten)]
     pub output: OutputArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+fn speed(text: &str) -> Result<Speed, String> {
+    match text {
+        "original" => Ok(Speed::Original),
+        "full" => Ok(Speed::Full),
+        number => number
+            .trim_end_matches('x')
+            .parse()
+            .ok()
+            .filter(|times: &f64| (0.01..=1000.0).contains(times))
+            .map(Speed::Times)
+            .ok_or_else(|| "original, full, or a number from 0.01 to 1000".to_owned()),
+    }
 }
 
 #[derive(Debug, Args)]

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 
-use crate::chat::{Fault, FaultKind, Limits, Policy, ServerName};
+use crate::chat::{Fault, FaultKind, Limits, Policy, ServerName, Wiretap};
 use crate::config::{Consent, Consents, Paths, Resolved, ServerEntry, Source};
 use crate::engine::live::{LiveClock, LiveJournal, LiveModel, LiveServers};
 use crate::engine::port::Model;
 use crate::engine::{Engine, EngineConfig, Handle, Ports};
 use crate::mcp::Host;
 use crate::net::{Endpoint, Http};
+use crate::record::{self, Recorder, Scope};
 use crate::store::{OpenMode, Store};
 use crate::tools::{AfterUntrusted, RegistryRules, RuleError, RuleGlob, ServerRules, ToolGlob};
 
@@ -32,6 +33,8 @@ pub struct Boot {
     pub headless: bool,
     /// A turn begins when every server is ready or has failed.
     pub wait_for_servers: bool,
+    /// Hears the session where it is recorded.
+    pub recorder: Option<Arc<Recorder>>,
 }
 
 /// A running engine, and what of it others may need.
@@ -41,6 +44,7 @@ pub struct Running {
     pub http: Http,
     /// Set once the engine has made them.
     pub servers: Arc<OnceLock<Arc<LiveServers>>>,
+    pub recorder: Option<Arc<Recorder>>,
 }
 
 impl Boot {
@@ -59,14 +63,11 @@ impl Boot {
     /// # Errors
     /// As [`Boot::start`].
     pub fn start_held(self) -> Result<(Running, Held), Fault> {
-        let Self { http, endpoint, limits, rules, servers, store, folder, cache, paths, headless, wait_for_servers } =
-            self;
+        let starting = self.starting();
+        let Self { http, endpoint, limits, rules, servers, store, .. } = self;
+        let Self { folder, cache, paths, headless, wait_for_servers, recorder, .. } = self;
         let api = endpoint.as_ref().map_or_else(Default::default, |e| e.api);
-        let starting: Vec<ServerName> = servers
-            .iter()
-            .filter(|s| s.disabled.is_none() && s.consent == Consent::Given)
-            .map(|s| s.name.clone())
-            .collect();
+        let tap = recorder.clone().map(|recorder| recorder as Arc<dyn Wiretap>);
         let config = EngineConfig {
             limits: Arc::clone(&limits),
             rules,
@@ -76,9 +77,11 @@ impl Boot {
             wait_for_servers,
             paced: headless,
             saving: store.is_some(),
+            wiretap: tap.clone(),
         };
         let live: Arc<OnceLock<Arc<LiveServers>>> = Arc::default();
         let (made, client, journal) = (Arc::clone(&live), http.clone(), LiveJournal(store.clone()));
+        let heard = recorder.clone();
         let (held, begin) = mpsc::channel::<Never>();
         let handle = Engine::spawn(config, move || {
             // Nothing is ever sent: this ends when the other end is dropped.
@@ -89,6 +92,11 @@ impl Boot {
                 Ok(program) => host.watched_by(&program),
                 Err(_) => host,
             };
+            let host = match tap {
+                Some(tap) => host.tapped(tap),
+                None => host,
+            };
+            let entries = servers.iter().map(|entry| Arc::clone(&entry.entry_hash)).collect();
             let given = Mutex::new(paths);
             let consent = Box::new(move |entry: &ServerEntry| {
                 let paths = given.lock().unwrap_or_else(PoisonError::into_inner);
@@ -106,16 +114,24 @@ impl Boot {
                 Some(endpoint) => Arc::new(LiveModel::new(client, endpoint, limits)),
                 None => Arc::new(NoModel),
             };
-            Ok::<Ports, Fault>(Ports {
-                model,
-                servers,
-                journal: Arc::new(journal),
-                clock: Arc::new(LiveClock),
-                server_events,
+            let ports = Ports { model, servers, journal: Arc::new(journal), clock: Arc::new(LiveClock), server_events };
+            Ok::<Ports, Fault>(match &heard {
+                Some(recorder) => record::overheard(ports, recorder, Scope { entries }),
+                None => ports,
             })
         })
         .map_err(|error| Fault::new(FaultKind::Internal, format!("The engine could not be started: {error}.")))?;
-        Ok((Running { handle, store, http, servers: live }, Held(held)))
+        if let Some(recorder) = &recorder {
+            recorder.tell(handle.orders.clone());
+        }
+        Ok((Running { handle, store, http, servers: live, recorder }, Held(held)))
+    }
+
+    /// The servers that start by themselves.
+    #[must_use]
+    pub fn starting(&self) -> Vec<ServerName> {
+        let start = self.servers.iter().filter(|s| s.disabled.is_none() && s.consent == Consent::Given);
+        start.map(|s| s.name.clone()).collect()
     }
 }
 

@@ -17,7 +17,7 @@ use super::args::SessionArgs;
 use super::boot::{self, Boot};
 use super::once::{self, Ready};
 use super::setup::{self, Setup};
-use super::{endpoint, run as asked};
+use super::{endpoint, record, run as asked, secrets};
 
 const TURN: TurnId = TurnId(1);
 
@@ -81,7 +81,14 @@ impl Prepared {
             headless,
             // It is a part of the demo, starts in a moment, and nothing is known of it before.
             wait_for_servers: true,
+            recorder: None,
         })
+    }
+
+    /// Knows the secrets of servers that were added.
+    #[must_use]
+    pub fn redactor(&self, boot: &Boot) -> Redactor {
+        secrets::of_session(&self.setup, &self.resolved, boot.endpoint.as_ref())
     }
 
     /// The model of the demo, or the one that was named.
@@ -143,15 +150,15 @@ pub fn headless(args: &SessionArgs) -> Result<u8, Fault> {
 }
 
 async fn ready(args: &SessionArgs) -> Result<(Prepared, Ready), Fault> {
-    super::recordable(args)?;
     let prepared = Prepared::new(args)?;
     let resolved = &prepared.resolved;
     let (approve, questions) = asked::approve(resolved.approve)?;
     let parts = asked::given(args, &resolved.limits)?.unwrap_or_else(|| vec![Part::text(PROMPT)]);
     let settings = once::settings(args, resolved, prepared.model(), approve, questions.is_none())?;
     let notices = resolved.notices.iter().map(|notice| (NoticeKind::Config, notice.clone())).collect();
-    let boot = prepared.boot(true).await?;
-    let redactor = Redactor::default();
+    let mut boot = prepared.boot(true).await?;
+    let redactor = prepared.redactor(&boot);
+    record::begin(args, &mut boot, &settings.model, redactor.clone())?;
     Ok((prepared, Ready { boot, parts, conversation: None, settings, questions, prices: None, notices, redactor }))
 }
 

@@ -23,6 +23,8 @@ pub mod models;
 pub mod once;
 pub mod past;
 mod plain;
+pub mod record;
+pub mod replay;
 pub mod run;
 pub mod screen;
 pub mod secrets;
@@ -72,16 +74,10 @@ pub fn report(fault: &Fault) {
 fn run(cli: Cli) -> Result<u8, Fault> {
     start_log(&cli)?;
     match cli.command {
-        None => {
-            recordable(&cli.session)?;
-            screen::run(&cli.session)
-        }
+        None => screen::run(&cli.session),
         Some(Command::Run(args)) => once::run(&args),
         Some(Command::Demo(args)) if args.output.form().is_some() => demo::headless(&args),
-        Some(Command::Demo(args)) => {
-            recordable(&args)?;
-            screen::demo(&args)
-        }
+        Some(Command::Demo(args)) => screen::demo(&args),
         Some(Command::DemoServer) => demo::server(),
         Some(Command::Watchdog) => {
             crate::mcp::watchdog::watch(std::io::stdin().lock());
@@ -89,7 +85,7 @@ fn run(cli: Cli) -> Result<u8, Fault> {
         }
         Some(Command::History(args)) => past::history(args),
         Some(Command::Timeline(args)) => past::timeline(args),
-        Some(Command::Replay(_)) => Err(absent("`millrace replay`")),
+        Some(Command::Replay(args)) => replay::run(&args),
         Some(Command::Decode(args)) => decode::run(&args),
         Some(Command::Mcp(args)) => mcp::run(args),
         Some(Command::Models(args)) => models::run(&args),
@@ -131,21 +127,5 @@ pub(crate) fn written(result: std::io::Result<()>) -> Result<u8, Fault> {
             Err(Fault::new(FaultKind::Internal, format!("cannot write to stdout: {error}")))
         }
         Ok(()) | Err(_) => Ok(0),
-    }
-}
-
-/// A command whose part of the program is not in this build.
-fn absent(name: &str) -> Fault {
-    Fault::new(FaultKind::Usage, format!("{name} is not built into this version; nothing was done"))
-}
-
-/// A recording that was asked for and not made would be missed later.
-///
-/// # Errors
-/// `Usage` where `--record` was given.
-pub(crate) fn recordable(args: &args::SessionArgs) -> Result<(), Fault> {
-    match args.keep.record {
-        Some(_) => Err(absent("--record")),
-        None => Ok(()),
     }
 }

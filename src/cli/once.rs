@@ -20,7 +20,7 @@ use crate::store::Store;
 use super::boot::{self, Boot};
 use super::session::SessionArgs;
 use super::setup::{self, Setup};
-use super::{endpoint, run as asked, secrets};
+use super::{endpoint, record, run as asked, secrets};
 
 const TURN: TurnId = TurnId(1);
 
@@ -98,7 +98,6 @@ pub struct Ready {
 /// # Errors
 /// What keeps a turn from beginning.
 pub async fn prepare(args: &SessionArgs, plain: bool) -> Result<Ready, Fault> {
-    super::recordable(args)?;
     let env = setup::environment();
     if !plain {
         super::log::start(&args.log, &env, &setup::paths(&env)?)?;
@@ -140,8 +139,8 @@ pub async fn prepare(args: &SessionArgs, plain: bool) -> Result<Ready, Fault> {
     };
     let model = endpoint::model(&http, &endpoint, resolved.model.as_deref(), last.as_deref()).await?;
     let settings = settings(args, &resolved, model, approve, !plain && questions.is_none())?;
-    let redactor = secrets::of_session(&setup, &resolved, &endpoint);
-    let boot = Boot {
+    let redactor = secrets::of_session(&setup, &resolved, Some(&endpoint));
+    let mut boot = Boot {
         http,
         endpoint: Some(endpoint),
         limits: Arc::new(resolved.limits.clone()),
@@ -153,7 +152,9 @@ pub async fn prepare(args: &SessionArgs, plain: bool) -> Result<Ready, Fault> {
         paths: Some(setup.paths.clone()),
         headless: !plain,
         wait_for_servers: !plain,
+        recorder: None,
     };
+    record::begin(args, &mut boot, &settings.model, redactor.clone())?;
     Ok(Ready { boot, parts, conversation, settings, questions, prices: resolved.prices, notices, redactor })
 }
 
@@ -247,6 +248,7 @@ pub async fn one_turn(ready: Ready, options: Options) -> Result<u8, Fault> {
     let (out, err) = (tokio::io::stdout(), tokio::io::stderr());
     let code = headless::run_redacting(running.handle, options, out, err, stops(), questions, redactor).await;
     orders.shutdown().await;
+    record::end(running.recorder);
     if let Some(store) = running.store {
         let _ = store.close().await;
     }

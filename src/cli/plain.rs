@@ -22,7 +22,7 @@ use crate::text::{sanitize, visible};
 use super::args::SessionArgs;
 use super::demo::Prepared;
 use super::once::{self, Ready};
-use super::run as asked;
+use super::{record, run as asked};
 
 /// How long the first prompt waits for the servers' first words.
 const FIRST_NEWS: Duration = Duration::from_millis(400);
@@ -66,7 +66,9 @@ pub fn demo(args: &SessionArgs) -> Result<u8, Fault> {
         let parts = asked::given(args, &resolved.limits)?.unwrap_or_default();
         let mut notices: Vec<_> = resolved.notices.iter().map(|text| (NoticeKind::Config, text.clone())).collect();
         notices.push((NoticeKind::Info, format!("The demo answers anything; begin with: {}", crate::demo::PROMPT)));
-        let boot = prepared.boot(false).await?;
+        let mut boot = prepared.boot(false).await?;
+        let redactor = prepared.redactor(&boot);
+        record::begin(args, &mut boot, &settings.model, redactor)?;
         let ready = Ready {
             boot,
             parts,
@@ -112,6 +114,7 @@ async fn talk(ready: Ready, args: &SessionArgs, farewell: &str) -> Result<u8, Fa
         (_, _) => {}
     }
     orders.shutdown().await;
+    record::end(running.recorder);
     if let Some(store) = running.store {
         let _ = store.close().await;
     }

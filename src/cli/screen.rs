@@ -20,7 +20,7 @@ use super::boot::{self, Boot};
 use super::demo::Prepared;
 use super::session::{ColorWord, SessionArgs};
 use super::setup::Setup;
-use super::{endpoint, once, plain};
+use super::{endpoint, once, plain, record, secrets};
 
 /// A piped standard input longer than this is not taken into the composer, bytes.
 const MOST_PIPED: u64 = 4 << 20;
@@ -99,7 +99,7 @@ async fn opened(args: &SessionArgs) -> Result<u8, Fault> {
     let approve = resolved.approve.unwrap_or(Approve::Ask);
     let model = resolved.model.clone().or(last).unwrap_or_default();
     let settings = once::settings(args, &resolved, model, approve, false)?;
-    let boot = Boot {
+    let mut boot = Boot {
         http,
         endpoint,
         limits: Arc::new(resolved.limits.clone()),
@@ -111,7 +111,10 @@ async fn opened(args: &SessionArgs) -> Result<u8, Fault> {
         paths: Some(setup.paths.clone()),
         headless: false,
         wait_for_servers: false,
+        recorder: None,
     };
+    let redactor = secrets::of_session(&setup, &resolved, boot.endpoint.as_ref());
+    record::begin(args, &mut boot, &settings.model, redactor)?;
     let start = start(args, &resolved, store.as_ref(), conversation).await?;
     let connection = boot.endpoint.as_ref().map(shown);
     let screen = Screen {
@@ -140,10 +143,12 @@ pub fn demo(args: &SessionArgs) -> Result<u8, Fault> {
     }
     let prepared = Prepared::new(args)?;
     once::on_runtime(async {
-        let boot = prepared.boot(false).await?;
+        let mut boot = prepared.boot(false).await?;
         let Prepared { demo: _serving, setup, resolved } = &prepared;
         let approve = resolved.approve.unwrap_or(Approve::Ask);
         let settings = once::settings(args, resolved, prepared.model(), approve, false)?;
+        let redactor = prepared.redactor(&boot);
+        record::begin(args, &mut boot, &settings.model, redactor)?;
         let mut start = start(args, resolved, None, None).await?;
         if start.prompt.is_none() {
             // The first question is offered, and sent by the person.
@@ -222,6 +227,7 @@ async fn show(screen: Screen, boot: Boot, setup: &Setup, resolved: &Resolved) ->
     let services = Services { engine: running.handle, clock: Arc::new(LiveClock), work: Arc::new(desk) };
     let left = tui::run(config, services, || drop(held)).await;
     orders.shutdown().await;
+    record::end(running.recorder);
     if let Some(store) = store {
         let _ = store.close().await;
     }
@@ -274,7 +280,7 @@ fn not_kept() -> Fault {
     Fault::new(FaultKind::Store, "Nothing is kept in this session (--no-save).")
 }
 
-fn state(
+pub(super) fn state(
     setup: &Setup,
     resolved: &Resolved,
     settings: TurnSettings,
@@ -362,7 +368,7 @@ async fn conversation(
 }
 
 /// Colours and glyphs, by the options, the configuration and what the terminal says of itself.
-fn theme(args: &SessionArgs, setup: &Setup, resolved: &Resolved) -> Theme {
+pub(super) fn theme(args: &SessionArgs, setup: &Setup, resolved: &Resolved) -> Theme {
     let ui = &resolved.ui;
     let env = |name: &str| setup.env.get(name).map(String::as_str).filter(|v| !v.is_empty());
     let colour = match args.output.color {

@@ -26,11 +26,13 @@ pub fn redactor() -> (Redactor, Option<String>) {
 
 /// The secrets that one session works with, the key that was fetched for it among them.
 #[must_use]
-pub fn of_session(setup: &Setup, resolved: &Resolved, endpoint: &Endpoint) -> Redactor {
+pub fn of_session(setup: &Setup, resolved: &Resolved, endpoint: Option<&Endpoint>) -> Redactor {
     let mut secrets = known(setup);
-    secrets.extend(endpoint.key.iter().cloned());
-    for (_, value) in &endpoint.headers {
-        header(value, &mut secrets);
+    if let Some(endpoint) = endpoint {
+        secrets.extend(endpoint.key.iter().cloned());
+        for (_, value) in &endpoint.headers {
+            header(value, &mut secrets);
+        }
     }
     of_servers(&resolved.servers, &mut secrets);
     Redactor::new(secrets.iter().map(Secret::expose))

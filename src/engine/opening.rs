@@ -9,8 +9,8 @@ use super::port::Opened;
 use super::run::{Engine, Inbound};
 use super::turns::Running;
 use crate::chat::{
-    AnswerState, Body, CallId, Change, ConversationId, Fault, FaultKind, Marked, Message, MessageId, Part, PastCall,
-    ServerName, Submit, ToolChoice, TurnEvent, TurnId, TurnSettings, TurnStatus,
+    AnswerState, Body, CallId, Change, ConversationId, Fault, FaultKind, Heard, Marked, Message, MessageId, Part,
+    PastCall, ServerName, Submit, ToolChoice, TurnEvent, TurnId, TurnSettings, TurnStatus,
 };
 use crate::tools;
 use crate::turn::{Event, Plan, Turn};
@@ -181,6 +181,7 @@ impl Engine {
         let opened = self.memory.get(&conversation).cloned().unwrap_or_default();
         let mut history = opened.messages;
         let key = MessageId::new(uuid::Uuid::now_v7().to_string());
+        self.hear(|| Heard::Turn { turn, conversation: conversation.clone(), key: key.clone() });
         let new_message = message.map(|parts| {
             Arc::new(Message {
                 id: MessageId::new(format!("{}.0", key.as_str())),

@@ -121,7 +121,7 @@ pub enum CallEnd {
 }
 
 /// What servers tell unasked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum ServerEvent {
     Status(ServerStatus),
     Listing(Listing),

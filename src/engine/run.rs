@@ -14,8 +14,8 @@ use super::outbox::{Inbox, Outbox};
 use super::port::{Clock, Journal, Lesson, Model, ServerEvent, Servers};
 use super::turns::Running;
 use crate::chat::{
-    Api, ConversationId, Durability, Fault, GrantScope, Limits, NoticeKind, Order, ServerAction, ServerName, Stamp,
-    Stamped, TurnEvent, TurnId,
+    Api, CallState, ConversationId, Durability, Fault, GrantScope, Heard, Limits, NoticeKind, Order, ServerAction,
+    ServerName, Stamp, Stamped, TurnEvent, TurnId, WaitFor, Wiretap,
 };
 use crate::tools::{Registry, RegistryRules, ServerRules};
 use crate::turn::Event;
@@ -47,6 +47,8 @@ pub struct EngineConfig {
     pub paced: bool,
     /// False where there is no store: conversations live in memory, and are said to be unsaved.
     pub saving: bool,
+    /// Hears the orders, and which turns and reviews they led to.
+    pub wiretap: Option<Arc<dyn Wiretap>>,
 }
 
 pub(super) enum Inbound {
@@ -68,6 +70,7 @@ pub(super) enum Control {
     Model(Arc<dyn Model>),
     Notice(NoticeKind, String),
     Expect(ServerName, ServerRules),
+    CaughtUp(oneshot::Sender<()>),
     Shutdown(oneshot::Sender<()>),
 }
 
@@ -95,6 +98,14 @@ impl Orders {
     /// Something that the reader should know, in its place among the events.
     pub fn notice(&self, kind: NoticeKind, message: String) {
         let _ = self.0.send(Control::Notice(kind, message));
+    }
+
+    /// Returns when everything that had reached the engine before was acted upon.
+    pub async fn caught_up(&self) {
+        let (done, reached) = oneshot::channel();
+        if self.0.send(Control::CaughtUp(done)).is_ok() {
+            let _ = reached.await;
+        }
     }
 
     /// Stops every turn, writes down what there is, ends every server; returns when all of it is done.
@@ -238,6 +249,12 @@ impl Engine {
                         engine.desk.expect(server);
                         engine.tools_changed();
                     }
+                    Some(Control::CaughtUp(reached)) => {
+                        while let Ok(report) = reports.try_recv() {
+                            engine.report(report);
+                        }
+                        let _ = reached.send(());
+                    }
                     Some(Control::Notice(kind, message)) => {
                         engine.emit(TurnEvent::Notice { turn: None, kind, message });
                     }
@@ -290,7 +307,15 @@ impl Engine {
         self.outbox.close();
     }
 
+    /// Tells whoever listens.
+    pub(super) fn hear(&self, heard: impl FnOnce() -> Heard) {
+        if let Some(tap) = &self.config.wiretap {
+            tap.heard(heard());
+        }
+    }
+
     fn order(&mut self, order: Order) {
+        self.hear(|| Heard::Order(order.clone()));
         match order {
             Order::Submit(submit) => self.open(Opening::submit(*submit)),
             Order::Continue { turn, conversation, settings } => {
@@ -399,6 +424,16 @@ impl Engine {
     }
 
     pub(super) fn emit(&self, event: TurnEvent) {
-        self.outbox.put(self.now(), event);
+        self.put(self.now(), event);
+    }
+
+    pub(super) fn put(&self, at: Stamp, event: TurnEvent) {
+        if let TurnEvent::Call { turn, update } = &event
+            && let CallState::Waiting(WaitFor::Approval(review)) = &update.state
+        {
+            let (turn, call) = (*turn, update.call.clone());
+            self.hear(|| Heard::Review { turn, call, hash: review.hash.to_string() });
+        }
+        self.outbox.put(at, event);
     }
 }

@@ -42,7 +42,8 @@ impl Engine {
         while let Some(event) = next {
             let at = self.now();
             let Some(running) = self.turns.get_mut(&id) else { break };
-            for step in running.turn.apply(Stamped { at, body: event }) {
+            let steps = running.turn.apply(Stamped { at, body: event });
+            for step in steps {
                 match step {
                     Step::Write(changes, Durability::Written) => lines.extend(changes),
                     Step::Call { call, tool, arguments, changes, unsaved_ok } => {
@@ -55,7 +56,7 @@ impl Engine {
                         let problems = tool.validate(&arguments);
                         waiting.push_back(Event::Validated { call, problems });
                     }
-                    Step::Emit(event) => self.outbox.put(at, event),
+                    Step::Emit(event) => self.put(at, event),
                     step => {
                         self.put_down(id, &mut lines);
                         self.perform(id, step);

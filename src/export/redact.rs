@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -29,6 +30,8 @@ const SHORTEST_PIECE: usize = 8;
 pub struct Redactor {
     /// Longest first, so that a secret within another does not leave the rest of it behind.
     needles: Vec<String>,
+    /// Of each first byte the needles that begin with it, longest first; empty where there is none.
+    by_first: Vec<Vec<usize>>,
 }
 
 impl Redactor {
@@ -41,7 +44,54 @@ impl Redactor {
         }
         let mut needles: Vec<String> = needles.into_iter().collect();
         needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
-        Self { needles }
+        let mut by_first = vec![Vec::new(); if needles.is_empty() { 0 } else { 256 }];
+        for (at, needle) in needles.iter().enumerate() {
+            if let Some(first) = needle.bytes().next() {
+                by_first[usize::from(first)].push(at);
+            }
+        }
+        Self { needles, by_first }
+    }
+
+    /// Whether there is nothing to look for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.needles.is_empty()
+    }
+
+    /// Where they stand in these bytes: ranges in order that do not overlap.
+    #[must_use]
+    pub fn ranges(&self, bytes: &[u8]) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        let mut at = 0;
+        while at < bytes.len() {
+            let rest = &bytes[at..];
+            match self.beginning_with(rest[0]).find(|needle| rest.starts_with(needle)) {
+                Some(needle) => {
+                    found.push(at..at + needle.len());
+                    at += needle.len();
+                }
+                None => at += 1,
+            }
+        }
+        found
+    }
+
+    /// From where on these bytes may be the beginning of one, however short; their length where they are not.
+    #[must_use]
+    pub fn open_end(&self, bytes: &[u8]) -> usize {
+        let longest = self.needles.first().map_or(0, String::len);
+        let from = bytes.len().saturating_sub(longest.saturating_sub(1));
+        let begins = |at: &usize| {
+            let rest = &bytes[*at..];
+            self.beginning_with(rest[0]).any(|needle| needle.len() > rest.len() && needle.starts_with(rest))
+        };
+        (from..bytes.len()).find(begins).unwrap_or(bytes.len())
+    }
+
+    fn beginning_with(&self, first: u8) -> impl Iterator<Item = &[u8]> {
+        let places = self.by_first.get(usize::from(first)).map(Vec::as_slice).unwrap_or_default();
+        places.iter().map(|at| self.needles[*at].as_bytes())
     }
 
     /// The text without them.

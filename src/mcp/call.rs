@@ -47,7 +47,7 @@ pub(super) fn start(order: CallOrder, line: Line, events: mpsc::UnboundedSender<
         Phase::Ready(connection) => Some(connection.clone()),
         Phase::Off(_) | Phase::Starting | Phase::Failed(_) => None,
     };
-    let waiter = Waiter::default();
+    let waiter = Waiter::of_call(order.call.clone());
     let queued = ready.and_then(|connection| {
         // Pending only where a thousand requests are queued already; then it waits its turn on its task.
         let send = connection.send_call(order.tool.clone(), order.arguments.clone(), waiter.clone());
@@ -81,7 +81,7 @@ async fn later(
             Err(message) => return CallEnd::NotSent { message },
         },
     };
-    let waiter = Waiter::default();
+    let waiter = Waiter::of_call(order.call.clone());
     let under_way = connection.asker.call(order.call);
     let handle = connection.send_call(order.tool, order.arguments, waiter.clone()).await;
     Call::follow(connection, handle, waiter, under_way, line, events, stop).await
@@ -232,15 +232,11 @@ impl<'a> Call<'a> {
         }
         self.tell_pending();
         match reply {
-            Reply::Result(result) => match unfinished(&result) {
-                None => CallEnd::Result(result),
-                Some(message) => CallEnd::RpcError { code: 0, message },
-            },
             Reply::Error { message, .. } if !self.connection.late_replies && is_session_lost(&message) => {
                 self.session_ended().await
             }
-            Reply::Error { code, message } => CallEnd::RpcError { code, message },
             Reply::Gone(message) => CallEnd::ServerGone { sent: self.may_have_left(), message },
+            reply @ (Reply::Result(_) | Reply::Error { .. }) => of_reply(reply),
         }
     }
 
@@ -330,6 +326,23 @@ impl<'a> Call<'a> {
             Some(Reply::Result(_) | Reply::Error { .. }) => CallEnd::Cancelled { acknowledged: true },
             Some(Reply::Gone(_)) | None => CallEnd::Cancelled { acknowledged: false },
         }
+    }
+}
+
+/// What a message that answers a call says of its end, whenever and wherever it was received.
+#[must_use]
+pub fn answered(mut message: Value) -> CallEnd {
+    of_reply(Reply::of(&mut message))
+}
+
+fn of_reply(reply: Reply) -> CallEnd {
+    match reply {
+        Reply::Result(result) => match unfinished(&result) {
+            None => CallEnd::Result(result),
+            Some(message) => CallEnd::RpcError { code: 0, message },
+        },
+        Reply::Error { code, message } => CallEnd::RpcError { code, message },
+        Reply::Gone(message) => CallEnd::ServerGone { sent: true, message },
     }
 }
 

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::chat::Limits;
+use crate::chat::{Limits, Wiretap};
 use crate::config::{self, ServerEntry};
 
 use super::child::{self, Child};
@@ -28,7 +28,7 @@ use super::http::{self, Authorise, Params};
 use super::inquiry::{Asker, Inquiries};
 use super::report::Reporter;
 use super::stdio::StdioTransport;
-use super::tap::{Reply, Tap, Waiter};
+use super::tap::{Ear, Reply, Tap, Waiter};
 use super::watchdog::Watchdog;
 
 /// Which of the protocol's two ways a server speaks; remembered, since asking costs a legacy server up to 10 s.
@@ -78,6 +78,7 @@ pub(super) struct Opener<'a> {
     pub generation: u64,
     pub watchdog: Option<&'a Arc<Watchdog>>,
     pub inquiries: &'a Inquiries,
+    pub wiretap: Option<&'a Arc<dyn Wiretap>>,
 }
 
 /// A failed attempt, with what the server last said.
@@ -103,7 +104,11 @@ impl Opener<'_> {
     }
 
     async fn attempt(&self, mode: ClientLifecycleMode) -> Result<Opened, OpenError> {
-        let tap = Tap::default();
+        let tap = Tap::new(self.wiretap.map(|tap| Ear {
+            server: self.entry.name.clone(),
+            connection: self.generation,
+            tap: Arc::clone(tap),
+        }));
         let line = usize::try_from(self.limits.line).unwrap_or(usize::MAX);
         let plain = |failure| OpenError { failure, stderr: Vec::new(), other_era: false };
         match &self.entry.transport {

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::chat::{InquiryAnswer, InquiryId, Limits, ServerName, ServerState, ServerStatus};
+use crate::chat::{InquiryAnswer, InquiryId, Limits, ServerName, ServerState, ServerStatus, Wiretap};
 use crate::config::{ServerEntry, Transport};
 
 use super::call::{self, Line};
@@ -32,6 +32,8 @@ struct Inner {
     inquiries: Inquiries,
     /// Over the servers' processes, where one was set.
     watchdog: OnceLock<Option<Arc<Watchdog>>>,
+    /// Hears every message, where one was set.
+    wiretap: OnceLock<Arc<dyn Wiretap>>,
     servers: Mutex<HashMap<ServerName, Seat>>,
     /// Tasks of servers that were stopped or replaced, until they have ended.
     leaving: Mutex<Vec<JoinHandle<()>>>,
@@ -61,6 +63,7 @@ impl Host {
             cache,
             events,
             watchdog: OnceLock::new(),
+            wiretap: OnceLock::new(),
             servers: Mutex::default(),
             leaving: Mutex::default(),
         };
@@ -88,6 +91,13 @@ impl Host {
         self.0.inquiries.answer(id, answer)
     }
 
+    /// Lets somebody hear every message from and to the servers. Call it before the first server is started.
+    #[must_use]
+    pub fn tapped(self, tap: Arc<dyn Wiretap>) -> Self {
+        self.0.wiretap.get_or_init(|| tap);
+        self
+    }
+
     /// Starts a server in the background. One of the same name is ended first. An entry that is disabled, or needs a
     /// person's consent, is only told of; start it again with the consent given.
     pub fn start(&self, entry: ServerEntry) {
@@ -109,6 +119,7 @@ impl Host {
             cache: self.0.cache.clone(),
             watchdog: self.0.watchdog.get().cloned().flatten(),
             inquiries: self.0.inquiries.clone(),
+            wiretap: self.0.wiretap.get().cloned(),
             reporter: Reporter::new(name.clone(), self.0.events.clone(), self.0.limits.messages_per_second),
             phase,
             orders: order_rx,

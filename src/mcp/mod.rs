@@ -30,6 +30,7 @@ mod tap;
 mod ticket;
 pub mod watchdog;
 
+pub use call::answered;
 pub use event::{HostEvent, LogLevel};
 pub use failure::{Failure, FailureKind};
 pub use host::Host;

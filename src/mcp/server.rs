@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::chat::{Limits, ServerState, ServerStatus};
+use crate::chat::{Limits, ServerState, ServerStatus, Wiretap};
 use crate::config::{Consent, ServerEntry, Transport};
 use crate::tools::Listing;
 
@@ -71,6 +71,7 @@ pub(super) struct Server {
     pub cache: Option<PathBuf>,
     pub watchdog: Option<Arc<Watchdog>>,
     pub inquiries: Inquiries,
+    pub wiretap: Option<Arc<dyn Wiretap>>,
     pub reporter: Reporter,
     pub phase: watch::Sender<Phase>,
     pub orders: mpsc::Receiver<Order>,
@@ -219,6 +220,7 @@ impl Server {
             generation: self.generation,
             watchdog: self.watchdog.as_ref(),
             inquiries: &self.inquiries,
+            wiretap: self.wiretap.as_ref(),
         };
         let stop = self.stop.clone();
         let opened = tokio::select! {

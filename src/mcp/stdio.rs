@@ -20,6 +20,8 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWrite
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::chat::Direction;
+
 use super::event::LogLevel;
 use super::report::Reporter;
 use super::tap::{Seen, Tap, Waiter};
@@ -102,6 +104,7 @@ async fn write<W: AsyncWrite + Unpin>(mut input: W, mut queue: mpsc::UnboundedRe
             let _ = done.send(Ok(()));
             continue;
         }
+        tap.frame(Direction::Out, waiter.as_ref().and_then(Waiter::call), &line);
         let written = match input.write_all(&line).await {
             Ok(()) => input.flush().await,
             Err(error) => Err(error),
@@ -143,6 +146,7 @@ async fn read<R: AsyncRead + Unpin>(
         if text.is_empty() {
             continue;
         }
+        tap.frame(Direction::In, None, text);
         let Some(found) = parse(text) else {
             garbage += 1;
             if garbage >= GARBAGE {

@@ -19,6 +19,8 @@ use rmcp::service::TxJsonRpcMessage;
 use serde_json::Value;
 use tokio::sync::Notify;
 
+use crate::chat::{CallId, Direction, Heard, ServerName, Wiretap};
+
 /// What came back for a request.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Reply {
@@ -29,6 +31,21 @@ pub(super) enum Reply {
     },
     /// The connection ended first.
     Gone(String),
+}
+
+impl Reply {
+    /// Takes it out of a message that answers a request.
+    pub(super) fn of(message: &mut Value) -> Self {
+        if let Some(error) = message.get("error") {
+            let text = error.get("message").and_then(Value::as_str).or_else(|| error.as_str());
+            return Self::Error {
+                code: error.get("code").and_then(Value::as_i64).unwrap_or_default(),
+                message: text.map_or_else(|| error.to_string(), str::to_owned),
+            };
+        }
+        // An answer with neither is an answer nonetheless; its reader will find that it holds nothing.
+        Self::Result(message.get_mut("result").map_or(Value::Null, Value::take))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +82,8 @@ pub(super) struct Waiter(Arc<Seat>);
 
 #[derive(Debug, Default)]
 struct Seat {
+    /// The call that the request makes, where it makes one.
+    call: Option<CallId>,
     departure: AtomicU8,
     progress: Mutex<Option<Progress>>,
     reply: Mutex<Option<Reply>>,
@@ -77,6 +96,14 @@ const SENT: u8 = 2;
 const WITHDRAWN: u8 = 3;
 
 impl Waiter {
+    pub(super) fn of_call(call: CallId) -> Self {
+        Self(Arc::new(Seat { call: Some(call), ..Seat::default() }))
+    }
+
+    pub(super) fn call(&self) -> Option<CallId> {
+        self.0.call.clone()
+    }
+
     pub(super) fn departure(&self) -> Departure {
         match self.0.departure.load(Ordering::Acquire) {
             QUEUED => Departure::Queued,
@@ -143,7 +170,18 @@ const REQUESTS: usize = 64;
 
 /// The tap of one connection; clones share it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tap(Arc<Mutex<Seats>>);
+pub(super) struct Tap {
+    seats: Arc<Mutex<Seats>>,
+    ear: Option<Ear>,
+}
+
+/// Somebody who listens to a connection.
+#[derive(Clone, Debug)]
+pub(super) struct Ear {
+    pub server: ServerName,
+    pub connection: u64,
+    pub tap: Arc<dyn Wiretap>,
+}
 
 #[derive(Debug, Default)]
 struct Seats {
@@ -156,13 +194,31 @@ struct Seats {
 }
 
 impl Tap {
+    pub(super) fn new(ear: Option<Ear>) -> Self {
+        Self { seats: Arc::default(), ear }
+    }
+
+    /// One message leaves or came, as it is on the wire.
+    pub(super) fn frame(&self, direction: Direction, call: Option<CallId>, bytes: &[u8]) {
+        let Some(Ear { server, connection, tap }) = &self.ear else { return };
+        let (server, bytes) = (server.clone(), bytes.trim_ascii().to_vec());
+        tap.heard(Heard::Frame { server, connection: *connection, direction, call, bytes });
+    }
+
+    /// One message came that was read already.
+    pub(super) fn message(&self, message: &Value) {
+        if self.ear.is_some() {
+            self.frame(Direction::In, None, message.to_string().as_bytes());
+        }
+    }
+
     /// Notes an outgoing message. Where it is a request somebody waits for, that waiter is handed back, so that the
     /// transport can tell it of the departure.
     pub(super) fn outgoing(&self, message: &TxJsonRpcMessage<RoleClient>) -> Option<Waiter> {
         let JsonRpcMessage::Request(request) = message else { return None };
         let waiter = request.request.extensions().get::<Waiter>()?.clone();
         let token = progress_token(&request.request);
-        let mut seats = held(&self.0);
+        let mut seats = held(&self.seats);
         if let Some(reason) = &seats.closed {
             waiter.withdraw();
             waiter.answer(Reply::Gone(reason.clone()));
@@ -189,24 +245,14 @@ impl Tap {
         }
         let Some(id) = message.get("id").and_then(number_or_string) else { return Seen::Other };
         let Some(waiter) = self.leave_seat(&id) else { return Seen::Other };
-        let reply = if let Some(error) = message.get("error") {
-            let text = error.get("message").and_then(Value::as_str).or_else(|| error.as_str());
-            Reply::Error {
-                code: error.get("code").and_then(Value::as_i64).unwrap_or_default(),
-                message: text.map_or_else(|| error.to_string(), str::to_owned),
-            }
-        } else {
-            // An answer with neither is an answer nonetheless; its reader will find that it holds nothing.
-            Reply::Result(message.get_mut("result").map_or(Value::Null, Value::take))
-        };
-        waiter.answer(reply);
+        waiter.answer(Reply::of(message));
         Seen::Answered(id)
     }
 
     fn progress(&self, message: &Value) {
         let Some(params) = message.get("params") else { return };
         let Some(token) = params.get("progressToken").and_then(number_or_string) else { return };
-        let waiter = held(&self.0).by_token.get(&ProgressToken(token)).cloned();
+        let waiter = held(&self.seats).by_token.get(&ProgressToken(token)).cloned();
         if let (Some(waiter), Some(progress)) = (waiter, params.get("progress").and_then(Value::as_f64)) {
             waiter.advance(Progress {
                 progress,
@@ -219,7 +265,7 @@ impl Tap {
     fn request(&self, message: &Value) {
         let Some(id) = message.get("id").and_then(number_or_string) else { return };
         let params = message.get("params").cloned().unwrap_or_default();
-        let requests = &mut held(&self.0).requests;
+        let requests = &mut held(&self.seats).requests;
         if requests.len() >= REQUESTS {
             requests.pop_front();
         }
@@ -228,7 +274,7 @@ impl Tap {
 
     /// What the server wrote in this request of its own.
     pub(super) fn take_request(&self, id: &RequestId) -> Option<Value> {
-        let requests = &mut held(&self.0).requests;
+        let requests = &mut held(&self.seats).requests;
         let at = requests.iter().position(|(of, _)| of == id)?;
         requests.remove(at).map(|(_, params)| params)
     }
@@ -241,7 +287,7 @@ impl Tap {
     /// The connection has ended: every waiter is told why, later ones too.
     pub(super) fn close(&self, reason: &str) {
         let seats = {
-            let mut seats = held(&self.0);
+            let mut seats = held(&self.seats);
             seats.closed.get_or_insert_with(|| reason.to_owned());
             seats.by_token.clear();
             std::mem::take(&mut seats.by_id)
@@ -253,11 +299,11 @@ impl Tap {
 
     /// Why the connection ended; None while it lives.
     pub(super) fn reason(&self) -> Option<String> {
-        held(&self.0).closed.clone()
+        held(&self.seats).closed.clone()
     }
 
     fn leave_seat(&self, id: &RequestId) -> Option<Waiter> {
-        let mut seats = held(&self.0);
+        let mut seats = held(&self.seats);
         let found = seats.by_id.remove(id).or_else(|| {
             // Some servers answer the number 7 with the string "7".
             let NumberOrString::String(text) = id else { return None };

@@ -7,14 +7,17 @@ use std::fmt;
 use std::io::Read as _;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::redirect::{Attempt, Policy};
 
-use crate::chat::{Fault, FaultKind, Limits, Retry};
+use crate::chat::{Fault, FaultKind, Limits, Retry, Wiretap};
 
+use super::played::Player;
 use super::proxy::Proxies;
+use super::tape::Tape;
 
 /// How many redirects within one origin are followed.
 const REDIRECTS: usize = 5;
@@ -41,12 +44,19 @@ impl HttpOptions {
 
 /// The shared client; cloning is cheap.
 #[derive(Clone)]
-pub struct Http(Arc<Inner>);
+pub struct Http {
+    inner: Arc<Inner>,
+    tap: Option<Arc<dyn Wiretap>>,
+}
 
 struct Inner {
     options: HttpOptions,
     proxies: Proxies,
     client: OnceLock<Result<reqwest::Client, Fault>>,
+    /// Answers in place of the network.
+    player: Option<Arc<dyn Player>>,
+    /// How many responses were asked for.
+    responses: AtomicU64,
 }
 
 impl Http {
@@ -54,7 +64,32 @@ impl Http {
     #[must_use]
     pub fn new(options: HttpOptions) -> Self {
         let proxies = Proxies::from_environment(options.proxy.as_deref(), |name| std::env::var(name).ok());
-        Self(Arc::new(Inner { options, proxies, client: OnceLock::new() }))
+        Self::of(options, proxies, None)
+    }
+
+    /// One that plays recorded responses. It has no client: whatever asks for one is refused.
+    #[must_use]
+    pub fn played(limits: &Limits, player: Arc<dyn Player>) -> Self {
+        Self::of(HttpOptions::new(limits), Proxies::from_environment(None, |_| None), Some(player))
+    }
+
+    fn of(options: HttpOptions, proxies: Proxies, player: Option<Arc<dyn Player>>) -> Self {
+        let inner = Inner { options, proxies, client: OnceLock::new(), player, responses: AtomicU64::new(0) };
+        Self { inner: Arc::new(inner), tap: None }
+    }
+
+    /// The same, with somebody who hears every response.
+    #[must_use]
+    pub fn tapped(self, tap: Arc<dyn Wiretap>) -> Self {
+        Self { tap: Some(tap), ..self }
+    }
+
+    pub(super) fn tape(&self) -> Tape {
+        Tape::new(self.tap.clone(), self.inner.responses.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    pub(super) fn player(&self) -> Option<&Arc<dyn Player>> {
+        self.inner.player.as_ref()
     }
 
     /// Builds the client on a thread of its own, so that the first request does not wait for it.
@@ -72,7 +107,10 @@ impl Http {
     /// # Errors
     /// `Config` where a proxy or a certificate of the options cannot be used, `Internal` where TLS cannot start.
     pub fn client(&self) -> Result<reqwest::Client, Fault> {
-        self.0.client.get_or_init(|| build(&self.0.options, &self.0.proxies)).clone()
+        if self.inner.player.is_some() {
+            return Err(Fault::new(FaultKind::Usage, "This is a replay, which reaches no network."));
+        }
+        self.inner.client.get_or_init(|| build(&self.inner.options, &self.inner.proxies)).clone()
     }
 
     /// As [`Http::client`], without blocking the runtime.
@@ -80,7 +118,7 @@ impl Http {
     /// # Errors
     /// As [`Http::client`].
     pub async fn ready(&self) -> Result<reqwest::Client, Fault> {
-        if let Some(built) = self.0.client.get() {
+        if let Some(built) = self.inner.client.get() {
             return built.clone();
         }
         let http = self.clone();
@@ -91,18 +129,18 @@ impl Http {
     }
 
     pub(super) fn connect_limit(&self) -> Duration {
-        self.0.options.connect
+        self.inner.options.connect
     }
 
     /// The proxy on the way to `url` and where it was set, for messages; holds no credentials.
     pub(super) fn proxy_for(&self, url: &url::Url) -> Option<String> {
-        self.0.proxies.describe(url)
+        self.inner.proxies.describe(url)
     }
 }
 
 impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Http").field("built", &self.0.client.get().is_some()).finish_non_exhaustive()
+        f.debug_struct("Http").field("built", &self.inner.client.get().is_some()).finish_non_exhaustive()
     }
 }
 

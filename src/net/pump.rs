@@ -12,16 +12,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use http::StatusCode;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::chat::{Delta, Fault, FaultKind, Limits, Retry};
+use crate::chat::{Delta, Fault, FaultKind, Limits, ResponseOver, Retry};
 use crate::wire::Decoder;
 
 use super::failure::{Failure, header, page, quote, root, seconds};
 use super::models::read_body;
+use super::played::{Halt, PlayedHead, Playing};
 use super::sse::{SseError, SseReader};
+use super::tape::Tape;
 use super::{Endpoint, Event, Http};
 
 /// How much of a refusal is read.
@@ -36,19 +38,35 @@ const FAR: Duration = Duration::from_secs(86_400 * 365);
 pub(super) struct Gone;
 
 pub(super) async fn run(http: Http, endpoint: Endpoint, body: Bytes, limits: Arc<Limits>, out: mpsc::Sender<Event>) {
-    let mut pump = Pump::new(&endpoint, &limits, out);
-    let result = match open(&http, &endpoint, body, &mut pump).await {
-        Ok(response) => {
-            let kind = header(response.headers(), CONTENT_TYPE.as_str()).map(str::to_owned);
-            pump.status = response.status();
-            pump.run(response.bytes_stream(), kind.as_deref()).await
+    let mut tape = http.tape();
+    tape.request(&endpoint, &body);
+    let result = match http.player() {
+        Some(player) => {
+            let limits = waiting(&limits);
+            let mut pump = Pump::new(&endpoint, &limits, out.clone(), &mut tape);
+            play(player.answer(body), &endpoint, &mut pump).await
         }
-        Err(stop) => Err(stop),
+        None => {
+            let mut pump = Pump::new(&endpoint, &limits, out.clone(), &mut tape);
+            match open(&http, &endpoint, body, &mut pump).await {
+                Ok(response) => {
+                    let kind = header(response.headers(), CONTENT_TYPE.as_str()).map(str::to_owned);
+                    pump.status = response.status();
+                    pump.run(response.bytes_stream(), kind.as_deref()).await
+                }
+                Err(stop) => Err(stop),
+            }
+        }
     };
+    match &result {
+        Ok(()) => tape.over(|| ResponseOver::Whole),
+        Err(Stop::Gone) => tape.over(|| ResponseOver::Dropped),
+        Err(Stop::Failed(_)) => tape.over(|| ResponseOver::Left),
+    }
     // Without a reader there is nobody to tell.
     let _ = match result {
         Ok(()) | Err(Stop::Gone) => Ok(()),
-        Err(Stop::Failed(failure)) => pump.out.send(Event::Failed(failure)).await,
+        Err(Stop::Failed(failure)) => out.send(Event::Failed(failure)).await,
     };
 }
 
@@ -69,20 +87,58 @@ impl From<Gone> for Stop {
     }
 }
 
+/// A recorded response is as slow as it was, or as a person reads: no time of ours counts.
+fn waiting(limits: &Limits) -> Limits {
+    Limits { first_byte: FAR, any_byte: FAR, data_event: FAR, ..limits.clone() }
+}
+
+/// As a response of the network, from its status on.
+async fn play(playing: Playing, endpoint: &Endpoint, pump: &mut Pump<'_>) -> Result<(), Stop> {
+    let Playing { head, mut body } = playing;
+    let PlayedHead { status, headers } = match pump.first(head).await? {
+        Ok(head) => head,
+        Err(halt) => return Err(pump.broken(&halt)),
+    };
+    let mut map = HeaderMap::new();
+    for (name, value) in &headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+            map.insert(name, value);
+        }
+    }
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    pump.tape.head(status.as_u16(), &map);
+    if status.is_success() {
+        pump.status = status;
+        return pump.run(body, header(&map, CONTENT_TYPE.as_str())).await;
+    }
+    let mut refusal = Vec::new();
+    while let Some(Ok(chunk)) = body.next().await {
+        pump.tape.chunk(&chunk);
+        refusal.extend_from_slice(&chunk[..chunk.len().min(REFUSAL.saturating_sub(refusal.len()))]);
+    }
+    pump.tape.over(|| ResponseOver::Whole);
+    Err(Failure::refused(endpoint, status, &map, &refusal).into())
+}
+
 /// Sends the request and gives back a response with a 2xx status.
 async fn open(http: &Http, endpoint: &Endpoint, body: Bytes, pump: &mut Pump<'_>) -> Result<reqwest::Response, Stop> {
     let never = |fault| Failure::new(fault, false);
-    let client = http.ready().await.map_err(never)?;
+    let client = http.ready().await.map_err(never).inspect_err(|failure| pump.tape.failed(failure))?;
     let request = client
         .post(endpoint.response_url())
-        .headers(endpoint.request_headers().map_err(never)?)
+        .headers(endpoint.request_headers().map_err(never).inspect_err(|failure| pump.tape.failed(failure))?)
         .header(CONTENT_TYPE, "application/json")
         .header(ACCEPT, "text/event-stream, application/json;q=0.9")
         // Compressed event streams are held back until a block is full.
         .header(ACCEPT_ENCODING, "identity")
         .body(body);
-    let response = pump.first(request.send()).await?.map_err(|error| Failure::unsent(http, endpoint, &error))?;
+    let response = pump
+        .first(request.send())
+        .await?
+        .map_err(|error| Failure::unsent(http, endpoint, &error))
+        .inspect_err(|failure| pump.tape.failed(failure))?;
     let status = response.status();
+    pump.tape.head(status.as_u16(), response.headers());
     if status.is_success() {
         return Ok(response);
     }
@@ -92,6 +148,8 @@ async fn open(http: &Http, endpoint: &Endpoint, body: Bytes, pump: &mut Pump<'_>
         () = pump.out.closed() => return Err(Stop::Gone),
         read = read => read.map(|(body, _)| body).unwrap_or_default(),
     };
+    pump.tape.chunk(&body);
+    pump.tape.over(|| ResponseOver::Whole);
     Err(Failure::refused(endpoint, status, &headers, &body).into())
 }
 
@@ -99,6 +157,7 @@ struct Pump<'a> {
     endpoint: &'a Endpoint,
     limits: &'a Limits,
     out: mpsc::Sender<Event>,
+    tape: &'a mut Tape,
     decoder: Decoder,
     status: StatusCode,
     began: Instant,
@@ -116,12 +175,13 @@ struct Pump<'a> {
 }
 
 impl<'a> Pump<'a> {
-    fn new(endpoint: &'a Endpoint, limits: &'a Limits, out: mpsc::Sender<Event>) -> Self {
+    fn new(endpoint: &'a Endpoint, limits: &'a Limits, out: mpsc::Sender<Event>, tape: &'a mut Tape) -> Self {
         let now = Instant::now();
         Self {
             endpoint,
             limits,
             out,
+            tape,
             decoder: Decoder::new(endpoint.api),
             status: StatusCode::OK,
             began: now,
@@ -154,7 +214,7 @@ impl<'a> Pump<'a> {
     }
 
     /// Reads the body to its end and says so.
-    async fn run<E: std::error::Error>(
+    async fn run<E: std::error::Error + 'static>(
         &mut self,
         body: impl Stream<Item = Result<Bytes, E>>,
         content_type: Option<&str>,
@@ -179,19 +239,23 @@ impl<'a> Pump<'a> {
             };
             match chunk {
                 None => {
+                    self.tape.over(|| ResponseOver::Whole);
                     self.end(&mut reader).await?;
                     return self.whole().await;
                 }
                 Some(Ok(chunk)) if chunk.is_empty() => {}
                 Some(Ok(chunk)) => {
                     let first = self.byte.is_none();
+                    self.tape.chunk(&chunk);
                     self.chunk(&mut reader, &chunk).await?;
                     if first {
                         sleep.as_mut().reset(self.deadline());
                     }
                 }
-                Some(Err(_)) if self.finished => return self.whole().await,
-                Some(Err(error)) => return Err(self.broken(&error)),
+                Some(Err(error)) => {
+                    let broken = self.broken(&error);
+                    return if self.finished { self.whole().await } else { Err(broken) };
+                }
             }
             if self.done {
                 // Whoever reads the events has its end at once; the rest is for the connection's sake.
@@ -303,7 +367,9 @@ impl<'a> Pump<'a> {
             }
             // Not by itself again: a local model would only begin anew to read the prompt.
             let message = format!("{host} sent nothing for {}", seconds(limits.first_byte));
-            return Err(Failure::limit("first_byte", message, hint, false).into());
+            let failure = Failure::limit("first_byte", message, hint, false);
+            self.tape.failed(&failure);
+            return Err(failure.into());
         };
         let failure = if byte.elapsed() >= limits.any_byte {
             let message = format!("{host} fell silent for {}", seconds(limits.any_byte));
@@ -312,6 +378,7 @@ impl<'a> Pump<'a> {
             let message = format!("{host} made no progress for {}: only keep-alives came", seconds(limits.data_event));
             Failure::limit("data_event", message, hint, true)
         };
+        self.tape.failed(&failure);
         Err(failure.with_status(self.status).with_data(self.data).into())
     }
 
@@ -340,7 +407,13 @@ impl<'a> Pump<'a> {
         }
     }
 
-    fn broken(&self, error: &dyn std::error::Error) -> Stop {
+    fn broken(&mut self, error: &(dyn std::error::Error + 'static)) -> Stop {
+        if let Some(Halt::Failed { fault, again }) = error.downcast_ref() {
+            let failure = Failure::new(fault.clone(), *again);
+            self.tape.failed(&failure);
+            return failure.with_data(self.data).into();
+        }
+        self.tape.over(|| ResponseOver::Broken(root(error)));
         let message = format!("The stream from {} broke: {}.", self.endpoint.host(), root(error));
         self.cut(message)
     }
@@ -417,7 +490,8 @@ mod tests {
     async fn check(limits: &Limits, kind: &str, body: impl Stream<Item = Result<Bytes, std::io::Error>>) -> String {
         let endpoint = Endpoint::new("http://127.0.0.1:9/v1", Api::Chat).unwrap();
         let (out, mut events) = mpsc::channel(64);
-        let mut pump = Pump::new(&endpoint, limits, out);
+        let mut tape = Tape::new(None, 1);
+        let mut pump = Pump::new(&endpoint, limits, out, &mut tape);
         let reply = async { stream_of(&mut pump, body, kind).await };
         let failure = reply.await;
         drop(pump);
@@ -509,7 +583,8 @@ mod tests {
         let limits = Limits::default();
         let endpoint = Endpoint::new("http://127.0.0.1:9/v1", Api::Chat).unwrap();
         let (out, mut events) = mpsc::channel(1);
-        let mut pump = Pump::new(&endpoint, &limits, out);
+        let mut tape = Tape::new(None, 1);
+        let mut pump = Pump::new(&endpoint, &limits, out, &mut tape);
         let body = body(vec![Say(TEXT), Say(TEXT), Wait(1), Say(TEXT), Say(DONE)], false);
         let reader = async {
             tokio::time::sleep(Duration::from_secs(5000)).await;
@@ -559,7 +634,8 @@ mod tests {
         let limits = Limits::default();
         let endpoint = Endpoint::new("http://127.0.0.1:9/v1", Api::Chat).unwrap();
         let (out, events) = mpsc::channel(8);
-        let mut pump = Pump::new(&endpoint, &limits, out);
+        let mut tape = Tape::new(None, 1);
+        let mut pump = Pump::new(&endpoint, &limits, out, &mut tape);
         drop(events);
         assert_eq!(stream_of(&mut pump, body(vec![Say(TEXT)], true), "").await, None);
     }

@@ -113,6 +113,10 @@ fn saved(state: &State) -> (Row, bool) {
                 Tint::of(Ink::Bad).bold(),
             );
         }
+        Saved::Off if state.session.replay => {
+            must = true;
+            row.push("a replay", Tint::of(Ink::Accent).bold());
+        }
         Saved::Off => row.push("not kept", Ink::Dim),
     }
     (row, must)

@@ -269,6 +269,7 @@ impl Rig {
             wait_for_servers: true,
             paced: false,
             saving: true,
+            wiretap: None,
         };
         change(&mut config);
         let ports = Ports {

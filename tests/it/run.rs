@@ -18,6 +18,7 @@ mod contract;
 mod mistakes;
 mod policy;
 mod providers;
+mod recorded;
 mod saved;
 
 /// One thing that a scripted response does after its head.

@@ -180,26 +180,26 @@ impl Calling {
                 CallEvent::Progress { progress, total, message } => {
                     ServerCallEvent::Progress { progress, total, message }
                 }
-                CallEvent::Ended(end) => ServerCallEvent::Ended(self.end(end)),
+                CallEvent::Ended(end) => ServerCallEvent::Ended(call_end(end, self.sent)),
             });
         }
     }
+}
 
-    fn end(&self, end: mcp::CallEnd) -> CallEnd {
-        match end {
-            mcp::CallEnd::Result(value) => CallEnd::Result(value),
-            mcp::CallEnd::RpcError { code, message } => {
-                CallEnd::Refused { message: format!("{message} (code {code})") }
-            }
-            mcp::CallEnd::TimedOut { sent: true } => {
-                CallEnd::TimedOut { sent: true, message: "no answer and no sign of progress in time".into() }
-            }
-            mcp::CallEnd::TimedOut { sent: false } => {
-                CallEnd::TimedOut { sent: false, message: "its server was not ready in time".into() }
-            }
-            mcp::CallEnd::Cancelled { acknowledged } => CallEnd::Cancelled { sent: self.sent, acknowledged },
-            mcp::CallEnd::ServerGone { sent, message } => CallEnd::Gone { sent, message },
-            mcp::CallEnd::NotSent { message } => CallEnd::Gone { sent: false, message },
+/// How a call came back, in the engine's words. `sent`: its departure was told.
+#[must_use]
+pub fn call_end(end: mcp::CallEnd, sent: bool) -> CallEnd {
+    match end {
+        mcp::CallEnd::Result(value) => CallEnd::Result(value),
+        mcp::CallEnd::RpcError { code, message } => CallEnd::Refused { message: format!("{message} (code {code})") },
+        mcp::CallEnd::TimedOut { sent: true } => {
+            CallEnd::TimedOut { sent: true, message: "no answer and no sign of progress in time".into() }
         }
+        mcp::CallEnd::TimedOut { sent: false } => {
+            CallEnd::TimedOut { sent: false, message: "its server was not ready in time".into() }
+        }
+        mcp::CallEnd::Cancelled { acknowledged } => CallEnd::Cancelled { sent, acknowledged },
+        mcp::CallEnd::ServerGone { sent, message } => CallEnd::Gone { sent, message },
+        mcp::CallEnd::NotSent { message } => CallEnd::Gone { sent: false, message },
     }
 }

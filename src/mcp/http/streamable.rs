@@ -21,6 +21,7 @@ use rmcp::transport::streamable_http_client::{
 };
 use serde_json::{Value, json};
 
+use crate::chat::Direction;
 use crate::mcp::tap::{Reply, Seen, Tap, Waiter};
 
 use super::door::{Door, HttpFault, Shut, is_type, retry_after};
@@ -72,6 +73,7 @@ impl Client {
             return Err(StreamableHttpError::TransportChannelClosed);
         }
         let body = Bytes::from(serde_json::to_vec(&message)?);
+        self.tap.frame(Direction::Out, waiter.as_ref().and_then(Waiter::call), &body);
         let resumes = headers.get(&VERSION).is_none_or(|version| version.as_bytes() < WITHOUT_RESUMPTION.as_bytes());
         let in_session = session.is_some();
         let mut headers = with_session(headers, session)?;
@@ -170,6 +172,7 @@ impl Client {
         {
             return Err(not_mcp("it answers another request"));
         }
+        self.tap.message(&message);
         let seen = self.tap.incoming(&mut message);
         let message = match seen {
             Seen::Answered(id) => serde_json::from_value(answered(&id)),
@@ -232,6 +235,7 @@ fn seen(event: sse_stream::Sse, tap: &Tap, request: Option<&RequestId>, resumes:
         if message.get("method").is_none() {
             own(&mut message, request);
         }
+        tap.message(&message);
         let data = match tap.incoming(&mut message) {
             Seen::Answered(id) => answered(&id).to_string(),
             Seen::Other => message.to_string(),

@@ -92,19 +92,6 @@ fn the_model_is_the_one_that_is_named_else_the_only_one() {
 }
 
 #[test]
-fn what_is_not_built_in_is_a_mistake_and_not_a_silence() {
-    let home = Home::new();
-    let provider = Provider::start(vec![]);
-    for output in ["text", "json", "ndjson"] {
-        let told = done(home.run(&provider, &["--record", "r", "--output", output, "q"]).output().unwrap(), 2);
-        assert!(format!("{}{}", told.out, told.err).contains("--record"));
-    }
-    done(home.command(&["demo", "--record", "r", "--json"]).output().unwrap(), 2);
-    done(home.command(&["replay", "r"]).output().unwrap(), 2);
-    assert!(provider.requests().is_empty() && !home.path("r").exists());
-}
-
-#[test]
 fn ids_of_calls_are_unique_in_their_conversation() {
     let home = Home::new();
     let servers = home.servers(None);

@@ -212,6 +212,7 @@ fn entry() -> ServerEntry {
         source: Source::Program,
         entry_hash: Arc::from("bench:1"),
         disabled: None,
+        sign_in: Default::default(),
     }
 }
 
@@ -234,6 +235,7 @@ fn turn(base_url: &str, dispatch: Dispatch) -> BTreeMap<usize, (u128, u128)> {
         folder: home.path().to_path_buf(),
         cache: None,
         paths: None,
+        sign_ins: None,
         headless: true,
         wait_for_servers: true,
         recorder: None,

@@ -75,6 +75,7 @@ fn whole(base_url: &str) -> (Duration, Duration) {
         folder: home.path().to_path_buf(),
         cache: None,
         paths: None,
+        sign_ins: None,
         headless: false,
         wait_for_servers: false,
         recorder: None,

@@ -65,6 +65,10 @@ pub enum Effect {
         what: &'static str,
         text: String,
     },
+    /// Shows a page in the person's browser: http or https.
+    OpenPage {
+        url: String,
+    },
     /// Writes a result to new files in the working folder: its text, and each picture or sound as what it is.
     SaveResult {
         /// Their name without its ending.

@@ -134,6 +134,8 @@ pub enum Reply {
         text: String,
     },
     /// Back from a suspension.
+    /// The browser was started, or why not.
+    PageOpened(Result<(), String>),
     Resumed,
     Failed(Fault),
 }

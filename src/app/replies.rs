@@ -147,6 +147,9 @@ impl State {
                     self.composer.set(&text);
                 }
             }
+            // The page is in the browser: what comes next comes from there.
+            Reply::PageOpened(Ok(())) => {}
+            Reply::PageOpened(Err(why)) => self.page_failed(&why, out),
             Reply::Resumed => out.push(Effect::Redraw),
             Reply::Failed(fault) => self.fault_notice(&fault, out),
         }

@@ -39,6 +39,7 @@ impl State {
                 None => self.fault_notice(&fault, out),
             },
             TurnEvent::Server(status) => self.server(status, at),
+            TurnEvent::SignIn { server, stage } => self.sign_in(&server, stage, out),
             TurnEvent::Saved { conversation, at_ms } => {
                 if self.transcript.conversation.as_ref().is_none_or(|open| *open == conversation) {
                     self.status.saved = Saved::At(at_ms);
@@ -387,6 +388,7 @@ impl State {
             | Overlay::Prompts(_)
             | Overlay::Models(_)
             | Overlay::Servers(_)
+            | Overlay::SignIn(_)
             | Overlay::Palette(_)
             | Overlay::Help(_)
             | Overlay::Detail(_)

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CallUpdate, ContextParts, ConversationId, Fault, Inquiry, InquiryEnd, InquiryId, Message, ServerName, ToolRef,
-    TurnId, Usage,
+    CallUpdate, ContextParts, ConversationId, Fault, Inquiry, InquiryEnd, InquiryId, Message, ServerName, SignInStage,
+    SignedIn, ToolRef, TurnId, Usage,
 };
 
 /// One event of the engine, in the order in which it acted. Text deltas may be merged for a slow reader and call
@@ -108,6 +108,11 @@ pub enum TurnEvent {
     InquiryEnded {
         id: InquiryId,
         end: InquiryEnd,
+    },
+    /// How far a sign-in is that a person began.
+    SignIn {
+        server: ServerName,
+        stage: SignInStage,
     },
     /// Whether what was said is on disk; sent when it changes, and after every synced commit with its moment.
     Saved {
@@ -236,6 +241,8 @@ pub struct ServerStatus {
     pub stderr: Vec<String>,
     /// Definitions that are withheld until a person has seen how they differ from what was pinned.
     pub differences: Arc<[Difference]>,
+    /// Who signed in to it, where somebody did.
+    pub sign_in: Option<SignedIn>,
 }
 
 /// A definition that waits for a person: canonical JSON, raw.

@@ -24,6 +24,8 @@ pub struct Limits {
     pub arguments: u64,
     pub nesting: u32,
     pub server_start: Duration,
+    /// How long a sign-in waits for a person.
+    pub sign_in: Duration,
     /// A call without progress.
     pub call_idle: Duration,
     pub call: Duration,
@@ -72,6 +74,7 @@ impl Default for Limits {
             arguments: 4 * MIB,
             nesting: 128,
             server_start: secs(30),
+            sign_in: secs(600),
             call_idle: secs(60),
             call: secs(1800),
             result: 32 * KIB,

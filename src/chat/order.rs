@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Approve, CallId, ConversationId, Decision, Difference, Dispatch, InquiryAnswer, InquiryId, Lacks, MessageId, Part,
-    Sampling, ServerName, ToolChoice, TurnId,
+    Sampling, ServerName, SignInStep, ToolChoice, TurnId,
 };
 
 /// Its serialised form stands in recordings: a name that changes here needs its old one as an alias.
@@ -62,6 +62,12 @@ pub enum Order {
     Answer {
         inquiry: InquiryId,
         answer: InquiryAnswer,
+    },
+    /// A person signs in to a server, or out. It holds what is worth a token, so it cannot be written down.
+    #[serde(skip)]
+    SignIn {
+        server: ServerName,
+        step: SignInStep,
     },
     /// Accepts changed definitions: exactly those whose difference was on the screen, and nothing that came since.
     AcceptChanges {

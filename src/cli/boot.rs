@@ -8,7 +8,7 @@ use crate::config::{Consent, Consents, Paths, Resolved, ServerEntry, Source};
 use crate::engine::live::{LiveClock, LiveJournal, LiveModel, LiveServers};
 use crate::engine::port::Model;
 use crate::engine::{Engine, EngineConfig, Handle, Ports};
-use crate::mcp::Host;
+use crate::mcp::{Host, SignIns};
 use crate::net::{Endpoint, Http};
 use crate::record::{self, Recorder, Scope};
 use crate::store::{OpenMode, Store};
@@ -29,6 +29,8 @@ pub struct Boot {
     pub cache: Option<PathBuf>,
     /// Where a person's consent to start a server is written.
     pub paths: Option<Paths>,
+    /// Where sign-ins to servers are kept; None: nobody signs in.
+    pub sign_ins: Option<SignIns>,
     /// One turn for a pipe: the model is read no faster than its answer is taken.
     pub headless: bool,
     /// A turn begins when every server is ready or has failed.
@@ -65,7 +67,7 @@ impl Boot {
     pub fn start_held(self) -> Result<(Running, Held), Fault> {
         let starting = self.starting();
         let Self { http, endpoint, limits, rules, servers, store, .. } = self;
-        let Self { folder, cache, paths, headless, wait_for_servers, recorder, .. } = self;
+        let Self { folder, cache, paths, sign_ins, headless, wait_for_servers, recorder, .. } = self;
         let api = endpoint.as_ref().map_or_else(Default::default, |e| e.api);
         let tap = recorder.clone().map(|recorder| recorder as Arc<dyn Wiretap>);
         let config = EngineConfig {
@@ -91,6 +93,10 @@ impl Boot {
             let host = match std::env::current_exe() {
                 Ok(program) => host.watched_by(&program),
                 Err(_) => host,
+            };
+            let host = match sign_ins {
+                Some(sign_ins) => host.signed_in_by(sign_ins),
+                None => host,
             };
             let host = match tap {
                 Some(tap) => host.tapped(tap),

@@ -78,6 +78,7 @@ impl Prepared {
             folder: setup.folder.clone(),
             cache: None,
             paths: None,
+            sign_ins: None,
             headless,
             // It is a part of the demo, starts in a moment, and nothing is known of it before.
             wait_for_servers: true,

@@ -74,7 +74,7 @@ async fn look(args: &DoctorArgs) -> Result<Report, Fault> {
     let Ok((resolved, setup)) = resolved else { return Ok(report) };
     let http = http(&resolved);
     report.add(ask_endpoint(&setup, &resolved, &http).await);
-    for status in servers(&http, &resolved).await? {
+    for status in servers(&http, &setup, &resolved).await? {
         report.add([doctor::server(&status)]);
     }
     Ok(report)
@@ -108,13 +108,14 @@ async fn store(path: &std::path::Path, shown: &str) -> Check {
 }
 
 /// Starts every server that may start and waits until each has come to a state that lasts.
-async fn servers(http: &Http, resolved: &Resolved) -> Result<Vec<ServerStatus>, Fault> {
+async fn servers(http: &Http, setup: &Setup, resolved: &Resolved) -> Result<Vec<ServerStatus>, Fault> {
     let entries: &[ServerEntry] = &resolved.servers;
     if entries.is_empty() {
         return Ok(Vec::new());
     }
     let limits: Arc<Limits> = Arc::new(resolved.limits.clone());
     let (host, mut events) = Host::new(http.ready().await?, Arc::clone(&limits), None);
+    let host = host.signed_in_by(setup.sign_ins(&limits));
     let host = match std::env::current_exe() {
         Ok(program) => host.watched_by(&program),
         Err(_) => host,
@@ -131,7 +132,11 @@ async fn servers(http: &Http, resolved: &Resolved) -> Result<Vec<ServerStatus>, 
                 last.insert(status.server.clone(), status);
             }
             Ok(Some(
-                HostEvent::Listing(_) | HostEvent::Log { .. } | HostEvent::Inquiry(_) | HostEvent::InquiryEnded { .. },
+                HostEvent::Listing(_)
+                | HostEvent::Log { .. }
+                | HostEvent::Inquiry(_)
+                | HostEvent::InquiryEnded { .. }
+                | HostEvent::SignIn { .. },
             )) => {}
             Ok(None) | Err(_) => break,
         }

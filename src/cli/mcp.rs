@@ -7,6 +7,7 @@
 mod add;
 mod call;
 mod import;
+mod login;
 mod show;
 mod visit;
 
@@ -62,11 +63,8 @@ pub fn run(args: McpArgs) -> Result<u8, Fault> {
             let from = from.as_deref().map(import::client).transpose()?;
             bench.import(&import::Wishes { file, from, only, dry_run, yes, pin, secrets })
         }
-        McpCommand::Login { server } | McpCommand::Logout { server } => {
-            bench.entry(&server)?;
-            Err(Fault::new(FaultKind::Usage, "signing in to servers is not built into this version")
-                .hint("Give the server a token: headers = { Authorization = \"Bearer ${env:TOKEN}\" }."))
-        }
+        McpCommand::Login { server } => bench.login(&server),
+        McpCommand::Logout { server } => bench.logout(&server),
     }
 }
 
@@ -106,8 +104,9 @@ impl Bench {
     }
 
     fn list(&self) -> u8 {
+        let sign_ins = self.setup.sign_ins(&self.limits);
         if self.json {
-            let rows: Vec<_> = self.entries.iter().map(row).collect();
+            let rows: Vec<_> = self.entries.iter().map(|entry| row(entry, &sign_ins)).collect();
             say_json(&Value::Array(rows));
         } else if self.entries.is_empty() {
             say("No servers. Add one: millrace mcp add NAME -- COMMAND, or millrace mcp add NAME URL");
@@ -117,7 +116,11 @@ impl Bench {
                 let state = match (&entry.disabled, entry.consent) {
                     (Some(reason), _) => format!("   off: {reason}"),
                     (None, Consent::NeedsPerson) => "   asks before its first start".to_owned(),
-                    (None, Consent::Given) => String::new(),
+                    (None, Consent::Given) => match sign_ins.state(entry) {
+                        Ok(Some(state)) => format!("   {}", login::signed_in(&state)),
+                        Ok(None) => String::new(),
+                        Err(why) => format!("   its sign-in cannot be used: {why}"),
+                    },
                 };
                 say(&format!("{:width$}  {}{state}", entry.name.as_str(), entry.line()));
             }
@@ -132,6 +135,7 @@ impl Bench {
     fn host_within(&self, limits: Arc<Limits>) -> Result<(Host, mpsc::Receiver<HostEvent>), Fault> {
         let http = client(&limits).map_err(|failure| Fault::new(FaultKind::Internal, failure.line()))?;
         let (host, events) = Host::new(http, limits, Some(self.setup.paths.cache.join("servers")));
+        let host = host.signed_in_by(self.setup.sign_ins(&self.limits));
         let host = match std::env::current_exe() {
             Ok(program) => host.watched_by(&program),
             Err(_) => host,

@@ -150,6 +150,7 @@ pub async fn prepare(args: &SessionArgs, plain: bool) -> Result<Ready, Fault> {
         folder: setup.folder.clone(),
         cache: Some(setup.paths.cache.join("servers")),
         paths: Some(setup.paths.clone()),
+        sign_ins: Some(setup.sign_ins(&resolved.limits)),
         headless: !plain,
         wait_for_servers: !plain,
         recorder: None,

@@ -112,8 +112,10 @@ fn turn_of(event: &TurnEvent) -> Option<TurnId> {
         | TurnEvent::Finish { turn, .. }
         | TurnEvent::Ended { turn, .. } => Some(*turn),
         TurnEvent::Notice { turn, .. } | TurnEvent::Error { turn, .. } | TurnEvent::Inquiry { turn, .. } => *turn,
-        TurnEvent::Server(_) | TurnEvent::InquiryEnded { .. } | TurnEvent::Saved { .. } | TurnEvent::Unsaved { .. } => {
-            None
-        }
+        TurnEvent::Server(_)
+        | TurnEvent::SignIn { .. }
+        | TurnEvent::InquiryEnded { .. }
+        | TurnEvent::Saved { .. }
+        | TurnEvent::Unsaved { .. } => None,
     }
 }

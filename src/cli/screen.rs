@@ -109,6 +109,7 @@ async fn opened(args: &SessionArgs) -> Result<u8, Fault> {
         folder: setup.folder.clone(),
         cache: Some(setup.paths.cache.join("servers")),
         paths: Some(setup.paths.clone()),
+        sign_ins: Some(setup.sign_ins(&resolved.limits)),
         headless: false,
         wait_for_servers: false,
         recorder: None,

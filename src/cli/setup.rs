@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use crate::chat::{Fault, FaultKind};
+use crate::chat::{Fault, FaultKind, Limits};
 use crate::config::{
     Config, ConfigError, Consents, External, Flags, Given, Paths, ProjectState, Provider, Resolved, SavedKeys,
     Severity, Trusted, external, project, providers, resolve,
 };
+
+use crate::mcp::{Keyring, SignIns};
 
 use super::args::{EndpointArgs, SessionArgs};
 
@@ -93,6 +95,16 @@ impl Setup {
     /// As [`Setup::resolve`], for commands that only name an endpoint.
     pub fn resolve_endpoint(&self, endpoint: &EndpointArgs) -> Result<Resolved, Fault> {
         self.resolve(&SessionArgs { endpoint: endpoint.clone(), ..SessionArgs::default() })
+    }
+}
+
+impl Setup {
+    /// Where sign-ins to servers are kept. With `MILLRACE_HOME` all is below that folder, so nothing is in a keyring.
+    #[must_use]
+    pub fn sign_ins(&self, limits: &Limits) -> SignIns {
+        let everything_here = self.env.contains_key("MILLRACE_HOME") || !self.config.store.keyring;
+        let keyring = if everything_here { Keyring::None } else { Keyring::find() };
+        SignIns::new(self.paths.sign_ins(), keyring, limits.sign_in)
     }
 }
 

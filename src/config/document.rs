@@ -53,16 +53,11 @@ fn table(out: &mut String, name: &str, keys: &[Key]) {
 /// One sample table of each kind that excludes another; the second has only what the first cannot have.
 fn tables(out: &mut String, name: &str, of: &'static [Key]) {
     let (first, other) = if name == "servers" { ("files", Some("weather")) } else { ("openai", None) };
-    let second = |key: &&Key| matches!(key.name, "url" | "headers" | "transport");
+    let second = |key: &&Key| matches!(key.name, "url" | "headers" | "transport" | "sign_in");
     let _ = writeln!(out, "#[{name}.{first}]");
     for key in of.iter().filter(|key| other.is_none() || !second(key)) {
         match &key.kind {
-            Kind::Table(inner) => {
-                words(out, key.doc);
-                for inner in *inner {
-                    let _ = writeln!(out, "#{}.{} = {}", key.name, inner.name, inner.sample);
-                }
-            }
+            Kind::Table(inner) => subtable(out, key, inner),
             // A profile has one source of its key.
             _ if matches!(key.name, "api_key_command" | "api_key") => {
                 words(out, key.doc);
@@ -74,8 +69,25 @@ fn tables(out: &mut String, name: &str, of: &'static [Key]) {
     if let Some(other) = other {
         let _ = writeln!(out, "\n#[{name}.{other}]");
         for key in of.iter().filter(second) {
-            line(out, key);
+            match &key.kind {
+                Kind::Table(inner) => subtable(out, key, inner),
+                _ => line(out, key),
+            }
         }
+    }
+}
+
+/// A table within an entry, key by key with its dotted name.
+fn subtable(out: &mut String, key: &Key, inner: &[Key]) {
+    words(out, key.doc);
+    for inner in inner {
+        if inner.doc != key.doc {
+            words(out, inner.doc);
+        }
+        let value = if inner.default.is_empty() { inner.sample } else { inner.default };
+        // As with a profile's key: one place for the secret.
+        let or = if inner.name == "client_secret_command" { " or: " } else { "" };
+        let _ = writeln!(out, "#{or}{}.{} = {value}", key.name, inner.name);
     }
 }
 

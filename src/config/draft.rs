@@ -12,7 +12,7 @@ use crate::chat::{Dispatch, Policy, ServerName};
 use super::file::{Config, dispatch, headers, policy, policy_word};
 use super::node::Node;
 use super::problem::Findings;
-use super::server::{Consent, ServerEntry, Source, Transport, known_token, secret_name};
+use super::server::{Consent, ServerEntry, SignInSettings, Source, Transport, known_token, secret_name};
 use super::{KeySource, Secret, units};
 
 /// Whether `name` may be a server's name: `[a-z0-9][a-z0-9_-]{0,31}`, without `__`, not ending in `_`.
@@ -42,6 +42,7 @@ pub struct ServerDraft {
     pub disabled: bool,
     pub ask_first: bool,
     pub source: Source,
+    pub sign_in: SignInSettings,
 }
 
 /// How it is reached, as written. Values may hold secrets, so Debug leaves them out.
@@ -99,6 +100,7 @@ impl ServerDraft {
             disabled: false,
             ask_first: false,
             source,
+            sign_in: SignInSettings::default(),
         }
     }
 
@@ -114,6 +116,18 @@ impl ServerDraft {
         let name = self.name.as_str();
         let digest = Sha256::digest(format!("{name}\0{canonical}").as_bytes());
         Arc::from(format!("{name}:{}", super::hex(&digest)))
+    }
+
+    /// The settings with a secret that stands in the environment fetched now, since nobody reads that later.
+    fn sign_in_with(&self, variables: &Variables<'_>) -> SignInSettings {
+        let mut settings = self.sign_in.clone();
+        if let Some(KeySource::Env(name)) = &settings.client_secret
+            && let Some(value) = variables.env.get(name).filter(|value| !value.trim().is_empty())
+            && !variables.refused.contains(name)
+        {
+            settings.client_secret = Some(KeySource::Literal(Secret::new(value.trim())));
+        }
+        settings
     }
 
     /// Fills in variables. What cannot be filled in disables the server, with the reason.
@@ -169,8 +183,59 @@ impl ServerDraft {
             source: self.source.clone(),
             entry_hash: self.hash(),
             disabled: reason,
+            sign_in: self.sign_in_with(variables),
         }
     }
+}
+
+/// Checks a `[servers.NAME.sign_in]`.
+fn sign_in(node: &Node, path: &str, found: &mut Findings<'_>) -> SignInSettings {
+    let Some(table) = node.get("sign_in") else { return SignInSettings::default() };
+    if node.get("url").is_none() {
+        found.error(&table.key, true, format!("`{path}.sign_in` means nothing here"), "it goes with url");
+    }
+    let secret = match (table.text("client_secret_env"), table.texts("client_secret_command")) {
+        (Some(_), Some(_)) => {
+            let what = format!("[{path}.sign_in] names two places for its secret");
+            found.error(&table.key, false, what, "keep client_secret_env or client_secret_command");
+            None
+        }
+        (Some(name), None) => Some(KeySource::Env(name)),
+        (None, argv) => argv.map(KeySource::Command),
+    };
+    if secret.is_some() && table.get("client_id").is_none() {
+        let what = format!("[{path}.sign_in] has a secret without its client_id");
+        found.error(&table.key, false, what, "a secret belongs to a client_id");
+    }
+    for key in ["client_metadata_url", "issuer"] {
+        if let (Some(text), Some(at)) = (table.text(key), table.get(key))
+            && let Some(why) = issuer_fault(&text)
+        {
+            found.error(&at.span, false, format!("`{path}.sign_in.{key}` {why}"), "expected https://host/…");
+        }
+    }
+    SignInSettings {
+        client_id: table.text("client_id"),
+        client_secret: secret,
+        client_metadata_url: table.text("client_metadata_url"),
+        issuer: table.text("issuer"),
+        scopes: table.texts("scopes"),
+        port: table.int("port").and_then(|port| u16::try_from(port).ok()),
+        assume_pkce: table.bool("assume_pkce").unwrap_or(false),
+    }
+}
+
+/// Addresses of a sign-in are https; http only on this machine.
+fn issuer_fault(text: &str) -> Option<&'static str> {
+    let Ok(address) = url::Url::parse(text) else { return Some("is not an address") };
+    let here = match address.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    let fine = address.scheme() == "https" || (address.scheme() == "http" && here);
+    (!fine).then_some("is not an https address")
 }
 
 /// Why an address cannot be used, if so.
@@ -342,6 +407,7 @@ pub(super) fn checked(name: &str, node: &Node, source: Source, found: &mut Findi
         let at = node.get("args").or_else(|| node.get("url")).map_or(0..0, |n| n.key.clone());
         found.warn(&at, true, format!("[{path}] {secret}"), "put it in env or headers");
     }
+    draft.sign_in = sign_in(node, &path, found);
     draft.trust = node.bool("trust").unwrap_or(false);
     draft.policy = policy(node, "policy");
     draft.policies = node.text_map("policies").into_iter().map(|(k, v)| (k, policy_word(&v))).collect();

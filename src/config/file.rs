@@ -104,11 +104,13 @@ impl Default for UiSettings {
 pub struct StoreSettings {
     /// Whether conversations are kept.
     pub save: bool,
+    /// Whether tokens go to the system's keyring.
+    pub keyring: bool,
 }
 
 impl Default for StoreSettings {
     fn default() -> Self {
-        Self { save: true }
+        Self { save: true, keyring: true }
     }
 }
 
@@ -188,6 +190,9 @@ impl Config {
         }
         if let Some(save) = tree.get("store").and_then(|node| node.bool("save")) {
             config.store.save = save;
+        }
+        if let Some(keyring) = tree.get("store").and_then(|node| node.bool("keyring")) {
+            config.store.keyring = keyring;
         }
         names_exist(tree, &config, found);
         config

@@ -19,13 +19,13 @@ pub enum KeyError {
     Unset(String),
     #[error("the key cannot be sent: it holds line breaks or other control characters")]
     Unfit,
-    #[error("`{program}` (api_key_command) could not be started: {error}")]
+    #[error("`{program}` could not be started: {error}")]
     Start { program: String, error: std::io::Error },
-    #[error("`{program}` (api_key_command) did not end within 10 s")]
+    #[error("`{program}` did not end within 10 s")]
     Slow { program: String },
-    #[error("`{program}` (api_key_command) ended with {status}; its output is not shown")]
+    #[error("`{program}` ended with {status}; its output is not shown")]
     Failed { program: String, status: String },
-    #[error("`{program}` (api_key_command) printed no key")]
+    #[error("`{program}` printed no key")]
     Empty { program: String },
     #[error("no key is kept for {0}")]
     NotSaved(String),

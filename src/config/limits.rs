@@ -55,6 +55,7 @@ fn duration<'a>(limits: &'a mut Limits, name: &str) -> Option<&'a mut Duration> 
         "data_event" => &mut limits.data_event,
         "turn" => &mut limits.turn,
         "server_start" => &mut limits.server_start,
+        "sign_in" => &mut limits.sign_in,
         "call_idle" => &mut limits.call_idle,
         "call" => &mut limits.call,
         "validation" => &mut limits.validation,

@@ -92,6 +92,12 @@ impl Paths {
         Ok(folder)
     }
 
+    /// Sign-ins to servers, one file each; 0600.
+    #[must_use]
+    pub fn sign_ins(&self) -> PathBuf {
+        self.data.join("sign-in")
+    }
+
     /// `path` as people read it: with `~` for the home folder.
     #[must_use]
     pub fn show(&self, path: &Path) -> String {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::chat::{Dispatch, Policy, ServerName};
 
-use super::Secret;
+use super::{KeySource, Secret};
 
 /// A server, ready to be used: variables are expanded, names checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +36,26 @@ pub struct ServerEntry {
     pub entry_hash: Arc<str>,
     /// Why it is not used; None: it is.
     pub disabled: Option<String>,
+    pub sign_in: SignInSettings,
+}
+
+/// How to sign in to a server that asks for it (OAuth 2.1). Nothing of it is needed where the server and its
+/// authorisation server tell all; not part of the entry's hash.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SignInSettings {
+    /// A client that was registered by hand.
+    pub client_id: Option<String>,
+    pub client_secret: Option<KeySource>,
+    /// The address of a client metadata document: itself the client's id, where the issuer supports that.
+    pub client_metadata_url: Option<String>,
+    /// The only issuer that is accepted.
+    pub issuer: Option<String>,
+    /// Asked for instead of what the server names.
+    pub scopes: Option<Vec<String>>,
+    /// Where the browser comes back to on this machine; None: a free port.
+    pub port: Option<u16>,
+    /// Go on where the issuer does not say that it supports PKCE.
+    pub assume_pkce: bool,
 }
 
 /// How a server is reached. Values of `env` and `headers` may be secrets.
@@ -73,6 +93,17 @@ pub enum Source {
 }
 
 impl ServerEntry {
+    /// Its address, where it is reached at one.
+    #[must_use]
+    pub fn address(&self) -> Option<(&str, &BTreeMap<String, Secret>)> {
+        match &self.transport {
+            Transport::Stdio { .. } => None,
+            Transport::Http { url, headers }
+            | Transport::Sse { url, headers }
+            | Transport::SimpleRpc { url, headers } => Some((url, headers)),
+        }
+    }
+
     /// The exact command or address, for a person to judge. Values of variables and headers, and what is
     /// evidently a secret in arguments or address, are masked; all else is exact. Raw text: sanitise before drawing.
     #[must_use]

@@ -212,6 +212,12 @@ pub const SERVER: &[Key] = &[
         "\"http\"",
         "Where url is given: \"http\" (Streamable HTTP, falling back to HTTP+SSE as the specification says), \"sse\", or \"simple-rpc\" (bare JSON-RPC: list_tools, call_tool).",
     ),
+    key(
+        "sign_in",
+        Kind::Table(SIGN_IN),
+        "",
+        "Where it asks for a sign-in (`millrace mcp login NAME`); most servers need none of this.",
+    ),
     key("tools", Kind::Table(SERVER_TOOLS), "", "Which of its tools the model is offered at all."),
     key("trust", Kind::Bool, "false", "Believe what it says about its tools (read-only, open world)."),
     sample("policy", Kind::Words(POLICY), "\"ask\"", "For its tools; without it, [policy] default."),
@@ -230,6 +236,37 @@ pub const SERVER: &[Key] = &[
 ];
 
 pub const TRANSPORTS: &[&str] = &["stdio", "http", "sse", "simple-rpc"];
+
+const SIGN_IN: &[Key] = &[
+    sample("client_id", Kind::Text, "\"millrace-at-home\"", "A client that you registered with the issuer by hand."),
+    sample("client_secret_env", Kind::Text, "\"TRACKER_SECRET\"", "The environment variable that holds its secret."),
+    sample(
+        "client_secret_command",
+        Kind::Argv,
+        "[\"pass\", \"show\", \"tracker\"]",
+        "A program that prints its secret: no shell, 10 s, its output is never shown.",
+    ),
+    sample(
+        "client_metadata_url",
+        Kind::Text,
+        "\"https://example.com/millrace.json\"",
+        "The address of your client metadata document: used as the client's id where the issuer supports that.",
+    ),
+    sample("issuer", Kind::Text, "\"https://login.example.com\"", "The only issuer that is accepted."),
+    sample("scopes", Kind::Texts, "[\"issues:read\"]", "What to ask for instead of what the server names."),
+    sample(
+        "port",
+        Kind::Int { min: 1, max: 65_535 },
+        "8765",
+        "Where the browser comes back to on this machine, where the issuer wants it fixed. Without it: a free port.",
+    ),
+    key(
+        "assume_pkce",
+        Kind::Bool,
+        "false",
+        "Go on where the issuer does not say that it protects the sign-in with PKCE (S256).",
+    ),
+];
 
 const SERVER_TOOLS: &[Key] =
     &[sample("allow", Kind::Texts, "[\"read_*\", \"list_*\"]", "Globs of tool names; without it, all.")];
@@ -256,8 +293,15 @@ const UI: &[Key] = &[
     key("reasoning", Kind::Bool, "false", "Show reasoning unfolded."),
 ];
 
-const STORE: &[Key] =
-    &[key("save", Kind::Bool, "true", "Keep conversations. Without it every chat is as with --no-save.")];
+const STORE: &[Key] = &[
+    key("save", Kind::Bool, "true", "Keep conversations. Without it every chat is as with --no-save."),
+    key(
+        "keyring",
+        Kind::Bool,
+        "true",
+        "Keep tokens of sign-ins in the system's keyring where there is one; else in a file that only you can read. With MILLRACE_HOME: always there.",
+    ),
+];
 
 pub const LIMITS: &[Key] = &[
     key("connect", Kind::Duration, "\"10 s\"", "Connecting to the endpoint."),
@@ -276,6 +320,7 @@ pub const LIMITS: &[Key] = &[
     key("arguments", Kind::Size, "\"4 MiB\"", "The arguments of one call."),
     key("nesting", Kind::Int { min: 1, max: 128 }, "128", "Depth of JSON."),
     key("server_start", Kind::Duration, "\"30 s\"", "Starting a server, until its tools are listed."),
+    key("sign_in", Kind::Duration, "\"10 min\"", "How long a sign-in waits for a person."),
     key("call_idle", Kind::Duration, "\"60 s\"", "A call without progress."),
     key("call", Kind::Duration, "\"30 min\"", "A call in all."),
     key("result", Kind::Size, "\"32 KiB\"", "How much of a result the model is given: head and tail."),

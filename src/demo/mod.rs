@@ -141,6 +141,7 @@ pub fn servers(program: &Path, options: DemoOptions) -> Vec<ServerEntry> {
         source: Source::Program,
         entry_hash: Arc::from(format!("{SERVER}:{hash}")),
         disabled: None,
+        sign_in: Default::default(),
     }]
 }
 

@@ -152,6 +152,7 @@ mod tests {
                     pid: None,
                     stderr: vec!["boom".into()],
                     differences: Default::default(),
+                    sign_in: None,
                 })
             })
             .collect();

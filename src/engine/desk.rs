@@ -79,6 +79,7 @@ impl Engine {
                     self.arrived(&server);
                 }
             }
+            ServerEvent::SignIn { server, stage } => self.emit(TurnEvent::SignIn { server, stage }),
             ServerEvent::Notice { server, message } => {
                 let message = format!("{}: {message}", server.as_str());
                 self.emit(TurnEvent::Notice { turn: None, kind: NoticeKind::Server, message });

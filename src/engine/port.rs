@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 
 use crate::chat::{
     CallId, Change, ConversationId, Durability, EventDeltas, Fault, Grant, Inquiry, InquiryAnswer, InquiryEnd,
-    InquiryId, Message, PastCall, Pin as ToolPin, Request, ServerAction, ServerName, ServerStatus, Stamp, ToolList,
-    ToolRef,
+    InquiryId, Message, PastCall, Pin as ToolPin, Request, ServerAction, ServerName, ServerStatus, SignInStage,
+    SignInStep, Stamp, ToolList, ToolRef,
 };
 use crate::tools::Listing;
 use crate::turn::Adapted;
@@ -69,6 +69,8 @@ pub trait Servers: Send + Sync {
     fn act(&self, server: &ServerName, action: ServerAction);
     /// A person's answer to the open question. Void where that is over, or the answer does not fit it.
     fn answer(&self, id: InquiryId, answer: InquiryAnswer);
+    /// A person signs in to it, or out; each step is told as [`ServerEvent::SignIn`].
+    fn sign_in(&self, server: &ServerName, step: SignInStep);
     /// Ends every connection and every child; done when they are gone.
     fn shutdown(&self) -> Answer<'_, ()>;
 }
@@ -134,6 +136,11 @@ pub enum ServerEvent {
     InquiryEnded {
         id: InquiryId,
         end: InquiryEnd,
+    },
+    /// How far a sign-in is that a person began.
+    SignIn {
+        server: ServerName,
+        stage: SignInStage,
     },
 }
 

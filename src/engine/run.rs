@@ -315,7 +315,10 @@ impl Engine {
     }
 
     fn order(&mut self, order: Order) {
-        self.hear(|| Heard::Order(order.clone()));
+        // A pasted answer is worth a token: of sign-ins nothing is overheard.
+        if !matches!(order, Order::SignIn { .. }) {
+            self.hear(|| Heard::Order(order.clone()));
+        }
         match order {
             Order::Submit(submit) => self.open(Opening::submit(*submit)),
             Order::Continue { turn, conversation, settings } => {
@@ -333,6 +336,7 @@ impl Engine {
             Order::RetryNow { turn } => self.drive(turn, Event::RetryNow),
             Order::Server { server, action } => self.server_order(&server, action),
             Order::Answer { inquiry, answer } => self.servers.answer(inquiry, answer),
+            Order::SignIn { server, step } => self.servers.sign_in(&server, step),
             Order::AcceptChanges { server, shown } => self.accept(&server, &shown),
             Order::Rename { conversation, title } => {
                 self.write(vec![crate::chat::Change::Title { conversation, title }], Durability::Synced);

@@ -68,6 +68,7 @@ impl Whole {
             | TurnEvent::Server(_)
             | TurnEvent::Inquiry { .. }
             | TurnEvent::InquiryEnded { .. }
+            | TurnEvent::SignIn { .. }
             | TurnEvent::Saved { .. } => {}
         }
     }

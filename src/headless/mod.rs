@@ -357,6 +357,7 @@ impl End {
             | TurnEvent::Server(_)
             | TurnEvent::Inquiry { .. }
             | TurnEvent::InquiryEnded { .. }
+            | TurnEvent::SignIn { .. }
             | TurnEvent::Saved { .. }
             | TurnEvent::Unsaved { .. } => {}
         }
@@ -468,8 +469,10 @@ fn turn_of(event: &TurnEvent) -> Option<TurnId> {
         | TurnEvent::Ended { turn, .. } => Some(*turn),
         TurnEvent::Notice { turn, .. } | TurnEvent::Error { turn, .. } => *turn,
         TurnEvent::Inquiry { turn, .. } => *turn,
-        TurnEvent::Server(_) | TurnEvent::InquiryEnded { .. } | TurnEvent::Saved { .. } | TurnEvent::Unsaved { .. } => {
-            None
-        }
+        TurnEvent::Server(_)
+        | TurnEvent::SignIn { .. }
+        | TurnEvent::InquiryEnded { .. }
+        | TurnEvent::Saved { .. }
+        | TurnEvent::Unsaved { .. } => None,
     }
 }

@@ -163,7 +163,7 @@ fn fields(event: &TurnEvent) -> Option<(&'static str, Fields)> {
         }
         // Texts have their own way: see `Lines::take`.
         TurnEvent::Text { .. } | TurnEvent::Reasoning { .. } | TurnEvent::Refusal { .. } => return None,
-        TurnEvent::Message { .. } | TurnEvent::Saved { .. } => return None,
+        TurnEvent::Message { .. } | TurnEvent::SignIn { .. } | TurnEvent::Saved { .. } => return None,
         // Nobody attends here: the servers were declined, and a notice said so.
         TurnEvent::Inquiry { .. } | TurnEvent::InquiryEnded { .. } => return None,
     };
@@ -276,6 +276,7 @@ pub(super) fn notice(event: &TurnEvent) -> Option<Fields> {
         | TurnEvent::Server(_)
         | TurnEvent::Inquiry { .. }
         | TurnEvent::InquiryEnded { .. }
+        | TurnEvent::SignIn { .. }
         | TurnEvent::Saved { .. } => return None,
     }))
 }

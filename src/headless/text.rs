@@ -113,6 +113,7 @@ impl Text {
             | TurnEvent::Usage { .. }
             | TurnEvent::Inquiry { .. }
             | TurnEvent::InquiryEnded { .. }
+            | TurnEvent::SignIn { .. }
             | TurnEvent::Saved { .. } => {}
         }
     }

@@ -38,6 +38,8 @@ pub(super) struct Line {
     pub limits: Arc<Limits>,
     /// The longest a call of this server may take.
     pub longest: Duration,
+    /// What a person does where it wants to know who asks.
+    pub how_to_sign_in: Arc<str>,
 }
 
 /// Starts a call. Where its server is ready the request is queued before this returns, so that calls leave in the
@@ -265,12 +267,17 @@ impl<'a> Call<'a> {
 
     /// A request that HTTP did not carry to an answer.
     async fn end_of_post(&self, error: &(dyn std::error::Error + Send + Sync + 'static)) -> CallEnd {
-        let failure = Failure::of_transport(error);
+        let failure = Failure::of_transport(error).with_sign_in(&self.line.how_to_sign_in);
         match failure.kind {
             FailureKind::SessionEnded => self.session_ended().await,
             FailureKind::Status(code) => CallEnd::RpcError { code: code.into(), message: failure.reason },
             FailureKind::NeedsLogin => {
                 self.reconnect(&failure.reason).await;
+                CallEnd::NotSent { message: failure.line() }
+            }
+            // Its other tools go on; that one is missing something is told with the next state.
+            FailureKind::NeedsMore => {
+                let _ = self.line.orders.send(Order::Refresh).await;
                 CallEnd::NotSent { message: failure.line() }
             }
             FailureKind::Unreachable | FailureKind::CannotStart => {

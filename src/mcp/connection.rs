@@ -196,7 +196,11 @@ async fn failed(error: &ClientInitializeError, child: Option<Child>) -> OpenErro
         }
     }
     let other_era = match failure.kind {
-        FailureKind::CannotStart | FailureKind::Unreachable | FailureKind::NeedsLogin | FailureKind::TimedOut => false,
+        FailureKind::CannotStart
+        | FailureKind::Unreachable
+        | FailureKind::NeedsLogin
+        | FailureKind::NeedsMore
+        | FailureKind::TimedOut => false,
         FailureKind::Protocol | FailureKind::Status(..500) => true,
         FailureKind::Status(500..) | FailureKind::SessionEnded => false,
         FailureKind::Gone => was_child,

@@ -1,6 +1,6 @@
 //! What the host tells the engine about its servers, outside of calls.
 
-use crate::chat::{Inquiry, InquiryEnd, InquiryId, ServerName, ServerStatus};
+use crate::chat::{Inquiry, InquiryEnd, InquiryId, ServerName, ServerStatus, SignInStage};
 use crate::tools::Listing;
 
 /// One event of the host. Text in it is raw: whoever draws it sanitises it.
@@ -16,6 +16,8 @@ pub enum HostEvent {
     Inquiry(Inquiry),
     /// It is over, by an answer or without.
     InquiryEnded { id: InquiryId, end: InquiryEnd },
+    /// How far a sign-in is that a person began.
+    SignIn { server: ServerName, stage: SignInStage },
 }
 
 /// The severities that matter to a reader; the protocol's eight are folded into them.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rmcp::service::ClientInitializeError;
 
 use super::http::{HttpError, HttpFault};
+use super::oauth::Challenge;
 
 /// What went wrong with a server. Raw text: it may quote the server. Holds no secrets.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -27,6 +28,8 @@ pub enum FailureKind {
     Unreachable,
     /// It wants to know who asks.
     NeedsLogin,
+    /// It wants more than its user signed in for.
+    NeedsMore,
     /// It does not speak what it should.
     Protocol,
     /// It did not answer in time.
@@ -69,7 +72,10 @@ impl Failure {
 
     /// Reads the SDK's word for a failed handshake.
     pub(super) fn of_handshake(error: &ClientInitializeError) -> Self {
-        if error.is_authorization_required() || error.auth_challenge().is_some() {
+        if let Some(challenge) = error.auth_challenge() {
+            return Self::of_challenge(challenge);
+        }
+        if error.is_authorization_required() {
             return Self::needs_login();
         }
         match error {
@@ -104,7 +110,8 @@ impl Failure {
         };
         match http {
             Http::Client(fault) => Self::of_fault(fault),
-            Http::AuthRequired(_) | Http::InsufficientScope(_) | Http::Auth(_) => Self::needs_login(),
+            Http::AuthRequired(error) => Self::of_challenge(&error.www_authenticate_header),
+            Http::InsufficientScope(_) | Http::Auth(_) => Self::needs_login(),
             Http::SessionExpired => Self::new(FailureKind::SessionEnded, "it had ended the session"),
             Http::UnexpectedServerResponse(text) => {
                 Self::new(FailureKind::Protocol, format!("its answer is not MCP: {text}"))
@@ -167,7 +174,29 @@ impl Failure {
 
     pub(super) fn needs_login() -> Self {
         Self::new(FailureKind::NeedsLogin, "it wants you to sign in")
-            .hinted(Some("Give it a token: headers = { Authorization = \"Bearer ${env:TOKEN}\" }."))
+    }
+
+    /// What a refusal says (401, or 403 with what is missing).
+    fn of_challenge(header: &str) -> Self {
+        let challenge = Challenge::parse(header);
+        match challenge.wants_more() {
+            true if challenge.scopes.is_empty() => {
+                Self::new(FailureKind::NeedsMore, "it wants more permission than you gave it")
+            }
+            true => {
+                let scopes = challenge.scopes.join(" ");
+                Self::new(FailureKind::NeedsMore, format!("it wants more permission than you gave it: {scopes}"))
+            }
+            false => Self::needs_login(),
+        }
+    }
+
+    /// With what to do, where a sign-in is what helps.
+    pub(super) fn with_sign_in(mut self, how: &str) -> Self {
+        if matches!(self.kind, FailureKind::NeedsLogin | FailureKind::NeedsMore) {
+            self.hint = Some(how.to_owned());
+        }
+        self
     }
 
     pub(super) fn version(theirs: &str) -> Self {

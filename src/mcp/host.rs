@@ -8,12 +8,16 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::chat::{InquiryAnswer, InquiryId, Limits, ServerName, ServerState, ServerStatus, Wiretap};
+use crate::chat::{
+    InquiryAnswer, InquiryId, Limits, ServerName, ServerState, ServerStatus, SignInStage, SignInStep, Wiretap,
+};
 use crate::config::{ServerEntry, Transport};
 
 use super::call::{self, Line};
 use super::event::HostEvent;
+use super::http::Authorise;
 use super::inquiry::Inquiries;
+use super::oauth::{Access, Desk, Running, SignIns};
 use super::report::Reporter;
 use super::server::{Order, Phase, Server};
 use super::ticket::{CallEnd, CallEvent, CallOrder, CallTicket};
@@ -34,7 +38,11 @@ struct Inner {
     watchdog: OnceLock<Option<Arc<Watchdog>>>,
     /// Hears every message, where one was set.
     wiretap: OnceLock<Arc<dyn Wiretap>>,
+    /// Where sign-ins are kept; not set: nobody signs in.
+    sign_ins: OnceLock<SignIns>,
     servers: Mutex<HashMap<ServerName, Seat>>,
+    /// Sign-ins that wait for a person.
+    signing: Mutex<HashMap<ServerName, Running>>,
     /// Tasks of servers that were stopped or replaced, until they have ended.
     leaving: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -43,6 +51,8 @@ struct Seat {
     line: Line,
     stop: CancellationToken,
     task: JoinHandle<()>,
+    entry: Arc<ServerEntry>,
+    access: Option<Arc<Access>>,
 }
 
 impl Host {
@@ -64,7 +74,9 @@ impl Host {
             events,
             watchdog: OnceLock::new(),
             wiretap: OnceLock::new(),
+            sign_ins: OnceLock::new(),
             servers: Mutex::default(),
+            signing: Mutex::default(),
             leaving: Mutex::default(),
         };
         (Self(Arc::new(inner)), receiver)
@@ -91,6 +103,13 @@ impl Host {
         self.0.inquiries.answer(id, answer)
     }
 
+    /// Lets servers be used by those who signed in to them. Call it before the first server is started.
+    #[must_use]
+    pub fn signed_in_by(self, sign_ins: SignIns) -> Self {
+        self.0.sign_ins.get_or_init(|| sign_ins);
+        self
+    }
+
     /// Lets somebody hear every message from and to the servers. Call it before the first server is started.
     #[must_use]
     pub fn tapped(self, tap: Arc<dyn Wiretap>) -> Self {
@@ -101,8 +120,10 @@ impl Host {
     /// Starts a server in the background. One of the same name is ended first. An entry that is disabled, or needs a
     /// person's consent, is only told of; start it again with the consent given.
     pub fn start(&self, entry: ServerEntry) {
-        let name = entry.name.clone();
+        let (name, entry) = (entry.name.clone(), Arc::new(entry));
         let old = self.leave(&name);
+        let access = self.0.sign_ins.get().and_then(|sign_ins| sign_ins.access(entry.clone())).map(Arc::new);
+        let how_to_sign_in = how_to_sign_in(&entry, access.as_deref());
         let (orders, order_rx) = mpsc::channel(64);
         let (phase, phase_rx) = watch::channel(Phase::Starting);
         let stop = CancellationToken::new();
@@ -111,10 +132,13 @@ impl Host {
             orders,
             limits: self.0.limits.clone(),
             longest: entry.call_timeout.unwrap_or(self.0.limits.call),
+            how_to_sign_in: how_to_sign_in.clone(),
         };
         let server = Server {
             http: self.0.http.clone(),
-            authorise: None,
+            authorise: access.clone().map(|access| access as Arc<dyn Authorise>),
+            access: access.clone(),
+            how_to_sign_in,
             limits: self.0.limits.clone(),
             cache: self.0.cache.clone(),
             watchdog: self.0.watchdog.get().cloned().flatten(),
@@ -128,7 +152,7 @@ impl Host {
             known_era: None,
             generation: 0,
             fingerprint: None,
-            entry: Arc::new(entry),
+            entry: entry.clone(),
         };
         let task = tokio::spawn(async move {
             if let Some(old) = old {
@@ -136,7 +160,7 @@ impl Host {
             }
             server.run().await;
         });
-        held(&self.0.servers).insert(name, Seat { line, stop, task });
+        held(&self.0.servers).insert(name, Seat { line, stop, task, entry, access });
     }
 
     /// Ends a server, politely, and forgets it.
@@ -151,6 +175,7 @@ impl Host {
     fn leave(&self, server: &ServerName) -> Option<JoinHandle<()>> {
         let seat = held(&self.0.servers).remove(server)?;
         seat.stop.cancel();
+        held(&self.0.signing).remove(server);
         Some(seat.task)
     }
 
@@ -170,6 +195,53 @@ impl Host {
         {
             tracing::debug!(server = server.as_str(), "a server is busy with earlier orders");
         }
+    }
+
+    /// A person signs in to a server, or out: each step is told by [`HostEvent::SignIn`]. Must be called within a
+    /// runtime. A sign-in that waits is called off by another, and with its server.
+    pub fn sign_in(&self, server: &ServerName, step: SignInStep) {
+        match step {
+            SignInStep::Begin => {
+                let Some(desk) = self.desk(server) else { return };
+                let (host, name) = (Arc::downgrade(&self.0), server.clone());
+                let running = Running::start(desk, move || {
+                    if let Some(host) = host.upgrade().map(Host) {
+                        host.restart(&name);
+                    }
+                });
+                held(&self.0.signing).insert(server.clone(), running);
+            }
+            SignInStep::Answer(text) => {
+                if let Some(running) = held(&self.0.signing).get(server)
+                    && !running.paste(text)
+                {
+                    tracing::debug!(server = server.as_str(), "an answer came to a sign-in that had ended");
+                }
+            }
+            SignInStep::Cancel => drop(held(&self.0.signing).remove(server)),
+            SignInStep::Out => {
+                held(&self.0.signing).remove(server);
+                let Some(desk) = self.desk(server) else { return };
+                let (host, name) = (self.clone(), server.clone());
+                tokio::spawn(desk.out(move || host.restart(&name)));
+            }
+        }
+    }
+
+    /// None where there is nothing to sign in to, which is told.
+    fn desk(&self, server: &ServerName) -> Option<Desk> {
+        let seat = held(&self.0.servers).get(server).map(|seat| (seat.entry.clone(), seat.access.clone()));
+        if let (Some(sign_ins), Some((entry, Some(access)))) = (self.0.sign_ins.get(), &seat) {
+            let (sign_ins, events) = (sign_ins.clone(), self.0.events.clone());
+            return Some(Desk { sign_ins, entry: entry.clone(), access: access.clone(), events });
+        }
+        let message = match seat {
+            None => "it is switched off",
+            Some(_) => "there is nothing to sign in to",
+        };
+        let stage = SignInStage::Failed { message: message.to_owned(), hint: None };
+        let _ = self.0.events.try_send(HostEvent::SignIn { server: server.clone(), stage });
+        None
     }
 
     /// Makes a call. Calls of one server that is ready leave in the order in which they were ordered; a call to a
@@ -214,6 +286,16 @@ impl Drop for Inner {
     }
 }
 
+/// What a person does about a server that wants to know who asks.
+fn how_to_sign_in(entry: &ServerEntry, access: Option<&Access>) -> Arc<str> {
+    let own = entry.address().is_some_and(|(_, h)| h.keys().any(|name| name.eq_ignore_ascii_case("authorization")));
+    Arc::from(match (access, own) {
+        (Some(_), _) => format!("Sign in: millrace mcp login {}", entry.name.as_str()),
+        (None, true) => "It does not take the Authorization header of its configuration.".to_owned(),
+        (None, false) => "Give it a token: headers = { Authorization = \"Bearer ${env:TOKEN}\" }.".to_owned(),
+    })
+}
+
 fn first_status(entry: &ServerEntry) -> ServerStatus {
     let transport = match entry.transport {
         Transport::Stdio { .. } => "stdio",
@@ -233,6 +315,7 @@ fn first_status(entry: &ServerEntry) -> ServerStatus {
         pid: None,
         stderr: Vec::new(),
         differences: Default::default(),
+        sign_in: None,
     }
 }
 

@@ -29,6 +29,7 @@ use super::event::LogLevel;
 use super::failure::{Failure, FailureKind};
 use super::http::Authorise;
 use super::inquiry::Inquiries;
+use super::oauth::Access;
 use super::report::Reporter;
 use super::watchdog::Watchdog;
 
@@ -67,6 +68,8 @@ pub(super) struct Server {
     pub http: reqwest::Client,
     /// Where somebody signs in to it.
     pub authorise: Option<Arc<dyn Authorise>>,
+    pub access: Option<Arc<Access>>,
+    pub how_to_sign_in: Arc<str>,
     pub limits: Arc<Limits>,
     pub cache: Option<PathBuf>,
     pub watchdog: Option<Arc<Watchdog>>,
@@ -162,10 +165,17 @@ impl Server {
     async fn tell(&mut self, state: ServerState, message: Option<String>) {
         self.status.state = state;
         self.status.message = message;
+        if let Some(access) = &self.access {
+            self.status.sign_in = access.signed_in();
+            if let Some(remark) = access.remark() {
+                self.reporter.log(LogLevel::Warning, || remark);
+            }
+        }
         self.reporter.status(self.status.clone()).await;
     }
 
     async fn fail(&mut self, failure: &Failure, stderr: Vec<String>, pause: Option<Duration>) {
+        let failure = &failure.clone().with_sign_in(&self.how_to_sign_in);
         let mut message = failure.line();
         if let Some(pause) = pause {
             message = format!("{message} Trying again in {} s.", pause.as_secs());
@@ -174,7 +184,7 @@ impl Server {
         self.status.stderr = stderr;
         self.status.pid = None;
         let state = match failure.kind {
-            FailureKind::NeedsLogin => ServerState::NeedsLogin,
+            FailureKind::NeedsLogin | FailureKind::NeedsMore => ServerState::NeedsLogin,
             FailureKind::CannotStart
             | FailureKind::Unreachable
             | FailureKind::Protocol

@@ -518,7 +518,20 @@ impl From<StatusLine> for ServerStatus {
             _ => "recorded",
         };
         let differences: Arc<[Difference]> = Arc::default();
-        Self { server, state, tools, withheld: 0, protocol, message, transport, line, pid: None, stderr, differences }
+        Self {
+            server,
+            state,
+            tools,
+            withheld: 0,
+            protocol,
+            message,
+            transport,
+            line,
+            pid: None,
+            stderr,
+            differences,
+            sign_in: None,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::chat::{
     CallId, Change, Conversation, ConversationId, Durability, Fault, InquiryAnswer, InquiryId, ServerAction,
-    ServerName, Summary,
+    ServerName, SignInStep, Summary,
 };
 use crate::engine::Ports;
 use crate::engine::port::{
@@ -44,6 +44,8 @@ pub fn overheard(ports: Ports, recorder: &Arc<Recorder>, scope: Scope) -> Ports 
                 }
                 // The messages themselves say it.
                 ServerEvent::Inquiry(_) | ServerEvent::InquiryEnded { .. } => None,
+                // A sign-in is between its server and a person.
+                ServerEvent::SignIn { .. } => None,
             };
             if let Some(line) = line {
                 ear.line(line);
@@ -93,6 +95,10 @@ impl Servers for OverheardServers {
 
     fn answer(&self, id: InquiryId, answer: InquiryAnswer) {
         self.servers.answer(id, answer);
+    }
+
+    fn sign_in(&self, server: &ServerName, step: SignInStep) {
+        self.servers.sign_in(server, step);
     }
 
     fn shutdown(&self) -> Answer<'_, ()> {

@@ -137,6 +137,7 @@ pub(super) fn begins_turn(order: &Order) -> bool {
         | Order::CancelTurn { .. }
         | Order::RetryNow { .. }
         | Order::Server { .. }
+        | Order::SignIn { .. }
         | Order::Answer { .. }
         | Order::AcceptChanges { .. }
         | Order::Rename { .. } => false,

@@ -159,6 +159,7 @@ fn started(order: &Order) -> Option<TurnId> {
         | Order::CancelTurn { .. }
         | Order::RetryNow { .. }
         | Order::Server { .. }
+        | Order::SignIn { .. }
         | Order::Answer { .. }
         | Order::AcceptChanges { .. }
         | Order::Rename { .. } => None,
@@ -266,6 +267,7 @@ impl Player<'_> {
             | Order::CancelTurn { .. }
             | Order::RetryNow { .. }
             | Order::Server { .. }
+            | Order::SignIn { .. }
             | Order::Answer { .. }
             | Order::AcceptChanges { .. }
             | Order::Rename { .. }) => order,

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::StreamExt;
 
 use crate::chat::{
-    CallId, Change, ConversationId, Durability, Fault, InquiryAnswer, InquiryId, ServerAction, ServerName, Stamp,
-    UnixMs,
+    CallId, Change, ConversationId, Durability, Fault, InquiryAnswer, InquiryId, ServerAction, ServerName, SignInStep,
+    Stamp, UnixMs,
 };
 use crate::engine::live::call_end;
 use crate::engine::port::{
@@ -82,6 +82,10 @@ impl Servers for RecordedServers {
 
     fn answer(&self, _id: InquiryId, _answer: InquiryAnswer) {
         // Nothing is asked.
+    }
+
+    fn sign_in(&self, _server: &ServerName, _step: SignInStep) {
+        // Nobody is asked.
     }
 
     fn shutdown(&self) -> Answer<'_, ()> {

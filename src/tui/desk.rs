@@ -216,6 +216,7 @@ impl Desk {
             // The terminal's own, which the loop carries out.
             Effect::Order(_)
             | Effect::Copy { .. }
+            | Effect::OpenPage { .. }
             | Effect::SaveResult { .. }
             | Effect::Editor { .. }
             | Effect::EditConfig { .. }

@@ -17,7 +17,7 @@ use super::screen::Screen;
 use super::signals::{self, Signal, Signals};
 use super::terminal::{self, Raw, TuiError};
 use super::timers::Timers;
-use super::{Replies, Work, editor, files, input};
+use super::{Replies, Work, editor, files, input, page};
 use crate::app::{self, EditorUse, Effect, Event, Reply, Saved, Start, State};
 use crate::chat::{ConversationId, Limits, Stamped};
 use crate::engine::Handle;
@@ -291,6 +291,14 @@ impl Loop {
                 Effect::Copy { what, text } => {
                     let around = self.around;
                     self.aside(move || Reply::Copied(clipboard::copy(what, &text, around)));
+                }
+                Effect::OpenPage { url } => {
+                    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+                    let here = page::can_open(set);
+                    self.aside(move || {
+                        let no_screen = || Err("there is no screen here".to_owned());
+                        Reply::PageOpened(if here { page::open(&url) } else { no_screen() })
+                    });
                 }
                 Effect::SaveResult { name, outcome } => {
                     let folder = self.folder.clone();

@@ -475,6 +475,7 @@ async fn a_server_that_never_lists_holds_back_a_run_and_no_longer_than_it_fails(
         pid: None,
         stderr: Vec::new(),
         differences: Default::default(),
+        sign_in: None,
     };
     rig.listings.send(millrace::engine::port::ServerEvent::Status(status)).await.unwrap();
     rig.ended().await;
@@ -499,6 +500,7 @@ async fn only_the_definitions_that_were_shown_are_accepted() {
         pid: None,
         stderr: Vec::new(),
         differences: Default::default(),
+        sign_in: None,
     };
     let listing = |description: &str| {
         let tool = serde_json::json!({"name": "echo", "description": description, "inputSchema": {"type": "object"}});

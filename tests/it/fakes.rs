@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use millrace::chat::{
     ArgumentsPart, CallFragment, CallId, Change, ConversationId, Delta, Durability, EventDeltas, Fault, FaultKind,
-    InquiryAnswer, InquiryId, Order, Part, Policy, Request, ServerAction, ServerName, Stamp, Stamped, Submit, ToolRef,
-    TurnEvent, TurnId, TurnSettings,
+    InquiryAnswer, InquiryId, Order, Part, Policy, Request, ServerAction, ServerName, SignInStep, Stamp, Stamped,
+    Submit, ToolRef, TurnEvent, TurnId, TurnSettings,
 };
 use millrace::engine::port::{
     Answer, CallEnd, Clock, Events, Journal, Known, Lesson, Model, ModelEvent, Opened, ServerCall, ServerCallEvent,
@@ -167,6 +167,8 @@ impl Servers for FakeServers {
     }
 
     fn act(&self, _server: &ServerName, _action: ServerAction) {}
+
+    fn sign_in(&self, _server: &ServerName, _step: SignInStep) {}
 
     fn shutdown(&self) -> Answer<'_, ()> {
         Box::pin(async {})

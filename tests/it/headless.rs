@@ -142,6 +142,7 @@ async fn ndjson_tells_every_event_with_every_field() {
         pid: None,
         stderr: Vec::new(),
         differences: Default::default(),
+        sign_in: None,
     };
     let started = TurnEvent::Started {
         turn: TURN,

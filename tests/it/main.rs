@@ -18,6 +18,7 @@ mod mcp;
 mod net;
 mod results;
 mod run;
+mod sign_in;
 mod store;
 mod tools;
 mod tui;

@@ -94,6 +94,7 @@ pub(super) fn entry(transport: Transport) -> ServerEntry {
         source: Source::Program,
         entry_hash: Arc::from("fake:0123"),
         disabled: None,
+        sign_in: Default::default(),
     }
 }
 
@@ -466,7 +467,11 @@ async fn log_messages_are_told_and_thinned() {
         match up.event().await {
             HostEvent::Log { text, .. } => told.push(text),
             HostEvent::Status(status) if status.state == ServerState::Ready => break,
-            HostEvent::Status(_) | HostEvent::Listing(_) | HostEvent::Inquiry(_) | HostEvent::InquiryEnded { .. } => {}
+            HostEvent::Status(_)
+            | HostEvent::Listing(_)
+            | HostEvent::Inquiry(_)
+            | HostEvent::InquiryEnded { .. }
+            | HostEvent::SignIn { .. } => {}
         }
     }
     assert_eq!(told.first().map(String::as_str), Some("db: slow 1"));

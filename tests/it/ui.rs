@@ -222,6 +222,7 @@ fn servers(state: &mut State, rows: &[(&str, ServerState, u32)]) {
                 pid: None,
                 stderr: Vec::new(),
                 differences: Default::default(),
+                sign_in: None,
             },
             since_us: 0,
             calls: 0,

@@ -2,7 +2,7 @@
 //!
 //! It connects as the program does, lists, and calls each tool that it was given: with the arguments that the scenario
 //! names (`MCP_CONFORMANCE_CONTEXT`), else with the plainest ones that its schema allows. A scenario is judged by what
-//! its server sees; the exit code is 0 where the exchange came to an end.
+//! its server sees; where it asks for a sign-in, its pages agree at once. The exit code is 0 where the exchange came to an end.
 
 #![allow(clippy::print_stderr, reason = "a program of a few lines")]
 
@@ -11,10 +11,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace::chat::{CallId, Limits, ServerName, ServerState};
-use millrace::config::{Consent, ServerEntry, Source, Transport};
-use millrace::mcp::{CallEnd, CallOrder, CallTicket, Host, HostEvent, client};
+use futures_util::future::join_all;
+use millrace::chat::{CallId, Limits, Pasted, ServerName, ServerState, SignInStage, SignInStep};
+use millrace::config::{Consent, KeySource, Secret, ServerEntry, SignInSettings, Source, Transport};
+use millrace::mcp::{CallEnd, CallOrder, CallTicket, Host, HostEvent, Keyring, SignIns, client};
 use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
 
 const NAME: &str = "conformance";
 
@@ -39,41 +41,120 @@ async fn exchange(url: String) -> Result<(), String> {
     let context: Value = serde_json::from_str(&context).unwrap_or(Value::Null);
     let limits = Limits { server_start: Duration::from_secs(20), ..Limits::default() };
     let http = client(&limits).map_err(|failure| failure.line())?;
-    let (host, mut events) = Host::new(http, Arc::new(limits), None);
-    host.start(entry(url));
-    let mut tools = Vec::new();
-    let ended = loop {
-        match events.recv().await {
-            Some(HostEvent::Listing(listing)) => tools = listing.tools,
-            Some(HostEvent::Status(status)) => match status.state {
-                ServerState::Ready => break Ok(()),
-                ServerState::Starting => {}
-                ServerState::Failed | ServerState::NeedsLogin | ServerState::NeedsConsent | ServerState::Off => {
-                    break Err(status.message.unwrap_or_default());
-                }
-            },
-            Some(HostEvent::Log { text, .. }) => eprintln!("{text}"),
-            Some(HostEvent::Inquiry(_) | HostEvent::InquiryEnded { .. }) => {}
-            None => break Err("the host is gone".to_owned()),
-        }
-    };
-    // Nobody reads the news of the server from here on; they must not hold it back.
-    tokio::spawn(async move { while events.recv().await.is_some() {} });
-    if ended.is_ok() {
-        let tickets: Vec<_> =
-            calls(&tools, &context).map(|(tool, arguments)| (tool, call(&host, tool, arguments))).collect();
-        for (tool, ticket) in tickets {
-            match ticket.end().await {
-                CallEnd::Result(result) => eprintln!("{scenario}: {tool}: {result}"),
-                other => eprintln!("{scenario}: {tool}: {other:?}"),
-            }
-        }
-    }
-    host.shutdown().await;
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let (host, events) = Host::new(http, Arc::new(limits), None);
+    let sign_ins = SignIns::new(folder.path().to_owned(), Keyring::None, Duration::from_secs(20));
+    let host = host.signed_in_by(sign_ins);
+    host.start(entry(url, &context));
+    let mut desk = Desk { host, events, sign_ins: 0 };
+    let ended = desk.all(&scenario, &context).await;
+    desk.host.shutdown().await;
     ended
 }
 
-fn entry(url: String) -> ServerEntry {
+/// The host, its news, and somebody who agrees to every sign-in.
+struct Desk {
+    host: Host,
+    events: mpsc::Receiver<HostEvent>,
+    sign_ins: u32,
+}
+
+impl Desk {
+    async fn all(&mut self, scenario: &str, context: &Value) -> Result<(), String> {
+        let tools = self.ready().await?;
+        let mut open: Vec<_> = calls(&tools, context).map(|(tool, arguments)| (tool.to_owned(), arguments)).collect();
+        loop {
+            let tickets: Vec<_> =
+                open.iter().map(|(tool, arguments)| call(&self.host, tool, arguments.clone())).collect();
+            let mut ends = join_all(tickets.into_iter().map(CallTicket::end));
+            let ends = loop {
+                tokio::select! {
+                    ends = &mut ends => break ends,
+                    // They must not hold the server back.
+                    Some(_) = self.events.recv() => {}
+                }
+            };
+            let mut turned_away = Vec::new();
+            for ((tool, arguments), end) in open.into_iter().zip(ends) {
+                match end {
+                    CallEnd::Result(result) => eprintln!("{scenario}: {tool}: {result}"),
+                    // It did not run: with more permission, or another token, it may.
+                    CallEnd::NotSent { message } => {
+                        eprintln!("{scenario}: {tool}: {message}");
+                        turned_away.push((tool, arguments));
+                    }
+                    other => eprintln!("{scenario}: {tool}: {other:?}"),
+                }
+            }
+            if turned_away.is_empty() {
+                return Ok(());
+            }
+            self.sign_in()?;
+            self.ready().await?;
+            open = turned_away;
+        }
+    }
+
+    /// Waits for the server, signing in where it asks for that. Its tools.
+    async fn ready(&mut self) -> Result<Vec<Value>, String> {
+        let mut tools = Vec::new();
+        let mut signing = self.sign_ins > 0;
+        loop {
+            match self.events.recv().await {
+                Some(HostEvent::Listing(listing)) => tools = listing.tools,
+                Some(HostEvent::Status(status)) => match status.state {
+                    ServerState::Ready if !signing => return Ok(tools),
+                    ServerState::NeedsLogin if !signing => {
+                        signing = true;
+                        self.sign_in()?;
+                    }
+                    ServerState::Starting | ServerState::Ready | ServerState::NeedsLogin => {}
+                    ServerState::Failed | ServerState::NeedsConsent | ServerState::Off => {
+                        return Err(status.message.unwrap_or_default());
+                    }
+                },
+                Some(HostEvent::SignIn { stage, .. }) => match stage {
+                    SignInStage::Offered(offer) => {
+                        let answer = browse(&offer.url).await?;
+                        self.host.sign_in(&ServerName::new(NAME), SignInStep::Answer(Pasted(answer)));
+                    }
+                    SignInStage::Done { .. } => signing = false,
+                    SignInStage::NotIt(message) | SignInStage::Failed { message, .. } => return Err(message),
+                    SignInStage::Asking | SignInStage::Redeeming | SignInStage::Out(_) => {}
+                },
+                Some(HostEvent::Log { text, .. }) => eprintln!("{text}"),
+                Some(HostEvent::Inquiry(_) | HostEvent::InquiryEnded { .. }) => {}
+                None => return Err("the host is gone".to_owned()),
+            }
+        }
+    }
+
+    fn sign_in(&mut self) -> Result<(), String> {
+        self.sign_ins += 1;
+        if self.sign_ins > 3 {
+            return Err("signed in three times, and turned away all the same".to_owned());
+        }
+        self.host.sign_in(&ServerName::new(NAME), SignInStep::Begin);
+        Ok(())
+    }
+}
+
+/// The suite's pages agree at once: where that ends.
+async fn browse(page: &str) -> Result<String, String> {
+    let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+    let response = browser.map_err(|e| e.to_string())?.get(page).send().await.map_err(|e| e.to_string())?;
+    let location = response.headers().get("location").and_then(|value| value.to_str().ok());
+    location.map(str::to_owned).ok_or_else(|| format!("the page led nowhere (HTTP {})", response.status()))
+}
+
+fn entry(url: String, context: &Value) -> ServerEntry {
+    let text = |key: &str| context.get(key).and_then(Value::as_str).map(str::to_owned);
+    let sign_in = SignInSettings {
+        client_id: text("client_id"),
+        client_secret: text("client_secret").map(|secret| KeySource::Literal(Secret::new(secret))),
+        client_metadata_url: Some("https://conformance-test.local/client-metadata.json".to_owned()),
+        ..SignInSettings::default()
+    };
     ServerEntry {
         name: ServerName::new(NAME),
         transport: Transport::Http { url, headers: BTreeMap::new() },
@@ -89,6 +170,7 @@ fn entry(url: String) -> ServerEntry {
         source: Source::Program,
         entry_hash: Arc::from(NAME),
         disabled: None,
+        sign_in,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::app::effect::Effect;
 use crate::app::key::{Key, KeyCode};
 use crate::app::keymap::{Lookup, Place};
 use crate::app::state::State;
-use crate::chat::{ConversationId, Order, ServerAction, ServerName, ServerStatus, Stamp};
+use crate::chat::{ConversationId, Order, ServerAction, ServerName, ServerStatus, SignInStep, Stamp};
 
 /// `Start "files"? This program will run as you: npx -y … in ~/src   [n] not now  [y] start  [A] start from now on`
 #[derive(Clone, Debug)]
@@ -40,6 +40,7 @@ pub enum Confirmed {
     Delete(ConversationId),
     TakeOver(ConversationId),
     Server(ServerName, ServerAction),
+    SignOut(ServerName),
 }
 
 impl Consent {
@@ -110,6 +111,7 @@ impl Confirm {
                     }
                     Confirmed::Delete(conversation) => out.push(Effect::Delete { conversation }),
                     Confirmed::TakeOver(conversation) => state.open(conversation, true, out),
+                    Confirmed::SignOut(server) => out.push(super::sign_in::order(&server, SignInStep::Out)),
                     Confirmed::Server(server, action) => out.push(Effect::Order(Order::Server { server, action })),
                 }
                 Flow::Close

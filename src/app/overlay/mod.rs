@@ -11,6 +11,7 @@ mod models;
 mod palette;
 mod review;
 mod servers;
+mod sign_in;
 mod text;
 mod usage;
 mod welcome;
@@ -22,6 +23,7 @@ pub use models::*;
 pub use palette::*;
 pub use review::*;
 pub use servers::*;
+pub use sign_in::*;
 pub use text::*;
 pub use usage::*;
 pub use welcome::*;
@@ -41,6 +43,7 @@ pub enum Overlay {
     Prompts(Prompts),
     Models(Models),
     Servers(ServerList),
+    SignIn(Box<SignInBox>),
     Palette(Palette),
     Help(Help),
     Detail(Detail),
@@ -78,6 +81,7 @@ impl Overlay {
             | Self::Prompts(_)
             | Self::Models(_)
             | Self::Servers(_)
+            | Self::SignIn(_)
             | Self::Palette(_)
             | Self::Help(_)
             | Self::Detail(_)
@@ -97,6 +101,7 @@ impl Overlay {
             Self::Prompts(layer) => layer.key(key, state, out),
             Self::Models(layer) => layer.key(key, state, out),
             Self::Servers(layer) => layer.key(key, state, out),
+            Self::SignIn(layer) => layer.key(key, state, out),
             Self::Palette(layer) => layer.key(key, state),
             Self::Help(layer) => layer.key(key, state),
             Self::Detail(layer) => layer.key(key, state, out),
@@ -111,6 +116,7 @@ impl Overlay {
         match self {
             Self::Review(layer) => layer.paste(text),
             Self::Ask(layer) => layer.line.insert(text.trim()),
+            Self::SignIn(layer) => layer.paste(text),
             Self::Browser(layer) => {
                 layer.search.insert(text);
                 layer.edited(state.session.fresh(), out);
@@ -157,6 +163,7 @@ impl Overlay {
             Self::Palette(layer) => layer.selected = stepped(layer.selected, by.signum(), layer.rows.len()),
             Self::Welcome(layer) => layer.selected = stepped(layer.selected, by.signum(), layer.rows.len()),
             Self::Servers(layer) => layer.step(by.signum(), &state.servers),
+            Self::SignIn(layer) => layer.scroll = scrolled(layer.scroll, by, list),
             Self::Timeline(layer) => layer.step(by.signum(), &state.calls),
             Self::Consent(_) | Self::Confirm(_) | Self::Ask(_) => {}
         }
@@ -186,6 +193,7 @@ impl Overlay {
             | Self::Consent(_)
             | Self::Confirm(_)
             | Self::Ask(_)
+            | Self::SignIn(_)
             | Self::Help(_)
             | Self::Detail(_)
             | Self::Timeline(_)

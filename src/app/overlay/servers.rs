@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Confirm, Confirmed, Consent, DEAF_US, Flow, Overlay, motion, scrolled};
+use super::{Confirm, Confirmed, Consent, DEAF_US, Flow, Overlay, SignInBox, motion, scrolled};
 use crate::app::effect::Effect;
 use crate::app::key::{Key, KeyCode};
 use crate::app::layout::ListLayout;
@@ -109,6 +109,12 @@ impl ServerList {
                     deaf_until_us: state.now.mono_us + DEAF_US,
                 };
             }
+            (KeyCode::Enter, _)
+                if row.status.state == ServerState::NeedsLogin && row.status.transport != "simple-rpc" =>
+            {
+                let open = SignInBox::begin(server, state.now, out);
+                state.overlays.push(Overlay::SignIn(Box::new(open)));
+            }
             (KeyCode::Enter, _) | (_, Some('l')) => self.step = ServerStep::Log { scroll: 0 },
             (_, Some('r')) => match row.status.state {
                 ServerState::NeedsConsent => {
@@ -136,6 +142,17 @@ impl ServerList {
                 );
                 let then = Confirmed::Server(server, ServerAction::Trust);
                 state.overlays.push(Overlay::Confirm(Confirm::new(question, "trust it", then, state.now)));
+            }
+            // The bare dialect knows no sign-in, and a program has its secrets in its environment.
+            (_, Some('s')) if matches!(row.status.transport, "http" | "sse") => {
+                let open = SignInBox::begin(server, state.now, out);
+                state.overlays.push(Overlay::SignIn(Box::new(open)));
+            }
+            (_, Some('u')) if row.status.sign_in.is_some() => {
+                let question =
+                    format!("Sign out of \"{}\"? Its tokens are removed from this computer.", server.as_str());
+                let then = Confirmed::SignOut(server);
+                state.overlays.push(Overlay::Confirm(Confirm::new(question, "sign out", then, state.now)));
             }
             (_, Some('c')) => out.push(Effect::EditConfig { server: Some(server) }),
             _ => return Flow::Pass,

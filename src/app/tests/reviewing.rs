@@ -219,6 +219,7 @@ fn changed_definitions_are_accepted_as_they_were_shown_and_read() {
         pid: None,
         stderr: Vec::new(),
         differences: Arc::new([difference(after)]),
+        sign_in: None,
     };
     let drawn = |desk: &mut Desk, page: usize| {
         let list = ListLayout { lines: 40, page, top: 0 };
@@ -254,6 +255,7 @@ fn a_server_starts_only_by_y_or_a() {
         pid: None,
         stderr: Vec::new(),
         differences: Default::default(),
+        sign_in: None,
     };
     desk.engine(TurnEvent::Server(status.clone()));
     assert!(matches!(desk.state.overlays.last(), Some(Overlay::Consent(c)) if c.line == "npx -y files"));

@@ -109,9 +109,11 @@ pub enum McpCommand {
         #[arg(short, long)]
         yes: bool,
     },
+    /// Sign in to a server that asks for it
     Login {
         server: String,
     },
+    /// Forget what a sign-in left
     Logout {
         server: String,
     },

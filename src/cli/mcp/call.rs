@@ -309,7 +309,7 @@ fn tell(event: HostEvent, seen: &mut Seen) {
         HostEvent::Inquiry(_) => {
             eprintln!("asks      it asked the user something, which was declined: nobody answers here")
         }
-        HostEvent::Status(_) | HostEvent::Listing(_) | HostEvent::InquiryEnded { .. } => {}
+        HostEvent::Status(_) | HostEvent::Listing(_) | HostEvent::InquiryEnded { .. } | HostEvent::SignIn { .. } => {}
     }
 }
 

@@ -6,21 +6,28 @@ use serde_json::{Value, json};
 
 use crate::chat::ToolRef;
 use crate::config::{Consent, ServerEntry, Source};
+use crate::mcp::SignIns;
 use crate::text::{sanitize, visible};
 use crate::tools::wire_name;
 
 use super::visit::Visit;
 
-pub(super) fn row(entry: &ServerEntry) -> Value {
+pub(super) fn row(entry: &ServerEntry, sign_ins: &SignIns) -> Value {
     let (source, file) = match &entry.source {
         Source::User(file) => ("user", Some(file)),
         Source::Project(file) => ("project", Some(file)),
         Source::File(file) => ("file", Some(file)),
         Source::Program => ("program", None),
     };
+    let sign_in = sign_ins.state(entry).ok().flatten().map(|state| {
+        json!({
+            "issuer": state.issuer, "scopes": state.scopes, "until_ms": state.until_ms, "renews": state.renews,
+        })
+    });
     json!({
         "server": entry.name.as_str(), "line": entry.line(), "trust": entry.trust, "disabled": entry.disabled,
         "needs_consent": entry.consent == Consent::NeedsPerson, "source": source, "file": file,
+        "sign_in": sign_in,
     })
 }
 

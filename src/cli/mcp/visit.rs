@@ -111,7 +111,8 @@ impl Bench {
                         | HostEvent::Status(_)
                         | HostEvent::Log { .. }
                         | HostEvent::Inquiry(_)
-                        | HostEvent::InquiryEnded { .. },
+                        | HostEvent::InquiryEnded { .. }
+                        | HostEvent::SignIn { .. },
                     ) => {}
                     None => break,
                 }

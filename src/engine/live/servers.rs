@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::StreamExt;
 use tokio::sync::{Notify, mpsc};
 
-use crate::chat::{CallId, InquiryAnswer, InquiryId, ServerAction, ServerName, ServerState};
+use crate::chat::{CallId, InquiryAnswer, InquiryId, ServerAction, ServerName, ServerState, SignInStep};
 use crate::config::{Consent, ServerEntry};
 use crate::engine::port::{Answer, CallEnd, Events, ServerCall, ServerCallEvent, ServerEvent, Servers};
 use crate::mcp::{self, CallEvent, CallOrder, CallTicket, Host, HostEvent, LogLevel};
@@ -52,6 +52,7 @@ impl LiveServers {
                     }
                     HostEvent::Inquiry(inquiry) => ServerEvent::Inquiry(inquiry),
                     HostEvent::InquiryEnded { id, end } => ServerEvent::InquiryEnded { id, end },
+                    HostEvent::SignIn { server, stage } => ServerEvent::SignIn { server, stage },
                     HostEvent::Log { level: LogLevel::Debug | LogLevel::Info, .. } => continue,
                 };
                 if out.send(event).await.is_err() {
@@ -134,6 +135,10 @@ impl Servers for LiveServers {
             // The registry's business.
             ServerAction::Trust => {}
         }
+    }
+
+    fn sign_in(&self, server: &ServerName, step: SignInStep) {
+        self.host.sign_in(server, step);
     }
 
     fn shutdown(&self) -> Answer<'_, ()> {

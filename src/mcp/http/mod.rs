@@ -24,7 +24,7 @@ use rmcp::transport::{StreamableHttpClientTransport, Transport};
 
 use crate::config::Secret;
 
-pub(super) use door::{Authorise, Door, HttpFault};
+pub(super) use door::{Authorise, Door, HttpFault, Refusal};
 pub(super) use params::Params;
 pub(super) use streamable::HttpError;
 

@@ -9,6 +9,7 @@ mod models;
 mod preview;
 mod review;
 mod servers;
+mod sign_in;
 mod timeline;
 mod usage;
 mod welcome;
@@ -43,6 +44,7 @@ pub(super) fn draw(
         Overlay::Prompts(prompts) => ask::prompts(canvas, area, prompts, layout),
         Overlay::Models(models) => models::draw(canvas, area, models, state, layout),
         Overlay::Servers(list) => servers::draw(canvas, area, list, state, layout),
+        Overlay::SignIn(open) => sign_in::draw(canvas, area, open, layout),
         Overlay::Palette(palette) => ask::palette(canvas, area, palette, state, layout),
         Overlay::Help(help) => help::draw(canvas, area, help, state, layout),
         Overlay::Detail(detail) => detail::draw(canvas, area, detail, state, memo, layout),
@@ -59,6 +61,7 @@ pub(super) fn covers(overlay: &Overlay) -> bool {
         | Overlay::Browser(_)
         | Overlay::Models(_)
         | Overlay::Servers(_)
+        | Overlay::SignIn(_)
         | Overlay::Help(_)
         | Overlay::Detail(_)
         | Overlay::Timeline(_)

@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::{choose, foot, heading, one, screen, scrolled, words};
 use crate::app::{Layout, ListLayout, ServerList, ServerRow, ServerStep, State, Target};
-use crate::chat::ServerState;
+use crate::chat::{ServerState, SignedIn};
 use crate::text::{cut, sanitize, visible, width};
 use crate::ui::canvas::{Canvas, hit, rows_of};
 use crate::ui::figures::{counted, long_clock};
@@ -37,6 +37,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, list: &ServerList, state
     }
     let enter = match chosen {
         Some(row) if row.status.state == ServerState::NeedsConsent => "start",
+        Some(row) if row.status.state == ServerState::NeedsLogin && row.status.transport != "simple-rpc" => "sign in",
         Some(row) if !row.status.differences.is_empty() => "what changed",
         Some(_) | None => "log",
     };
@@ -135,7 +136,7 @@ fn table(canvas: &mut Canvas<'_>, body: Rect, state: &State, selected: usize, la
     told.extend(chosen.filter(|row| !needs(row)));
     let mut y = 0;
     for row in told {
-        for line in details(row, columns, canvas) {
+        for line in details(row, columns, state.now.wall_ms, canvas) {
             if y >= usize::from(below.height) {
                 return;
             }
@@ -182,7 +183,7 @@ fn since(row: &ServerRow, state: &State) -> String {
         ServerState::Ready if !row.status.differences.is_empty() => "needs review".to_owned(),
         ServerState::Ready | ServerState::Starting => long_clock(state.now.mono_us.saturating_sub(row.since_us)),
         ServerState::NeedsConsent => "enter starts it".to_owned(),
-        ServerState::NeedsLogin => "sign in first".to_owned(),
+        ServerState::NeedsLogin => "enter signs in".to_owned(),
         ServerState::Off => "disabled by you".to_owned(),
         ServerState::Failed => "r restarts it".to_owned(),
     }
@@ -234,7 +235,7 @@ fn median(row: &ServerRow) -> String {
 }
 
 /// Why a server is as it is: its command, its words, the last it said.
-fn details(row: &ServerRow, columns: usize, canvas: &Canvas<'_>) -> Vec<Row> {
+fn details(row: &ServerRow, columns: usize, now_ms: i64, canvas: &Canvas<'_>) -> Vec<Row> {
     let room = columns.saturating_sub(3).max(1);
     let mut out = Vec::new();
     let mut head = Row::new();
@@ -268,6 +269,9 @@ fn details(row: &ServerRow, columns: usize, canvas: &Canvas<'_>) -> Vec<Row> {
     if let Some(message) = message.filter(|_| !said) {
         out.extend(wrap_row(&Row::of(&message, ink), room, &none, &none).into_iter().take(3));
     }
+    if let Some(signed_in) = &row.status.sign_in {
+        out.extend(signed_in_rows(signed_in, now_ms, room));
+    }
     if !row.status.differences.is_empty() {
         let mut text = Row::new();
         let count = row.status.differences.len() as u64;
@@ -297,6 +301,38 @@ fn details(row: &ServerRow, columns: usize, canvas: &Canvas<'_>) -> Vec<Row> {
         }
     }
     out
+}
+
+/// Who is signed in, for what, until when; and what the server wants beyond it.
+fn signed_in_rows(signed_in: &SignedIn, now_ms: i64, room: usize) -> Vec<Row> {
+    let none = Row::label("  ", Ink::Text);
+    let mut text = Row::label("  ", Ink::Text);
+    text.push(&format!("signed in with {}", one(&signed_in.issuer)), Ink::Dim);
+    if !signed_in.scopes.is_empty() {
+        text.push(&format!(" for {}", one(&signed_in.scopes.join(" "))), Ink::Dim);
+    }
+    match signed_in.until_ms.map(|until| until - now_ms) {
+        Some(left) if left > 0 => text.push(&format!(", for another {}", left_words(left)), Ink::Dim),
+        Some(_) => text.push(", which has ended", Ink::Warn),
+        None => {}
+    }
+    text.push(if signed_in.renews { ", renewed by itself   u signs out" } else { "   u signs out" }, Ink::Dim);
+    let mut rows: Vec<Row> = wrap_row(&text, room, &none, &none).into_iter().take(3).collect();
+    if !signed_in.wants.is_empty() {
+        let mut text = Row::label("  ", Ink::Text);
+        text.push(&format!("it wants more: {}   s signs in for it", one(&signed_in.wants.join(" "))), Ink::Warn);
+        rows.extend(wrap_row(&text, room, &none, &none).into_iter().take(3));
+    }
+    rows
+}
+
+fn left_words(ms: i64) -> String {
+    match ms / 60_000 {
+        0 => "minute".to_owned(),
+        minutes @ 1..=119 => format!("{minutes} min"),
+        minutes @ 120..=2879 => format!("{} h", minutes / 60),
+        minutes => format!("{} days", minutes / 1440),
+    }
 }
 
 fn log(canvas: &mut Canvas<'_>, body: Rect, row: &ServerRow, from: usize, layout: &mut Layout) {

@@ -35,7 +35,11 @@ impl State {
         let waits_to_retry =
             matches!(self.transcript.turn, Some(Turn { phase: Phase::Retrying { .. }, stopping: false, .. }));
         let waits = self.calls.waiting().next().is_some();
-        let tools = if waits { "review" } else { "tools" };
+        let tools = match (&self.inquiry, waits) {
+            (Some(_), _) => "answer",
+            (None, true) => "review",
+            (None, false) => "tools",
+        };
         match self.focus {
             Focus::Composer if self.composer.completion.as_ref().is_some_and(|open| !open.rows.is_empty()) => {
                 hints.push(Hint::new("tab", "take"));

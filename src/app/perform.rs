@@ -175,7 +175,7 @@ impl State {
     }
 
     fn tools(&mut self) {
-        if self.open_review(false) {
+        if self.open_inquiry() || self.open_review(false) {
             return;
         }
         self.panel.hidden = false;

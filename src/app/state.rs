@@ -2,6 +2,7 @@
 
 use super::calls::Calls;
 use super::composer::Composer;
+use super::inquiries::Asked;
 use super::key::Key;
 use super::keymap::Keymap;
 use super::layout::{Layout, Size};
@@ -26,6 +27,8 @@ pub struct State {
     /// Topmost last.
     pub overlays: Vec<Overlay>,
     pub servers: Servers,
+    /// What a server asks and nobody has answered yet.
+    pub inquiry: Option<Asked>,
     pub status: Status,
     pub usage: UsageLog,
     /// The newest conversation of this folder, offered by the empty chat.
@@ -59,6 +62,7 @@ impl State {
             composer: Composer::default(),
             overlays: Vec::new(),
             servers: Servers::default(),
+            inquiry: None,
             status: Status::default(),
             usage: UsageLog::default(),
             newest: None,

@@ -3,6 +3,7 @@
 use super::calls::{CallPhase, Calls};
 use super::effect::Effect;
 use super::event::Timer;
+use super::inquiries::Asked;
 use super::overlay::Overlay;
 use super::state::{Focus, State};
 use super::status::{Context, Saved, ServerRow};
@@ -45,8 +46,8 @@ impl State {
                     self.status.saved = Saved::At(at_ms);
                 }
             }
-            // Told only where a person attends, which the screen does not offer.
-            TurnEvent::Inquiry { .. } | TurnEvent::InquiryEnded { .. } => {}
+            TurnEvent::Inquiry { turn, inquiry } => self.asked(Asked { turn, inquiry, told: at }, out),
+            TurnEvent::InquiryEnded { id, end } => self.inquiry_ended(id, end, out),
             TurnEvent::Unsaved { reason } => self.status.saved = Saved::Not(reason),
             TurnEvent::Started { turn, conversation, model, base_url, api: _ } => {
                 if self.session.replay {
@@ -382,6 +383,7 @@ impl State {
                 .get(&consent.server)
                 .is_some_and(|row| row.status.state == crate::chat::ServerState::NeedsConsent),
             Overlay::Review(_)
+            | Overlay::Inquiry(_)
             | Overlay::Confirm(_)
             | Overlay::Ask(_)
             | Overlay::Browser(_)
@@ -529,8 +531,8 @@ impl State {
 
     /// Asks for ticks while something on the screen counts time, and only then.
     pub(super) fn tick(&mut self, out: &mut Vec<Effect>) {
-        let counts =
-            self.transcript.turn.is_some() || self.overlays.iter().any(|overlay| matches!(overlay, Overlay::Review(_)));
+        let counts = self.transcript.turn.is_some()
+            || self.overlays.iter().any(|overlay| matches!(overlay, Overlay::Review(_) | Overlay::Inquiry(_)));
         if counts && !self.status.ticking {
             self.status.ticking = true;
             out.push(Effect::SetTimer { timer: Timer::Tick, after_ms: 100 });

@@ -7,6 +7,7 @@ use crate::chat::*;
 
 mod browsing;
 mod composing;
+mod inquiring;
 mod models;
 mod reviewing;
 mod stopping;

@@ -79,6 +79,9 @@ impl State {
         if !self.overlays.is_empty() || self.focus != Focus::Composer || !self.composer.is_empty() {
             return;
         }
+        if self.open_inquiry() {
+            return;
+        }
         if self.calls.waiting().any(|call| !call.put_off) {
             self.open_review(true);
             return;
@@ -139,7 +142,7 @@ impl State {
             }
             Command::FocusNext | Command::FocusPrevious => {}
             _ if modal => self.say("decide first, or esc to decide later", out),
-            Command::Tools if !self.calls.waiting().any(|_| true) => {
+            Command::Tools if self.inquiry.is_none() && !self.calls.waiting().any(|_| true) => {
                 self.overlays.clear();
                 self.perform(command, out);
             }

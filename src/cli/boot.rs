@@ -37,6 +37,8 @@ pub struct Boot {
     pub wait_for_servers: bool,
     /// Hears the session where it is recorded.
     pub recorder: Option<Arc<Recorder>>,
+    /// A person sits before a screen on which servers can ask them something.
+    pub attended: bool,
 }
 
 /// A running engine, and what of it others may need.
@@ -67,7 +69,7 @@ impl Boot {
     pub fn start_held(self) -> Result<(Running, Held), Fault> {
         let starting = self.starting();
         let Self { http, endpoint, limits, rules, servers, store, .. } = self;
-        let Self { folder, cache, paths, sign_ins, headless, wait_for_servers, recorder, .. } = self;
+        let Self { folder, cache, paths, sign_ins, headless, wait_for_servers, recorder, attended, .. } = self;
         let api = endpoint.as_ref().map_or_else(Default::default, |e| e.api);
         let tap = recorder.clone().map(|recorder| recorder as Arc<dyn Wiretap>);
         let config = EngineConfig {
@@ -103,6 +105,7 @@ impl Boot {
                 None => host,
             };
             let entries = servers.iter().map(|entry| Arc::clone(&entry.entry_hash)).collect();
+            let host = if attended { host.attended() } else { host };
             let given = Mutex::new(paths);
             let consent = Box::new(move |entry: &ServerEntry| {
                 let paths = given.lock().unwrap_or_else(PoisonError::into_inner);

@@ -154,6 +154,7 @@ pub async fn prepare(args: &SessionArgs, plain: bool) -> Result<Ready, Fault> {
         headless: !plain,
         wait_for_servers: !plain,
         recorder: None,
+        attended: false,
     };
     record::begin(args, &mut boot, &settings.model, redactor.clone())?;
     Ok(Ready { boot, parts, conversation, settings, questions, prices: resolved.prices, notices, redactor })

@@ -113,6 +113,7 @@ async fn opened(args: &SessionArgs) -> Result<u8, Fault> {
         headless: false,
         wait_for_servers: false,
         recorder: None,
+        attended: true,
     };
     let redactor = secrets::of_session(&setup, &resolved, boot.endpoint.as_ref());
     record::begin(args, &mut boot, &settings.model, redactor)?;

@@ -1,8 +1,7 @@
 //! What a server may ask of us, and what it tells on its own.
 //!
 //! # Does not
-//! Declare what is not built: no roots, no sampling, no elicitation. A server that asks all the same is answered as if
-//! it might, and declined where nobody is there.
+//! Declare what is not offered: no roots, no sampling. A server that asks for them all the same is refused.
 
 #![expect(deprecated, reason = "the protocol deprecates logging and roots, but servers still use and ask for them")]
 
@@ -12,8 +11,8 @@ use rmcp::ErrorData;
 use rmcp::handler::client::ClientHandler;
 use rmcp::model::{
     ClientCapabilities, ClientConfig, CreateMessageRequestParams, CreateMessageResult, CustomRequest, CustomResult,
-    ElicitRequestParams, ElicitResult, ErrorCode, Implementation, ListRootsResult, LoggingLevel,
-    LoggingMessageNotificationParam, ProtocolVersion,
+    ElicitRequestParams, ElicitResult, ElicitationCapability, ErrorCode, FormElicitationCapability, Implementation,
+    ListRootsResult, LoggingLevel, LoggingMessageNotificationParam, ProtocolVersion, UrlElicitationCapability,
 };
 use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::{RoleClient, service};
@@ -114,7 +113,13 @@ impl ClientHandler for Handler {
     }
 
     fn get_info(&self) -> ClientConfig {
-        ClientConfig::new(ClientCapabilities::default(), Implementation::new("millrace", env!("CARGO_PKG_VERSION")))
+        let elicitation = ElicitationCapability::new()
+            .with_form(FormElicitationCapability::new().with_schema_validation(true))
+            .with_url(UrlElicitationCapability::new());
+        let mut capabilities = ClientCapabilities::default();
+        // Declared where nobody is there, too: the tools that a server lists must not depend on that.
+        capabilities.elicitation = Some(elicitation);
+        ClientConfig::new(capabilities, Implementation::new("millrace", env!("CARGO_PKG_VERSION")))
             .with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE)
     }
 }

@@ -134,6 +134,7 @@ fn small(canvas: &mut Canvas<'_>, area: Rect, state: &State, memo: &mut Memo, la
 fn tiny(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let word = match (&state.transcript.turn, state.calls.waiting().count()) {
         (_, 1..) => "? asks",
+        _ if state.inquiry.is_some() => "? asks",
         (Some(_), _) => "writing",
         (None, _) => "millrace",
     };

@@ -109,7 +109,7 @@ fn activity(canvas: &Canvas<'_>, state: &State, room: Room) -> Row {
             let left = at_us.saturating_sub(state.now.mono_us).div_ceil(1_000_000);
             format!("attempt {} in {left} s", attempt + 1)
         }
-        Phase::Tools if state.calls.waiting().next().is_some() => "needs you".to_owned(),
+        Phase::Tools if state.inquiry.is_some() || state.calls.waiting().next().is_some() => "needs you".to_owned(),
         Phase::Tools => "tools".to_owned(),
         Phase::Thinking | Phase::Writing => match rate(turn, state) {
             Some(rate) if room == Room::Narrow => format!("{rate}/s"),

@@ -2,6 +2,8 @@
 
 #![allow(clippy::field_reassign_with_default)] // the defaults have private fields
 
+mod inquiry;
+
 use std::sync::Arc;
 
 use insta::assert_snapshot;

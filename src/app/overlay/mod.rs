@@ -7,6 +7,8 @@
 mod ask;
 mod browser;
 mod consent;
+mod form;
+mod inquiry;
 mod models;
 mod palette;
 mod review;
@@ -19,6 +21,8 @@ mod welcome;
 pub use ask::*;
 pub use browser::*;
 pub use consent::*;
+pub use form::*;
+pub use inquiry::*;
 pub use models::*;
 pub use palette::*;
 pub use review::*;
@@ -37,6 +41,7 @@ use super::state::State;
 pub enum Overlay {
     Review(Box<ReviewBox>),
     Consent(Consent),
+    Inquiry(Box<InquiryBox>),
     Confirm(Confirm),
     Ask(Ask),
     Browser(Box<Browser>),
@@ -75,7 +80,7 @@ impl Overlay {
     #[must_use]
     pub fn is_modal(&self) -> bool {
         match self {
-            Self::Review(_) | Self::Consent(_) | Self::Confirm(_) => true,
+            Self::Review(_) | Self::Consent(_) | Self::Inquiry(_) | Self::Confirm(_) => true,
             Self::Ask(_)
             | Self::Browser(_)
             | Self::Prompts(_)
@@ -95,6 +100,7 @@ impl Overlay {
         match self {
             Self::Review(layer) => layer.key(key, state, out),
             Self::Consent(layer) => layer.key(key, state, out),
+            Self::Inquiry(layer) => layer.key(key, state, out),
             Self::Confirm(layer) => layer.key(key, state, out),
             Self::Ask(layer) => layer.key(key, state, out),
             Self::Browser(layer) => layer.key(key, state, out),
@@ -115,6 +121,7 @@ impl Overlay {
     pub(super) fn paste(&mut self, text: &str, state: &mut State, out: &mut Vec<Effect>) {
         match self {
             Self::Review(layer) => layer.paste(text),
+            Self::Inquiry(layer) => layer.paste(text),
             Self::Ask(layer) => layer.line.insert(text.trim()),
             Self::SignIn(layer) => layer.paste(text),
             Self::Browser(layer) => {
@@ -165,6 +172,7 @@ impl Overlay {
             Self::Servers(layer) => layer.step(by.signum(), &state.servers),
             Self::SignIn(layer) => layer.scroll = scrolled(layer.scroll, by, list),
             Self::Timeline(layer) => layer.step(by.signum(), &state.calls),
+            Self::Inquiry(layer) => layer.wheel(by, list),
             Self::Consent(_) | Self::Confirm(_) | Self::Ask(_) => {}
         }
     }
@@ -187,6 +195,10 @@ impl Overlay {
                 if let Some(row) = state.servers.rows.get(row) {
                     layer.selected = Some(row.status.server.clone());
                 }
+                return false;
+            }
+            Self::Inquiry(layer) => {
+                layer.choose(row);
                 return false;
             }
             Self::Review(_)

@@ -209,6 +209,6 @@ impl State {
                 return;
             }
         }
-        self.say(text, out);
+        self.say(format!("no browser was started ({why})"), out);
     }
 }

@@ -5,6 +5,7 @@ mod browser;
 mod changes;
 mod detail;
 mod help;
+mod inquiry;
 mod models;
 mod preview;
 mod review;
@@ -37,6 +38,7 @@ pub(super) fn draw(
     layout.review = None;
     match overlay {
         Overlay::Review(review) => review::draw(canvas, area, review, state, layout),
+        Overlay::Inquiry(open) => inquiry::draw(canvas, area, open, state, layout),
         Overlay::Consent(consent) => ask::consent(canvas, area, consent, state, layout),
         Overlay::Confirm(confirm) => ask::confirm(canvas, area, confirm, layout),
         Overlay::Ask(question) => ask::draw(canvas, area, question, layout),
@@ -58,6 +60,7 @@ pub(super) fn draw(
 pub(super) fn covers(overlay: &Overlay) -> bool {
     match overlay {
         Overlay::Review(_)
+        | Overlay::Inquiry(_)
         | Overlay::Browser(_)
         | Overlay::Models(_)
         | Overlay::Servers(_)

@@ -1,0 +1,80 @@
+//! What servers ask, on the screen.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::*;
+
+fn asked(question: Question) -> State {
+    let mut state = empty();
+    servers(&mut state, &[("crm", ServerState::Ready, 7)]);
+    let inquiry = Inquiry {
+        id: InquiryId(1),
+        server: "crm".into(),
+        call: None,
+        question,
+        limit: Duration::from_secs(600),
+        behind: 1,
+    };
+    event(&mut state, Event::Engine(TurnEvent::Inquiry { turn: None, inquiry: Arc::new(inquiry) }));
+    state
+}
+
+fn event(state: &mut State, event: Event) {
+    let at = stamp(state.now.mono_us + SECOND);
+    update(state, Stamped { at, body: event });
+}
+
+fn keys(state: &mut State, keys: &str) {
+    for word in keys.split(' ') {
+        event(state, Event::Key(Key::parse(word).unwrap()));
+    }
+}
+
+fn form() -> Question {
+    let schema = json!({"type": "object", "required": ["name", "mail"], "properties": {
+        "name": {"type": "string", "title": "Full name", "description": "As on the invoice", "minLength": 2},
+        "mail": {"type": "string", "title": "E-mail", "format": "email"},
+        "seats": {"type": "integer", "title": "Seats", "minimum": 1, "maximum": 50, "default": 5},
+        "plan": {"type": "string", "title": "Plan", "oneOf": [{"const": "s", "title": "Small"}, {"const": "l", "title": "Large"}]},
+        "days": {"type": "array", "title": "Days", "items": {"type": "string", "enum": ["Mon", "Tue", "Wed"]}, "default": ["Tue"]},
+        "news": {"type": "boolean", "title": "Newsletter", "default": false},
+        "token": {"type": "string", "title": "API token"},
+    }});
+    let message = "Please tell us who the order is for.\nIt takes a minute.".into();
+    Question::Form { message, form: Form::read(&schema).unwrap() }
+}
+
+#[test]
+fn a_form() {
+    let mut state = asked(form());
+    keys(&mut state, "A d a tab x tab tab right");
+    assert_snapshot!("form-120x36", frame(&state, 120, 36));
+    assert_snapshot!("form-80x24", frame(&state, 80, 24));
+    assert_snapshot!("form-40x20", frame(&state, 40, 20));
+    keys(&mut state, "ctrl+s");
+    assert!(frame(&state, 80, 24).contains("must look like ada@example.org"));
+}
+
+#[test]
+fn an_address() {
+    let url =
+        "https://xn--bnk-7cd.example/oauth/authorize?client=crm&state=8f2c1d7b9a&next=https%3A%2F%2Fcrm.example%2Fdone";
+    let question = Question::Address { message: "Sign in to go on".into(), url: url.into(), elicitation: None };
+    let state = asked(question);
+    assert_snapshot!("visit-80x24", frame(&state, 80, 24));
+    assert_snapshot!("visit-40x20", frame(&state, 40, 20));
+}
+
+#[test]
+fn hostile_words_of_a_form_draw_nothing_of_their_own() {
+    let evil = "a\u{1b}]0;owned\u{7}b\u{202e}c\u{9b}31m";
+    let schema = json!({"type": "object", "properties": {evil: {"type": "string", "title": evil, "description": evil,
+        "enum": [evil, "b"]}}});
+    let state = asked(Question::Form { message: evil.into(), form: Form::read(&schema).unwrap() });
+    for (columns, rows) in [(120, 36), (40, 20), (12, 5)] {
+        let frame = frame(&state, columns, rows);
+        assert!(!frame.contains(['\u{1b}', '\u{7}', '\u{202e}', '\u{9b}']), "{frame:?}");
+    }
+}

@@ -181,6 +181,9 @@ mod tests {
     fn the_configurations_defaults_are_these_and_each_of_its_names_is_known() {
         let keys = crate::config::Keymap::default();
         let map = Keymap::configured(&keys);
+        for info in COMMANDS.iter().filter(|info| !info.slash.is_empty()) {
+            assert!(keys.bindings.contains_key(info.name), "{} cannot be given a key", info.name);
+        }
         for (name, sequences) in &keys.bindings {
             // These two type, and the composer sees them there.
             if matches!(name.as_str(), "composer.commands" | "composer.mention") {

@@ -7,13 +7,16 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::{Stream, StreamExt as _};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
 use crate::chat::{CallId, Fault, FaultKind, ServerName, ServerState, ToolRef, payloads};
+use crate::headless::{Stop, stops};
 use crate::mcp::{CallEnd, CallEvent, CallOrder, Host, HostEvent};
 use crate::tools::{Registry, RegistryRules, Snapshot};
 
@@ -73,14 +76,16 @@ impl Bench {
         wishes: &Wishes,
     ) -> Result<u8, Fault> {
         let begun = Instant::now();
-        let tools = self.up(&mut events, &server).await?;
+        // Listened to from here on, so that none is missed between two waits.
+        let mut stops = std::pin::pin!(stops());
+        let tools = self.up(&mut events, &server, stops.as_mut()).await?;
         let reference = ToolRef::new(server.as_str(), wishes.tool.as_str());
         check(&tools, &reference, &arguments, wishes.validate)?;
         let ready = begun.elapsed();
         let mut seen = Seen::default();
         let order = CallOrder { call: CallId::new("call-1"), server, tool: wishes.tool.clone(), arguments };
         let begun = Instant::now();
-        let end = follow(host, &mut events, order, &mut seen).await;
+        let end = follow(host, &mut events, order, &mut seen, stops.as_mut()).await;
         let took = begun.elapsed();
         // What the server said before its answer may stand behind it in the channel.
         while let Ok(event) = events.try_recv() {
@@ -92,13 +97,18 @@ impl Bench {
     }
 
     /// Waits until the server is ready: its tools as the registry sees them.
-    async fn up(&self, events: &mut mpsc::Receiver<HostEvent>, server: &ServerName) -> Result<Arc<Snapshot>, Fault> {
+    async fn up(
+        &self,
+        events: &mut mpsc::Receiver<HostEvent>,
+        server: &ServerName,
+        mut stops: Pin<&mut impl Stream<Item = Stop>>,
+    ) -> Result<Arc<Snapshot>, Fault> {
         let mut registry = Registry::new(RegistryRules::default(), Arc::clone(&self.limits));
         let mut quiet = Seen::default();
         loop {
             let event = tokio::select! {
                 event = events.recv() => event,
-                Ok(()) = tokio::signal::ctrl_c() => {
+                Some(_) = stops.next() => {
                     return Err(Fault::new(FaultKind::Cancelled, "stopped before the server was ready; nothing was called"));
                 }
             };
@@ -255,7 +265,13 @@ fn check(tools: &Snapshot, tool: &ToolRef, arguments: &Map<String, Value>, valid
 }
 
 /// Makes the call; ctrl+c cancels it at its server, a second one waits no longer.
-async fn follow(host: &Host, events: &mut mpsc::Receiver<HostEvent>, order: CallOrder, seen: &mut Seen) -> CallEnd {
+async fn follow(
+    host: &Host,
+    events: &mut mpsc::Receiver<HostEvent>,
+    order: CallOrder,
+    seen: &mut Seen,
+    mut stops: Pin<&mut impl Stream<Item = Stop>>,
+) -> CallEnd {
     let mut ticket = host.call(order);
     let mut stopping = false;
     let mut heard = true;
@@ -270,7 +286,7 @@ async fn follow(host: &Host, events: &mut mpsc::Receiver<HostEvent>, order: Call
                 continue;
             }
             event = ticket.next() => event,
-            Ok(()) = tokio::signal::ctrl_c() => {
+            Some(_) = stops.next() => {
                 if stopping {
                     return CallEnd::Cancelled { acknowledged: false };
                 }

@@ -1,5 +1,7 @@
 #!/bin/sh
-# Fills the corpora with the transcripts: a head of choices (dialect, content type, sizes of chunks), then the body.
+# Fills the corpora from the fixtures, and writes a dictionary of the keys and words that the dialects know.
+# A seed of `stream` is a head of choices (dialect, content type, four sizes of chunks), then a transcript; the other
+# targets take any bytes for choices.
 set -eu
 cd "$(dirname "$0")"
 mkdir -p corpus/stream corpus/deltas corpus/request
@@ -7,6 +9,7 @@ for body in ../tests/fixtures/sse/*.sse ../tests/fixtures/own/*.sse; do
   [ "$(wc -c < "$body")" -le 32768 ] || continue
   name=$(basename "$body" .sse)
   { printf '\000\001\007\100\001\377'; cat "$body"; } > "corpus/stream/$name"
+  { printf '\001\000\377\002\020\100'; cat "$body"; } > "corpus/stream/$name-responses"
   head -c 600 "$body" > "corpus/deltas/$name"
   head -c 900 "$body" > "corpus/request/$name"
 done
@@ -15,3 +18,8 @@ for finding in ../tests/fixtures/fuzz/*; do
   name=$(basename "$finding")
   cp "$finding" "corpus/${name%%-*}/$name"
 done
+{
+  printf '"data: "\n"event: "\n"error: "\n"[DONE]"\n"\\x0a\\x0a"\n"\\x0d\\x0a"\n"\\xef\\xbb\\xbf"\n"\\\\ud800"\n'
+  cat ../tests/fixtures/sse/*.sse ../tests/fixtures/own/*.sse ../src/wire/*.rs \
+    | grep -aoE '"[a-z][a-z_.]{1,39}"' | sort -u | sed 's/"\(.*\)"/"\\"\1\\""/'
+} > corpus/words.dict

@@ -13,8 +13,9 @@ const ATTEMPTS_AT_500: u32 = 3;
 
 /// How long to wait before the next attempt; None: do not send it again.
 ///
-/// `attempt` is the number of the one that failed, from 1; `random` is in 0..1 and takes up to a quarter off, so that many clients do not come back at once. The caller must besides have shown
-/// nothing and dispatched nothing (house rule): this function does not know.
+/// `attempt` is the number of the one that failed, from 1; `random` is in 0..1 and takes up to a quarter off, so that many
+/// clients do not come back at once. The caller must besides have shown nothing and dispatched nothing: this function
+/// does not know.
 #[must_use]
 pub fn retry(failure: &Failure, attempt: u32, limits: &Limits, random: f64) -> Option<Duration> {
     if attempt >= limits.attempts || !failure.again && failure.should_retry != Some(true) {

@@ -15,6 +15,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use futures_util::Stream;
+use memchr::memchr2;
 use serde::de::IgnoredAny;
 use sse_stream::SseByteStream;
 
@@ -243,7 +244,7 @@ impl Events {
                 bytes = &bytes[1..];
                 continue;
             }
-            let end = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+            let end = memchr2(b'\n', b'\r', bytes);
             let piece = &bytes[..end.unwrap_or(bytes.len())];
             let length = (self.line.len() + piece.len()) as u64;
             if length > limits.line {

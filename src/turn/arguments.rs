@@ -11,6 +11,7 @@
 
 use std::sync::Arc;
 
+use memchr::memchr2;
 use serde_json::{Map, Number, Value};
 
 use super::scanner::is_blank;
@@ -171,21 +172,17 @@ impl Reader<'_> {
         if self.peek() != Some(b'"') {
             return Err(self.syntax("a missing quote"));
         }
-        let start = self.at;
-        let mut escaped = false;
-        for (offset, &byte) in self.text.as_bytes()[start + 1..].iter().enumerate() {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => {
-                    let end = start + offset + 2;
-                    let string = serde_json::from_str(&self.text[start..end])
-                        .map_err(|_| self.syntax("a string with a bad character or escape"))?;
-                    self.at = end;
-                    return Ok(string);
-                }
-                _ => {}
+        let bytes = self.text.as_bytes();
+        let (start, mut at) = (self.at, self.at + 1);
+        while let Some(skipped) = bytes.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+            at += skipped;
+            if bytes[at] == b'"' {
+                let string = serde_json::from_str(&self.text[start..=at])
+                    .map_err(|_| self.syntax("a string with a bad character or escape"))?;
+                self.at = at + 1;
+                return Ok(string);
             }
+            at += 2;
         }
         Err(self.syntax("a string without an end"))
     }

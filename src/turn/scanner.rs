@@ -7,6 +7,8 @@
 //! # Does not
 //! Validate: `{]` closes too. A strict parse of the closed text follows, once.
 
+use memchr::memchr2;
+
 /// What the text is so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scanner {
@@ -31,7 +33,9 @@ impl Scanner {
     /// Takes the next piece and says how much of it belongs to the object: up to and with its last brace, or all of
     /// it. Once closed, nothing more belongs to it.
     pub fn feed(&mut self, text: &str) -> usize {
-        for (at, &byte) in text.as_bytes().iter().enumerate() {
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while let Some(&byte) = bytes.get(at) {
             match self {
                 Self::Start if is_blank(byte) => {}
                 Self::Start if byte == b'{' => *self = Self::Object { depth: 1, in_string: false, escaped: false },
@@ -40,11 +44,16 @@ impl Scanner {
                     return text.len();
                 }
                 Self::Object { escaped, .. } if *escaped => *escaped = false,
-                Self::Object { in_string, escaped, .. } if *in_string => match byte {
-                    b'\\' => *escaped = true,
-                    b'"' => *in_string = false,
-                    _ => {}
-                },
+                Self::Object { in_string, escaped, .. } if *in_string => {
+                    // Most of a long text lies within its strings.
+                    let Some(skipped) = memchr2(b'"', b'\\', &bytes[at..]) else { return text.len() };
+                    at += skipped;
+                    if bytes[at] == b'\\' {
+                        *escaped = true;
+                    } else {
+                        *in_string = false;
+                    }
+                }
                 Self::Object { depth, in_string, .. } => match byte {
                     b'"' => *in_string = true,
                     b'{' | b'[' => *depth += 1,
@@ -60,6 +69,7 @@ impl Scanner {
                 Self::Closed => return at,
                 Self::Other => return text.len(),
             }
+            at += 1;
         }
         text.len()
     }

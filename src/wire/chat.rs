@@ -1,7 +1,7 @@
 //! Chat Completions: one event's JSON into deltas.
 //!
-//! Shapes are those of provider-streams sections 1 and 2. Every field may be missing, null, or of another type than it
-//! should be.
+//! Shapes are those that endpoints were seen to send (`tests/fixtures/README.md`). Every field may be missing, null, or
+//! of another type than it should be.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;

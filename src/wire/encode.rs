@@ -12,7 +12,7 @@ use crate::chat::{
     Answer, Api, Body, CallId, Lacks, Message, Part, Request, Sampling, ToolCall, ToolChoice, ToolMessage, ToolOutcome,
 };
 
-/// What an endpoint wants otherwise, as configured or learnt (provider-streams 5).
+/// What an endpoint wants otherwise, as configured or learnt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quirks {
     /// The endpoint's origin (scheme, host, port). Extra fields go back only to where they came from.

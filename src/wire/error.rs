@@ -1,4 +1,4 @@
-//! Errors as endpoints tell them, before the stream and inside it, in every form that is known (provider-streams 2).
+//! Errors as endpoints tell them, before the stream and inside it, in every form that is known.
 
 use serde_json::Value;
 

@@ -1,6 +1,6 @@
 //! The Responses API: typed events into deltas, and requests as `input` items.
 //!
-//! Its events say themselves when a call is complete, so its calls close without a finish (provider-streams 5).
+//! Its events say themselves when a call is complete, so its calls close without a finish.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;

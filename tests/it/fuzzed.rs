@@ -15,6 +15,22 @@ fn files(folder: &str) -> Vec<PathBuf> {
     files
 }
 
+/// A feature of a dependency can change how JSON is read: what is fuzzed must be what runs.
+#[test]
+fn the_fuzz_package_depends_as_millrace_does() {
+    let manifest = |path| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        std::fs::read_to_string(path).unwrap().parse::<toml_edit::DocumentMut>().unwrap()
+    };
+    let (ours, fuzz) = (manifest("Cargo.toml"), manifest("fuzz/Cargo.toml"));
+    let fuzz = fuzz["dependencies"].as_table().unwrap();
+    assert!(fuzz.contains_key("serde_json"));
+    for (name, wanted) in fuzz.iter().filter(|(name, _)| *name != "libfuzzer-sys") {
+        let ours = ours["dependencies"].get(name).map(ToString::to_string);
+        assert_eq!(ours.as_deref().map(str::trim), Some(wanted.to_string().trim()), "{name}");
+    }
+}
+
 #[test]
 fn findings_stay_mended() {
     let mut seen = 0;

@@ -1,4 +1,5 @@
-//! How a call's text grows, closes, and what comes after the close (house rules 1, 2 and 5; provider-streams 4).
+//! How a call's text grows, closes, and what comes after the close.
+//! `tests/fixtures/sse/README.md` lists the rules.
 
 use super::call::{AssembledCall, CallStatus};
 use super::{AssemblerLimits, Piece};

@@ -1,7 +1,7 @@
 //! Which call a fragment belongs to.
 //!
 //! A name starts a call, ids and indexes find it again; both are labels that providers repeat, leave out, count from
-//! 1, give to two calls or make anew for each fragment (provider-streams 2b: the shapes, not the providers, decide).
+//! 1, give to two calls or make anew for each fragment (the shapes decide, not the providers).
 
 use std::collections::HashMap;
 

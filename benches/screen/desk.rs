@@ -115,6 +115,7 @@ impl Desk {
             tools: 2,
             tools_hash: String::new(),
             parts: Default::default(),
+            of: None,
         });
         self.draw();
         turn

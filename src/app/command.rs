@@ -7,6 +7,10 @@ use super::keymap::Place;
 pub enum Command {
     // Anywhere.
     Tools,
+    /// Which tools the model is offered.
+    Toolbox,
+    /// `find_tools` on or off for this conversation.
+    FindTools,
     Servers,
     History,
     Prompts,
@@ -209,6 +213,8 @@ pub const COMMANDS: &[CommandInfo] = &[
     row(C::Continue, Global, "app.continue", &[], "continue", "let the model go on"),
     row(C::AskAgain, Global, "app.retry", &[], "retry", "ask again"),
     row(C::ResumeNewest, Global, "app.resume", &[], "last", "the newest conversation of this folder"),
+    row(C::Toolbox, Global, "app.toolbox", &[], "offered", "tools that the model is offered"),
+    row(C::FindTools, Global, "app.find_tools", &[], "find-tools", "find_tools on or off in this conversation"),
     row(C::ImportServers, Global, "app.import", &[], "import", "bring the servers of other clients"),
     row(C::Send, Composer, "composer.send", &["enter"], "", "send"),
     row(C::NewLine, Composer, "composer.newline", &["shift+enter", "alt+enter", "ctrl+j"], "", "new line"),
@@ -287,6 +293,7 @@ pub const COMMANDS: &[CommandInfo] = &[
     row(C::FilterWaiting, Panel, "panel.filter_2", &["2"], "", "waiting calls"),
     row(C::FilterRunning, Panel, "panel.filter_3", &["3"], "", "running calls"),
     row(C::FilterFailed, Panel, "panel.filter_4", &["4"], "", "failed calls"),
+    row(C::Toolbox, Panel, "panel.offered", &["o"], "", "tools that the model is offered"),
     row(C::Timeline, Panel, "panel.timeline", &["t"], "", "timeline"),
     row(C::Deny, Review, "review.deny", &["n"], "", "deny"),
     row(C::DenyWhy, Review, "review.deny_with_reason", &["d"], "", "deny and say why"),

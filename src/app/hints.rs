@@ -112,6 +112,7 @@ impl State {
                 }
                 hints.push(Hint::new("1-4", "filter"));
                 hints.push(Hint::new("t", "timeline"));
+                hints.push(Hint::new("o", "offered"));
                 hints.push(Hint::new("esc", "back"));
             }
         }

@@ -4,7 +4,8 @@ use super::command::{Command, Edit};
 use super::composer::Branch;
 use super::effect::{EditorUse, Effect};
 use super::overlay::{
-    Ask, AskFor, Browser, Confirm, Help, Overlay, Palette, Prompts, ServerList, Timeline, UsageView, Welcome,
+    Ask, AskFor, Browser, Confirm, Help, OfferedTools, Overlay, Palette, Prompts, ServerList, Timeline, UsageView,
+    Welcome,
 };
 use super::panel::PanelFilter;
 use super::state::{Focus, State};
@@ -18,6 +19,8 @@ impl State {
         match command {
             C::Tools => self.tools(),
             C::Servers => self.overlays.push(Overlay::Servers(ServerList::new(&self.servers))),
+            C::Toolbox => self.overlays.push(Overlay::Tools(OfferedTools::default())),
+            C::FindTools => self.switch_find(out),
             C::History => self.open_browser(out),
             C::Prompts => {
                 let generation = self.session.fresh();
@@ -252,6 +255,7 @@ impl State {
     fn start_new(&mut self, out: &mut Vec<Effect>) {
         self.transcript = super::transcript::Transcript { next_key: self.transcript.next_key, ..Default::default() };
         self.calls = super::calls::Calls::default();
+        self.take_toolset(Default::default());
         self.panel.settle(&self.calls);
         self.status.context = None;
         (self.status.sent, self.status.answered) = Default::default();
@@ -367,7 +371,7 @@ impl State {
             conversation: self.transcript.conversation.clone(),
             parent,
             parts,
-            settings: self.session.settings.clone(),
+            settings: self.turn_settings(),
         }))));
     }
 
@@ -380,7 +384,7 @@ impl State {
             return self.say("there is nothing to answer yet", out);
         };
         let turn: TurnId = self.session.turn();
-        let settings = Box::new(self.session.settings.clone());
+        let settings = Box::new(self.turn_settings());
         if !go_on {
             let last_user = self.transcript.entries.iter().rposition(|entry| matches!(entry.body, EntryBody::User(_)));
             self.transcript.entries.truncate(last_user.map_or(0, |at| at + 1));
@@ -398,7 +402,7 @@ impl State {
     /// Runs a call again, by a new review; the model then goes on with its result.
     pub(super) fn run_again(&mut self, conversation: ConversationId, call: CallId, out: &mut Vec<Effect>) {
         let turn: TurnId = self.session.turn();
-        let settings = Box::new(self.session.settings.clone());
+        let settings = Box::new(self.turn_settings());
         self.watch(turn, true);
         self.follow();
         out.push(Effect::Order(Order::RunAgain { turn, conversation, call, settings }));

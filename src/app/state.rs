@@ -9,6 +9,7 @@ use super::layout::{Layout, Size};
 use super::overlay::Overlay;
 use super::panel::Panel;
 use super::status::{Servers, Session, Status};
+use super::toolbox::Toolbox;
 use super::transcript::Transcript;
 use super::usage::UsageLog;
 use crate::chat::{Stamp, Summary};
@@ -29,6 +30,7 @@ pub struct State {
     pub servers: Servers,
     /// What a server asks and nobody has answered yet.
     pub inquiry: Option<Asked>,
+    pub toolbox: Toolbox,
     pub status: Status,
     pub usage: UsageLog,
     /// The newest conversation of this folder, offered by the empty chat.
@@ -63,6 +65,7 @@ impl State {
             overlays: Vec::new(),
             servers: Servers::default(),
             inquiry: None,
+            toolbox: Toolbox::default(),
             status: Status::default(),
             usage: UsageLog::default(),
             newest: None,

@@ -41,6 +41,7 @@ impl State {
             },
             TurnEvent::Server(status) => self.server(status, at),
             TurnEvent::SignIn { server, stage } => self.sign_in(&server, stage, out),
+            TurnEvent::Tools(rows) => self.toolbox.rows = rows,
             TurnEvent::Saved { conversation, at_ms } => {
                 if self.transcript.conversation.as_ref().is_none_or(|open| *open == conversation) {
                     self.status.saved = Saved::At(at_ms);
@@ -71,7 +72,7 @@ impl State {
                     self.message(turn, &message, at);
                 }
             }
-            TurnEvent::Request { turn, round, attempt, tools, tools_hash: _, parts } => {
+            TurnEvent::Request { turn, round, attempt, tools, tools_hash: _, parts, of } => {
                 if self.is_stale(turn) {
                     return;
                 }
@@ -81,6 +82,7 @@ impl State {
                 open.round = round;
                 open.attempt = attempt;
                 open.tools = tools;
+                self.toolbox.searched = of.map(|of| (tools.saturating_sub(1), of));
                 open.phase = Phase::Waiting;
                 (open.stream_chars, open.stream_began, open.stream_last) = (0, None, None);
                 match open.times.rounds.iter_mut().find(|times| times.round == round) {
@@ -391,6 +393,7 @@ impl State {
             | Overlay::Models(_)
             | Overlay::Servers(_)
             | Overlay::SignIn(_)
+            | Overlay::Tools(_)
             | Overlay::Palette(_)
             | Overlay::Help(_)
             | Overlay::Detail(_)
@@ -459,6 +462,7 @@ impl State {
 
     /// Shows a conversation as it was kept.
     pub(super) fn load(&mut self, conversation: Conversation, out: &mut Vec<Effect>) {
+        self.take_toolset(conversation.toolset());
         self.keep_draft(out);
         self.transcript = super::transcript::Transcript {
             conversation: Some(conversation.summary.id.clone()),

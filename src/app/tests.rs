@@ -121,6 +121,7 @@ impl Desk {
             tools: 2,
             tools_hash: String::new(),
             parts: ContextParts::default(),
+            of: None,
         });
         turn
     }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::{ConversationId, Message, MessageId, UnixMs};
+use super::{ConversationId, Message, MessageId, Toolset, UnixMs};
 
 /// One row of a list of conversations; made from metadata alone.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,4 +52,12 @@ pub struct Conversation {
     pub open_elsewhere: bool,
     /// Settings kept with it, unknown to this version.
     pub extra: Value,
+}
+
+impl Conversation {
+    /// What of the tools it is offered; nothing chosen where that cannot be read.
+    #[must_use]
+    pub fn toolset(&self) -> Toolset {
+        self.extra.get("toolset").and_then(|kept| Toolset::deserialize(kept).ok()).unwrap_or_default()
+    }
 }

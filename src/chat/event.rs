@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CallUpdate, ContextParts, ConversationId, Fault, Inquiry, InquiryEnd, InquiryId, Message, ServerName, SignInStage,
-    SignedIn, ToolRef, TurnId, Usage,
+    SignedIn, ToolRef, ToolRow, TurnId, Usage,
 };
 
 /// One event of the engine, in the order in which it acted. Text deltas may be merged for a slow reader and call
@@ -34,6 +34,8 @@ pub enum TurnEvent {
         tools_hash: String,
         /// What it is made of, in bytes.
         parts: ContextParts,
+        /// How many tools can be found, where the model is offered `find_tools` and what it found.
+        of: Option<u32>,
     },
     /// Nothing has come from the endpoint yet.
     Slow {
@@ -114,6 +116,8 @@ pub enum TurnEvent {
         server: ServerName,
         stage: SignInStage,
     },
+    /// How the tools of all servers stand, by server and tool; each takes the place of the one before.
+    Tools(Arc<[ToolRow]>),
     /// Whether what was said is on disk; sent when it changes, and after every synced commit with its moment.
     Saved {
         conversation: ConversationId,

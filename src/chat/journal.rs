@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     Answer, CallId, ClosedBy, ConversationId, Grant, Message, MessageId, OutcomeKind, Pin, RoundTimes, ToolOutcome,
-    ToolRef, UnixMs, Usage,
+    ToolRef, Toolset, UnixMs, Usage,
 };
 
 /// How hard a transaction must reach the disk before it is acknowledged.
@@ -102,6 +102,11 @@ pub enum Change {
     Title {
         conversation: ConversationId,
         title: String,
+    },
+    /// What of the tools it is offered.
+    Toolset {
+        conversation: ConversationId,
+        toolset: Toolset,
     },
     Pinned {
         conversation: ConversationId,

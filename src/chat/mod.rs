@@ -26,6 +26,7 @@ mod policy;
 mod request;
 mod sign_in;
 mod timeline;
+mod toolset;
 mod usage;
 mod wiretap;
 
@@ -47,5 +48,6 @@ pub use policy::*;
 pub use request::*;
 pub use sign_in::*;
 pub use timeline::*;
+pub use toolset::*;
 pub use usage::*;
 pub use wiretap::*;

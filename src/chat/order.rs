@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Approve, CallId, ConversationId, Decision, Difference, Dispatch, InquiryAnswer, InquiryId, Lacks, MessageId, Part,
-    Sampling, ServerName, SignInStep, ToolChoice, TurnId,
+    Sampling, ServerName, SignInStep, ToolChoice, Toolset, TurnId,
 };
 
 /// Its serialised form stands in recordings: a name that changes here needs its old one as an alias.
@@ -74,6 +74,11 @@ pub enum Order {
         server: ServerName,
         shown: Arc<[Difference]>,
     },
+    /// What of the tools a conversation is offered from its next turn on; kept with it.
+    Toolset {
+        conversation: ConversationId,
+        toolset: Toolset,
+    },
     /// Renames; an empty title lets the first message speak again.
     Rename {
         conversation: ConversationId,
@@ -110,6 +115,10 @@ pub struct TurnSettings {
     pub headless: bool,
     /// Do not write this conversation to the store.
     pub no_save: bool,
+    /// What of the tools is offered; None: as it was kept with the conversation.
+    pub toolset: Option<Toolset>,
+    /// Tokens that fit the model's context, where that is known.
+    pub context_window: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

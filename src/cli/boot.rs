@@ -12,7 +12,7 @@ use crate::mcp::{Host, SignIns};
 use crate::net::{Endpoint, Http};
 use crate::record::{self, Recorder, Scope};
 use crate::store::{OpenMode, Store};
-use crate::tools::{AfterUntrusted, RegistryRules, RuleError, RuleGlob, ServerRules, ToolGlob};
+use crate::tools::{AfterUntrusted, FindRules, RegistryRules, RuleError, RuleGlob, ServerRules, ToolGlob};
 
 /// What an engine is started with.
 pub struct Boot {
@@ -171,6 +171,12 @@ pub fn rules(resolved: &Resolved) -> Result<RegistryRules, Fault> {
         after_untrusted: match resolved.policy.after_untrusted {
             Policy::Allow => AfterUntrusted::Ignore,
             Policy::Ask | Policy::Deny => AfterUntrusted::Ask,
+        },
+        profile: resolved.profile_tools.as_deref().map(globs).transpose()?.map(Into::into),
+        find: FindRules {
+            mode: resolved.tools.find,
+            share: resolved.tools.find_share / 100.0,
+            tokens: resolved.tools.find_tokens,
         },
     };
     for entry in &resolved.servers {

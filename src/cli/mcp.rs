@@ -9,6 +9,7 @@ mod call;
 mod import;
 mod login;
 mod show;
+mod standing;
 mod visit;
 
 use std::future::Future;
@@ -23,6 +24,7 @@ use crate::chat::{Fault, FaultKind, Limits};
 use crate::config::{Consent, Consents, ServerDraft, ServerEntry, Variables, refused_variables, source_path};
 use crate::mcp::{Host, HostEvent, client};
 use crate::text::{sanitize, visible};
+use crate::tools::RegistryRules;
 
 use super::args::{McpArgs, McpCommand, SessionArgs, ToolArgs};
 use super::setup::Setup;
@@ -40,7 +42,8 @@ pub fn run(args: McpArgs) -> Result<u8, Fault> {
     for notice in resolved.notices.iter().filter(|notice| !is_of_key(notice)) {
         eprintln!("{}", sanitize(notice));
     }
-    let bench = Bench { entries: resolved.servers, limits: Arc::new(resolved.limits), setup, json: args.json };
+    let rules = super::boot::rules(&resolved)?;
+    let bench = Bench { entries: resolved.servers, limits: Arc::new(resolved.limits), setup, rules, json: args.json };
     match args.command.unwrap_or(McpCommand::List) {
         McpCommand::List => Ok(bench.list()),
         McpCommand::Tools { server } => bench.tools(server.as_deref()),
@@ -81,6 +84,8 @@ struct Bench {
     entries: Vec<ServerEntry>,
     limits: Arc<Limits>,
     setup: Setup,
+    /// What the configuration and the command line rule about tools.
+    rules: RegistryRules,
     json: bool,
 }
 

@@ -230,6 +230,8 @@ pub fn settings(
         lacks: Default::default(),
         headless,
         no_save: !resolved.save,
+        toolset: None,
+        context_window: None,
     })
 }
 

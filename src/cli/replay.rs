@@ -113,6 +113,7 @@ fn turn_of(event: &TurnEvent) -> Option<TurnId> {
         | TurnEvent::Ended { turn, .. } => Some(*turn),
         TurnEvent::Notice { turn, .. } | TurnEvent::Error { turn, .. } | TurnEvent::Inquiry { turn, .. } => *turn,
         TurnEvent::Server(_)
+        | TurnEvent::Tools(_)
         | TurnEvent::SignIn { .. }
         | TurnEvent::InquiryEnded { .. }
         | TurnEvent::Saved { .. }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::chat::{Api, Dispatch, Limits, Policy, Prices};
+use crate::chat::{Api, Dispatch, FindTools, Limits, Policy, Prices};
 
 use super::draft::{self, ServerDraft};
 use super::node::{self, Node, Raw};
@@ -26,6 +26,7 @@ pub struct Config {
     pub servers: Vec<ServerDraft>,
 
     pub policy: PolicySettings,
+    pub tools: ToolSettings,
     pub limits: Limits,
     pub ui: UiSettings,
     pub keymap: Keymap,
@@ -50,6 +51,22 @@ pub struct PolicySettings {
 impl Default for PolicySettings {
     fn default() -> Self {
         Self { default: Policy::Ask, after_untrusted: Policy::Ask, allow: Vec::new(), deny: Vec::new() }
+    }
+}
+
+/// `[tools]`
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ToolSettings {
+    pub find: FindTools,
+    /// Percent of the context that definitions may take.
+    pub find_share: f64,
+    /// Tokens that they may take, instead.
+    pub find_tokens: Option<u64>,
+}
+
+impl Default for ToolSettings {
+    fn default() -> Self {
+        Self { find: FindTools::Auto, find_share: 10.0, find_tokens: None }
     }
 }
 
@@ -179,6 +196,12 @@ impl Config {
                 deny: rules(node, "deny", found),
             };
         }
+        if let Some(node) = tree.get("tools") {
+            let tools = &mut config.tools;
+            tools.find = node.text("find").and_then(|word| FindTools::from_word(&word)).unwrap_or(tools.find);
+            tools.find_share = node.number("find_share").unwrap_or(tools.find_share);
+            tools.find_tokens = node.int("find_tokens").filter(|most| *most > 0);
+        }
         if let Some(node) = tree.get("limits") {
             limits::apply(&mut config.limits, node, spec::LIMITS);
         }
@@ -306,6 +329,8 @@ fn profile(name: &str, node: &Node, found: &mut Findings<'_>) -> Profile {
         proxy: node.text("proxy"),
         ca_file: node.text("ca_file").map(PathBuf::from),
         prices: prices(node),
+        tools: node.get("tools").map(|_| rules(node, "tools", found)),
+        find_tools: node.text("find_tools").and_then(|word| FindTools::from_word(&word)),
     }
 }
 

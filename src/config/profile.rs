@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::chat::{Api, Dispatch, Prices};
+use crate::chat::{Api, Dispatch, FindTools, Prices};
 
 use super::Secret;
 
@@ -33,6 +33,9 @@ pub struct Profile {
     /// PEM certificates that are trusted beside the platform's.
     pub ca_file: Option<PathBuf>,
     pub prices: Option<Prices>,
+    /// Globs `server/tool` of what is offered; None: everything.
+    pub tools: Option<Vec<String>>,
+    pub find_tools: Option<FindTools>,
 }
 
 /// How a key is sent.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::chat::{Api, Approve, Dispatch, Fault, FaultKind, Limits, Policy, Prices, Sampling};
+use crate::chat::{Api, Approve, Dispatch, Fault, FaultKind, FindTools, Limits, Policy, Prices, Sampling};
 
 use super::address::{choose_endpoint, choose_headers, choose_key, choose_profile, where_messages_go};
 use super::draft::{ServerDraft, Variables, source_path};
@@ -14,7 +14,7 @@ use super::project::Project;
 use super::saved::Consents;
 use super::{
     Auth, Config, Consent, Endpoint, KeySource, Keymap, PolicySettings, Profile, Secret, ServerEntry, Source,
-    UiSettings, spec,
+    ToolSettings, UiSettings, spec,
 };
 
 /// What was said on the command line.
@@ -104,6 +104,10 @@ pub struct Resolved {
     pub approve: Option<Approve>,
     /// With the rules of the command line and of the project.
     pub policy: PolicySettings,
+    /// With what the profile says of `find_tools`.
+    pub tools: ToolSettings,
+    /// Globs `server/tool` that the profile offers; None: everything.
+    pub profile_tools: Option<Vec<String>>,
     pub limits: Limits,
     pub ui: UiSettings,
     pub keymap: Keymap,
@@ -178,6 +182,8 @@ pub fn resolve(given: &Given<'_>) -> Result<Resolved, Fault> {
             (given.config.dispatch, Origin::User),
         ],
     );
+    let written = given.config.lines.contains_key("tools.find").then_some(given.config.tools.find);
+    let find = out.pick("tools.find", [(chosen.find_tools, by_profile()), (written, Origin::User)]);
     let mut params = chosen.params.clone();
     for (name, value) in &given.flags.params {
         params.retain(|(old, _)| old != name);
@@ -226,6 +232,8 @@ pub fn resolve(given: &Given<'_>) -> Result<Resolved, Fault> {
         dispatch: dispatch.unwrap_or_default(),
         approve: given.flags.approve,
         policy,
+        tools: ToolSettings { find: find.unwrap_or_default(), ..given.config.tools },
+        profile_tools: chosen.tools.clone(),
         limits,
         ui,
         keymap: given.config.keymap.clone(),
@@ -291,6 +299,12 @@ impl Shown for Dispatch {
             Self::Close => "\"close\"".to_owned(),
             Self::Finish => "\"finish\"".to_owned(),
         }
+    }
+}
+
+impl Shown for FindTools {
+    fn shown(&self) -> String {
+        format!("{:?}", self.word())
     }
 }
 

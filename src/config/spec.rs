@@ -107,6 +107,7 @@ pub const CONFIG: &[Key] = &[
         "",
         "MCP servers. A child process gets PATH, HOME, locale, temp and what `env` names, nothing else. ${env:NAME} and ${env:NAME:-default} are filled in; an unset one without default disables the server.",
     ),
+    key("tools", Kind::Table(TOOLS), "", "Too many tools: what the model is offered at once."),
     key("policy", Kind::Table(POLICY_KEYS), "", "Who may do what."),
     key("limits", Kind::Table(LIMITS), "", "Every limit. One that acts says so."),
     key("ui", Kind::Table(UI), "", "How the screen is drawn."),
@@ -155,6 +156,13 @@ pub const PROFILE: &[Key] = &[
     sample("system", Kind::Text, "\"Answer briefly.\"", "The system prompt."),
     sample("role", Kind::Text, "\"reviewer\"", "A name of [roles]."),
     sample("dispatch", Kind::Words(DISPATCH), "\"finish\"", "For this endpoint."),
+    sample(
+        "tools",
+        Kind::Texts,
+        "[\"files/*\", \"git/read_*\"]",
+        "Globs of server/tool that the model is offered with this profile; without it, all. Others can be switched on for a conversation.",
+    ),
+    sample("find_tools", Kind::Words(FIND), "\"never\"", "For this profile; without it, [tools] find."),
     key(
         "auth",
         Kind::Words(&["bearer", "api-key"]),
@@ -265,6 +273,29 @@ const SIGN_IN: &[Key] = &[
         Kind::Bool,
         "false",
         "Go on where the issuer does not say that it protects the sign-in with PKCE (S256).",
+    ),
+];
+
+const FIND: &[&str] = &["auto", "always", "never"];
+
+const TOOLS: &[Key] = &[
+    key(
+        "find",
+        Kind::Words(FIND),
+        "\"auto\"",
+        "When the model is given find_tools, with which it searches, instead of every definition. \"auto\": with 20 tools or more whose definitions would take too much of its context. On the screen f switches it for a conversation.",
+    ),
+    key(
+        "find_share",
+        Kind::Number { min: 0.0, max: 100.0 },
+        "10",
+        "\"auto\": how much of the context definitions may take, percent. A context that nobody has told counts as 128000 tokens.",
+    ),
+    key(
+        "find_tokens",
+        Kind::Int { min: 0, max: 10_000_000 },
+        "0",
+        "\"auto\": more than this many tokens of definitions, whatever the context, instead of the share; about four bytes are one. 0: the share.",
     ),
 ];
 

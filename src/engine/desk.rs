@@ -8,8 +8,8 @@ use super::lane::of_ticket;
 use super::port::ServerEvent;
 use super::run::{Engine, Inbound};
 use crate::chat::{
-    Change, Difference, Durability, Grant, GrantScope, NoticeKind, ServerName, ServerState, ServerStatus, TurnEvent,
-    TurnId,
+    Change, Difference, Durability, Grant, GrantScope, NoticeKind, ServerName, ServerState, ServerStatus, ToolRow,
+    TurnEvent, TurnId,
 };
 use crate::tools::{Registry, RegistryChange, Snapshot};
 use crate::turn::Event;
@@ -20,6 +20,8 @@ const SETTLE: Duration = Duration::from_secs(1);
 pub(super) struct Desk {
     pub registry: Registry,
     pub snapshot: Arc<Snapshot>,
+    /// How the tools stood when they were last told.
+    pub rows: Arc<[ToolRow]>,
     pub statuses: HashMap<ServerName, ServerStatus>,
     /// Servers that were to start and have not been heard of as ready or failed.
     pub starting: HashSet<ServerName>,
@@ -35,6 +37,7 @@ impl Desk {
         Self {
             registry,
             snapshot,
+            rows: Arc::default(),
             statuses: HashMap::new(),
             starting: starting.iter().cloned().collect(),
             expected: HashSet::new(),
@@ -192,6 +195,11 @@ impl Engine {
 
     pub(super) fn tools_changed(&mut self) {
         self.desk.snapshot = self.desk.registry.snapshot();
+        let rows = self.desk.registry.rows();
+        if *rows != *self.desk.rows {
+            self.desk.rows = Arc::clone(&rows);
+            self.emit(TurnEvent::Tools(rows));
+        }
         let turns: Vec<TurnId> = self.turns.keys().copied().collect();
         for turn in turns {
             self.drive(turn, Event::Tools(Arc::clone(&self.desk.snapshot)));

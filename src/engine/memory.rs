@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::port::Opened;
-use crate::chat::{Body, CallId, ConversationId, Message, MessageId, OutcomeKind, PastCall, ToolCall};
+use crate::chat::{Body, CallId, ConversationId, Message, MessageId, OutcomeKind, PastCall, ToolCall, Toolset};
 
 #[derive(Debug, Default)]
 pub(super) struct Memory {
@@ -18,6 +18,11 @@ impl Memory {
 
     pub fn put(&mut self, id: ConversationId, opened: Opened) {
         self.conversations.insert(id, opened);
+    }
+
+    /// What of the tools it is offered from now on.
+    pub fn choose(&mut self, id: &ConversationId, toolset: Toolset) {
+        self.conversations.entry(id.clone()).or_default().toolset = toolset;
     }
 
     /// A turn ended: `history` is the path now. Calls that it leaves behind stay known.

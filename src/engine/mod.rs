@@ -12,6 +12,7 @@
 //! # Does not
 //! Decide about calls (`turn` and `tools` do), draw, or know which transport, provider or database is behind a port.
 
+mod builtin;
 mod desk;
 mod lane;
 pub mod live;

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::builtin::{self, Search};
 use super::memory;
 use super::one_call::OneCall;
 use super::port::Opened;
 use super::run::{Engine, Inbound};
 use super::turns::Running;
 use crate::chat::{
-    AnswerState, Body, CallId, Change, ConversationId, Fault, FaultKind, Heard, Marked, Message, MessageId, Part,
-    PastCall, ServerName, Submit, ToolChoice, TurnEvent, TurnId, TurnSettings, TurnStatus,
+    AnswerState, Body, CallId, Change, ConversationId, Fault, FaultKind, Heard, Marked, Message, MessageId, NoticeKind,
+    Part, PastCall, ServerName, Submit, ToolChoice, ToolRef, Toolset, TurnEvent, TurnId, TurnSettings, TurnStatus,
 };
-use crate::tools;
+use crate::tools::{self, Builtin, FindRules, Snapshot};
 use crate::turn::{Event, Plan, Turn};
 
 /// What a turn begins with.
@@ -136,7 +137,9 @@ impl Engine {
     pub(super) fn begin(&mut self, opening: Opening) {
         let Opening { turn, conversation, is_new: fresh, parent, start, mut settings, read: _ } = opening;
         let at = self.now();
-        settings.tool_choice = match self.resolve(settings.tool_choice) {
+        let (toolset, chosen) = self.toolset(&conversation, settings.toolset.take());
+        let mut tools = self.desk.snapshot.chosen(&toolset);
+        settings.tool_choice = match resolve(&tools, settings.tool_choice) {
             Ok(choice) => choice,
             Err(fault) => return self.refuse(turn, conversation, fault),
         };
@@ -220,6 +223,28 @@ impl Engine {
             key: Marked::USED.to_owned(),
             value: at.wall_ms.to_string(),
         });
+        if chosen {
+            opening.push(Change::Toolset { conversation: conversation.clone(), toolset: toolset.clone() });
+        }
+        let search = self.search(&tools, &toolset, settings.context_window);
+        let offered = match &search {
+            Some(search) => {
+                tools = Arc::clone(search.tools());
+                let wanted = match &settings.tool_choice {
+                    ToolChoice::Named(name) => Some(name.as_str()),
+                    ToolChoice::Auto | ToolChoice::None | ToolChoice::Required => None,
+                };
+                search.list(&history, wanted)
+            }
+            None => tools.list(),
+        };
+        let searched = search.as_ref().map(|search| search.count());
+        if let Some(all) = searched
+            && self.searching.insert(conversation.clone())
+        {
+            let message = builtin::notice(offered.as_deref(), all, tools.tokens());
+            self.emit(TurnEvent::Notice { turn: Some(turn), kind: NoticeKind::Info, message });
+        }
         let settings_model = settings.model.clone();
         let saving = self.saving || self.unsaved.contains(&conversation);
         let plan = Plan {
@@ -234,34 +259,40 @@ impl Engine {
             fresh: new_message,
             opening,
             server_lines: self.desk.statuses.iter().map(|(name, s)| (name.clone(), s.line.clone())).collect(),
-            tools: Arc::clone(&self.desk.snapshot),
-            offered: self.desk.snapshot.list().map(|list| self.model.offered(&settings_model, list)),
+            tools,
+            offered: offered.map(|list| self.model.offered(&settings_model, list)),
+            searched,
             used_ids: opened.used_ids.into_iter().collect(),
             repeats,
             late_data: self.late.contains(&(self.model.base_url(), settings_model)),
             saving,
             limits: Arc::clone(&self.config.limits),
         };
-        self.turns.insert(turn, Running::new(Turn::new(plan, at), model));
+        self.turns.insert(turn, Running::new(Turn::new(plan, at), model, search));
         self.drive(turn, Event::Begin);
     }
 
-    /// A tool named `server/tool` becomes its wire name; one that is not there is an error now, not a puzzle later.
-    fn resolve(&self, choice: ToolChoice) -> Result<ToolChoice, Fault> {
-        let ToolChoice::Named(name) = choice else { return Ok(choice) };
-        let snapshot = &self.desk.snapshot;
-        if snapshot.get(&name).is_some() {
-            return Ok(ToolChoice::Named(name));
+    /// What of the tools a conversation is offered, and whether that is another choice than the one kept with it.
+    fn toolset(&mut self, conversation: &ConversationId, given: Option<Toolset>) -> (Toolset, bool) {
+        let kept = self.memory.get(conversation).map(|opened| opened.toolset.clone()).unwrap_or_default();
+        match given {
+            Some(given) if given != kept => {
+                self.memory.choose(conversation, given.clone());
+                (given, true)
+            }
+            Some(_) | None => (kept, false),
         }
-        if let Some((server, tool)) = name.split_once('/')
-            && let Some(tool) = snapshot.by_ref(&crate::chat::ToolRef::new(server, tool))
-        {
-            return Ok(ToolChoice::Named(tool.wire_name.to_string()));
+    }
+
+    /// What the model searches, where it is not offered every tool.
+    fn search(&self, tools: &Snapshot, toolset: &Toolset, window: Option<u64>) -> Option<Arc<Search>> {
+        let rules = self.desk.registry.find_rules();
+        let rules = FindRules { mode: toolset.find.unwrap_or(rules.mode), ..rules };
+        let applies = rules.applies(tools.tools().count(), tools.tokens(), window);
+        if !applies || self.desk.registry.denies(&ToolRef::new(Builtin::SERVER, builtin::FIND_TOOLS)) {
+            return None;
         }
-        let message = format!("--tool-choice names {name}, which no server offers.");
-        let near = snapshot.near(&name).join(", ");
-        let hint = if near.is_empty() { "`millrace mcp tools` lists them.".into() } else { format!("Near: {near}.") };
-        Err(Fault::new(FaultKind::Usage, message).hint(hint))
+        Search::new(tools, &self.config.limits).ok().map(Arc::new)
     }
 
     /// Servers whose untrusted content stands in the history: of calls that left, or may have.
@@ -275,6 +306,23 @@ impl Engine {
         }
         servers
     }
+}
+
+/// A tool named `server/tool` becomes its wire name; one that is not there is an error now, not a puzzle later.
+fn resolve(snapshot: &Snapshot, choice: ToolChoice) -> Result<ToolChoice, Fault> {
+    let ToolChoice::Named(name) = choice else { return Ok(choice) };
+    if snapshot.get(&name).is_some() {
+        return Ok(ToolChoice::Named(name));
+    }
+    if let Some((server, tool)) = name.split_once('/')
+        && let Some(tool) = snapshot.by_ref(&crate::chat::ToolRef::new(server, tool))
+    {
+        return Ok(ToolChoice::Named(tool.wire_name.to_string()));
+    }
+    let message = format!("--tool-choice names {name}, which no server offers.");
+    let near = snapshot.near(&name).join(", ");
+    let hint = if near.is_empty() { "`millrace mcp tools` lists them.".into() } else { format!("Near: {near}.") };
+    Err(Fault::new(FaultKind::Usage, message).hint(hint))
 }
 
 /// What stands behind the user's last message: an attempt that may be made again.

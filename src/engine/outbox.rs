@@ -130,6 +130,10 @@ fn merge(events: &mut VecDeque<Stamped<TurnEvent>>, event: TurnEvent) -> Option<
             events.retain(|e| !matches!(&e.body, TurnEvent::Server(old) if old.server == status.server && old.state == status.state));
             Some(TurnEvent::Server(status))
         }
+        TurnEvent::Tools(rows) => {
+            events.retain(|e| !matches!(&e.body, TurnEvent::Tools(_)));
+            Some(TurnEvent::Tools(rows))
+        }
         TurnEvent::Saved { conversation, at_ms } => {
             events.retain(|e| !matches!(&e.body, TurnEvent::Saved { conversation: c, .. } if *c == conversation));
             Some(TurnEvent::Saved { conversation, at_ms })

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::chat::{
     CallId, Change, ConversationId, Durability, EventDeltas, Fault, Grant, Inquiry, InquiryAnswer, InquiryEnd,
     InquiryId, Message, PastCall, Pin as ToolPin, Request, ServerAction, ServerName, ServerStatus, SignInStage,
-    SignInStep, Stamp, ToolList, ToolRef,
+    SignInStep, Stamp, ToolList, ToolRef, Toolset,
 };
 use crate::tools::Listing;
 use crate::turn::Adapted;
@@ -171,6 +171,8 @@ pub struct Opened {
     /// Calls on every branch that ran, or may have.
     pub past: Vec<PastCall>,
     pub folder: String,
+    /// What of the tools it is offered.
+    pub toolset: Toolset,
 }
 
 pub trait Clock: Send + Sync {

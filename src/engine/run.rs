@@ -15,7 +15,7 @@ use super::port::{Clock, Journal, Lesson, Model, ServerEvent, Servers};
 use super::turns::Running;
 use crate::chat::{
     Api, CallState, ConversationId, Durability, Fault, GrantScope, Heard, Limits, NoticeKind, Order, ServerAction,
-    ServerName, Stamp, Stamped, TurnEvent, TurnId, WaitFor, Wiretap,
+    ServerName, Stamp, Stamped, Toolset, TurnEvent, TurnId, WaitFor, Wiretap,
 };
 use crate::tools::{Registry, RegistryRules, ServerRules};
 use crate::turn::Event;
@@ -158,6 +158,8 @@ pub struct Engine {
     pub(super) lessons: Vec<Lesson>,
     /// Conversations that are not written by wish.
     pub(super) unsaved: HashSet<ConversationId>,
+    /// Conversations of which was said that their model searches for tools.
+    pub(super) searching: HashSet<ConversationId>,
 }
 
 impl Engine {
@@ -228,6 +230,7 @@ impl Engine {
             late,
             lessons,
             unsaved: HashSet::new(),
+            searching: HashSet::new(),
         };
         if let Err(fault) = known
             && engine.saving
@@ -338,9 +341,21 @@ impl Engine {
             Order::Answer { inquiry, answer } => self.servers.answer(inquiry, answer),
             Order::SignIn { server, step } => self.servers.sign_in(&server, step),
             Order::AcceptChanges { server, shown } => self.accept(&server, &shown),
+            Order::Toolset { conversation, toolset } => self.choose(&conversation, toolset),
             Order::Rename { conversation, title } => {
                 self.write(vec![crate::chat::Change::Title { conversation, title }], Durability::Synced);
             }
+        }
+    }
+
+    fn choose(&mut self, conversation: &ConversationId, toolset: Toolset) {
+        // A conversation that is not open here is read before its next turn, with what was kept.
+        if self.memory.get(conversation).is_some() {
+            self.memory.choose(conversation, toolset.clone());
+        }
+        if !self.unsaved.contains(conversation) {
+            let change = crate::chat::Change::Toolset { conversation: conversation.clone(), toolset };
+            self.write(vec![change], Durability::Written);
         }
     }
 

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::builtin::{self, Search};
 use super::lane::{Departure, ticket};
 use super::outbox::Outbox;
 use super::port::{Events, Lesson, Model, ModelEvent, ServerCall};
 use super::run::{Engine, Inbound};
-use crate::chat::{CallId, Change, Durability, Request, Stamped, TurnId};
+use crate::chat::{CallId, Change, Durability, OutcomeKind, Request, Stamped, ToolList, ToolOutcome, TurnId};
 use crate::tools::{Problem, Tool};
 use crate::turn::{Event, ResponseEnd, Step, Turn};
 
@@ -20,14 +22,16 @@ use crate::turn::{Event, ResponseEnd, Step, Turn};
 pub(super) struct Running {
     turn: Turn,
     model: Arc<dyn Model>,
+    /// Where the model searches for tools instead of being offered all.
+    search: Option<Arc<Search>>,
     /// Reads the response; dropped, the connection goes.
     response: JoinSet<()>,
     timers: JoinSet<()>,
 }
 
 impl Running {
-    pub fn new(turn: Turn, model: Arc<dyn Model>) -> Self {
-        Self { turn, model, response: JoinSet::new(), timers: JoinSet::new() }
+    pub fn new(turn: Turn, model: Arc<dyn Model>, search: Option<Arc<Search>>) -> Self {
+        Self { turn, model, search, response: JoinSet::new(), timers: JoinSet::new() }
     }
 }
 
@@ -46,6 +50,11 @@ impl Engine {
             for step in steps {
                 match step {
                     Step::Write(changes, Durability::Written) => lines.extend(changes),
+                    Step::Call { call, tool, arguments, changes, unsaved_ok: _ } if tool.builtin => {
+                        lines.extend(changes);
+                        self.put_down(id, &mut lines);
+                        self.run_builtin(id, call, &tool, arguments);
+                    }
                     Step::Call { call, tool, arguments, changes, unsaved_ok } => {
                         lines.extend(changes);
                         let lines = self.kept(id, std::mem::take(&mut lines));
@@ -57,6 +66,14 @@ impl Engine {
                         waiting.push_back(Event::Validated { call, problems });
                     }
                     Step::Emit(event) => self.put(at, event),
+                    Step::Arm { round, changes } => {
+                        self.put_down(id, &mut lines);
+                        // The first round's list was made with the turn.
+                        if round > 1 {
+                            waiting.extend(self.offer_found(id).map(Event::Offered));
+                        }
+                        self.arm(id, round, changes);
+                    }
                     step => {
                         self.put_down(id, &mut lines);
                         self.perform(id, step);
@@ -138,6 +155,33 @@ impl Engine {
         }
     }
 
+    /// What was found since the last request stands behind what was offered before it.
+    fn offer_found(&self, id: TurnId) -> Option<Arc<ToolList>> {
+        let running = self.turns.get(&id)?;
+        let list = running.search.as_ref()?.list(running.turn.history(), None)?;
+        Some(running.model.offered(running.turn.model(), list))
+    }
+
+    /// Runs a tool of millrace's own, aside: it may have a thousand definitions to read.
+    fn run_builtin(&mut self, id: TurnId, call: CallId, tool: &Arc<Tool>, arguments: Map<String, Value>) {
+        let search = self.turns.get(&id).and_then(|running| running.search.clone());
+        let (name, limits, inbound) =
+            (Arc::clone(&tool.wire_name), Arc::clone(&self.config.limits), self.inbound.clone());
+        tokio::spawn(async move {
+            let began = tokio::time::Instant::now();
+            let _ = inbound.send(Inbound::Turn(id, Event::Sent { call: call.clone() })).await;
+            let ran = tokio::task::spawn_blocking(move || {
+                search.map(|search| builtin::run(&name, search.tools(), &arguments, &limits))
+            });
+            let outcome =
+                ran.await.ok().flatten().unwrap_or_else(|| {
+                    ToolOutcome::unsent(OutcomeKind::Failed, "The tool could not be run.".to_owned())
+                });
+            let outcome = Box::new(ToolOutcome { ms: began.elapsed().as_secs_f64() * 1000.0, ..outcome });
+            let _ = inbound.send(Inbound::Turn(id, Event::Answered { call, outcome })).await;
+        });
+    }
+
     fn saves(&self, id: TurnId) -> bool {
         self.config.saving && self.turns.get(&id).is_some_and(|r| !self.unsaved.contains(r.turn.conversation()))
     }
@@ -175,7 +219,7 @@ impl Engine {
         turn: TurnId,
         call: CallId,
         tool: Arc<Tool>,
-        arguments: serde_json::Map<String, serde_json::Value>,
+        arguments: Map<String, Value>,
         changes: Vec<Change>,
         unsaved_ok: bool,
     ) {
@@ -241,7 +285,7 @@ async fn read(
 }
 
 /// Checks arguments on a thread of its own: a hostile schema must not hold up anything else.
-async fn validate(tool: Arc<Tool>, arguments: Arc<serde_json::Value>, limit: Duration) -> Result<(), Vec<Problem>> {
+async fn validate(tool: Arc<Tool>, arguments: Arc<Value>, limit: Duration) -> Result<(), Vec<Problem>> {
     let checking = tokio::task::spawn_blocking(move || tool.validate(&arguments));
     match tokio::time::timeout(limit, checking).await {
         Ok(Ok(problems)) => problems,

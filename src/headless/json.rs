@@ -69,6 +69,7 @@ impl Whole {
             | TurnEvent::Inquiry { .. }
             | TurnEvent::InquiryEnded { .. }
             | TurnEvent::SignIn { .. }
+            | TurnEvent::Tools(_)
             | TurnEvent::Saved { .. } => {}
         }
     }

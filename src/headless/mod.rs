@@ -358,6 +358,7 @@ impl End {
             | TurnEvent::Inquiry { .. }
             | TurnEvent::InquiryEnded { .. }
             | TurnEvent::SignIn { .. }
+            | TurnEvent::Tools(_)
             | TurnEvent::Saved { .. }
             | TurnEvent::Unsaved { .. } => {}
         }
@@ -471,6 +472,7 @@ fn turn_of(event: &TurnEvent) -> Option<TurnId> {
         TurnEvent::Inquiry { turn, .. } => *turn,
         TurnEvent::Server(_)
         | TurnEvent::SignIn { .. }
+        | TurnEvent::Tools(_)
         | TurnEvent::InquiryEnded { .. }
         | TurnEvent::Saved { .. }
         | TurnEvent::Unsaved { .. } => None,

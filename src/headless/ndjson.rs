@@ -144,8 +144,13 @@ fn fields(event: &TurnEvent) -> Option<(&'static str, Fields)> {
             ("started", json!({"conversation": conversation, "model": model, "base_url": base_url, "api": api}))
         }
         TurnEvent::Server(status) => ("server", server(status)),
-        TurnEvent::Request { round, attempt, tools, tools_hash, .. } => {
-            ("request", json!({"round": round, "attempt": attempt, "tools": tools, "tools_hash": tools_hash}))
+        TurnEvent::Request { round, attempt, tools, tools_hash, of, .. } => {
+            let mut fields = json!({"round": round, "attempt": attempt, "tools": tools, "tools_hash": tools_hash});
+            // Told only where the model is offered `find_tools`.
+            if let (Some(of), Value::Object(fields)) = (of, &mut fields) {
+                fields.insert("tools_of".into(), json!(of));
+            }
+            ("request", fields)
         }
         TurnEvent::Call { update, .. } => return Some(("call", call(update))),
         TurnEvent::Usage { round, usage, .. } => {
@@ -163,7 +168,9 @@ fn fields(event: &TurnEvent) -> Option<(&'static str, Fields)> {
         }
         // Texts have their own way: see `Lines::take`.
         TurnEvent::Text { .. } | TurnEvent::Reasoning { .. } | TurnEvent::Refusal { .. } => return None,
-        TurnEvent::Message { .. } | TurnEvent::SignIn { .. } | TurnEvent::Saved { .. } => return None,
+        TurnEvent::Message { .. } | TurnEvent::SignIn { .. } | TurnEvent::Tools(_) | TurnEvent::Saved { .. } => {
+            return None;
+        }
         // Nobody attends here: the servers were declined, and a notice said so.
         TurnEvent::Inquiry { .. } | TurnEvent::InquiryEnded { .. } => return None,
     };
@@ -277,6 +284,7 @@ pub(super) fn notice(event: &TurnEvent) -> Option<Fields> {
         | TurnEvent::Inquiry { .. }
         | TurnEvent::InquiryEnded { .. }
         | TurnEvent::SignIn { .. }
+        | TurnEvent::Tools(_)
         | TurnEvent::Saved { .. } => return None,
     }))
 }

@@ -114,6 +114,7 @@ impl Text {
             | TurnEvent::Inquiry { .. }
             | TurnEvent::InquiryEnded { .. }
             | TurnEvent::SignIn { .. }
+            | TurnEvent::Tools(_)
             | TurnEvent::Saved { .. } => {}
         }
     }

@@ -140,6 +140,7 @@ pub(super) fn begins_turn(order: &Order) -> bool {
         | Order::SignIn { .. }
         | Order::Answer { .. }
         | Order::AcceptChanges { .. }
+        | Order::Toolset { .. }
         | Order::Rename { .. } => false,
     }
 }

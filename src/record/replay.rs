@@ -162,6 +162,7 @@ fn started(order: &Order) -> Option<TurnId> {
         | Order::SignIn { .. }
         | Order::Answer { .. }
         | Order::AcceptChanges { .. }
+        | Order::Toolset { .. }
         | Order::Rename { .. } => None,
     }
 }
@@ -270,6 +271,7 @@ impl Player<'_> {
             | Order::SignIn { .. }
             | Order::Answer { .. }
             | Order::AcceptChanges { .. }
+            | Order::Toolset { .. }
             | Order::Rename { .. }) => order,
         };
         self.orders.send(order);

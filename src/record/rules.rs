@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::chat::{Dispatch, Policy, ServerName};
-use crate::tools::{AfterUntrusted, RegistryRules, RuleError, RuleGlob, ServerRules, ToolGlob};
+use crate::chat::{Dispatch, FindTools, Policy, ServerName};
+use crate::tools::{AfterUntrusted, FindRules, RegistryRules, RuleError, RuleGlob, ServerRules, ToolGlob};
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -16,6 +16,16 @@ pub struct RulesLine {
     allow: Vec<String>,
     deny: Vec<String>,
     servers: BTreeMap<ServerName, ServerLine>,
+    /// What the profile offers; nothing: everything.
+    profile: Option<Vec<String>>,
+    find: Option<FindLine>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct FindLine {
+    mode: FindTools,
+    share: f64,
+    tokens: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -41,6 +51,8 @@ impl From<&RegistryRules> for RulesLine {
             allow: texts(&rules.allow),
             deny: texts(&rules.deny),
             servers: rules.servers.iter().map(|(name, rules)| (name.clone(), rules.into())).collect(),
+            profile: rules.profile.as_deref().map(texts),
+            find: Some(FindLine { mode: rules.find.mode, share: rules.find.share, tokens: rules.find.tokens }),
         }
     }
 }
@@ -63,7 +75,7 @@ impl RulesLine {
     /// # Errors
     /// A rule is no glob.
     pub(super) fn rules(&self) -> Result<RegistryRules, RuleError> {
-        let globs = |texts: &[String]| texts.iter().map(|text| RuleGlob::parse(text)).collect::<Result<_, _>>();
+        let globs = |texts: &[String]| texts.iter().map(|text| RuleGlob::parse(text)).collect::<Result<Vec<_>, _>>();
         let servers = self.servers.iter().map(|(name, line)| Ok((name.clone(), line.rules()?)));
         Ok(RegistryRules {
             default_policy: self.default,
@@ -74,6 +86,12 @@ impl RulesLine {
             allow: globs(&self.allow)?,
             deny: globs(&self.deny)?,
             servers: servers.collect::<Result<_, RuleError>>()?,
+            profile: self.profile.as_deref().map(globs).transpose()?.map(Into::into),
+            find: self.find.map_or_else(FindRules::default, |find| FindRules {
+                mode: find.mode,
+                share: find.share,
+                tokens: find.tokens,
+            }),
         })
     }
 }

@@ -94,7 +94,7 @@ impl Script {
                         Fault::new(FaultKind::Usage, message)
                     })?;
                     let past = past.into_iter().map(Into::into).collect();
-                    let opened = Opened { messages: whole.messages, used_ids, past, folder: String::new() };
+                    let opened = Opened { messages: whole.messages, used_ids, past, ..Opened::default() };
                     script.opened.insert(conversation, opened);
                 }
                 Line::Status(status) => script.deed(cue, Deed::Server(ServerEvent::Status(status.into()))),

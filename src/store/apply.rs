@@ -100,6 +100,11 @@ pub(super) fn apply(db: &Connection, change: &Change, process: &str) -> Result<(
             db.prepare_cached("UPDATE conversation SET title = ?2, titled = 0 WHERE no = ?1")?
                 .execute(params![no, title])?;
         }
+        Change::Toolset { conversation, toolset } => {
+            let no = conversation_no(db, conversation)?;
+            db.prepare_cached("UPDATE conversation SET extra = json_set(extra, '$.toolset', json(?2)) WHERE no = ?1")?
+                .execute(params![no, serde_json::to_string(toolset)?])?;
+        }
         Change::Pinned { conversation, pinned } => {
             let no = conversation_no(db, conversation)?;
             db.prepare_cached("UPDATE conversation SET pinned = ?2 WHERE no = ?1")?.execute(params![no, pinned])?;

@@ -14,6 +14,7 @@ mod levels;
 mod listed;
 mod names;
 mod offer;
+mod offered;
 mod patterns;
 mod pins;
 mod policy;
@@ -22,11 +23,13 @@ mod registry;
 mod result;
 mod rules;
 mod schema;
+mod search;
 mod snapshot;
 
 pub use definition::Listing;
 pub use levels::{HIGHEST_LEVEL, at_levels, offered};
 pub use names::wire_name;
+pub use offered::Builtin;
 pub use policy::{AllowedBy, PolicyContext, Verdict, decide, taints};
 pub use problem::Problem;
 pub use registry::{Registry, RegistryChange};
@@ -34,7 +37,7 @@ pub use result::{
     Checked, check_result, invalid_arguments_message, is_warning, shape_checked, shape_result, shapes_quickly,
     unknown_tool_message,
 };
-pub use rules::{AfterUntrusted, RegistryRules, RuleError, RuleGlob, RuleSource, ServerRules, ToolGlob};
+pub use rules::{AfterUntrusted, FindRules, RegistryRules, RuleError, RuleGlob, RuleSource, ServerRules, ToolGlob};
 pub use snapshot::{Absence, Absent, Snapshot, Tool};
 
 #[cfg(test)]

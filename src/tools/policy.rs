@@ -47,11 +47,16 @@ pub enum AllowedBy {
     ReadOnly,
     /// `--approve all`.
     All,
+    /// It is millrace's own tool.
+    BuiltIn,
 }
 
 /// Decides on one call. Deny wins over everything; then rules, flags and grants; then whoever answers questions.
 #[must_use]
 pub fn decide(tool: &Tool, context: &PolicyContext<'_>) -> Verdict {
+    if tool.builtin {
+        return Verdict::Allow { by: AllowedBy::BuiltIn };
+    }
     let path = tool.path();
     // The turn may have begun before the server changed its mind: only the newest word counts.
     let current = match context.now.by_ref(&tool.reference) {
@@ -101,7 +106,7 @@ pub fn decide(tool: &Tool, context: &PolicyContext<'_>) -> Verdict {
 /// Whether a result of this tool is content that nobody vouches for.
 #[must_use]
 pub fn taints(tool: &Tool) -> bool {
-    !(tool.trusted && tool.claims.open_world == Some(false))
+    !(tool.builtin || tool.trusted && tool.claims.open_world == Some(false))
 }
 
 fn deny(message: String) -> Verdict {

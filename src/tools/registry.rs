@@ -6,19 +6,23 @@
 //! - A listing from the cache pins nothing and offers only what is pinned.
 //! - A definition is compiled once, however often it is listed.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use crate::chat::{Difference, Grant, Limits, NoticeKind, Pin, Policy, ServerName, ToolList, ToolRef};
+use crate::chat::{Difference, Grant, Limits, NoticeKind, Pin, Policy, ServerName, ToolRef, ToolRow, ToolStanding};
 
 use super::definition::{self, Definitions, Listing};
 use super::listed::{Content, Item, Server};
+use super::offered::tokens;
 use super::pins::Pins;
-use super::rules::{RegistryRules, ServerRules};
+use super::rules::{FindRules, RegistryRules, ServerRules};
 use super::snapshot::{Absence, Absent, Snapshot, Tool};
 
 /// Longest instructions of a server that are passed on, characters.
 const LONGEST_INSTRUCTIONS: usize = 8 * 1024;
+
+/// Characters of a description in a row of a list.
+const SHOWN: usize = 400;
 
 /// What a listing, or a person's word, changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +90,8 @@ pub struct Registry {
 impl Registry {
     #[must_use]
     pub fn new(rules: RegistryRules, limits: Arc<Limits>) -> Self {
-        let snapshot = Snapshot { after_untrusted: rules.after_untrusted, ..Snapshot::default() };
+        let profile = rules.profile.clone();
+        let snapshot = Snapshot { after_untrusted: rules.after_untrusted, profile, ..Snapshot::default() };
         Self {
             rules,
             limits,
@@ -217,6 +222,62 @@ impl Registry {
         found
     }
 
+    /// How every listed tool stands, by server, in listing order.
+    #[must_use]
+    pub fn rows(&self) -> Arc<[ToolRow]> {
+        let servers = self.servers.iter();
+        servers.flat_map(|(name, server)| server.items.iter().map(move |item| self.row(name, item))).collect()
+    }
+
+    fn row(&self, server: &ServerName, item: &Item) -> ToolRow {
+        let reference = &item.reference;
+        let (policy, _) = self.rules.policy(reference);
+        let trusted = self.rules.server(server).is_some_and(|rules| rules.trust);
+        let aside = |reason: &str| ToolStanding::Aside(Arc::from(reason));
+        let standing = match (&item.content, self.snapshot.absent_ref(reference).map(|absent| &absent.why)) {
+            (Content::Unusable(reason), _) => aside(reason),
+            (_, Some(Absence::Quarantined(reason))) => aside(reason),
+            (Content::Usable { pinned: false, .. }, _) => {
+                let known = self.servers.get(server).and_then(|state| self.pins.get(&state.entry, &reference.tool));
+                ToolStanding::Withheld { new: known.is_none() }
+            }
+            (_, Some(Absence::Denied(_))) => ToolStanding::Denied,
+            (_, Some(Absence::NotOffered)) => ToolStanding::LeftOut { by_profile: false },
+            (_, Some(Absence::Withheld | Absence::Off) | None) => match &self.rules.profile {
+                Some(globs) if !globs.iter().any(|glob| glob.matches(reference)) => {
+                    ToolStanding::LeftOut { by_profile: true }
+                }
+                Some(_) | None => ToolStanding::Usable,
+            },
+        };
+        let (definition, function) = match &item.content {
+            Content::Usable { definition, function, .. } => (Some(definition), Some(function)),
+            Content::Unusable(_) => (None, None),
+        };
+        ToolRow {
+            tool: reference.clone(),
+            title: definition.and_then(|definition| definition.title.clone()),
+            description: definition.map(|definition| beginning(&definition.description)).unwrap_or_default(),
+            claims: definition.map(|definition| definition.claims).unwrap_or_default(),
+            trusted,
+            policy,
+            tokens: function.map(|function| tokens(function)).unwrap_or_default(),
+            standing,
+        }
+    }
+
+    /// Whether the user's rules forbid a tool, whoever has it.
+    #[must_use]
+    pub fn denies(&self, tool: &ToolRef) -> bool {
+        self.rules.policy(tool).0 == Policy::Deny
+    }
+
+    /// When the model is given `find_tools`.
+    #[must_use]
+    pub fn find_rules(&self) -> FindRules {
+        self.rules.find
+    }
+
     /// The tools as they stand now.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
@@ -331,11 +392,11 @@ impl Registry {
         let mut next = Snapshot {
             grants: Arc::clone(&self.grants),
             after_untrusted: self.rules.after_untrusted,
+            profile: self.rules.profile.clone(),
             ..Snapshot::default()
         };
         // Origins of every wire name: with two of them nobody could tell which one the model means.
         let mut origins: BTreeMap<&Arc<str>, Vec<&ToolRef>> = BTreeMap::new();
-        let mut functions: HashMap<&Arc<str>, &Arc<str>> = HashMap::new();
         for server in self.servers.values() {
             for item in &server.items {
                 let (definition, function) = match &item.content {
@@ -373,24 +434,27 @@ impl Registry {
                     flag_allows: self.rules.allowed_by_flag(&item.reference),
                     dispatch: self.rules.dispatch(&item.reference),
                     has_parameters: definition.has_parameters,
+                    tokens: tokens(function),
+                    builtin: false,
                     input: Arc::clone(&definition.input),
                     output: definition.output.clone(),
                 });
                 origins.entry(&item.wire_name).or_default().push(&item.reference);
-                functions.insert(&item.wire_name, function);
+                next.functions.insert(Arc::clone(&item.wire_name), Arc::clone(function));
                 next.by_ref.insert(item.reference.clone(), Arc::clone(&tool));
                 next.tools.insert(Arc::clone(&item.wire_name), tool);
             }
         }
         for (wire_name, several) in origins.into_iter().filter(|(_, several)| several.len() > 1) {
             next.tools.remove(wire_name);
+            next.functions.remove(wire_name);
             for reference in several {
                 next.by_ref.remove(reference);
                 let reason = format!("another tool has the same name for the model, {wire_name}");
                 next.set_aside(wire_name, reference, Absence::Quarantined(reason));
             }
         }
-        next.list = tool_list(next.tools.keys().filter_map(|name| functions.get(name).map(|text| &***text)));
+        next.list = next.listed(next.tools.keys());
         next.instructions = self.passed_on();
         next
     }
@@ -410,17 +474,10 @@ impl Registry {
     }
 }
 
-fn tool_list<'a>(functions: impl Iterator<Item = &'a str>) -> Option<Arc<ToolList>> {
-    let mut json = String::from("[");
-    let mut count = 0;
-    for function in functions {
-        if count > 0 {
-            json.push(',');
-        }
-        json.push_str(function);
-        count += 1;
+/// As much of a description as a row of a list may show.
+fn beginning(description: &str) -> String {
+    match description.char_indices().nth(SHOWN) {
+        Some((at, _)) => format!("{}…", &description[..at]),
+        None => description.to_owned(),
     }
-    json.push(']');
-    let hash = definition::sha256(&json);
-    (count > 0).then(|| Arc::new(ToolList { json, hash, count }))
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use crate::chat::{Dispatch, Policy, ServerName, ToolRef};
+use crate::chat::{Dispatch, FindTools, Policy, ServerName, ToolRef};
 
 /// Everything that the user ruled, before any server has spoken.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +19,44 @@ pub struct RegistryRules {
     /// `--deny`, for this run, and a trusted project's `deny`.
     pub deny: Vec<RuleGlob>,
     pub after_untrusted: AfterUntrusted,
+    /// What the profile offers of all tools; None: everything. A person may switch others on for a conversation.
+    pub profile: Option<Arc<[RuleGlob]>>,
+    pub find: FindRules,
+}
+
+/// When the model is given `find_tools` instead of all definitions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FindRules {
+    pub mode: FindTools,
+    /// The part of the context that definitions may take, 0 to 1.
+    pub share: f64,
+    /// Tokens that they may take, whatever the context; goes before the share.
+    pub tokens: Option<u64>,
+}
+
+/// The context window that is taken for one that nobody has told, tokens.
+const COMMON_WINDOW: u64 = 128_000;
+/// Fewer tools than these are never searched for: a list that short is read faster.
+const FEWEST: usize = 20;
+
+impl Default for FindRules {
+    fn default() -> Self {
+        Self { mode: FindTools::Auto, share: 0.10, tokens: None }
+    }
+}
+
+impl FindRules {
+    /// Whether this many tools, whose definitions take this many tokens, are to be found instead of listed.
+    #[must_use]
+    pub fn applies(self, tools: usize, tokens: u64, window: Option<u64>) -> bool {
+        let window = window.filter(|window| *window > 0).unwrap_or(COMMON_WINDOW);
+        let most = self.tokens.unwrap_or((window as f64 * self.share) as u64);
+        match self.mode {
+            FindTools::Never => false,
+            FindTools::Always => tools > 0,
+            FindTools::Auto => tools >= FEWEST && tokens > most,
+        }
+    }
 }
 
 /// What was ruled for one server.

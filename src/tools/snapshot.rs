@@ -9,7 +9,7 @@ use crate::chat::{Claims, Dispatch, Grant, Policy, ServerName, ToolList, ToolRef
 use crate::text;
 
 use super::problem::Problem;
-use super::rules::{AfterUntrusted, RuleSource};
+use super::rules::{AfterUntrusted, RuleGlob, RuleSource};
 use super::schema::Schema;
 
 /// One tool that is offered to the model. Texts are raw: sanitise before drawing.
@@ -34,6 +34,10 @@ pub struct Tool {
     pub dispatch: Option<Dispatch>,
     /// It declares parameters: `{}` may be a placeholder for arguments still to come.
     pub has_parameters: bool,
+    /// What its definition takes of the context, estimated.
+    pub tokens: u64,
+    /// It is millrace's own, and asks nobody.
+    pub builtin: bool,
     pub(super) input: Arc<Schema>,
     pub(super) output: Option<Arc<Schema>>,
 }
@@ -75,10 +79,10 @@ impl Tool {
         self.input.value()
     }
 
-    /// A trusted server claims that it only reads, and nothing from outside its own world.
+    /// A trusted server claims that it only reads, and nothing from outside its own world; or it is millrace's own.
     #[must_use]
     pub fn known_read_only(&self) -> bool {
-        self.trusted && self.claims.harmless()
+        self.builtin || self.trusted && self.claims.harmless()
     }
 
     /// `server/tool`, safe to draw, on one line.
@@ -101,6 +105,8 @@ pub enum Absence {
     Denied(RuleSource),
     /// The server's `tools.allow` leaves it out.
     NotOffered,
+    /// It is switched off in this conversation, or the profile leaves it out.
+    Off,
     /// Its definition is new or has changed since the entry's were pinned; a person has to see the difference.
     Withheld,
     /// Its definition cannot be used; the reason, as a sentence.
@@ -130,6 +136,7 @@ impl Absent {
             Absence::Denied(RuleSource::Server) => format!("denied {path}: the policy of {server} is deny"),
             Absence::Denied(RuleSource::Default) => format!("denied {path}: the default policy is deny"),
             Absence::NotOffered => format!("denied {path}: it is not among the tools that {server} may offer"),
+            Absence::Off => format!("denied {path}: the user has switched it off for this conversation"),
             Absence::Withheld => {
                 format!("denied {path}: its definition is new or has changed, and nobody has accepted the change yet")
             }
@@ -149,6 +156,10 @@ pub struct Snapshot {
     pub(super) list: Option<Arc<ToolList>>,
     pub(super) instructions: Vec<(ServerName, Arc<str>)>,
     pub(super) after_untrusted: AfterUntrusted,
+    /// Each tool's element of the list, by wire name.
+    pub(super) functions: HashMap<Arc<str>, Arc<str>>,
+    /// What the profile offers; None: everything.
+    pub(super) profile: Option<Arc<[RuleGlob]>>,
 }
 
 impl Snapshot {

@@ -47,7 +47,7 @@ impl Turn {
         let Some(tool) = call.tool.clone() else {
             let (kind, message) = match self.plan.tools.absent(name) {
                 Some(absent) => match absent.why {
-                    Absence::Denied(_) | Absence::NotOffered | Absence::Withheld => {
+                    Absence::Denied(_) | Absence::NotOffered | Absence::Off | Absence::Withheld => {
                         (OutcomeKind::Denied, absent.message())
                     }
                     Absence::Quarantined(_) => (OutcomeKind::Invalid, absent.message()),

@@ -76,6 +76,8 @@ pub enum Event {
     RetryNow,
     /// The tools changed: grants, pins, trust, listings.
     Tools(Arc<Snapshot>),
+    /// What is offered from the next request on: what was offered before, and what was found since.
+    Offered(Arc<ToolList>),
     /// Whether the store can be written.
     Saving {
         ok: bool,

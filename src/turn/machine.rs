@@ -56,7 +56,8 @@ pub struct Turn {
     pub(super) repeats: Vec<PastCall>,
     pub(super) saving: bool,
     pub(super) late_data: bool,
-    /// The tools as they are offered: the same bytes in every round, but where a refusal changed them.
+    /// The tools as they are offered: the same bytes in every round, but where a refusal changed them, or tools were
+    /// found and stand behind those before.
     pub(super) offered: Option<Arc<ToolList>>,
     pub(super) closes: u64,
     pub(super) messages: u32,
@@ -134,6 +135,7 @@ impl Turn {
                 }
             }
             Event::Tools(now) => self.tools_changed(now),
+            Event::Offered(list) => self.offered = Some(list),
             Event::Saving { ok } => self.saving = ok,
             Event::Timer(timer) => self.timer(timer),
         }
@@ -150,6 +152,12 @@ impl Turn {
     #[must_use]
     pub fn history(&self) -> &[Arc<Message>] {
         &self.history
+    }
+
+    /// The model that it asks.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        &self.plan.settings.model
     }
 
     /// The turn's name in the store.
@@ -227,6 +235,7 @@ impl Turn {
                 tools.as_ref().map_or(0, |t| t.json.len() as u64),
                 self.history.iter().map(|message| &**message),
             ),
+            of: self.plan.searched,
         });
         let tool_choice = self.tool_choice().clone();
         let request = Request {

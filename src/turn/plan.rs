@@ -31,6 +31,8 @@ pub struct Plan {
     pub tools: Arc<Snapshot>,
     /// The tools as this endpoint and model are offered them; None: none.
     pub offered: Option<Arc<ToolList>>,
+    /// How many tools can be found, where `find_tools` is offered and what it found.
+    pub searched: Option<u32>,
     /// Call ids that stand in the conversation, on any branch.
     pub used_ids: HashSet<CallId>,
     /// Calls of discarded or sibling attempts that ran, or may have: an equal one asks.

@@ -35,6 +35,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, room: Roo
     if room != Room::Narrow {
         part(model(state, room));
     }
+    if room == Room::Wide {
+        part(searched(state));
+    }
     part(context(canvas, state, room));
     part(activity(canvas, state, room));
     let start = canvas.row_right(area, width.saturating_sub(1), 0, &right);
@@ -59,6 +62,15 @@ fn model(state: &State, room: Room) -> Row {
                 row.push(&format!(" @ {}", cut(sanitize(&endpoint.host).one_line().as_str(), 28)), Ink::Dim);
             }
         }
+    }
+    row
+}
+
+/// That the model searches for tools, and how many it has found.
+fn searched(state: &State) -> Row {
+    let mut row = Row::new();
+    if let Some((offered, of)) = state.toolbox.searched {
+        row.push(&format!("find_tools {offered}/{of}"), Ink::Dim);
     }
     row
 }

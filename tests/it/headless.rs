@@ -66,7 +66,15 @@ fn ended(status: TurnStatus, text: &str) -> TurnEvent {
 }
 
 fn request(round: u32, tools: u32) -> TurnEvent {
-    TurnEvent::Request { turn: TURN, round, attempt: 1, tools, tools_hash: "h".into(), parts: Default::default() }
+    TurnEvent::Request {
+        turn: TURN,
+        round,
+        attempt: 1,
+        tools,
+        tools_hash: "h".into(),
+        parts: Default::default(),
+        of: None,
+    }
 }
 
 fn text(round: u32, text: &str) -> TurnEvent {

@@ -10,6 +10,7 @@ mod engine;
 mod entries;
 mod exits;
 mod fakes;
+mod find_tools;
 mod fuzzed;
 mod headless;
 mod hostile;

@@ -15,6 +15,7 @@ mod review;
 mod servers;
 mod sign_in;
 mod text;
+mod toolbox;
 mod usage;
 mod welcome;
 
@@ -29,6 +30,7 @@ pub use review::*;
 pub use servers::*;
 pub use sign_in::*;
 pub use text::*;
+pub use toolbox::*;
 pub use usage::*;
 pub use welcome::*;
 
@@ -49,6 +51,7 @@ pub enum Overlay {
     Models(Models),
     Servers(ServerList),
     SignIn(Box<SignInBox>),
+    Tools(OfferedTools),
     Palette(Palette),
     Help(Help),
     Detail(Detail),
@@ -87,6 +90,7 @@ impl Overlay {
             | Self::Models(_)
             | Self::Servers(_)
             | Self::SignIn(_)
+            | Self::Tools(_)
             | Self::Palette(_)
             | Self::Help(_)
             | Self::Detail(_)
@@ -108,6 +112,7 @@ impl Overlay {
             Self::Models(layer) => layer.key(key, state, out),
             Self::Servers(layer) => layer.key(key, state, out),
             Self::SignIn(layer) => layer.key(key, state, out),
+            Self::Tools(layer) => layer.key(key, state, out),
             Self::Palette(layer) => layer.key(key, state),
             Self::Help(layer) => layer.key(key, state),
             Self::Detail(layer) => layer.key(key, state, out),
@@ -141,6 +146,10 @@ impl Overlay {
                 layer.filter();
             }
             Self::Help(layer) => layer.search.insert(text),
+            Self::Tools(layer) => {
+                layer.search.insert(text);
+                layer.selected = 0;
+            }
             Self::Consent(_)
             | Self::Confirm(_)
             | Self::Servers(_)
@@ -171,6 +180,7 @@ impl Overlay {
             Self::Welcome(layer) => layer.selected = stepped(layer.selected, by.signum(), layer.rows.len()),
             Self::Servers(layer) => layer.step(by.signum(), &state.servers),
             Self::SignIn(layer) => layer.scroll = scrolled(layer.scroll, by, list),
+            Self::Tools(layer) => layer.step(by.signum(), &state.toolbox),
             Self::Timeline(layer) => layer.step(by.signum(), &state.calls),
             Self::Inquiry(layer) => layer.wheel(by, list),
             Self::Consent(_) | Self::Confirm(_) | Self::Ask(_) => {}
@@ -191,6 +201,7 @@ impl Overlay {
             Self::Models(layer) => &mut layer.selected,
             Self::Palette(layer) => &mut layer.selected,
             Self::Welcome(layer) => &mut layer.selected,
+            Self::Tools(layer) => &mut layer.selected,
             Self::Servers(layer) => {
                 if let Some(row) = state.servers.rows.get(row) {
                     layer.selected = Some(row.status.server.clone());

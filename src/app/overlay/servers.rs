@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Confirm, Confirmed, Consent, DEAF_US, Flow, Overlay, SignInBox, motion, scrolled};
+use super::{Confirm, Confirmed, Consent, DEAF_US, Flow, OfferedTools, Overlay, SignInBox, motion, scrolled};
 use crate::app::effect::Effect;
 use crate::app::key::{Key, KeyCode};
 use crate::app::layout::ListLayout;
@@ -114,6 +114,9 @@ impl ServerList {
             {
                 let open = SignInBox::begin(server, state.now, out);
                 state.overlays.push(Overlay::SignIn(Box::new(open)));
+            }
+            (KeyCode::Enter, _) if row.status.state == ServerState::Ready => {
+                state.overlays.push(Overlay::Tools(OfferedTools::at(&server, &state.toolbox)));
             }
             (KeyCode::Enter, _) | (_, Some('l')) => self.step = ServerStep::Log { scroll: 0 },
             (_, Some('r')) => match row.status.state {

@@ -178,7 +178,15 @@ fn the_context_is_told_by_part_and_sums_up_to_what_was_counted() {
     desk.keys("hi<enter>");
     let turn = desk.turn();
     let parts = ContextParts { system: 100, tools: 300, history: 400, results: 200 };
-    desk.engine(TurnEvent::Request { turn, round: 1, attempt: 1, tools: 2, tools_hash: String::new(), parts });
+    desk.engine(TurnEvent::Request {
+        turn,
+        round: 1,
+        attempt: 1,
+        tools: 2,
+        tools_hash: String::new(),
+        parts,
+        of: None,
+    });
     desk.engine(TurnEvent::Usage { turn, round: 1, usage: usage(800, 50) });
     let told = desk.state.context_parts().unwrap();
     assert_eq!(told, ContextParts { system: 80, tools: 240, history: 370, results: 160 });
@@ -195,7 +203,15 @@ fn a_beginning_that_was_cut_off_in_silence_is_noticed() {
     desk.keys("hi<enter>");
     let turn = desk.turn();
     let parts = ContextParts { history: 60_000, ..ContextParts::default() };
-    desk.engine(TurnEvent::Request { turn, round: 1, attempt: 1, tools: 0, tools_hash: String::new(), parts });
+    desk.engine(TurnEvent::Request {
+        turn,
+        round: 1,
+        attempt: 1,
+        tools: 0,
+        tools_hash: String::new(),
+        parts,
+        of: None,
+    });
     desk.engine(TurnEvent::Usage { turn, round: 1, usage: usage(3_000, 5) });
     assert!(desk.said().contains("cut off the beginning"), "{}", desk.said());
 }

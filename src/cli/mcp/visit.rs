@@ -5,12 +5,14 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::chat::{Fault, FaultKind, ServerName, ServerState, ServerStatus};
+use crate::chat::{Fault, FaultKind, Pin, ServerName, ServerState, ServerStatus};
 use crate::config::ServerEntry;
 use crate::mcp::{HostEvent, LogLevel};
+use crate::store::{OpenMode, Store};
 use crate::text::sanitize;
 
 use super::show::{found, say, say_json, tool_line, tool_rows};
+use super::standing::Standings;
 use super::{Bench, block_on};
 
 /// One server as it was found: its last state, and its tools where it came up.
@@ -49,17 +51,43 @@ impl Visit {
 impl Bench {
     pub(super) fn tools(&self, name: Option<&str>) -> Result<u8, Fault> {
         let visits = self.visit(self.agreed(self.chosen(name)?, false)?)?;
+        let pins = self.pins()?;
+        let standings = |visit: &Visit| {
+            let entry = self.entry(visit.status.server.as_str())?;
+            Ok::<_, Fault>(Standings::of(visit, entry, &pins, &self.rules, &self.limits))
+        };
         if self.json {
-            let rows: Vec<_> = visits.iter().flat_map(tool_rows).collect();
+            let mut rows = Vec::new();
+            for visit in &visits {
+                let known = standings(visit)?;
+                for (tool, mut row) in visit.tools.iter().zip(tool_rows(visit)) {
+                    known.tell(tool, &mut row);
+                    rows.push(row);
+                }
+            }
             say_json(&Value::Array(rows));
         } else {
             for visit in visits.iter().filter(|visit| visit.is_ready()) {
+                let (server, known) = (visit.status.server.as_str(), standings(visit)?);
                 for tool in &visit.tools {
-                    say(&tool_line(visit.status.server.as_str(), tool));
+                    let (more, lines) = known.more(tool);
+                    say(&format!("{}{more}", tool_line(server, tool)));
+                    lines.iter().for_each(|line| say(line));
                 }
+                eprintln!("{server}: {} tools, about {} tokens of every request", visit.tools.len(), known.tokens());
             }
         }
         Ok(failures(&visits))
+    }
+
+    /// What was accepted of servers' definitions; nothing where there is no store yet.
+    fn pins(&self) -> Result<Vec<Pin>, Fault> {
+        let file = self.setup.paths.store_file();
+        if !file.exists() {
+            return Ok(Vec::new());
+        }
+        let Ok(store) = Store::open(&file, OpenMode::Read) else { return Ok(Vec::new()) };
+        Ok(block_on(store.pins())?.unwrap_or_default())
     }
 
     pub(super) fn test(&self, name: Option<&str>) -> Result<u8, Fault> {

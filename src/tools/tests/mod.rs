@@ -56,6 +56,11 @@ pub(super) fn offered(definition: Value) -> Arc<Tool> {
     Arc::clone(tool)
 }
 
+/// What a server `fs` that lists these offers.
+pub(super) fn snapshot_of(tools: Vec<Value>) -> Arc<Snapshot> {
+    settled(RegistryRules::default(), vec![listing("fs", tools)]).snapshot()
+}
+
 pub(super) fn trusted(trust: bool) -> ServerRules {
     ServerRules { trust, ..ServerRules::default() }
 }

@@ -12,6 +12,7 @@ mod review;
 mod servers;
 mod sign_in;
 mod timeline;
+mod toolbox;
 mod usage;
 mod welcome;
 
@@ -47,6 +48,7 @@ pub(super) fn draw(
         Overlay::Models(models) => models::draw(canvas, area, models, state, layout),
         Overlay::Servers(list) => servers::draw(canvas, area, list, state, layout),
         Overlay::SignIn(open) => sign_in::draw(canvas, area, open, layout),
+        Overlay::Tools(list) => toolbox::draw(canvas, area, list, state, layout),
         Overlay::Palette(palette) => ask::palette(canvas, area, palette, state, layout),
         Overlay::Help(help) => help::draw(canvas, area, help, state, layout),
         Overlay::Detail(detail) => detail::draw(canvas, area, detail, state, memo, layout),
@@ -65,6 +67,7 @@ pub(super) fn covers(overlay: &Overlay) -> bool {
         | Overlay::Models(_)
         | Overlay::Servers(_)
         | Overlay::SignIn(_)
+        | Overlay::Tools(_)
         | Overlay::Help(_)
         | Overlay::Detail(_)
         | Overlay::Timeline(_)

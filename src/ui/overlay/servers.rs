@@ -7,7 +7,7 @@ use crate::app::{Layout, ListLayout, ServerList, ServerRow, ServerStep, State, T
 use crate::chat::{ServerState, SignedIn};
 use crate::text::{cut, sanitize, visible, width};
 use crate::ui::canvas::{Canvas, hit, rows_of};
-use crate::ui::figures::{counted, long_clock};
+use crate::ui::figures::{counted, grouped, long_clock};
 use crate::ui::ink::{Ink, Row, Tint};
 use crate::ui::markdown::wrap_row;
 use crate::ui::panel::server_sign;
@@ -39,6 +39,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, list: &ServerList, state
         Some(row) if row.status.state == ServerState::NeedsConsent => "start",
         Some(row) if row.status.state == ServerState::NeedsLogin && row.status.transport != "simple-rpc" => "sign in",
         Some(row) if !row.status.differences.is_empty() => "what changed",
+        Some(row) if row.status.state == ServerState::Ready => "tools",
         Some(_) | None => "log",
     };
     let keys: &[(&str, &str)] = match (&list.step, columns) {
@@ -136,7 +137,7 @@ fn table(canvas: &mut Canvas<'_>, body: Rect, state: &State, selected: usize, la
     told.extend(chosen.filter(|row| !needs(row)));
     let mut y = 0;
     for row in told {
-        for line in details(row, columns, state.now.wall_ms, canvas) {
+        for line in details(row, columns, canvas, state) {
             if y >= usize::from(below.height) {
                 return;
             }
@@ -235,7 +236,8 @@ fn median(row: &ServerRow) -> String {
 }
 
 /// Why a server is as it is: its command, its words, the last it said.
-fn details(row: &ServerRow, columns: usize, now_ms: i64, canvas: &Canvas<'_>) -> Vec<Row> {
+fn details(row: &ServerRow, columns: usize, canvas: &Canvas<'_>, state: &State) -> Vec<Row> {
+    let now_ms = state.now.wall_ms;
     let room = columns.saturating_sub(3).max(1);
     let mut out = Vec::new();
     let mut head = Row::new();
@@ -271,6 +273,13 @@ fn details(row: &ServerRow, columns: usize, now_ms: i64, canvas: &Canvas<'_>) ->
     }
     if let Some(signed_in) = &row.status.sign_in {
         out.extend(signed_in_rows(signed_in, now_ms, room));
+    }
+    let sum = state.toolbox.sum(Some(&row.status.server));
+    if row.status.state == ServerState::Ready && sum.all > 0 {
+        let mut text = Row::label("  ", Ink::Text);
+        text.push(&format!("{} of {}", sum.on, counted(sum.all.into(), "tool", "tools")), Ink::Text);
+        text.push(&format!(" offered, about {} tokens of every request", grouped(sum.tokens)), Ink::Dim);
+        out.push(text);
     }
     if !row.status.differences.is_empty() {
         let mut text = Row::new();

@@ -131,7 +131,7 @@ pub(super) fn used() -> State {
         for (round, (input, cached, output, reasoning)) in (1..).zip(rounds) {
             let parts = ContextParts { system: 1_200, tools: 14_600, history: 9_000, results: 21_000 };
             let tools_hash = String::new();
-            let request = TurnEvent::Request { turn, round, attempt: 1, tools: 12, tools_hash, parts };
+            let request = TurnEvent::Request { turn, round, attempt: 1, tools: 12, tools_hash, parts, of: None };
             tell(&mut state, Event::Engine(request));
             let [input, cached, output, reasoning] = [input, cached, output, reasoning].map(Some);
             let usage = Usage { input, cached, output, reasoning };

@@ -206,6 +206,8 @@ fn entry() -> ServerEntry {
         tools_allow: None,
         dispatch: None,
         dispatches: BTreeMap::new(),
+        era: None,
+        jsonrpc: false,
         start_timeout: None,
         call_timeout: None,
         consent: Consent::Given,

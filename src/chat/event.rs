@@ -236,7 +236,7 @@ pub struct ServerStatus {
     pub protocol: Option<String>,
     /// Why it is in this state, in one line; raw.
     pub message: Option<String>,
-    /// `stdio` or `http`.
+    /// `stdio`, `http`, `sse` or `simple-rpc`: once it is known, what it came to be.
     pub transport: &'static str,
     /// The exact command or address; raw.
     pub line: String,
@@ -247,6 +247,19 @@ pub struct ServerStatus {
     pub differences: Arc<[Difference]>,
     /// Who signed in to it, where somebody did.
     pub sign_in: Option<SignedIn>,
+}
+
+impl ServerStatus {
+    /// What it speaks, for people; raw. None: that is not known yet.
+    #[must_use]
+    pub fn speaks(&self) -> Option<String> {
+        let protocol = self.protocol.as_deref()?;
+        Some(match self.transport {
+            "sse" => format!("MCP {protocol} over HTTP+SSE (deprecated)"),
+            "simple-rpc" => "simple-rpc (not MCP)".to_owned(),
+            _ => format!("MCP {protocol}"),
+        })
+    }
 }
 
 /// A definition that waits for a person: canonical JSON, raw.

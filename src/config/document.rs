@@ -53,7 +53,7 @@ fn table(out: &mut String, name: &str, keys: &[Key]) {
 /// One sample table of each kind that excludes another; the second has only what the first cannot have.
 fn tables(out: &mut String, name: &str, of: &'static [Key]) {
     let (first, other) = if name == "servers" { ("files", Some("weather")) } else { ("openai", None) };
-    let second = |key: &&Key| matches!(key.name, "url" | "headers" | "transport" | "sign_in");
+    let second = |key: &&Key| matches!(key.name, "url" | "headers" | "transport" | "sign_in" | "compat");
     let _ = writeln!(out, "#[{name}.{first}]");
     for key in of.iter().filter(|key| other.is_none() || !second(key)) {
         match &key.kind {

@@ -12,7 +12,7 @@ use crate::chat::{Dispatch, Policy, ServerName};
 use super::file::{Config, dispatch, headers, policy, policy_word};
 use super::node::Node;
 use super::problem::Findings;
-use super::server::{Consent, ServerEntry, SignInSettings, Source, Transport, known_token, secret_name};
+use super::server::{Consent, Era, ServerEntry, SignInSettings, Source, Transport, known_token, secret_name};
 use super::{KeySource, Secret, units};
 
 /// Whether `name` may be a server's name: `[a-z0-9][a-z0-9_-]{0,31}`, without `__`, not ending in `_`.
@@ -37,6 +37,8 @@ pub struct ServerDraft {
     pub tools_allow: Option<Vec<String>>,
     pub dispatch: Option<Dispatch>,
     pub dispatches: BTreeMap<String, Dispatch>,
+    pub era: Option<Era>,
+    pub jsonrpc: bool,
     pub start_timeout: Option<Duration>,
     pub call_timeout: Option<Duration>,
     pub disabled: bool,
@@ -95,6 +97,8 @@ impl ServerDraft {
             tools_allow: None,
             dispatch: None,
             dispatches: BTreeMap::new(),
+            era: None,
+            jsonrpc: false,
             start_timeout: None,
             call_timeout: None,
             disabled: false,
@@ -177,6 +181,8 @@ impl ServerDraft {
             tools_allow: self.tools_allow.clone(),
             dispatch: self.dispatch,
             dispatches: self.dispatches.clone(),
+            era: self.era,
+            jsonrpc: self.jsonrpc,
             start_timeout: self.start_timeout,
             call_timeout: self.call_timeout,
             consent: Consent::Given,
@@ -418,6 +424,12 @@ pub(super) fn checked(name: &str, node: &Node, source: Source, found: &mut Findi
         .into_iter()
         .map(|(k, v)| (k, if v == "finish" { Dispatch::Finish } else { Dispatch::Close }))
         .collect();
+    draft.era = node.text("era").and_then(|word| match word.as_str() {
+        "legacy" => Some(Era::Legacy),
+        "modern" => Some(Era::Modern),
+        _ => None,
+    });
+    draft.jsonrpc = node.get("compat").and_then(|compat| compat.bool("jsonrpc")).unwrap_or(false);
     draft.start_timeout = node.text("start_timeout").and_then(|t| units::duration(&t).ok());
     draft.call_timeout = node.text("call_timeout").and_then(|t| units::duration(&t).ok());
     draft.disabled = node.bool("disabled").unwrap_or(false);

@@ -197,6 +197,12 @@ impl Edit {
             let policies = draft.policies.iter().map(|(tool, policy)| (tool.as_str(), policy_name(*policy)));
             table.insert("policies", value(policies.collect::<toml_edit::InlineTable>()));
         }
+        if let Some(era) = draft.era {
+            table.insert("era", value(era.word()));
+        }
+        if draft.jsonrpc {
+            table.insert("compat", value(toml_edit::InlineTable::from_iter([("jsonrpc", true)])));
+        }
         let servers = self.document.entry("servers").or_insert_with(|| {
             let mut table = Table::new();
             table.set_implicit(true);

@@ -54,7 +54,7 @@ pub use provider::{Provider, providers};
 pub use resolve::{Flags, Given, Origin, Resolved, Setting, resolve};
 pub use saved::{Consents, SavedKeys, Trusted, write_private};
 pub use secret::Secret;
-pub use server::{Consent, ServerEntry, SignInSettings, Source, Transport};
+pub use server::{Consent, Era, ServerEntry, SignInSettings, Source, Transport};
 pub use spec::nearest;
 
 /// Whether a text is a rule over tools: a glob `server/tool`.

@@ -26,6 +26,10 @@ pub struct ServerEntry {
     pub dispatch: Option<Dispatch>,
     /// By tool name or glob of tool names.
     pub dispatches: BTreeMap<String, Dispatch>,
+    /// Which of the protocol's eras it is greeted in; None: found out.
+    pub era: Option<Era>,
+    /// In the bare dialect: send `"jsonrpc": "2.0"` too.
+    pub jsonrpc: bool,
     /// Instead of `Limits::server_start`.
     pub start_timeout: Option<Duration>,
     /// Instead of `Limits::call`.
@@ -69,6 +73,25 @@ pub enum Transport {
     Sse { url: String, headers: BTreeMap<String, Secret> },
     /// Bare JSON-RPC over HTTP: `list_tools`, `call_tool`.
     SimpleRpc { url: String, headers: BTreeMap<String, Secret> },
+}
+
+/// The protocol's two ways to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Era {
+    /// `initialize`, up to 2025-11-25.
+    Legacy,
+    /// `server/discover`, from 2026-07-28.
+    Modern,
+}
+
+impl Era {
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Legacy => "legacy",
+            Self::Modern => "modern",
+        }
+    }
 }
 
 /// Whether it may be started without asking.

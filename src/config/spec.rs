@@ -226,12 +226,19 @@ pub const SERVER: &[Key] = &[
         "",
         "Where it asks for a sign-in (`millrace mcp login NAME`); most servers need none of this.",
     ),
+    key("compat", Kind::Table(SERVER_COMPAT), "", "For a server that departs from its transport's form."),
     key("tools", Kind::Table(SERVER_TOOLS), "", "Which of its tools the model is offered at all."),
     key("trust", Kind::Bool, "false", "Believe what it says about its tools (read-only, open world)."),
     sample("policy", Kind::Words(POLICY), "\"ask\"", "For its tools; without it, [policy] default."),
     sample("policies", Kind::WordMap(POLICY), "{ \"read_*\" = \"allow\" }", "Per tool, or glob of tools."),
     sample("dispatch", Kind::Words(DISPATCH), "\"close\"", "For its tools."),
     sample("dispatches", Kind::WordMap(DISPATCH), "{ \"write_file\" = \"finish\" }", "Per tool, or glob of tools."),
+    sample(
+        "era",
+        Kind::Words(ERAS),
+        "\"legacy\"",
+        "How it is greeted: \"modern\" (2026-07-28) or \"legacy\" (before). Without it that is found out once, and remembered.",
+    ),
     sample("start_timeout", Kind::Duration, "\"30 s\"", "Instead of [limits] server_start."),
     sample("call_timeout", Kind::Duration, "\"30 min\"", "Instead of [limits] call."),
     key("disabled", Kind::Bool, "false", "Keep the entry, do not use it."),
@@ -275,6 +282,10 @@ const SIGN_IN: &[Key] = &[
         "Go on where the issuer does not say that it protects the sign-in with PKCE (S256).",
     ),
 ];
+pub const ERAS: &[&str] = &["legacy", "modern"];
+
+const SERVER_COMPAT: &[Key] =
+    &[sample("jsonrpc", Kind::Bool, "true", "With \"simple-rpc\": send \"jsonrpc\": \"2.0\" too.")];
 
 const FIND: &[&str] = &["auto", "always", "never"];
 
@@ -399,6 +410,8 @@ const PROJECT_SERVER: &[Key] = &[
     sample("url", Kind::Text, "\"http://localhost:8000/mcp\"", "An address."),
     sample("headers", Kind::TextMap { secret: true }, "{}", "Sent to url."),
     sample("transport", Kind::Words(TRANSPORTS), "\"http\"", "As in config.toml."),
+    key("compat", Kind::Table(SERVER_COMPAT), "", "As in config.toml."),
+    sample("era", Kind::Words(ERAS), "\"legacy\"", "As in config.toml."),
     key("tools", Kind::Table(SERVER_TOOLS), "", "Which of its tools are offered."),
     sample("policy", Kind::Words(&["ask", "deny"]), "\"ask\"", "Never looser than the user's own."),
     sample("policies", Kind::WordMap(&["ask", "deny"]), "{}", "Per tool, or glob of tools."),

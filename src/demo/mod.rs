@@ -135,6 +135,8 @@ pub fn servers(program: &Path, options: DemoOptions) -> Vec<ServerEntry> {
         tools_allow: None,
         dispatch: None,
         dispatches: BTreeMap::new(),
+        era: None,
+        jsonrpc: false,
         start_timeout: None,
         call_timeout: None,
         consent: Consent::Given,

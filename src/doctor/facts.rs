@@ -87,8 +87,8 @@ pub fn server(status: &ServerStatus) -> Check {
     let why = status.message.clone().unwrap_or_else(|| "no reason given".into());
     match status.state {
         ServerState::Ready => {
-            let protocol = status.protocol.as_deref().map(|p| format!(", protocol {p}")).unwrap_or_default();
-            let what = format!("{} tools over {}{protocol}", status.tools, status.transport);
+            let speaks = status.speaks().map(|speaks| format!(", {speaks}")).unwrap_or_default();
+            let what = format!("{} tools over {}{speaks}", status.tools, status.transport);
             if status.withheld == 0 {
                 return Check::ok(name, what);
             }

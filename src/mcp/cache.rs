@@ -1,5 +1,5 @@
 //! What was known of a server when it was last up, on disk: its tools, so that they can be offered before it is up
-//! again, and the era it speaks.
+//! again, and what it speaks.
 //!
 //! # Invariants
 //! - One file per server entry; another command or address is another entry and another file.
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::connection::Era;
+use super::open::Way;
 
 /// A larger list is not kept.
 const MOST_BYTES: u64 = 8 * 1024 * 1024;
@@ -24,7 +24,8 @@ pub(super) struct Known {
     format: u32,
     /// The entry it belongs to, name and hash.
     entry: String,
-    pub era: Era,
+    #[serde(rename = "era")]
+    pub way: Way,
     pub protocol: String,
     pub instructions: Option<String>,
     pub tools: Vec<Value>,
@@ -33,12 +34,12 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn new(entry: &str, era: Era, protocol: &str, instructions: Option<String>, tools: Vec<Value>) -> Self {
+    pub(super) fn new(entry: &str, way: Way, protocol: &str, instructions: Option<String>, tools: Vec<Value>) -> Self {
         let sha256 = fingerprint(instructions.as_deref(), &tools);
         Self {
             format: FORMAT,
             entry: entry.to_owned(),
-            era,
+            way,
             protocol: protocol.to_owned(),
             instructions,
             tools,
@@ -130,7 +131,7 @@ mod tests {
     use serde_json::json;
 
     fn known() -> Known {
-        Known::new("fs:abc", Era::Legacy, "2025-06-18", Some("Be kind.".into()), vec![json!({"name": "read"})])
+        Known::new("fs:abc", Way::Legacy, "2025-06-18", Some("Be kind.".into()), vec![json!({"name": "read"})])
     }
 
     #[test]
@@ -170,7 +171,7 @@ mod tests {
     fn a_list_that_is_too_large_is_not_kept() {
         let folder = tempfile::tempdir().unwrap();
         keep(folder.path(), &known()).unwrap();
-        let large = Known::new("fs:abc", Era::Legacy, "", None, vec![json!("x".repeat(MOST_BYTES as usize))]);
+        let large = Known::new("fs:abc", Way::Legacy, "", None, vec![json!("x".repeat(MOST_BYTES as usize))]);
         keep(folder.path(), &large).unwrap();
         assert_eq!(recall(folder.path(), "fs:abc"), Recalled::Nothing);
     }

@@ -9,9 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use rmcp::model::ServerResult;
-use rmcp::service::RequestHandle;
-use rmcp::{RoleClient, ServiceError};
+use rmcp::ServiceError;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -19,14 +17,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::chat::Limits;
 
-use super::connection::Connection;
+use super::connection::{Answer, CallRequest, Connection, Handed};
 use super::failure::{Failure, FailureKind};
 use super::inquiry::UnderWay;
 use super::report::Gate;
+use super::rounds::{Kind, ROUNDS, Required};
 use super::server::{Order, Phase, until_or_never};
 use super::tap::{Departure, Progress, Reply, Waiter};
 use super::ticket::{CallEnd, CallEvent, CallOrder};
 
+/// A header says something else than the body (2026-07-28).
+const HEADER_MISMATCH: i64 = -32020;
 /// How long a cancelled call's truth is awaited.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -52,15 +53,12 @@ pub(super) fn start(order: CallOrder, line: Line, events: mpsc::UnboundedSender<
     let waiter = Waiter::of_call(order.call.clone());
     let queued = ready.and_then(|connection| {
         // Pending only where a thousand requests are queued already; then it waits its turn on its task.
-        let send = connection.send_call(order.tool.clone(), order.arguments.clone(), waiter.clone());
-        tokio::task::unconstrained(send).now_or_never().map(|handle| (connection, handle))
+        let send = connection.send_call(CallRequest::of(&order), waiter.clone());
+        tokio::task::unconstrained(send).now_or_never().map(|handed| (connection, handed))
     });
     tokio::spawn(async move {
         let end = match queued {
-            Some((connection, handle)) => {
-                let under_way = connection.asker.call(order.call);
-                Call::follow(connection, handle, waiter, under_way, &line, &events, &stop).await
-            }
+            Some((connection, handed)) => follow(connection, handed, waiter, order, &line, &events, &stop).await,
             None => later(order, &line, &events, &stop).await,
         };
         let _ = events.send(CallEvent::Ended(end));
@@ -84,9 +82,8 @@ async fn later(
         },
     };
     let waiter = Waiter::of_call(order.call.clone());
-    let under_way = connection.asker.call(order.call);
-    let handle = connection.send_call(order.tool, order.arguments, waiter.clone()).await;
-    Call::follow(connection, handle, waiter, under_way, line, events, stop).await
+    let handed = connection.send_call(CallRequest::of(&order), waiter.clone()).await;
+    follow(connection, handed, waiter, order, line, events, stop).await
 }
 
 async fn ready(phase: &mut watch::Receiver<Phase>) -> Result<Arc<Connection>, String> {
@@ -102,11 +99,37 @@ async fn ready(phase: &mut watch::Receiver<Phase>) -> Result<Arc<Connection>, St
     }
 }
 
-/// A call whose request was handed to the SDK.
+async fn follow(
+    connection: Arc<Connection>,
+    handed: Result<Handed, ServiceError>,
+    waiter: Waiter,
+    order: CallOrder,
+    line: &Line,
+    events: &mpsc::UnboundedSender<CallEvent>,
+    stop: &CancellationToken,
+) -> CallEnd {
+    let handle = match handed {
+        Ok(handle) => handle,
+        Err(error) => return CallEnd::NotSent { message: format!("its connection has ended: {error}") },
+    };
+    let under_way = connection.asker.call(order.call.clone());
+    let gate = Gate::new(line.limits.messages_per_second);
+    let (told_sent, pending, round) = (false, None, 0);
+    let mut call = Call { connection, handle, waiter, order, round, under_way, line, events, told_sent, pending, gate };
+    let end = call.run(stop).await;
+    call.connection.forget(call.handle.id());
+    end
+}
+
+/// A call whose request was handed over.
 struct Call<'a> {
     connection: Arc<Connection>,
-    handle: RequestHandle<RoleClient>,
+    /// The request under way: the first, or that of a later round.
+    handle: Handed,
     waiter: Waiter,
+    order: CallOrder,
+    /// How often its server has come back with a question.
+    round: u32,
     /// Whether it waits for a person.
     under_way: UnderWay,
     line: &'a Line,
@@ -117,42 +140,7 @@ struct Call<'a> {
     gate: Gate,
 }
 
-type Answer = Result<Result<ServerResult, ServiceError>, tokio::sync::oneshot::error::RecvError>;
-
-impl<'a> Call<'a> {
-    async fn follow(
-        connection: Arc<Connection>,
-        handle: Result<RequestHandle<RoleClient>, ServiceError>,
-        waiter: Waiter,
-        under_way: UnderWay,
-        line: &'a Line,
-        events: &'a mpsc::UnboundedSender<CallEvent>,
-        stop: &CancellationToken,
-    ) -> CallEnd {
-        let handle = match handle {
-            Ok(handle) => handle,
-            Err(error) => {
-                return CallEnd::NotSent { message: format!("its connection has ended: {error}") };
-            }
-        };
-        let id = handle.id.clone();
-        let gate = Gate::new(line.limits.messages_per_second);
-        let mut call = Self {
-            connection: connection.clone(),
-            handle,
-            waiter,
-            under_way,
-            line,
-            events,
-            told_sent: false,
-            pending: None,
-            gate,
-        };
-        let end = call.run(stop).await;
-        connection.tap.forget(&id);
-        end
-    }
-
+impl Call<'_> {
     async fn run(&mut self, stop: &CancellationToken) -> CallEnd {
         let begun = Instant::now();
         let mut hard = begun + self.line.longest;
@@ -176,7 +164,7 @@ impl<'a> Call<'a> {
             tokio::select! {
                 biased;
                 () = self.waiter.changed() => {}
-                got = &mut self.handle.rx, if answer.is_none() => answer = Some(got),
+                got = self.handle.answer(), if answer.is_none() => answer = Some(got),
                 () = stop.cancelled() => return self.cancel().await,
                 () = self.under_way.changed() => {}
                 () = until_or_never(due) => {}
@@ -189,8 +177,25 @@ impl<'a> Call<'a> {
                 idle = now + self.line.limits.call_idle;
                 self.pending = Some(progress);
             }
-            if let Some(reply) = self.waiter.take_reply() {
-                return self.end_of_reply(reply).await;
+            match self.waiter.take_reply() {
+                Some(Reply::Result(result)) => match Kind::of(&result) {
+                    Kind::Input(required) => match self.go_on(required, stop).await {
+                        Ok(person) => {
+                            // A person's time is not the call's.
+                            hard += person;
+                            idle = Instant::now() + self.line.limits.call_idle;
+                            answer = None;
+                            continue;
+                        }
+                        Err(end) => return end,
+                    },
+                    Kind::Complete => return self.end_of_reply(Reply::Result(result)).await,
+                    Kind::Strange(message) => {
+                        return self.end_of_reply(Reply::Error { code: 0, message }).await;
+                    }
+                },
+                Some(reply) => return self.end_of_reply(reply).await,
+                None => {}
             }
             if let Some(answer) = answer.take() {
                 return self.end_of_answer(answer).await;
@@ -202,6 +207,55 @@ impl<'a> Call<'a> {
                 return self.time_out().await;
             }
         }
+    }
+
+    /// The next round of the call: what the server requires is asked of the person, and the request made again with it,
+    /// as the protocol wants it (2026-07-28, MRTR). Returns for how long the person was asked.
+    ///
+    /// # Errors
+    /// How the call ends where it cannot go on. Nothing of it runs then: its server waits for nothing.
+    async fn go_on(&mut self, required: Required, stop: &CancellationToken) -> Result<Duration, CallEnd> {
+        self.tell_sent();
+        self.tell_pending();
+        self.round += 1;
+        if self.round > ROUNDS {
+            let message =
+                format!("the server came back with a question {ROUNDS} times, and once more; it did not finish");
+            return Err(CallEnd::RpcError { code: 0, message });
+        }
+        let asked = Instant::now();
+        let inputs = async {
+            match required.pause(self.round) {
+                None => self.connection.asker.fulfil(Some(self.order.call.clone()), &required.requests).await.map(Some),
+                Some(pause) => {
+                    tokio::time::sleep(pause).await;
+                    Ok(None)
+                }
+            }
+        };
+        let inputs = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Err(CallEnd::Cancelled { acknowledged: true }),
+            inputs = inputs => inputs.map_err(|refused| {
+                let message = format!("the server asks for what it cannot have: {refused}; it did not finish");
+                CallEnd::RpcError { code: refused.code.into(), message }
+            })?,
+        };
+        let person = if inputs.is_some() { asked.elapsed() } else { Duration::ZERO };
+        let request = CallRequest {
+            inputs: inputs.map(|inputs| inputs.into_iter().collect()),
+            state: required.state,
+            ..CallRequest::of(&self.order)
+        };
+        self.waiter = Waiter::of_call(self.order.call.clone());
+        match self.connection.send_call(request, self.waiter.clone()).await {
+            Ok(handle) => self.handle = handle,
+            Err(error) => {
+                let message = format!("its connection ended before it had what it asked for: {error}");
+                return Err(CallEnd::ServerGone { sent: true, message });
+            }
+        }
+        Ok(person)
     }
 
     /// Tells of the departure, once.
@@ -227,18 +281,21 @@ impl<'a> Call<'a> {
 
     /// The server's own word, as it came.
     async fn end_of_reply(&mut self, reply: Reply) -> CallEnd {
-        if !matches!(reply, Reply::Gone(_)) && !self.told_sent {
+        if matches!(reply, Reply::Result(_) | Reply::Error { .. }) && !self.told_sent {
             // The answer overtook the news of the departure.
             self.told_sent = true;
             let _ = self.events.send(CallEvent::Sent);
         }
         self.tell_pending();
         match reply {
+            Reply::Result(result) => CallEnd::Result(result),
+            Reply::Error { code: HEADER_MISMATCH, message } => self.headers_differ(&message).await,
             Reply::Error { message, .. } if !self.connection.late_replies && is_session_lost(&message) => {
                 self.session_ended().await
             }
+            Reply::Error { code, message } => CallEnd::RpcError { code, message },
             Reply::Gone(message) => CallEnd::ServerGone { sent: self.may_have_left(), message },
-            reply @ (Reply::Result(_) | Reply::Error { .. }) => of_reply(reply),
+            Reply::Failed(failure) => self.end_of_failure(failure).await,
         }
     }
 
@@ -257,7 +314,7 @@ impl<'a> Call<'a> {
             Err(ServiceError::McpError(error)) => {
                 CallEnd::RpcError { code: error.code.0.into(), message: error.message.into_owned() }
             }
-            Err(ServiceError::TransportSend(error)) => self.end_of_post(&*error.error).await,
+            Err(ServiceError::TransportSend(error)) => self.end_of_failure(Failure::of_transport(&*error.error)).await,
             Err(ServiceError::TransportClosed) => {
                 CallEnd::ServerGone { sent, message: "the connection broke before the answer".to_owned() }
             }
@@ -266,8 +323,8 @@ impl<'a> Call<'a> {
     }
 
     /// A request that HTTP did not carry to an answer.
-    async fn end_of_post(&self, error: &(dyn std::error::Error + Send + Sync + 'static)) -> CallEnd {
-        let failure = Failure::of_transport(error).with_sign_in(&self.line.how_to_sign_in);
+    async fn end_of_failure(&self, failure: Failure) -> CallEnd {
+        let failure = failure.with_sign_in(&self.line.how_to_sign_in);
         match failure.kind {
             FailureKind::SessionEnded => self.session_ended().await,
             FailureKind::Status(code) => CallEnd::RpcError { code: code.into(), message: failure.reason },
@@ -296,6 +353,16 @@ impl<'a> Call<'a> {
         CallEnd::NotSent { message: "the server had ended the session; it is being connected again".to_owned() }
     }
 
+    /// The server turned the call away because a header does not say what the request says: its list has changed
+    /// (2026-07-28, HeaderMismatch). The list is read again; whether to call again is not ours to say.
+    async fn headers_differ(&self, message: &str) -> CallEnd {
+        let _ = self.line.orders.send(Order::Refresh).await;
+        let message = format!(
+            "the server turned the call away: {message}. Its tools are being listed again; the call did not run and can be made again"
+        );
+        CallEnd::NotSent { message }
+    }
+
     async fn reconnect(&self, reason: &str) {
         let order = Order::Broken { generation: self.connection.generation, reason: reason.to_owned() };
         let _ = self.line.orders.send(order).await;
@@ -306,7 +373,7 @@ impl<'a> Call<'a> {
         if self.waiter.withdraw() {
             return CallEnd::TimedOut { sent: false };
         }
-        self.connection.tell_cancelled(self.handle.id.clone(), "no answer in time").await;
+        self.connection.tell_cancelled(self.handle.id(), "no answer in time").await;
         CallEnd::TimedOut { sent: true }
     }
 
@@ -317,7 +384,7 @@ impl<'a> Call<'a> {
             return CallEnd::Cancelled { acknowledged: true };
         }
         let last_word = async {
-            self.connection.tell_cancelled(self.handle.id.clone(), "cancelled by the user").await;
+            self.connection.tell_cancelled(self.handle.id(), "cancelled by the user").await;
             if self.connection.late_replies {
                 self.waiter.answered().await;
             }
@@ -325,13 +392,13 @@ impl<'a> Call<'a> {
         let _ = tokio::time::timeout(GRACE, last_word).await;
         self.tell_sent();
         match self.waiter.take_reply() {
-            Some(Reply::Result(result)) if unfinished(&result).is_none() => CallEnd::Result(result),
+            Some(Reply::Result(result)) if Kind::of(&result) == Kind::Complete => CallEnd::Result(result),
             Some(Reply::Error { code, message }) if !is_cancellation(code, &message) => {
                 // It failed by itself while the word to stop was on its way.
                 CallEnd::RpcError { code, message }
             }
             Some(Reply::Result(_) | Reply::Error { .. }) => CallEnd::Cancelled { acknowledged: true },
-            Some(Reply::Gone(_)) | None => CallEnd::Cancelled { acknowledged: false },
+            Some(Reply::Gone(_) | Reply::Failed(_)) | None => CallEnd::Cancelled { acknowledged: false },
         }
     }
 }
@@ -339,28 +406,17 @@ impl<'a> Call<'a> {
 /// What a message that answers a call says of its end, whenever and wherever it was received.
 #[must_use]
 pub fn answered(mut message: Value) -> CallEnd {
-    of_reply(Reply::of(&mut message))
-}
-
-fn of_reply(reply: Reply) -> CallEnd {
-    match reply {
-        Reply::Result(result) => match unfinished(&result) {
-            None => CallEnd::Result(result),
-            Some(message) => CallEnd::RpcError { code: 0, message },
+    match Reply::of(&mut message) {
+        Reply::Result(result) => match Kind::of(&result) {
+            Kind::Complete => CallEnd::Result(result),
+            Kind::Strange(message) => CallEnd::RpcError { code: 0, message },
+            Kind::Input(_) => {
+                CallEnd::RpcError { code: 0, message: "the server asked for input; it did not finish".to_owned() }
+            }
         },
         Reply::Error { code, message } => CallEnd::RpcError { code, message },
         Reply::Gone(message) => CallEnd::ServerGone { sent: true, message },
-    }
-}
-
-/// A result that is not the end of the call. None: it is, also where it does not say.
-fn unfinished(result: &Value) -> Option<String> {
-    match result.get("resultType").and_then(Value::as_str) {
-        None | Some("complete") => None,
-        Some("input_required") => {
-            Some("the tool asks the user for input, which millrace does not answer yet; it did not finish".to_owned())
-        }
-        Some(other) => Some(format!("the server answered with a result of the unknown type {other:?}")),
+        Reply::Failed(failure) => CallEnd::ServerGone { sent: true, message: failure.reason },
     }
 }
 
@@ -380,16 +436,6 @@ fn is_session_lost(message: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn only_a_complete_result_is_a_result() {
-        assert_eq!(unfinished(&json!({"content": []})), None);
-        assert_eq!(unfinished(&json!("text")), None);
-        assert_eq!(unfinished(&json!({"resultType": "complete"})), None);
-        assert!(unfinished(&json!({"resultType": "input_required"})).is_some());
-        assert!(unfinished(&json!({"resultType": "novel"})).is_some());
-    }
 
     #[test]
     fn a_lost_session_is_known_by_its_words() {

@@ -149,7 +149,7 @@ impl Host {
             orders: order_rx,
             stop: stop.clone(),
             status: first_status(&entry),
-            known_era: None,
+            known_way: None,
             generation: 0,
             fingerprint: None,
             entry: entry.clone(),

@@ -243,7 +243,6 @@ impl Asker {
     ///
     /// # Errors
     /// Why one of them has no answer that can be sent: the call cannot go on.
-    #[allow(dead_code, reason = "for results that require input")]
     pub(super) async fn fulfil(
         &self,
         call: Option<CallId>,

@@ -13,6 +13,7 @@
 //! # Does not
 //! Decide what may be called, pin definitions, shape results for a model, or keep anything but the cache of listings.
 
+mod bare;
 mod cache;
 mod call;
 mod child;
@@ -23,8 +24,11 @@ mod handler;
 mod host;
 mod http;
 mod inquiry;
+mod listen;
 mod oauth;
+mod open;
 mod report;
+mod rounds;
 mod server;
 mod stdio;
 mod tap;

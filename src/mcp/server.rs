@@ -10,11 +10,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rmcp::RoleClient;
-use rmcp::model::{ServerPeerInfo, SubscriptionFilter};
-use rmcp::service::{Peer, QuitReason};
+use rmcp::service::QuitReason;
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -24,12 +22,14 @@ use crate::tools::Listing;
 
 use super::cache::{self, Known, Recalled};
 use super::child::{Child, StderrTail};
-use super::connection::{Connection, Era, Opened, Opener, STDERR_LINES};
+use super::connection::{Connection, Info, Link};
 use super::event::LogLevel;
 use super::failure::{Failure, FailureKind};
 use super::http::Authorise;
 use super::inquiry::Inquiries;
+use super::listen::listen;
 use super::oauth::Access;
+use super::open::{Opened, Opener, STDERR_LINES, Way};
 use super::report::Reporter;
 use super::watchdog::Watchdog;
 
@@ -81,7 +81,7 @@ pub(super) struct Server {
     /// Ends the task, politely.
     pub stop: CancellationToken,
     pub status: ServerStatus,
-    pub known_era: Option<Era>,
+    pub known_way: Option<Way>,
     pub generation: u64,
     /// Of the last list that was told.
     pub fingerprint: Option<String>,
@@ -148,7 +148,7 @@ impl Server {
         let entry = self.entry.entry_hash.clone();
         match tokio::task::spawn_blocking(move || cache::recall(&folder, &entry)).await {
             Ok(Recalled::Known(known)) => {
-                self.known_era = Some(known.era);
+                self.known_way = Some(known.way);
                 self.status.tools = u32::try_from(known.tools.len()).unwrap_or(u32::MAX);
                 self.list(known.tools, known.instructions, true).await;
             }
@@ -236,7 +236,7 @@ impl Server {
         let opened = tokio::select! {
             biased;
             () = stop.cancelled() => return Over::Stop,
-            opened = tokio::time::timeout(limit, opener.open(self.known_era)) => opened,
+            opened = tokio::time::timeout(limit, opener.open(self.known_way)) => opened,
         };
         match opened {
             Ok(Ok(opened)) => self.up(Life::of(opened)).await,
@@ -253,33 +253,33 @@ impl Server {
     /// A connection that has greeted: its tools are told, then calls are let through until it is over.
     async fn up(&mut self, mut life: Life) -> Over {
         let begun = Instant::now();
-        self.known_era = Some(life.era);
+        self.known_way = Some(life.connection.way);
+        self.status.transport = transport(&self.entry.transport, life.connection.way);
         self.status.pid = life.child.as_ref().and_then(Child::pid);
-        self.status.protocol = Some(life.info.protocol_version.as_str().to_owned());
-        let mut over = self.relist(&life, true).await.err();
-        if over.is_none() {
-            self.phase.send_replace(Phase::Ready(life.connection.clone()));
-            self.tell(ServerState::Ready, None).await;
-            let listening = life.listen();
-            let result = self.watch(&mut life).await;
-            if let Some(listening) = listening {
-                listening.abort();
-            }
-            match result {
-                Ok(ended) => {
-                    self.phase.send_replace(Phase::Starting);
-                    life.end().await;
-                    return ended;
+        self.status.protocol = Some(life.info.protocol_version.clone());
+        let mut failure = match self.relist(&life, true).await {
+            Err(failure) => failure,
+            Ok(fresh) => {
+                self.phase.send_replace(Phase::Ready(life.connection.clone()));
+                self.tell(ServerState::Ready, None).await;
+                let listening = life.listen(&self.reporter);
+                let result = self.watch(&mut life, fresh).await;
+                drop(listening);
+                match result {
+                    Err(failure) => failure,
+                    Ok(ended) => {
+                        self.phase.send_replace(Phase::Starting);
+                        life.end().await;
+                        return ended;
+                    }
                 }
-                Err(failure) => over = Some(failure),
             }
-        }
+        };
         // Calls that come now wait for the next connection, or are told why there is none.
         self.phase.send_replace(Phase::Starting);
         let lived = begun.elapsed().max(Duration::from_millis(1));
         let tail = life.tail.clone();
         let status = life.end().await;
-        let mut failure = over.unwrap_or_else(|| Failure::new(FailureKind::Gone, "it ended"));
         if let (FailureKind::Gone, Some(status)) = (failure.kind, status) {
             failure.reason = format!("{} ({status})", failure.reason);
         }
@@ -288,8 +288,8 @@ impl Server {
     }
 
     /// Waits for whatever ends a connection; keeps its list fresh meanwhile.
-    async fn watch(&mut self, life: &mut Life) -> Result<Over, Failure> {
-        let mut refresh = Instant::now() + REFRESH;
+    async fn watch(&mut self, life: &mut Life, fresh: Duration) -> Result<Over, Failure> {
+        let mut refresh = Instant::now() + fresh;
         let mut changed: Option<Instant> = None;
         loop {
             tokio::select! {
@@ -303,8 +303,7 @@ impl Server {
                     None => return Ok(Over::Stop),
                     Some(Order::Restart) => return Ok(Over::Restart),
                     Some(Order::Refresh) => {
-                        self.refresh(life, true).await;
-                        refresh = Instant::now() + REFRESH;
+                        refresh = self.refresh(life, true).await;
                     }
                     Some(Order::Broken { generation, reason }) if generation == self.generation => {
                         // A fresh greeting tells whether it is really gone, and in which state that leaves it.
@@ -320,40 +319,50 @@ impl Server {
                 }
                 () = until_or_never(changed) => {
                     changed = None;
-                    self.refresh(life, false).await;
-                    refresh = Instant::now() + REFRESH;
+                    refresh = self.refresh(life, false).await;
                 }
                 () = tokio::time::sleep_until(refresh) => {
-                    refresh = Instant::now() + REFRESH;
-                    self.refresh(life, false).await;
+                    refresh = self.refresh(life, false).await;
                 }
             }
         }
     }
 
-    /// Reads the list again. A failure leaves the old one standing.
-    async fn refresh(&mut self, life: &Life, always: bool) {
-        match self.relist(life, always).await {
-            Ok(()) => self.tell(ServerState::Ready, None).await,
+    /// Reads the list again, and says when to do so next. A failure leaves the old one standing.
+    async fn refresh(&mut self, life: &Life, always: bool) -> Instant {
+        let fresh = match self.relist(life, always).await {
+            Ok(fresh) => {
+                self.tell(ServerState::Ready, None).await;
+                fresh
+            }
             Err(failure) => {
                 self.reporter.log(LogLevel::Warning, || format!("its tools could not be listed again: {failure}"));
+                failure.pause.unwrap_or(REFRESH)
             }
-        }
+        };
+        Instant::now() + fresh
     }
 
-    /// Reads the live list, tells it where it is new (or `always`), and keeps it.
-    async fn relist(&mut self, life: &Life, always: bool) -> Result<(), Failure> {
+    /// Reads the live list, tells it where it is new (or `always`), and keeps it. Returns for how long it is fresh.
+    async fn relist(&mut self, life: &Life, always: bool) -> Result<Duration, Failure> {
         let found = match life.info.capabilities.tools {
             Some(_) => life.connection.list_tools(&self.limits).await?,
             None => super::connection::Tools::default(),
         };
+        let fresh = found.fresh.unwrap_or(REFRESH);
         for remark in found.remarks {
             self.reporter.log(LogLevel::Warning, || remark);
         }
         self.status.tools = u32::try_from(found.tools.len()).unwrap_or(u32::MAX);
         let instructions = life.info.instructions.clone();
         let protocol = life.info.protocol_version.as_str();
-        let known = Known::new(&self.entry.entry_hash, life.era, protocol, instructions.clone(), found.tools.clone());
+        let known = Known::new(
+            &self.entry.entry_hash,
+            life.connection.way,
+            protocol,
+            instructions.clone(),
+            found.tools.clone(),
+        );
         let news = self.fingerprint.as_deref() != Some(&known.sha256);
         if news || always {
             self.fingerprint = Some(known.sha256.clone());
@@ -368,7 +377,7 @@ impl Server {
                 }
             });
         }
-        Ok(())
+        Ok(fresh)
     }
 }
 
@@ -381,6 +390,16 @@ enum Waited {
 impl Waited {
     fn is_stop(&self) -> bool {
         *self == Self::Stop
+    }
+}
+
+/// The word for how a server is reached, once that is known.
+fn transport(configured: &Transport, way: Way) -> &'static str {
+    match (configured, way) {
+        (Transport::Stdio { .. }, _) => "stdio",
+        (_, Way::Modern | Way::Legacy) => "http",
+        (_, Way::Sse) => "sse",
+        (_, Way::SimpleRpc) => "simple-rpc",
     }
 }
 
@@ -401,18 +420,22 @@ struct Life {
     _guard: DropGuard,
     child: Option<Child>,
     tail: Option<StderrTail>,
-    info: Arc<ServerPeerInfo>,
-    era: Era,
+    info: Arc<Info>,
     tools_changed: Arc<Notify>,
 }
 
 impl Life {
     fn of(opened: Opened) -> Self {
-        let Opened { connection, service, child, info, era, tools_changed } = opened;
+        let Opened { connection, service, child, info, tools_changed } = opened;
         let quit = CancellationToken::new();
         let running = tokio::spawn({
-            let (quit, inner) = (quit.clone(), service.cancellation_token());
+            let quit = quit.clone();
             async move {
+                let Some(service) = service else {
+                    quit.cancelled().await;
+                    return Ok(QuitReason::Cancelled);
+                };
+                let inner = service.cancellation_token();
                 let mut waiting = std::pin::pin!(service.waiting());
                 tokio::select! {
                     done = &mut waiting => done,
@@ -425,24 +448,27 @@ impl Life {
         });
         let tail = child.as_ref().map(Child::stderr);
         let _guard = quit.clone().drop_guard();
-        Self { connection, running, ended: false, quit, _guard, child, tail, info, era, tools_changed }
+        Self { connection, running, ended: false, quit, _guard, child, tail, info, tools_changed }
     }
 
     /// Why the connection ended by itself.
     fn last_word(&self) -> String {
-        self.connection.tap.reason().unwrap_or_else(|| "it ended the connection".to_owned())
+        self.connection.reason().unwrap_or_else(|| "it ended the connection".to_owned())
     }
 
     /// In the modern era changes are announced only to those who listen for them.
-    fn listen(&self) -> Option<JoinHandle<()>> {
+    fn listen(&self, reporter: &Reporter) -> JoinSet<()> {
         let announced = self.info.capabilities.tools.as_ref().and_then(|tools| tools.list_changed) == Some(true);
-        (self.era == Era::Modern && announced)
-            .then(|| tokio::spawn(listen(self.connection.peer.clone(), self.tools_changed.clone())))
+        let mut listening = JoinSet::new();
+        if let (Link::Mcp { peer, .. }, Way::Modern, true) = (&self.connection.link, self.connection.way, announced) {
+            listening.spawn(listen(peer.clone(), self.tools_changed.clone(), reporter.clone()));
+        }
+        listening
     }
 
     /// Closes the connection and ends the child. Returns how the child exited.
     async fn end(mut self) -> Option<std::process::ExitStatus> {
-        self.connection.tap.close("the connection was closed");
+        self.connection.close("the connection was closed");
         self.connection.asker.close();
         self.quit.cancel();
         if !self.ended && tokio::time::timeout(Duration::from_secs(3), &mut self.running).await.is_err() {
@@ -452,23 +478,5 @@ impl Life {
             Some(child) => child.end().await,
             None => None,
         }
-    }
-}
-
-/// Rings `changed` for each announcement. A stream that ends is opened again, with growing pauses, a few times.
-async fn listen(peer: Peer<RoleClient>, changed: Arc<Notify>) {
-    for pause in [1, 5, 25, 60] {
-        let filter = SubscriptionFilter::builder().tools_list_changed().build();
-        if let Ok(mut subscription) = peer.listen(filter).await {
-            while let Ok(Some(_)) = subscription.next().await {
-                changed.notify_one();
-            }
-        }
-        if peer.is_transport_closed() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_secs(pause)).await;
-        // What was announced meanwhile was missed.
-        changed.notify_one();
     }
 }

@@ -12,10 +12,8 @@ use std::io;
 use std::time::Duration;
 
 use rmcp::RoleClient;
-use rmcp::model::{CustomResult, JsonRpcMessage, NumberOrString, ServerJsonRpcMessage, ServerResult};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
-use serde_json::Value;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -24,7 +22,7 @@ use crate::chat::Direction;
 
 use super::event::LogLevel;
 use super::report::Reporter;
-use super::tap::{Seen, Tap, Waiter};
+use super::tap::{Tap, Waiter, parse};
 
 /// How many lines in a row may be something else than JSON before the server is given up.
 const GARBAGE: u32 = 1000;
@@ -159,7 +157,7 @@ async fn read<R: AsyncRead + Unpin>(
         };
         garbage = 0;
         for message in found {
-            if let Some(message) = decode(message, &tap)
+            if let Some(message) = tap.decode(message)
                 && messages.send(message).await.is_err()
             {
                 // Nobody listens any more. What it still says is let go, so that it does not choke on a full pipe.
@@ -169,35 +167,6 @@ async fn read<R: AsyncRead + Unpin>(
         }
     };
     tap.close(&reason);
-}
-
-/// The messages of a line: one, or the batch that the version of 2025-03-26 allows. None: this is not JSON-RPC.
-fn parse(text: &[u8]) -> Option<Vec<Value>> {
-    match serde_json::from_slice(text).ok()? {
-        message @ Value::Object(_) => Some(vec![message]),
-        Value::Array(messages) if !messages.is_empty() && messages.iter().all(Value::is_object) => Some(messages),
-        _ => None,
-    }
-}
-
-/// What the SDK is to see of a message. An answer that somebody waits for is theirs already; the SDK is only told that
-/// it came.
-fn decode(mut message: Value, tap: &Tap) -> Option<RxJsonRpcMessage<RoleClient>> {
-    match tap.incoming(&mut message) {
-        Seen::Answered(id) => Some(answered(id)),
-        Seen::Consumed => None,
-        Seen::Other => match serde_json::from_value::<ServerJsonRpcMessage>(message) {
-            Ok(message) => Some(message),
-            Err(error) => {
-                tracing::debug!(%error, "a message of no known shape");
-                None
-            }
-        },
-    }
-}
-
-fn answered(id: NumberOrString) -> RxJsonRpcMessage<RoleClient> {
-    JsonRpcMessage::response(ServerResult::CustomResult(CustomResult(Value::Null)), id)
 }
 
 enum Line {

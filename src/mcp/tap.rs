@@ -14,12 +14,17 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rmcp::RoleClient;
-use rmcp::model::{ClientRequest, GetExtensions, GetMeta, JsonRpcMessage, NumberOrString, ProgressToken, RequestId};
-use rmcp::service::TxJsonRpcMessage;
+use rmcp::model::{
+    ClientRequest, CustomResult, GetExtensions, GetMeta, JsonRpcMessage, NumberOrString, ProgressToken, RequestId,
+    ServerJsonRpcMessage, ServerResult,
+};
+use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::chat::{CallId, Direction, Heard, ServerName, Wiretap};
+
+use super::failure::Failure;
 
 /// What came back for a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +36,8 @@ pub(super) enum Reply {
     },
     /// The connection ended first.
     Gone(String),
+    /// The exchange came to nothing; the failure knows whether it reached the server.
+    Failed(Failure),
 }
 
 impl Reply {
@@ -279,6 +286,24 @@ impl Tap {
         requests.remove(at).map(|(_, params)| params)
     }
 
+    /// What the SDK is to see of a message. An answer that somebody waits for is theirs already; the SDK is only told
+    /// that it came.
+    pub(super) fn decode(&self, mut message: Value) -> Option<RxJsonRpcMessage<RoleClient>> {
+        match self.incoming(&mut message) {
+            Seen::Answered(id) => {
+                Some(JsonRpcMessage::response(ServerResult::CustomResult(CustomResult(Value::Null)), id))
+            }
+            Seen::Consumed => None,
+            Seen::Other => match serde_json::from_value::<ServerJsonRpcMessage>(message) {
+                Ok(message) => Some(message),
+                Err(error) => {
+                    tracing::debug!(%error, "a message of no known shape");
+                    None
+                }
+            },
+        }
+    }
+
     /// Forgets a request whose caller has stopped waiting.
     pub(super) fn forget(&self, id: &RequestId) {
         self.leave_seat(id);
@@ -315,6 +340,15 @@ impl Tap {
             seats.by_token.remove(&token);
         }
         Some(waiter)
+    }
+}
+
+/// The messages of a frame: one, or the batch that the version of 2025-03-26 allows. None: this is not JSON-RPC.
+pub(super) fn parse(text: &[u8]) -> Option<Vec<Value>> {
+    match serde_json::from_slice(text).ok()? {
+        message @ Value::Object(_) => Some(vec![message]),
+        Value::Array(messages) if !messages.is_empty() && messages.iter().all(Value::is_object) => Some(messages),
+        _ => None,
     }
 }
 

@@ -189,10 +189,13 @@ impl Script {
     }
 
     fn answer(&mut self, awaited: &mut Vec<Awaited>, server: &ServerName, connection: u64, message: Value) {
-        let Some(id) = message.get("id").filter(|_| message.get("method").is_none()) else { return };
-        // Some servers answer the number 7 with the string "7".
+        if message.get("method").is_some() {
+            return;
+        }
+        let id = message.get("id").unwrap_or(&Value::Null);
+        // Some servers answer the number 7 with the string "7", and those of the bare dialect with none.
         let number = id.as_str().and_then(|id| id.parse::<i64>().ok());
-        let same = |theirs: &Value| theirs == id || (number.is_some() && theirs.as_i64() == number);
+        let same = |theirs: &Value| id.is_null() || theirs == id || (number.is_some() && theirs.as_i64() == number);
         let at = awaited.iter().position(|a| a.server == *server && a.connection == connection && same(&a.id));
         if let Some(at) = at {
             let Awaited { call, .. } = awaited.swap_remove(at);

@@ -27,8 +27,8 @@ pub struct Listing {
 /// Longest name in characters (2025-11-25, server/tools). What it is made of is not judged: the wire name is.
 const LONGEST_NAME: usize = 128;
 
-/// The members of a tool that make up its definition.
-const PINNED: [&str; 6] = ["name", "title", "description", "inputSchema", "outputSchema", "annotations"];
+/// The members of a tool that make up its definition. MCP knows no `id`; the bare dialect calls a tool by it.
+const PINNED: [&str; 7] = ["name", "id", "title", "description", "inputSchema", "outputSchema", "annotations"];
 
 /// A tool before its schemas were looked at: enough to tell whether it is known already.
 #[derive(Debug)]

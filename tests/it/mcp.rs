@@ -14,8 +14,13 @@ use millrace::tools::Listing;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+mod bare;
 mod commands;
 mod http;
+mod probe;
+mod rounds;
+mod sse;
+mod web;
 
 /// A fake server: answers by method. `$1` of every function is the message's id; what it reads goes to `$LOG`.
 /// A test overrides the functions it needs.
@@ -88,6 +93,8 @@ pub(super) fn entry(transport: Transport) -> ServerEntry {
         tools_allow: None,
         dispatch: None,
         dispatches: BTreeMap::new(),
+        era: None,
+        jsonrpc: false,
         start_timeout: None,
         call_timeout: None,
         consent: Consent::Given,

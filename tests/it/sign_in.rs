@@ -29,6 +29,8 @@ fn entry(name: &str, url: &str) -> ServerEntry {
         tools_allow: None,
         dispatch: None,
         dispatches: BTreeMap::new(),
+        era: None,
+        jsonrpc: false,
         start_timeout: None,
         call_timeout: None,
         consent: Consent::Given,

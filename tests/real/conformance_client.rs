@@ -164,6 +164,8 @@ fn entry(url: String, context: &Value) -> ServerEntry {
         tools_allow: None,
         dispatch: None,
         dispatches: BTreeMap::new(),
+        era: None,
+        jsonrpc: false,
         start_timeout: None,
         call_timeout: Some(Duration::from_secs(20)),
         consent: Consent::Given,
@@ -182,22 +184,26 @@ fn calls<'a>(tools: &'a [Value], context: &'a Value) -> impl Iterator<Item = (&'
         let (name, _) = named(call)?;
         Some((name, call.get("arguments").and_then(Value::as_object).cloned().unwrap_or_default()))
     });
-    let listed = tools.iter().filter_map(named).map(|(name, tool)| (name, plainest(tool)));
+    let listed = tools.iter().filter_map(named).map(|(name, tool)| (name, plainest(tool, tools)));
     let all: Vec<_> = given.collect();
     let all = if all.is_empty() { listed.collect() } else { all };
     all.into_iter()
 }
 
-fn plainest(tool: &Value) -> Map<String, Value> {
+fn plainest(tool: &Value, tools: &[Value]) -> Map<String, Value> {
     let properties = tool.pointer("/inputSchema/properties").and_then(Value::as_object);
-    let value = |schema: &Value| match schema.get("type").and_then(Value::as_str) {
+    let value = |name: &str, schema: &Value| match schema.get("type").and_then(Value::as_str) {
+        // One scenario wants to see a schema as it was kept here.
+        Some("object") if name == "schema" => {
+            tools.iter().filter_map(|tool| tool.get("inputSchema")).next().cloned().unwrap_or_default()
+        }
         Some("integer" | "number") => json!(2),
         Some("boolean") => json!(true),
         Some("array") => json!([]),
         Some("object") => json!({}),
         _ => json!("text"),
     };
-    properties.into_iter().flatten().map(|(name, schema)| (name.clone(), value(schema))).collect()
+    properties.into_iter().flatten().map(|(name, schema)| (name.clone(), value(name, schema))).collect()
 }
 
 fn call(host: &Host, tool: &str, arguments: Map<String, Value>) -> CallTicket {

@@ -57,10 +57,10 @@ pub(super) fn tool_line(server: &str, tool: &Value) -> String {
 
 pub(super) fn found(visit: &Visit) -> String {
     let status = &visit.status;
-    let protocol = status.protocol.as_deref().unwrap_or("?");
+    let speaks = status.speaks().unwrap_or_else(|| "MCP ?".to_owned());
     let count = visit.tools.len();
     let tools = if count == 1 { "1 tool".to_owned() } else { format!("{count} tools") };
-    format!("{}  ready in {} ms, {tools}, MCP {protocol}", status.server.as_str(), visit.ms)
+    format!("{}  ready in {} ms, {tools}, {speaks}", status.server.as_str(), visit.ms)
 }
 
 /// A result for a person: its texts, and what else there is by its kind and size.

@@ -97,7 +97,7 @@ impl Bench {
                 let status = &visit.status;
                 json!({
                     "server": status.server.as_str(), "state": status.state.word(), "tools": visit.tools.len(),
-                    "protocol": status.protocol, "message": status.message, "ms": visit.ms as u64,
+                    "protocol": status.protocol, "transport": status.transport, "message": status.message, "ms": visit.ms as u64,
                     "line": status.line, "stderr": status.stderr,
                 })
             });

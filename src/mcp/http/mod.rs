@@ -1,7 +1,7 @@
 //! Servers that are reached over HTTP: which addresses may be, and the transports to them.
 //!
 //! `door` sends and is where tokens come in, `events` reads streams, `streamable` is today's transport, `params` its
-//! headers.
+//! headers, `sse` is the transport of old.
 //!
 //! # Invariants
 //! - Plain HTTP goes to loopback only: headers carry tokens.
@@ -10,6 +10,7 @@
 mod door;
 mod events;
 mod params;
+mod sse;
 mod streamable;
 
 use std::collections::BTreeMap;
@@ -24,8 +25,9 @@ use rmcp::transport::{StreamableHttpClientTransport, Transport};
 
 use crate::config::Secret;
 
-pub(super) use door::{Authorise, Door, HttpFault, Refusal};
+pub(super) use door::{Authorise, Door, HttpFault, Refusal, Shut, retry_after};
 pub(super) use params::Params;
+pub(super) use sse::SseTransport;
 pub(super) use streamable::HttpError;
 
 use super::failure::Failure;

@@ -280,7 +280,7 @@ fn with_session(headers: HashMap<HeaderName, HeaderValue>, session: Option<Arc<s
     Ok(headers)
 }
 
-fn shut(shut: Shut) -> HttpError {
+pub(super) fn shut(shut: Shut) -> HttpError {
     match shut {
         Shut::Refused(refusal) => {
             StreamableHttpError::AuthRequired(AuthRequiredError::new(refusal.challenge.unwrap_or_default()))

@@ -260,11 +260,11 @@ fn details(row: &ServerRow, columns: usize, canvas: &Canvas<'_>, state: &State) 
         head.push(message.as_str(), ink);
         said = true;
     }
-    if let Some(protocol) = &row.status.protocol
+    if let Some(speaks) = row.status.speaks()
         && columns >= 100
-        && head.width() + width(protocol) + 8 < room
+        && head.width() + width(&speaks) + 4 < room
     {
-        head.push(&format!("   MCP {}", one(protocol)), Ink::Dim);
+        head.push(&format!("   {}", one(&speaks)), Ink::Dim);
     }
     out.push(head);
     let none = Row::label("  ", Ink::Text);

@@ -424,11 +424,7 @@ pub(super) fn checked(name: &str, node: &Node, source: Source, found: &mut Findi
         .into_iter()
         .map(|(k, v)| (k, if v == "finish" { Dispatch::Finish } else { Dispatch::Close }))
         .collect();
-    draft.era = node.text("era").and_then(|word| match word.as_str() {
-        "legacy" => Some(Era::Legacy),
-        "modern" => Some(Era::Modern),
-        _ => None,
-    });
+    draft.era = node.text("era").and_then(|word| Era::of(&word));
     draft.jsonrpc = node.get("compat").and_then(|compat| compat.bool("jsonrpc")).unwrap_or(false);
     draft.start_timeout = node.text("start_timeout").and_then(|t| units::duration(&t).ok());
     draft.call_timeout = node.text("call_timeout").and_then(|t| units::duration(&t).ok());

@@ -85,6 +85,12 @@ pub enum Era {
 }
 
 impl Era {
+    /// None: that is no era's name.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        [Self::Legacy, Self::Modern].into_iter().find(|era| era.word() == word)
+    }
+
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {

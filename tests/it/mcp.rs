@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 
 mod bare;
 mod commands;
+mod hostile;
 mod http;
 mod probe;
 mod rounds;

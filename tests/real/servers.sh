@@ -18,12 +18,12 @@ mkdir -p "$REAL/npm"
   npm install --silent --no-fund --no-audit --prefix "$REAL/npm" @modelcontextprotocol/server-everything \
     @modelcontextprotocol/server-filesystem @modelcontextprotocol/server-memory
 [ -x "$REAL/py/bin/python" ] || python3 -m venv "$REAL/py"
-"$REAL/py/bin/python" -c 'import fastmcp, mcp_server_time' 2>/dev/null ||
-  "$REAL/py/bin/python" -m pip install --quiet fastmcp mcp-server-time
+"$REAL/py/bin/python" -c 'import fastmcp, mcp_server_git, mcp_server_time' 2>/dev/null ||
+  "$REAL/py/bin/python" -m pip install --quiet fastmcp mcp-server-git mcp-server-time
 
 WORK=$(mktemp -d)
-HTTP=
-finish() { [ -z "$HTTP" ] || kill "$HTTP" 2>/dev/null || true; rm -rf "$WORK"; }
+STARTED=
+finish() { [ -z "$STARTED" ] || kill $STARTED 2>/dev/null || true; rm -rf "$WORK"; }
 trap finish EXIT
 export MILLRACE_HOME="$WORK/home"
 mkdir "$WORK/files"
@@ -47,24 +47,73 @@ async def slow(n: int, ctx: Context) -> str:
 def boom() -> str:
     "Always fails"
     raise ValueError("boom")
-server.run(show_banner=False)
+import sys
+if len(sys.argv) > 1:
+    server.run(transport="http", host="127.0.0.1", port=int(sys.argv[1]), show_banner=False)
+else:
+    server.run(show_banner=False)
 PY
-PORT=$PORT node --require "$HERE/tests/real/loopback.cjs" "$MODULES/server-everything/dist/index.js" streamableHttp \
-  > "$WORK/http.log" 2>&1 & HTTP=$!
+# A server of the bare dialect, as small as they come.
+cat > "$WORK/bare.cjs" <<'JS'
+require('http').createServer((request, response) => {
+  let body = '';
+  request.on('data', (part) => { body += part; }).on('end', () => {
+    require('fs').appendFileSync(process.argv[3], body + '\n');
+    const { method, params, id } = JSON.parse(body || '{}');
+    const answer = method === 'list_tools' ? { result: [{ id: 't1', name: 'shout', parameters: { type: 'object', properties: { text: { type: 'string' } } } }] }
+      : method === 'call_tool' && params.id === 't1' ? { result: params.arguments.text.toUpperCase(), id }
+      : { error: 'unknown method ' + method };
+    response.setHeader('content-type', 'application/json');
+    response.end(JSON.stringify(answer));
+  });
+}).listen(Number(process.argv[2]), '127.0.0.1');
+JS
+git -C "$WORK" init --quiet repo
+git -C "$WORK/repo" -c user.name=a -c user.email=a@b commit --quiet --allow-empty -m 'the first commit'
+everything() { # everything PORT TRANSPORT
+  PORT=$1 node --require "$HERE/tests/real/loopback.cjs" "$MODULES/server-everything/dist/index.js" "$2" > "$WORK/$2.log" 2>&1 &
+  STARTED="$STARTED $!"
+}
+SSE=$((PORT + 1)) FAST=$((PORT + 2)) BARE=$((PORT + 3))
+everything "$PORT" streamableHttp
+everything "$SSE" sse
+"$REAL/py/bin/python" "$WORK/fast.py" "$FAST" > "$WORK/fast.log" 2>&1 & STARTED="$STARTED $!"
+node "$WORK/bare.cjs" "$BARE" "$WORK/bare.told" > "$WORK/bare.log" 2>&1 & STARTED="$STARTED $!"
 cat > "$WORK/servers.json" <<JSON
 {"mcpServers": {
   "everything": {"command": "sh", "args": ["-c", "tee $WORK/told | exec node $MODULES/server-everything/dist/index.js stdio"]},
   "http": {"url": "http://127.0.0.1:$PORT/mcp"},
+  "sse": {"url": "http://127.0.0.1:$SSE/sse"},
+  "sse-named": {"url": "http://127.0.0.1:$SSE/sse", "type": "sse"},
+  "fast-http": {"url": "http://127.0.0.1:$FAST/mcp"},
+  "bare": {"url": "http://127.0.0.1:$BARE/rpc"},
+  "bare-named": {"url": "http://127.0.0.1:$BARE/rpc", "transport": "simple-rpc"},
+  "git": {"command": "$REAL/py/bin/mcp-server-git", "args": ["--repository", "$WORK/repo"]},
   "files": {"command": "node", "args": ["$MODULES/server-filesystem/dist/index.js", "$WORK/files"]},
   "memory": {"command": "node", "args": ["$MODULES/server-memory/dist/index.js"], "env": {"MEMORY_FILE_PATH": "$WORK/memory.json"}},
   "time": {"command": "$REAL/py/bin/mcp-server-time", "args": ["--local-timezone", "UTC"]},
   "fast": {"command": "$REAL/py/bin/python", "args": ["$WORK/fast.py"]},
   "demo": {"command": "$BIN", "args": ["demo-server"]}}}
 JSON
-for _ in 1 2 3 4 5 6 7 8 9 10; do
-  curl -s -o /dev/null "http://127.0.0.1:$PORT/mcp" && break
-  sleep 1
+for port in $PORT $SSE $FAST $BARE; do
+  for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    curl -s -o /dev/null "http://127.0.0.1:$port/" && break
+    sleep 1
+  done
 done
+# The same server in each era: what its entry says is what is spoken.
+cat > "$WORK/eras.toml" <<TOML
+[servers.old]
+url = "http://127.0.0.1:$FAST/mcp"
+era = "legacy"
+[servers.new]
+url = "http://127.0.0.1:$FAST/mcp"
+era = "modern"
+[servers.stdio-new]
+command = "$REAL/py/bin/python"
+args = ["$WORK/fast.py"]
+era = "modern"
+TOML
 
 bad=0
 mcp() { "$BIN" mcp --mcp "$WORK/servers.json" "$@"; }
@@ -77,13 +126,27 @@ expect() {
     *) echo "WRONG $what: wanted $wanted, got: $got"; bad=1 ;;
   esac
 }
-for server in everything http files memory time fast demo; do expect "$server comes up" "$server  ready in" mcp test $server; done
-for server in everything http; do
+for server in everything http sse sse-named files memory time git fast fast-http bare bare-named demo; do expect "$server comes up" "$server  ready in" mcp test $server; done
+for server in sse sse-named; do expect "$server: its transport" 'over HTTP+SSE (deprecated)' mcp test $server; done
+for server in bare bare-named; do
+  expect "$server: its dialect" 'simple-rpc (not MCP)' mcp test $server
+  expect "$server: a call" 'HELLO' mcp call $server shout '{"text":"hello"}'
+done
+expect 'bare: the exact bytes of the list' '{"method":"list_tools","id":1}' cat "$WORK/bare.told"
+expect 'bare: the exact bytes of a call' '{"method":"call_tool","params":{"id":"t1","arguments":{"text":"hello"}},"id":2}' cat "$WORK/bare.told"
+eras() { "$BIN" mcp --mcp "$WORK/eras.toml" "$@"; }
+expect 'fast: 2026-07-28 over HTTP' 'MCP 2026-07-28' eras test new
+expect 'fast: 2026-07-28 over stdio' 'MCP 2026-07-28' eras test stdio-new
+expect 'fast: 2025-11-25 over HTTP' 'MCP 2025-11-25' eras test old
+for server in old new stdio-new; do expect "fast: a call ($server)" '5' eras call $server add '{"a":2,"b":3}'; done
+expect 'git: the log' 'the first commit' mcp call git git_log "{\"repo_path\":\"$WORK/repo\"}"
+expect 'fast-http: progress' 'slow done' mcp call fast-http slow '{"n":4}'
+for server in everything http sse; do
   expect "$server: echo" 'Echo: hello' mcp call $server echo '{"message":"hello"}'
   expect "$server: a long call" 'Steps: 3' mcp call $server trigger-long-running-operation '{"duration":1,"steps":3}'
   expect "$server: an image" 'image/png' mcp --json call $server get-tiny-image
   expect "$server: structure" 'temperature' mcp --json call $server get-structured-content '{"location":"New York"}'
-  expect "$server: bad arguments" 'nvalid' mcp call $server get-sum '{"a":"x"}'
+  expect "$server: bad arguments" 'nvalid' mcp call --no-validate $server get-sum '{"a":"x"}'
 done
 expect 'files: a file' 'from a file' mcp call files read_text_file "{\"path\":\"$WORK/files/a.txt\"}"
 expect 'memory: the graph' 'entities' mcp call memory read_graph
@@ -92,8 +155,8 @@ expect 'fast: a sum' '5' mcp call fast add '{"a":2,"b":3}'
 expect 'fast: progress' 'slow done' mcp call fast slow '{"n":4}'
 expect 'fast: an error' 'boom' mcp call fast boom
 expect 'demo: an honest failure' 'FAILED' mcp call demo run_tests
-expect 'a cancelled call' 'cancelled' timeout -s INT 5 "$BIN" mcp --mcp "$WORK/servers.json" call everything \
+expect 'a cancelled call' 'cancelled' timeout -s INT 20 "$BIN" mcp --mcp "$WORK/servers.json" call everything \
   trigger-long-running-operation '{"duration":60,"steps":60}'
 expect 'its server was told' 'notifications/cancelled' cat "$WORK/told"
-if ps -eo args | grep -v -e grep -e loopback.cjs | grep -q "$WORK"; then echo "WRONG something was left running"; bad=1; else echo 'ok    nothing is left running but the HTTP server'; fi
+if ps -eo args | grep -v -e grep -e loopback.cjs -e "fast.py $FAST" -e bare.cjs | grep -q "$WORK"; then echo "WRONG something was left running"; bad=1; else echo 'ok    nothing is left running but the servers over HTTP'; fi
 exit $bad

@@ -14,7 +14,7 @@ use super::variables::{self, Found, Place};
 use super::{Dialect, short};
 use crate::chat::Policy;
 use crate::config::draft::{DraftTransport, ServerDraft, UrlKind};
-use crate::config::{Source, units};
+use crate::config::{Era, Source, units};
 use crate::text::hidden;
 
 /// An entry as it was understood. Names in it are raw.
@@ -120,6 +120,8 @@ impl Reader<'_> {
             .number("tool_timeout_sec")
             .or_else(|| Some(self.number("timeout")? / 1000.0).filter(|_| self.around.dialect == Dialect::Gemini))
             .and_then(seconds);
+        draft.era = self.map.get("era").and_then(Value::as_str).and_then(Era::of);
+        draft.jsonrpc = self.map.get("compat").and_then(|compat| compat.get("jsonrpc")) == Some(&Value::Bool(true));
         self.narrow(&mut draft);
         self.rest();
         if let Some(c) = hidden_in(&draft.how) {
@@ -358,6 +360,8 @@ impl Reader<'_> {
                 | "startup_timeout_sec"
                 | "startup_timeout_ms"
                 | "start_timeout"
+                | "era"
+                | "compat"
                 | "tool_timeout_sec"
                 | "includeTools"
                 | "excludeTools"

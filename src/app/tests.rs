@@ -10,6 +10,7 @@ mod composing;
 mod inquiring;
 mod models;
 mod reviewing;
+mod signing_in;
 mod stopping;
 mod streaming;
 

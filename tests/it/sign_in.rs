@@ -15,6 +15,8 @@ use millrace::mcp::{CallEnd, CallOrder, Host, HostEvent, Keyring, SignIns, clien
 use serde_json::{Map, json};
 use tokio::sync::mpsc;
 
+#[cfg(unix)]
+mod terminal;
 mod world;
 
 use world::World;

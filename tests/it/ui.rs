@@ -901,3 +901,70 @@ fn code_is_coloured_a_frame_later() {
     assert_eq!(text(&first), text(&last));
     assert_ne!(first, last);
 }
+
+fn signing_in(stage: SignInStage) -> State {
+    let mut state = empty();
+    state.overlays.push(Overlay::SignIn(Box::new(SignInBox {
+        server: ServerName::new("tracker"),
+        stage,
+        line: LineEdit::masked(),
+        typing: false,
+        note: None,
+        scroll: 0,
+        deaf_until_us: 0,
+    })));
+    state
+}
+
+#[test]
+fn signing_in_as_it_is_drawn() {
+    let offer = SignInOffer {
+        server: ServerName::new("tracker"),
+        issuer: "https://login.example.com/\u{202e}tenant".into(),
+        host: "login.xn--xample-9ua.com".into(),
+        scopes: vec!["issues:read".into(), "issues:write\u{1b}[2J".into(), "offline_access".into()],
+        url: "https://login.xn--xample-9ua.com/authorize?response_type=code&client_id=abc&redirect_uri=http%3A%2F%2F127.0.0.1%3A4711%2Fcallback&state=ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8&code_challenge=6oZqdX5MOLq_qBJ8vppAnT4fk6AP8UiP9zX8-Rev_9A&code_challenge_method=S256&resource=https%3A%2F%2Fmcp.example.com%2Fmcp".into(),
+        redirect: "http://127.0.0.1:4711/callback".into(),
+        client: ClientKind::Registered,
+        instead_of: Some("https://old.example.com".into()),
+    };
+    let mut state = signing_in(SignInStage::Offered(Arc::new(offer)));
+    assert_snapshot!("sign-in-120x36", frame(&state, 120, 36));
+    assert_snapshot!("sign-in-40x20", frame(&state, 40, 20));
+    let Some(Overlay::SignIn(open)) = state.overlays.last_mut() else { unreachable!() };
+    open.typing = true;
+    open.line.insert("http://127.0.0.1:4711/callback?code=worth-a-token");
+    open.note = Some("enter hands it over".into());
+    let drawn = frame(&state, 80, 24);
+    assert!(!drawn.contains("worth"));
+    assert_snapshot!("sign-in-80x24", drawn);
+}
+
+#[test]
+fn a_sign_in_tells_how_it_ended() {
+    let evil = "Your account is locked\u{1b}[2J\u{1b}]0;x\u{7}, call 0800 (access_denied)";
+    let failed =
+        SignInStage::Failed { message: format!("it was refused: {evil}"), hint: Some("Sign in again.".into()) };
+    assert_snapshot!("sign-in-failed-80x24", frame(&signing_in(failed), 80, 24));
+    let signed_in = SignedIn {
+        issuer: "https://login.example.com".into(),
+        scopes: vec!["issues:read".into()],
+        until_ms: Some(3_600_000),
+        renews: true,
+        kept: KeptIn::File,
+        wants: vec!["issues:write".into()],
+    };
+    let remark = "the system's keyring cannot be used (no bus): its token is in a file that only you can read";
+    let done = SignInStage::Done { signed_in: signed_in.clone(), remark: Some(remark.into()) };
+    assert_snapshot!("sign-in-done-80x24", frame(&signing_in(done), 80, 24));
+    let mut list = empty();
+    servers(&mut list, &[("tracker", ServerState::Ready, 4), ("wiki", ServerState::NeedsLogin, 0)]);
+    for row in &mut list.servers.rows {
+        row.status.transport = "http";
+        row.status.line = "https://mcp.example.com/mcp".into();
+    }
+    list.servers.rows[0].status.sign_in = Some(signed_in);
+    list.servers.rows[1].status.message = Some("it wants you to sign in. Sign in: millrace mcp login wiki".into());
+    list.overlays.push(Overlay::Servers(ServerList::default()));
+    assert_snapshot!("mcp-sign-in-80x24", frame(&list, 80, 24));
+}

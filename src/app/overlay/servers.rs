@@ -90,10 +90,13 @@ impl ServerList {
             self.selected = state.servers.rows.get(to).map(|row| row.status.server.clone());
             return Flow::Stay;
         }
-        let Some(row) = self.selected.as_ref().and_then(|name| state.servers.get(name)).cloned() else {
+        // The first is drawn as chosen where the list was opened before any server was heard of.
+        let known = self.selected.as_ref().and_then(|name| state.servers.get(name));
+        let Some(row) = known.or_else(|| state.servers.rows.first()).cloned() else {
             return Flow::Pass;
         };
         let server = row.status.server.clone();
+        self.selected = Some(server.clone());
         let act = |action| Effect::Order(Order::Server { server: server.clone(), action });
         match (key.code, key.typed()) {
             (KeyCode::Enter, _) if row.status.state == ServerState::NeedsConsent => {

@@ -315,7 +315,7 @@ fn details(row: &ServerRow, columns: usize, canvas: &Canvas<'_>, state: &State) 
 /// Who is signed in, for what, until when; and what the server wants beyond it.
 fn signed_in_rows(signed_in: &SignedIn, now_ms: i64, room: usize) -> Vec<Row> {
     let none = Row::label("  ", Ink::Text);
-    let mut text = Row::label("  ", Ink::Text);
+    let mut text = Row::new();
     text.push(&format!("signed in with {}", one(&signed_in.issuer)), Ink::Dim);
     if !signed_in.scopes.is_empty() {
         text.push(&format!(" for {}", one(&signed_in.scopes.join(" "))), Ink::Dim);
@@ -328,7 +328,7 @@ fn signed_in_rows(signed_in: &SignedIn, now_ms: i64, room: usize) -> Vec<Row> {
     text.push(if signed_in.renews { ", renewed by itself   u signs out" } else { "   u signs out" }, Ink::Dim);
     let mut rows: Vec<Row> = wrap_row(&text, room, &none, &none).into_iter().take(3).collect();
     if !signed_in.wants.is_empty() {
-        let mut text = Row::label("  ", Ink::Text);
+        let mut text = Row::new();
         text.push(&format!("it wants more: {}   s signs in for it", one(&signed_in.wants.join(" "))), Ink::Warn);
         rows.extend(wrap_row(&text, room, &none, &none).into_iter().take(3));
     }

@@ -69,6 +69,8 @@ pub struct World {
 
 impl World {
     pub async fn new(knobs: impl FnOnce(&mut Memory)) -> Self {
+        // A second provider is refused, and then there is one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let server = listen().await;
         let issuer = listen().await;
         let world = Self {

@@ -2,7 +2,8 @@
 //!
 //! It connects as the program does, lists, and calls each tool that it was given: with the arguments that the scenario
 //! names (`MCP_CONFORMANCE_CONTEXT`), else with the plainest ones that its schema allows. A scenario is judged by what
-//! its server sees; where it asks for a sign-in, its pages agree at once. The exit code is 0 where the exchange came to an end.
+//! its server sees; where it asks for a sign-in, its pages agree at once, and forms go
+//! back with their defaults. The exit code is 0 where the exchange came to an end.
 
 #![allow(clippy::print_stderr, reason = "a program of a few lines")]
 
@@ -12,7 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use millrace::chat::{CallId, Limits, Pasted, ServerName, ServerState, SignInStage, SignInStep};
+use millrace::chat::{
+    CallId, InquiryAnswer, Limits, Pasted, Question, ServerName, ServerState, SignInStage, SignInStep,
+};
 use millrace::config::{Consent, KeySource, Secret, ServerEntry, SignInSettings, Source, Transport};
 use millrace::mcp::{CallEnd, CallOrder, CallTicket, Host, HostEvent, Keyring, SignIns, client};
 use serde_json::{Map, Value, json};
@@ -44,7 +47,7 @@ async fn exchange(url: String) -> Result<(), String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let (host, events) = Host::new(http, Arc::new(limits), None);
     let sign_ins = SignIns::new(folder.path().to_owned(), Keyring::None, Duration::from_secs(20));
-    let host = host.signed_in_by(sign_ins);
+    let host = host.signed_in_by(sign_ins).attended();
     host.start(entry(url, &context));
     let mut desk = Desk { host, events, sign_ins: 0 };
     let ended = desk.all(&scenario, &context).await;
@@ -70,8 +73,7 @@ impl Desk {
             let ends = loop {
                 tokio::select! {
                     ends = &mut ends => break ends,
-                    // They must not hold the server back.
-                    Some(_) = self.events.recv() => {}
+                    Some(event) = self.events.recv() => answered(&self.host, &event),
                 }
             };
             let mut turned_away = Vec::new();
@@ -123,7 +125,7 @@ impl Desk {
                     SignInStage::Asking | SignInStage::Redeeming | SignInStage::Out(_) => {}
                 },
                 Some(HostEvent::Log { text, .. }) => eprintln!("{text}"),
-                Some(HostEvent::Inquiry(_) | HostEvent::InquiryEnded { .. }) => {}
+                Some(event @ (HostEvent::Inquiry(_) | HostEvent::InquiryEnded { .. })) => answered(&self.host, &event),
                 None => return Err("the host is gone".to_owned()),
             }
         }
@@ -136,6 +138,21 @@ impl Desk {
         }
         self.host.sign_in(&ServerName::new(NAME), SignInStep::Begin);
         Ok(())
+    }
+}
+
+/// Somebody who sends every form back as it came, with its defaults, and wants nothing else.
+fn answered(host: &Host, event: &HostEvent) {
+    let HostEvent::Inquiry(inquiry) = event else { return };
+    let answer = match &inquiry.question {
+        Question::Form { form, .. } => {
+            let fields = form.fields.iter();
+            InquiryAnswer::Accept(fields.filter_map(|f| Some((f.name.clone(), f.default.clone()?))).collect())
+        }
+        Question::Address { .. } | Question::Sample(_) | Question::Roots => InquiryAnswer::Decline,
+    };
+    if !host.answer(inquiry.id, answer) {
+        eprintln!("the answer came too late");
     }
 }
 

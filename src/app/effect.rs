@@ -127,9 +127,15 @@ pub enum Effect {
     },
     ProbeLocal,
     FindImports,
-    /// Writes the servers of another client into the configuration; none starts unasked.
+    /// Writes servers of other clients into the configuration; none starts unasked.
     Import {
-        source: String,
+        /// File, and the entry's own name in it.
+        picks: Vec<(String, String)>,
+    },
+    /// Writes a server into the configuration; it starts once its command was seen. The text is a name, then a command
+    /// with its arguments, or an address.
+    AddServer {
+        text: String,
     },
     Connect(Connection),
     /// The configuration, at a server's entry where one is named, in `$EDITOR`.

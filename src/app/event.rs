@@ -7,7 +7,9 @@ use super::key::{Key, Mouse};
 use super::layout::{Layout, Size};
 use super::model::Switched;
 use super::overlay::{ImportSource, LocalServer, ModelRow, ModelSource};
-use crate::chat::{Conversation, ConversationId, Fault, Hit, MessageId, Part, Prices, RoundUsage, Summary, TurnEvent};
+use crate::chat::{
+    Conversation, ConversationId, Fault, Hit, MessageId, Part, Prices, RoundUsage, ServerName, Summary, TurnEvent,
+};
 
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -111,6 +113,8 @@ pub enum Reply {
         found: Option<LocalServer>,
     },
     Imports(Vec<ImportSource>),
+    /// A server was added, or why not.
+    ServerAdded(Result<ServerName, Fault>),
     /// A connection was chosen and its choice written down; `warning` where it could not be written.
     Connected {
         base_url: String,

@@ -18,7 +18,10 @@ impl State {
         use Command as C;
         match command {
             C::Tools => self.tools(),
-            C::Servers => self.overlays.push(Overlay::Servers(ServerList::new(&self.servers))),
+            C::Servers => {
+                self.overlays.push(Overlay::Servers(ServerList::new(&self.servers)));
+                self.look_at_servers(out);
+            }
             C::Toolbox => self.overlays.push(Overlay::Tools(OfferedTools::default())),
             C::FindTools => self.switch_find(out),
             C::History => self.open_browser(out),
@@ -86,7 +89,10 @@ impl State {
                 None => self.say("nothing to export yet", out),
             },
             C::Config => out.push(Effect::EditConfig { server: None }),
-            C::ImportServers => self.open_welcome(out),
+            C::ImportServers => {
+                self.overlays.push(Overlay::Import(super::overlay::Import::default()));
+                out.push(Effect::FindImports);
+            }
             C::Continue => self.restate(true, out),
             C::AskAgain | C::AnswerAgain => {
                 if !self.retry_now(out) {
@@ -174,6 +180,16 @@ impl State {
             | C::ReviewPage
             | C::ReviewEnd
             | C::ReviewPretty => self.say("this acts in a review: ^T opens the one that waits", out),
+        }
+    }
+
+    /// What servers hold and last said is asked for only while it is on the screen.
+    pub(super) fn look_at_servers(&mut self, out: &mut Vec<Effect>) {
+        let (servers, now) = (&self.servers, self.now.mono_us);
+        for overlay in &mut self.overlays {
+            if let Overlay::Servers(list) = overlay {
+                list.look(servers, now, out);
+            }
         }
     }
 

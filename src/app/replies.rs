@@ -3,12 +3,38 @@
 use super::composer::size;
 use super::effect::{EditorUse, Effect};
 use super::event::{Copied, CopiedHow, Reply};
-use super::overlay::{Overlay, WelcomeRow};
+use super::overlay::{AskFor, Overlay, WelcomeRow};
 use super::state::State;
 use super::status::Endpoint;
-use crate::chat::NoticeKind;
+use crate::chat::{Fault, NoticeKind, ServerName};
 
 impl State {
+    /// A server was written down: the question before its start follows by itself. Or why it was not.
+    fn server_added(&mut self, result: Result<ServerName, Fault>, out: &mut Vec<Effect>) {
+        let at = self.overlays.iter().position(|o| matches!(o, Overlay::Ask(ask) if ask.what == AskFor::Server));
+        match result {
+            Ok(server) => {
+                if let Some(at) = at {
+                    self.overlays.remove(at);
+                }
+                for overlay in &mut self.overlays {
+                    if let Overlay::Servers(list) = overlay {
+                        list.selected = Some(server.clone());
+                    }
+                }
+                self.say(format!("{} is written down", server.as_str()), out);
+            }
+            Err(fault) => match at.and_then(|at| self.overlays.get_mut(at)) {
+                Some(Overlay::Ask(ask)) => {
+                    ask.busy = false;
+                    let hint = fault.hint.map(|hint| format!("  {hint}")).unwrap_or_default();
+                    ask.refused = Some(format!("{}{hint}", fault.message));
+                }
+                Some(_) | None => self.fault_notice(&fault, out),
+            },
+        }
+    }
+
     pub(super) fn reply(&mut self, reply: Reply, out: &mut Vec<Effect>) {
         match reply {
             Reply::Page(page) => {
@@ -98,10 +124,16 @@ impl State {
                 }
             }
             Reply::Imports(sources) => {
+                for overlay in &mut self.overlays {
+                    if let Overlay::Import(import) = overlay {
+                        import.found(&sources);
+                    }
+                }
                 if let Some(welcome) = self.welcome() {
                     welcome.imports(sources);
                 }
             }
+            Reply::ServerAdded(result) => self.server_added(result, out),
             Reply::Connected { base_url, key_from, model, context_window, warning } => {
                 self.connected(Endpoint::new(base_url, key_from), model, context_window, out);
                 if let Some(warning) = warning {

@@ -36,6 +36,8 @@ pub struct Session {
     pub greeting: Option<String>,
     /// A recording is played: turns begin by themselves, and are taken onto the screen.
     pub replay: bool,
+    /// Where servers are written, for people: `config.toml line 38`; raw.
+    pub server_places: std::collections::BTreeMap<ServerName, String>,
     /// Counted by `update`.
     pub next_turn: u64,
     pub next_generation: u64,
@@ -68,6 +70,8 @@ pub struct Status {
     pub mouse: bool,
     pub(super) next_notice: u64,
     pub(super) ticking: bool,
+    /// The tick that is set is one of a second.
+    pub(super) slow_tick: bool,
     pub(super) twice: Option<(Twice, u64)>,
 }
 
@@ -118,6 +122,8 @@ pub struct ServerRow {
     pub status: ServerStatus,
     /// Since when it is in this state, microseconds of the process.
     pub since_us: u64,
+    /// When its status was told last.
+    pub told_us: u64,
     pub calls: u32,
     pub running: u32,
     pub errors: u32,
@@ -140,6 +146,7 @@ impl ServerRow {
         Self {
             status,
             since_us: at.mono_us,
+            told_us: at.mono_us,
             calls: 0,
             running: 0,
             errors: 0,

@@ -371,6 +371,10 @@ impl State {
                 if row.status.state != status.state {
                     row.since_us = at.mono_us;
                 }
+                // A countdown that is only told again goes on from where it was.
+                if row.status.state != status.state || row.status.life.retry_in_ms != status.life.retry_in_ms {
+                    row.told_us = at.mono_us;
+                }
                 row.status = status;
             }
             None => {
@@ -394,6 +398,7 @@ impl State {
             | Overlay::Servers(_)
             | Overlay::SignIn(_)
             | Overlay::Tools(_)
+            | Overlay::Import(_)
             | Overlay::Palette(_)
             | Overlay::Help(_)
             | Overlay::Detail(_)
@@ -537,9 +542,14 @@ impl State {
     pub(super) fn tick(&mut self, out: &mut Vec<Effect>) {
         let counts = self.transcript.turn.is_some()
             || self.overlays.iter().any(|overlay| matches!(overlay, Overlay::Review(_) | Overlay::Inquiry(_)));
-        if counts && !self.status.ticking {
-            self.status.ticking = true;
+        let servers = self.overlays.iter().any(|overlay| matches!(overlay, Overlay::Servers(_)));
+        if counts && (!self.status.ticking || self.status.slow_tick) {
+            (self.status.ticking, self.status.slow_tick) = (true, false);
             out.push(Effect::SetTimer { timer: Timer::Tick, after_ms: 100 });
+        } else if servers && !self.status.ticking {
+            // The list of servers counts seconds.
+            (self.status.ticking, self.status.slow_tick) = (true, true);
+            out.push(Effect::SetTimer { timer: Timer::Tick, after_ms: 1_000 });
         }
     }
 }

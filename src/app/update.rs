@@ -42,7 +42,10 @@ pub fn update(state: &mut State, event: Stamped<Event>) -> Vec<Effect> {
 impl State {
     fn timer(&mut self, timer: Timer, out: &mut Vec<Effect>) {
         match timer {
-            Timer::Tick => self.status.ticking = false,
+            Timer::Tick => {
+                self.status.ticking = false;
+                self.look_at_servers(out);
+            }
             Timer::Search(generation) => self.search_rested(generation, out),
             Timer::Twice(generation) => self.twice_over(generation),
             Timer::Notice(id) => self.notice_over(id),

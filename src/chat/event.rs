@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CallUpdate, ContextParts, ConversationId, Fault, Inquiry, InquiryEnd, InquiryId, Message, ServerName, SignInStage,
-    SignedIn, ToolRef, ToolRow, TurnId, Usage,
+    CallUpdate, Claims, ContextParts, ConversationId, Fault, Inquiry, InquiryEnd, InquiryId, Message, Policy,
+    ServerName, SignInStage, SignedIn, ToolRef, ToolRow, TurnId, Usage,
 };
 
 /// One event of the engine, in the order in which it acted. Text deltas may be merged for a slow reader and call
@@ -247,6 +247,10 @@ pub struct ServerStatus {
     pub differences: Arc<[Difference]>,
     /// Who signed in to it, where somebody did.
     pub sign_in: Option<SignedIn>,
+    /// Its tools, as lists show them: those that are offered, and those that are set aside.
+    pub listed: Arc<[ToolLine]>,
+    /// Boxed: an event must stay small.
+    pub life: Box<ServerLife>,
 }
 
 impl ServerStatus {
@@ -260,6 +264,65 @@ impl ServerStatus {
             _ => format!("MCP {protocol}"),
         })
     }
+}
+
+/// How a server has fared, for who looks after it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ServerLife {
+    /// How often it ended or failed since it last was up for a minute, or a person started it.
+    pub failures: u32,
+    /// It is started again so many milliseconds after this was told.
+    pub retry_in_ms: Option<u64>,
+    /// How its process ended last.
+    pub exit: Option<ServerExit>,
+    /// Bytes of its standard error that are kept, and that were let go.
+    pub stderr_kept: u64,
+    pub stderr_dropped: u64,
+    /// What the processes of its group hold, bytes, where the system tells.
+    pub memory: Option<u64>,
+    /// The user believes its hints.
+    pub trusted: bool,
+}
+
+/// The end of a server's process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerExit {
+    pub pid: Option<u32>,
+    /// None: a signal ended it.
+    pub code: Option<i32>,
+    pub signal: Option<i32>,
+    /// How long it had lived.
+    pub after_ms: u64,
+}
+
+impl ServerExit {
+    /// `exited with code 1`, `was ended by signal 9`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match (self.code, self.signal) {
+            (Some(code), _) => format!("exited with code {code}"),
+            (None, Some(signal)) => format!("was ended by signal {signal}"),
+            (None, None) => "ended".to_owned(),
+        }
+    }
+}
+
+/// A tool as a server's list shows it. Raw texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolLine {
+    pub name: Arc<str>,
+    /// The beginning of it.
+    pub description: String,
+    pub claims: Claims,
+    pub standing: Standing,
+}
+
+/// Whether a tool can be called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Offered(Policy),
+    /// Why it is not.
+    Aside(String),
 }
 
 /// A definition that waits for a person: canonical JSON, raw.

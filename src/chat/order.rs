@@ -132,5 +132,10 @@ pub enum ServerAction {
     Off,
     /// Believe its hints from now on.
     Trust,
+    /// No longer.
+    Distrust,
+    /// Read its tools again.
     Refresh,
+    /// Tell what it holds and what it last said on its standard error.
+    Look,
 }

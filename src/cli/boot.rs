@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 
 use crate::chat::{Fault, FaultKind, Limits, Policy, ServerName, Wiretap};
-use crate::config::{Consent, Consents, Paths, Resolved, ServerEntry, Source};
-use crate::engine::live::{LiveClock, LiveJournal, LiveModel, LiveServers};
+use crate::config::{Consent, Consents, Edit, Paths, Resolved, ServerEntry, Source};
+use crate::engine::live::{Kept, LiveClock, LiveJournal, LiveModel, LiveServers};
 use crate::engine::port::Model;
 use crate::engine::{Engine, EngineConfig, Handle, Ports};
 use crate::mcp::{Host, SignIns};
@@ -107,16 +107,31 @@ impl Boot {
             let entries = servers.iter().map(|entry| Arc::clone(&entry.entry_hash)).collect();
             let host = if attended { host.attended() } else { host };
             let given = Mutex::new(paths);
-            let consent = Box::new(move |entry: &ServerEntry| {
+            let keep = Box::new(move |entry: &ServerEntry, what: Kept| {
                 let paths = given.lock().unwrap_or_else(PoisonError::into_inner);
-                if let (Some(paths), Some(file)) = (&*paths, source_file(&entry.source))
-                    && let Ok(mut consents) = Consents::load(paths)
-                {
-                    // Not written, it is asked for again next time: safe.
-                    let _ = consents.give(paths, file, &entry.entry_hash);
+                let Some(paths) = &*paths else { return };
+                match (what, &entry.source) {
+                    (Kept::Consent, source) => {
+                        if let (Some(file), Ok(mut consents)) = (source_file(source), Consents::load(paths)) {
+                            // Not written, it is asked for again next time: safe.
+                            let _ = consents.give(paths, file, &entry.entry_hash);
+                        }
+                    }
+                    // Not written, its hints count for nothing next time: safe.
+                    (Kept::Trust(on), Source::User(file)) => {
+                        let _ = Edit::open(file).and_then(|mut edit| {
+                            edit.set(
+                                &format!("servers.{}.trust", entry.name.as_str()),
+                                if on { "true" } else { "false" },
+                            )?;
+                            edit.save()
+                        });
+                    }
+                    // A project and another client's file may not widen anything.
+                    (Kept::Trust(_), Source::Project(_) | Source::File(_) | Source::Program) => {}
                 }
             });
-            let (servers, server_events) = LiveServers::start(host, events, servers, consent);
+            let (servers, server_events) = LiveServers::start(host, events, servers, keep);
             let servers = Arc::new(servers);
             let _ = made.set(Arc::clone(&servers));
             let model: Arc<dyn Model> = match endpoint {

@@ -302,11 +302,24 @@ pub(super) fn state(
         utc_offset_s: offset,
         prices,
         attempts: resolved.limits.attempts,
+        server_places: server_places(setup, resolved),
         ..Session::default()
     });
     state.keymap = Keymap::configured(&resolved.keymap);
     state.panel.hidden = !resolved.ui.panel;
     state
+}
+
+/// Where each server is written: `config.toml line 38`.
+fn server_places(setup: &Setup, resolved: &Resolved) -> BTreeMap<crate::chat::ServerName, String> {
+    let own = resolved.servers.iter().filter(|entry| matches!(entry.source, crate::config::Source::User(_)));
+    own.filter_map(|entry| {
+        let key = format!("servers.{}.", entry.name.as_str());
+        // The table's own line stands above the first of its keys.
+        let line = setup.config.lines.iter().filter(|(path, _)| path.starts_with(&key)).map(|(_, line)| *line).min()?;
+        Some((entry.name.clone(), format!("config.toml line {}", line.saturating_sub(1).max(1))))
+    })
+    .collect()
 }
 
 /// Seconds east of UTC, by the file of the local time zone alone: to learn the zone's name as well, the library walks

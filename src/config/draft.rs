@@ -108,6 +108,33 @@ impl ServerDraft {
         }
     }
 
+    /// The command or address as it is written, as [`ServerEntry::line`] shows it; raw.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let empty = BTreeMap::new();
+        let nothing = BTreeSet::new();
+        let variables = Variables { env: &empty, refused: &nothing, folder: Path::new(""), home: None };
+        let mut entry = self.expand(&variables);
+        // What cannot be filled in stays as it is written: here that is all.
+        if let (
+            DraftTransport::Stdio { command, args, cwd, .. },
+            Transport::Stdio { command: c, args: a, cwd: f, .. },
+        ) = (&self.how, &mut entry.transport)
+        {
+            (*c, *a, *f) = (command.clone(), args.clone(), cwd.as_ref().map(PathBuf::from));
+        }
+        if let (
+            DraftTransport::Url { url, .. },
+            Transport::Http { url: shown, .. }
+            | Transport::Sse { url: shown, .. }
+            | Transport::SimpleRpc { url: shown, .. },
+        ) = (&self.how, &mut entry.transport)
+        {
+            shown.clone_from(url);
+        }
+        entry.line()
+    }
+
     /// `NAME:SHA256` over how it is reached, as written.
     #[must_use]
     pub fn hash(&self) -> Arc<str> {
@@ -170,7 +197,7 @@ impl ServerDraft {
             reason = address_fault(url).or_else(|| header_fault(headers));
         }
         if self.disabled {
-            reason = Some("disabled in its configuration".to_owned());
+            reason = Some(super::server::SWITCHED_OFF.to_owned());
         }
         ServerEntry {
             name: self.name.clone(),

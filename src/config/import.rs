@@ -19,7 +19,7 @@ use super::external::{self, Dialect};
 pub use super::external::{Entry, Remark};
 pub use literal::{Literal, LiteralPlace, literals};
 pub use places::Places;
-pub use plan::{Becomes, Plan, Row, plan};
+pub use plan::{Becomes, Note, Plan, Row, plan};
 pub use unpinned::{Unpinned, installed, unpinned};
 
 /// A server that another client has.

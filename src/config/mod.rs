@@ -33,6 +33,7 @@ mod secret;
 mod server;
 mod spec;
 mod units;
+mod words;
 
 pub use address::OPENAI_BASE_URL;
 pub use document::{example, schema};
@@ -56,6 +57,7 @@ pub use saved::{Consents, SavedKeys, Trusted, write_private};
 pub use secret::Secret;
 pub use server::{Consent, Era, ServerEntry, SignInSettings, Source, Transport};
 pub use spec::nearest;
+pub use words::words;
 
 /// Whether a text is a rule over tools: a glob `server/tool`.
 pub fn rule_ok(rule: &str) -> Result<(), &'static str> {

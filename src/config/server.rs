@@ -121,6 +121,9 @@ pub enum Source {
     Program,
 }
 
+/// Why an entry with `disabled = true` is not used.
+pub(super) const SWITCHED_OFF: &str = "disabled in its configuration";
+
 impl ServerEntry {
     /// Its address, where it is reached at one.
     #[must_use]
@@ -131,6 +134,12 @@ impl ServerEntry {
             | Transport::Sse { url, headers }
             | Transport::SimpleRpc { url, headers } => Some((url, headers)),
         }
+    }
+
+    /// It is off because its entry says so, and for no other reason.
+    #[must_use]
+    pub fn is_switched_off(&self) -> bool {
+        self.disabled.as_deref() == Some(SWITCHED_OFF)
     }
 
     /// The exact command or address, for a person to judge. Values of variables and headers, and what is

@@ -153,6 +153,8 @@ mod tests {
                     stderr: vec!["boom".into()],
                     differences: Default::default(),
                     sign_in: None,
+                    listed: Default::default(),
+                    life: Default::default(),
                 })
             })
             .collect();

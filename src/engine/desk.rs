@@ -106,6 +106,8 @@ impl Engine {
         };
         (status.tools, status.withheld) = self.desk.snapshot.counts(&server);
         status.differences = self.desk.registry.differences(&server).into();
+        status.listed = self.desk.snapshot.lines(&server).into();
+        status.life.trusted = self.desk.registry.trusts(&server);
         self.desk.statuses.insert(server.clone(), status.clone());
         self.emit(TurnEvent::Server(status));
         if settled {
@@ -114,12 +116,17 @@ impl Engine {
     }
 
     /// Tells the counts of a server again, and what is withheld of it, where they changed.
-    fn restate(&mut self, server: &ServerName) {
+    pub(super) fn restate(&mut self, server: &ServerName) {
         let (tools, withheld) = self.desk.snapshot.counts(server);
         let differences = self.desk.registry.differences(server);
+        let (listed, trusted) = (self.desk.snapshot.lines(server), self.desk.registry.trusts(server));
         let Some(status) = self.desk.statuses.get_mut(server) else { return };
-        if (status.tools, status.withheld) != (tools, withheld) || *status.differences != *differences {
-            (status.tools, status.withheld) = (tools, withheld);
+        if (status.tools, status.withheld, status.life.trusted) != (tools, withheld, trusted)
+            || *status.differences != *differences
+            || *status.listed != *listed
+        {
+            (status.tools, status.withheld, status.life.trusted) = (tools, withheld, trusted);
+            status.listed = listed.into();
             status.differences = differences.into();
             let status = status.clone();
             self.emit(TurnEvent::Server(status));

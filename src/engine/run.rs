@@ -373,15 +373,18 @@ impl Engine {
 
     fn server_order(&mut self, server: &ServerName, action: ServerAction) {
         match action {
-            ServerAction::Trust => {
-                self.desk.registry.set_trust(server, true);
+            ServerAction::Trust | ServerAction::Distrust => {
+                self.desk.registry.set_trust(server, action == ServerAction::Trust);
                 self.tools_changed();
+                self.restate(server);
+                self.servers.act(server, action);
             }
             ServerAction::Start
             | ServerAction::StartAlways
             | ServerAction::Restart
             | ServerAction::Off
-            | ServerAction::Refresh => self.servers.act(server, action),
+            | ServerAction::Refresh
+            | ServerAction::Look => self.servers.act(server, action),
         }
     }
 

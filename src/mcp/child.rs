@@ -228,7 +228,14 @@ fn find(
 
 /// The last bytes of a standard error; clones share them.
 #[derive(Clone, Debug)]
-pub(super) struct StderrTail(Arc<Mutex<VecDeque<u8>>>, usize);
+pub(super) struct StderrTail(Arc<Mutex<Ring>>, usize);
+
+#[derive(Debug, Default)]
+struct Ring {
+    bytes: VecDeque<u8>,
+    /// How many came in all.
+    total: u64,
+}
 
 impl StderrTail {
     pub(super) fn new(keep: usize) -> Self {
@@ -237,22 +244,56 @@ impl StderrTail {
 
     fn push(&self, bytes: &[u8]) {
         let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ring.total += bytes.len() as u64;
+        let ring = &mut ring.bytes;
         let bytes = &bytes[bytes.len().saturating_sub(self.1)..];
         let over = (ring.len() + bytes.len()).saturating_sub(self.1);
         ring.drain(..over);
         ring.extend(bytes);
     }
 
+    /// How many bytes are kept, and how many were let go.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = ring.bytes.len() as u64;
+        (kept, ring.total - kept)
+    }
+
     /// The last `lines` lines that hold anything; raw.
     pub(super) fn last(&self, lines: usize) -> Vec<String> {
         let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes: Vec<u8> = ring.iter().copied().collect();
+        let bytes: Vec<u8> = ring.bytes.iter().copied().collect();
         let text = String::from_utf8_lossy(&bytes);
         let mut found: Vec<String> =
             text.lines().rev().filter(|line| !line.trim().is_empty()).take(lines).map(str::to_owned).collect();
         found.reverse();
         found
     }
+}
+
+/// What the processes of a group hold in memory, bytes; None where the system does not tell.
+#[cfg(target_os = "linux")]
+pub(super) fn memory(leader: u32) -> Option<u64> {
+    let mut sum = None;
+    for process in std::fs::read_dir("/proc").ok()?.flatten() {
+        let path = process.path();
+        // `pid (name) state parent group …`: the name may hold anything, a bracket too.
+        let Ok(stat) = std::fs::read_to_string(path.join("stat")) else { continue };
+        let group = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(2)?.parse().ok());
+        if group != Some(leader) {
+            continue;
+        }
+        let status = std::fs::read_to_string(path.join("status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes: u64 = line.and_then(|text| text.trim().strip_suffix("kB")?.trim().parse().ok()).unwrap_or(0);
+        sum = Some(sum.unwrap_or(0) + kilobytes * 1024);
+    }
+    sum
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn memory(_: u32) -> Option<u64> {
+    None
 }
 
 async fn drain(mut stderr: ChildStderr, tail: StderrTail) {

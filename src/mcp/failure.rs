@@ -18,6 +18,8 @@ pub struct Failure {
     pub hint: Option<String>,
     /// How long the server asks not to be asked again.
     pub pause: Option<Duration>,
+    /// How its process ended, where it did.
+    pub exit: Option<std::process::ExitStatus>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +46,7 @@ pub enum FailureKind {
 
 impl Failure {
     pub(super) fn new(kind: FailureKind, reason: impl Into<String>) -> Self {
-        Self { kind, reason: reason.into(), hint: None, pause: None }
+        Self { kind, reason: reason.into(), hint: None, pause: None, exit: None }
     }
 
     pub(super) fn cannot_start(reason: impl Into<String>) -> Self {

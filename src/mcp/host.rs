@@ -152,6 +152,7 @@ impl Host {
             known_way: None,
             generation: 0,
             fingerprint: None,
+            begun: None,
             entry: entry.clone(),
         };
         let task = tokio::spawn(async move {
@@ -187,6 +188,11 @@ impl Host {
     /// Reads the tools again and tells them, changed or not.
     pub fn refresh(&self, server: &ServerName) {
         self.order(server, Order::Refresh);
+    }
+
+    /// Has a server's status told anew, with what it holds and what it last said on its standard error.
+    pub fn look(&self, server: &ServerName) {
+        self.order(server, Order::Look);
     }
 
     fn order(&self, server: &ServerName, order: Order) {
@@ -316,6 +322,8 @@ fn first_status(entry: &ServerEntry) -> ServerStatus {
         stderr: Vec::new(),
         differences: Default::default(),
         sign_in: None,
+        listed: Default::default(),
+        life: Default::default(),
     }
 }
 

@@ -332,6 +332,7 @@ async fn failed(error: &ClientInitializeError, greeting: Greeting, child: Option
         let status = child.exited(Duration::from_millis(300)).await;
         if let (FailureKind::Gone, Some(status)) = (failure.kind, status) {
             failure.reason = format!("it ended before it was ready ({status})");
+            failure.exit = Some(status);
         }
         let tail = child.stderr();
         drop(child);

@@ -16,7 +16,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::chat::{Limits, ServerState, ServerStatus, Wiretap};
+use crate::chat::{Limits, ServerExit, ServerState, ServerStatus, Wiretap};
 use crate::config::{Consent, ServerEntry, Transport};
 use crate::tools::Listing;
 
@@ -47,6 +47,8 @@ const REFRESH: Duration = Duration::from_secs(600);
 pub(super) enum Order {
     Restart,
     Refresh,
+    /// Tell the status anew, with what it holds and what it said.
+    Look,
     /// A call found this connection unusable.
     Broken {
         generation: u64,
@@ -85,6 +87,8 @@ pub(super) struct Server {
     pub generation: u64,
     /// Of the last list that was told.
     pub fingerprint: Option<String>,
+    /// When the connection of now, or the attempt at one, began.
+    pub begun: Option<Instant>,
 }
 
 /// Why a connection, or the attempt at one, is over.
@@ -119,6 +123,10 @@ impl Server {
                         None
                     };
                     attempts += 1;
+                    self.status.life.failures = u32::try_from(attempts).unwrap_or(u32::MAX);
+                    self.status.life.retry_in_ms = pause.and_then(|pause| u64::try_from(pause.as_millis()).ok());
+                    let lived = self.begun.map_or(Duration::ZERO, |begun| begun.elapsed());
+                    self.status.life.exit = failure.exit.map(|exit| obituary(exit, self.status.pid, lived));
                     self.fail(&failure, stderr, pause).await;
                     if self.wait(pause).await.is_stop() {
                         break;
@@ -205,7 +213,7 @@ impl Server {
                 () = self.stop.cancelled() => return Waited::Stop,
                 order = self.orders.recv() => match order {
                     Some(Order::Restart | Order::Refresh) => return Waited::Go,
-                    Some(Order::Broken { .. }) => {}
+                    Some(Order::Broken { .. } | Order::Look) => {}
                     None => return Waited::Stop,
                 },
                 () = until_or_never(until) => return Waited::Go,
@@ -216,7 +224,9 @@ impl Server {
     /// One connection's whole life.
     async fn live(&mut self) -> Over {
         self.phase.send_replace(Phase::Starting);
+        self.begun = Some(Instant::now());
         self.status.stderr.clear();
+        (self.status.life.retry_in_ms, self.status.life.exit) = (None, None);
         self.tell(ServerState::Starting, None).await;
         self.generation += 1;
         let limit = self.entry.start_timeout.unwrap_or(self.limits.server_start);
@@ -282,6 +292,7 @@ impl Server {
         let status = life.end().await;
         if let (FailureKind::Gone, Some(status)) = (failure.kind, status) {
             failure.reason = format!("{} ({status})", failure.reason);
+            failure.exit = Some(status);
         }
         let stderr = tail.map(|tail| tail.last(STDERR_LINES)).unwrap_or_default();
         Over::Failed { failure, stderr, lived }
@@ -305,6 +316,7 @@ impl Server {
                     Some(Order::Refresh) => {
                         refresh = self.refresh(life, true).await;
                     }
+                    Some(Order::Look) => self.look(life).await,
                     Some(Order::Broken { generation, reason }) if generation == self.generation => {
                         // A fresh greeting tells whether it is really gone, and in which state that leaves it.
                         self.reporter.log(LogLevel::Info, || format!("connecting again: {reason}"));
@@ -325,6 +337,22 @@ impl Server {
                     refresh = self.refresh(life, false).await;
                 }
             }
+        }
+    }
+
+    /// Tells what it holds and what it last said, as far as that has changed.
+    async fn look(&mut self, life: &Life) {
+        let before = (self.status.life.clone(), self.status.stderr.len());
+        if let Some(tail) = &life.tail {
+            self.status.stderr = tail.last(usize::MAX);
+            (self.status.life.stderr_kept, self.status.life.stderr_dropped) = tail.counts();
+        }
+        if let Some(pid) = self.status.pid {
+            self.status.life.memory =
+                tokio::task::spawn_blocking(move || super::child::memory(pid)).await.ok().flatten();
+        }
+        if before != (self.status.life.clone(), self.status.stderr.len()) {
+            self.tell(ServerState::Ready, None).await;
         }
     }
 
@@ -379,6 +407,16 @@ impl Server {
         }
         Ok(fresh)
     }
+}
+
+/// How a process ended, as it is told.
+fn obituary(exit: std::process::ExitStatus, pid: Option<u32>, lived: Duration) -> ServerExit {
+    #[cfg(unix)]
+    let signal = std::os::unix::process::ExitStatusExt::signal(&exit);
+    #[cfg(not(unix))]
+    let signal = None;
+    let after_ms = u64::try_from(lived.as_millis()).unwrap_or(u64::MAX);
+    ServerExit { pid, code: exit.code(), signal, after_ms }
 }
 
 #[derive(PartialEq)]

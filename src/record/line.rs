@@ -531,6 +531,8 @@ impl From<StatusLine> for ServerStatus {
             stderr,
             differences,
             sign_in: None,
+            listed: Arc::default(),
+            life: Default::default(),
         }
     }
 }

@@ -221,7 +221,7 @@ impl Player<'_> {
             match deed {
                 Deed::Server(event) => {
                     // The engine's end lives as long as the engine.
-                    let _ = events.send(event.clone()).await;
+                    let _ = events.send(event.as_ref().clone()).await;
                 }
                 Deed::Order(order) => self.order(order, *cue).await,
             }

@@ -33,7 +33,7 @@ pub(super) struct Script {
 /// What was ordered, and what servers told.
 pub(super) enum Deed {
     Order(Order),
-    Server(ServerEvent),
+    Server(Box<ServerEvent>),
 }
 
 pub(super) struct Response {
@@ -97,13 +97,13 @@ impl Script {
                     let opened = Opened { messages: whole.messages, used_ids, past, ..Opened::default() };
                     script.opened.insert(conversation, opened);
                 }
-                Line::Status(status) => script.deed(cue, Deed::Server(ServerEvent::Status(status.into()))),
+                Line::Status(status) => script.deed(cue, Deed::Server(Box::new(ServerEvent::Status(status.into())))),
                 Line::Listing { server, entry, tools, instructions, from_cache } => {
                     let listing = Listing { server, entry, tools, instructions, from_cache };
-                    script.deed(cue, Deed::Server(ServerEvent::Listing(listing)));
+                    script.deed(cue, Deed::Server(Box::new(ServerEvent::Listing(listing))));
                 }
                 Line::ServerNotice { server, message } => {
-                    script.deed(cue, Deed::Server(ServerEvent::Notice { server, message }));
+                    script.deed(cue, Deed::Server(Box::new(ServerEvent::Notice { server, message })));
                 }
                 Line::Order { order } => script.deed(cue, Deed::Order(order)),
                 Line::Turn { turn, conversation, key } => {

@@ -189,6 +189,12 @@ impl Registry {
     }
 
     /// Whether a server's claims are believed from now on.
+    /// Whether a server's hints are believed.
+    #[must_use]
+    pub fn trusts(&self, server: &ServerName) -> bool {
+        self.rules.servers.get(server).is_some_and(|rules| rules.trust)
+    }
+
     pub fn set_trust(&mut self, server: &ServerName, trust: bool) {
         self.rules.servers.entry(server.clone()).or_default().trust = trust;
         self.rebuild(Vec::new());

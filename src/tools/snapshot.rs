@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::chat::{Claims, Dispatch, Grant, Policy, ServerName, ToolList, ToolRef};
+use crate::chat::{Claims, Dispatch, Grant, Policy, ServerName, Standing, ToolLine, ToolList, ToolRef};
 use crate::text;
 
 use super::problem::Problem;
@@ -239,6 +239,26 @@ impl Snapshot {
             .filter(|absent| matches!(absent.why, Absence::Withheld | Absence::Quarantined(_)))
             .count();
         (u32::try_from(offered).unwrap_or(u32::MAX), u32::try_from(aside).unwrap_or(u32::MAX))
+    }
+
+    /// The tools of a server as its list shows them, by name.
+    #[must_use]
+    pub fn lines(&self, server: &ServerName) -> Vec<ToolLine> {
+        let offered = self.tools.values().filter(|tool| tool.reference.server == *server).map(|tool| ToolLine {
+            name: Arc::from(&*tool.reference.tool),
+            description: tool.description.chars().take(600).collect(),
+            claims: tool.claims,
+            standing: Standing::Offered(tool.policy),
+        });
+        let aside = self.absent.values().filter(|absent| absent.reference.server == *server).map(|absent| ToolLine {
+            name: Arc::from(&*absent.reference.tool),
+            description: String::new(),
+            claims: Claims::default(),
+            standing: Standing::Aside(absent.message()),
+        });
+        let mut lines: Vec<ToolLine> = offered.chain(aside).collect();
+        lines.sort_by(|a, b| a.name.cmp(&b.name));
+        lines
     }
 
     pub(super) fn set_aside(&mut self, wire_name: &Arc<str>, reference: &ToolRef, why: Absence) {

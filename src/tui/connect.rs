@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use super::desk::{Connected, Connector};
 use super::{Replies, files};
 use crate::app::{Connection, LocalKind, ModelRow, Switched};
-use crate::chat::{Api, ConversationId, Fault, FaultKind, Limits, Prices, Retry, RoundUsage};
+use crate::chat::{Api, ConversationId, Fault, FaultKind, Limits, Prices, Retry, RoundUsage, ServerName};
 use crate::config::import::{self, Places, Plan};
 use crate::config::{
-    Config, Consent, Edit, Paths, Provider, SavedKeys, Secret, ServerDraft, Variables, refused_variables,
+    Config, Consent, DraftTransport, Edit, Paths, Provider, SavedKeys, Secret, ServerDraft, Source, UrlKind, Variables,
+    refused_variables, secrets_in_the_open, server_name_ok, words,
 };
 use crate::engine::Orders;
 use crate::engine::live::{LiveModel, LiveServers};
@@ -226,14 +227,50 @@ impl Parts {
         .await
     }
 
-    /// Takes the servers of one file over: written down with a question before their first start, and known at once.
-    async fn import(&self, source: String) -> Result<(), Fault> {
+    /// Takes servers over: written down with a question before their first start, and known at once. Their secrets stay
+    /// where they are; variables of the environment stand for them.
+    async fn import(&self, picks: Vec<(String, String)>) -> Result<(), Fault> {
         let rows = self.imports().await?.rows.into_iter();
         let drafts: Vec<ServerDraft> = rows
-            .filter(|row| row.path.display().to_string() == source)
-            .filter_map(|row| row.draft().cloned())
+            .filter(|row| picks.iter().any(|(path, key)| row.path.display().to_string() == *path && row.key == *key))
+            .filter_map(|mut row| {
+                row.secrets_by_variable();
+                row.draft().cloned()
+            })
             .collect();
         self.adopt(drafts).await
+    }
+
+    /// Writes a server down, as a person typed it.
+    async fn add_server(&self, text: String) -> Result<ServerName, Fault> {
+        let usage = |why: String| Fault::new(FaultKind::Usage, why);
+        let words = words(&text).map_err(|why| usage(why.to_owned()))?;
+        let Some((name, rest)) = words.split_first() else { return Err(usage("a name comes first".to_owned())) };
+        if !server_name_ok(name) {
+            return Err(usage(format!("{name:?} cannot be a server's name"))
+                .hint("Up to 32 of a-z, 0-9, - and _, without __, beginning with a letter or digit."));
+        }
+        let how = match rest {
+            [] => return Err(usage("its command or address is missing".to_owned())),
+            [url] if url.starts_with("http://") || url.starts_with("https://") => {
+                DraftTransport::Url { kind: UrlKind::Http, url: url.clone(), headers: BTreeMap::new() }
+            }
+            [command, args @ ..] => {
+                DraftTransport::Stdio { command: command.clone(), args: args.to_vec(), env: BTreeMap::new(), cwd: None }
+            }
+        };
+        if let Some(secret) = secrets_in_the_open(&how) {
+            return Err(usage(secret).hint("Give it by env or headers: millrace mcp add."));
+        }
+        let file = self.config_file.clone().unwrap_or_else(|| self.paths.config_file());
+        let known = Config::load(&self.paths.config_file()).map_err(|error| written(&error))?.0;
+        if known.servers.iter().any(|server| server.name.as_str() == name) {
+            return Err(usage(format!("there is a server {name} already")));
+        }
+        let draft = ServerDraft { ask_first: true, ..ServerDraft::new(name, how, Source::User(file)) };
+        let server = draft.name.clone();
+        self.adopt(vec![draft]).await?;
+        Ok(server)
     }
 
     /// Writes servers down, each with a question before its first start, and makes them known at once.
@@ -323,9 +360,14 @@ impl Connector for LiveConnector {
         Box::pin(async move { parts.imports().await })
     }
 
-    fn import(&self, source: String) -> Later<Result<(), Fault>> {
+    fn import(&self, picks: Vec<(String, String)>) -> Later<Result<(), Fault>> {
         let parts = Arc::clone(&self.0);
-        Box::pin(async move { parts.import(source).await })
+        Box::pin(async move { parts.import(picks).await })
+    }
+
+    fn add_server(&self, text: String) -> Later<Result<ServerName, Fault>> {
+        let parts = Arc::clone(&self.0);
+        Box::pin(async move { parts.add_server(text).await })
     }
 
     fn export(&self, conversation: ConversationId) -> Later<Result<String, Fault>> {

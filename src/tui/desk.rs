@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Replies, Work};
 use crate::app::{
-    Connection, Effect, HistoryFilter, HistoryPage, HistoryRow, ImportSource, LocalKind, LocalServer, ModelRow, Reply,
-    Sort, Switched,
+    Connection, Effect, HistoryFilter, HistoryPage, HistoryRow, ImportRow, ImportSource, LocalKind, LocalServer,
+    ModelRow, Reply, Sort, Switched,
 };
-use crate::chat::{Conversation, ConversationId, Fault, FaultKind, Prices, RoundUsage};
+use crate::chat::{Conversation, ConversationId, Fault, FaultKind, Prices, RoundUsage, ServerName};
 use crate::config::import::Plan;
 use crate::net;
 use crate::store::{self, Claim, DraftOf, Page, Store, StoreError};
@@ -49,8 +49,10 @@ pub trait Connector: Send + Sync {
     fn connect(&self, connection: Connection) -> Later<Result<Connected, Fault>>;
     /// What other clients have, and what it would become here.
     fn imports(&self) -> Later<Result<Plan, Fault>>;
-    /// Takes the servers of another client's file into the configuration; none starts unasked.
-    fn import(&self, source: String) -> Later<Result<(), Fault>>;
+    /// Takes servers of other clients (file, and name in it) into the configuration; none starts unasked.
+    fn import(&self, picks: Vec<(String, String)>) -> Later<Result<(), Fault>>;
+    /// Writes a server into the configuration: a name, then a command or an address. It starts once it was seen.
+    fn add_server(&self, text: String) -> Later<Result<ServerName, Fault>>;
     /// Writes a conversation to a new file: where.
     fn export(&self, conversation: ConversationId) -> Later<Result<String, Fault>>;
 }
@@ -202,10 +204,14 @@ impl Desk {
             }
             Effect::ProbeLocal => self.probe(&replies).await,
             Effect::FindImports => self.imports(&replies).await,
-            Effect::Import { source } => {
-                if let Err(fault) = self.connector.import(source).await {
+            Effect::Import { picks } => {
+                if let Err(fault) = self.connector.import(picks).await {
                     replies.send(Reply::Failed(fault));
                 }
+            }
+            Effect::AddServer { text } => {
+                let result = self.connector.add_server(text).await;
+                replies.send(Reply::ServerAdded(result));
             }
             Effect::Connect(connection) => match self.connector.connect(connection).await {
                 Ok(Connected { base_url, key_from, model, context_window, warning }) => {
@@ -336,21 +342,39 @@ impl Desk {
     }
 
     async fn imports(&self, replies: &Replies) {
-        let Ok(plan) = self.connector.imports().await else { return };
-        let mut sources: Vec<ImportSource> = Vec::new();
-        for row in plan.rows {
-            let Some(draft) = row.draft() else { continue };
-            let (path, name) = (row.path.display().to_string(), draft.name.as_str().to_owned());
-            match sources.iter_mut().find(|source| source.path == path) {
-                Some(source) => source.servers.push(name),
-                None => {
-                    let client = row.client.name().to_owned();
-                    sources.push(ImportSource { client, path, servers: vec![name] });
-                }
+        let sources = match self.connector.imports().await {
+            Ok(plan) => sources(plan),
+            Err(fault) => {
+                replies.send(Reply::Failed(fault));
+                Vec::new()
             }
-        }
+        };
         replies.send(Reply::Imports(sources));
     }
+}
+
+/// The plan by file, as the screen shows it.
+fn sources(plan: Plan) -> Vec<ImportSource> {
+    let mut sources: Vec<ImportSource> = Vec::new();
+    for row in plan.rows {
+        let (path, client) = (row.path.display().to_string(), row.client.name().to_owned());
+        let shown = ImportRow {
+            client: client.clone(),
+            path: path.clone(),
+            key: row.key.clone(),
+            name: row.draft().map(|draft| draft.name.as_str().to_owned()),
+            line: row.line(),
+            notes: row.notes().into_iter().map(|(note, text)| format!("{}: {text}", note.word())).collect(),
+            chosen: row.draft().is_some(),
+        };
+        let at = sources.iter().position(|source| source.path == path).unwrap_or_else(|| {
+            sources.push(ImportSource { client, path, servers: Vec::new(), rows: Vec::new() });
+            sources.len() - 1
+        });
+        sources[at].servers.extend(shown.name.clone());
+        sources[at].rows.push(shown);
+    }
+    sources
 }
 
 impl Work for Desk {

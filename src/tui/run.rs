@@ -340,6 +340,7 @@ impl Loop {
                 | Effect::ProbeLocal
                 | Effect::FindImports
                 | Effect::Import { .. }
+                | Effect::AddServer { .. }
                 | Effect::Connect(_)) => {
                     self.working.spawn(self.services.work.carry(effect, self.replies.clone()));
                 }

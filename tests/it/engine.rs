@@ -476,6 +476,8 @@ async fn a_server_that_never_lists_holds_back_a_run_and_no_longer_than_it_fails(
         stderr: Vec::new(),
         differences: Default::default(),
         sign_in: None,
+        listed: Default::default(),
+        life: Default::default(),
     };
     rig.listings.send(millrace::engine::port::ServerEvent::Status(status)).await.unwrap();
     rig.ended().await;
@@ -501,6 +503,8 @@ async fn only_the_definitions_that_were_shown_are_accepted() {
         stderr: Vec::new(),
         differences: Default::default(),
         sign_in: None,
+        listed: Default::default(),
+        life: Default::default(),
     };
     let listing = |description: &str| {
         let tool = serde_json::json!({"name": "echo", "description": description, "inputSchema": {"type": "object"}});

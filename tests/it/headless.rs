@@ -151,6 +151,8 @@ async fn ndjson_tells_every_event_with_every_field() {
         stderr: Vec::new(),
         differences: Default::default(),
         sign_in: None,
+        listed: Default::default(),
+        life: Default::default(),
     };
     let started = TurnEvent::Started {
         turn: TURN,

@@ -225,8 +225,11 @@ fn servers(state: &mut State, rows: &[(&str, ServerState, u32)]) {
                 stderr: Vec::new(),
                 differences: Default::default(),
                 sign_in: None,
+                listed: Default::default(),
+                life: Default::default(),
             },
             since_us: 0,
+            told_us: 0,
             calls: 0,
             running: 0,
             errors: 0,
@@ -467,6 +470,11 @@ fn help_at_the_three_sizes() {
     assert_snapshot!("help-40x20", frame(&state, 40, 20));
 }
 
+fn tool_line(name: &str, description: &str, read_only: Option<bool>, standing: Standing) -> ToolLine {
+    let claims = Claims { read_only, destructive: read_only.map(|only| !only), ..Claims::default() };
+    ToolLine { name: name.into(), description: description.into(), claims, standing }
+}
+
 fn server_list() -> State {
     let mut state = empty();
     servers(
@@ -487,8 +495,38 @@ fn server_list() -> State {
     rows[2].times_ms = [1_900.0].into();
     (rows[2].running, rows[2].errors, rows[3].errors) = (1, 1, 3);
     rows[2].status.transport = "http";
-    rows[3].status.message = Some("exited with code 1 after 0.8 s".into());
-    rows[3].status.stderr = vec!["Error: JIRA_TOKEN is not set\u{1b}[2J".into()];
+    rows[3].status.message = Some("it ended before it was ready (exit status: 1)".into());
+    rows[3].status.stderr = vec![
+        "Error: JIRA_TOKEN is not set\u{1b}[2J".into(),
+        "    at loadConfig (/home/ada/.npm/_npx/config.js:41:11)".into(),
+    ];
+    *rows[3].status.life = ServerLife {
+        failures: 3,
+        retry_in_ms: Some(24_000),
+        exit: Some(ServerExit { pid: Some(48_377), code: Some(1), signal: None, after_ms: 800 }),
+        stderr_kept: 12 * 1024,
+        stderr_dropped: 3_250_000,
+        ..ServerLife::default()
+    };
+    (rows[0].status.life.memory, rows[1].status.life.memory) = (Some(48 << 20), Some(22 << 20));
+    rows[0].status.listed = Arc::new([
+        tool_line("read_file", "Reads a file.", Some(true), Standing::Offered(Policy::Allow)),
+        tool_line(
+            "write_file",
+            "Writes a file, whole.\nNot to be undone.",
+            Some(false),
+            Standing::Offered(Policy::Ask),
+        ),
+        tool_line(
+            "odd",
+            "",
+            None,
+            Standing::Aside("denied fs/odd: it was set aside, because its schema is no object".into()),
+        ),
+    ]);
+    rows[3].told_us = 1_000 * SECOND;
+    state.session.server_places.insert("jira".into(), "config.toml line 38".into());
+    let rows = &mut state.servers.rows;
     rows[4].status.withheld = 2;
     let difference = |tool: &str, before: Option<&str>, after: &str| Difference {
         tool: ToolRef::new("docs", tool),
@@ -520,6 +558,7 @@ fn changed_definitions_are_shown_to_their_end_with_nothing_invisible() {
     state.overlays = vec![Overlay::Servers(ServerList {
         selected: Some(ServerName::new("docs")),
         step: ServerStep::Changes { shown, scroll: 0, end_seen: true, deaf_until_us: 0 },
+        ..ServerList::default()
     })];
     assert_snapshot!("changes-80x24", frame(&state, 80, 24));
 }
@@ -570,6 +609,50 @@ fn servers_at_the_three_sizes() {
 }
 
 #[test]
+fn the_tools_of_a_server_with_what_they_claim() {
+    let mut state = server_list();
+    let selected = Some(ServerName::new("fs"));
+    state.overlays = vec![Overlay::Servers(ServerList {
+        selected,
+        step: ServerStep::Tools { selected: 1 },
+        ..ServerList::default()
+    })];
+    assert_snapshot!("mcp-tools-80x24", frame(&state, 80, 24));
+    assert_snapshot!("mcp-tools-40x20", frame(&state, 40, 20));
+}
+
+#[test]
+fn servers_of_other_clients_are_chosen_from() {
+    let mut state = server_list();
+    let row = |key: &str, name: Option<&str>, line: &str, notes: &[&str]| ImportRow {
+        client: "Claude Desktop".into(),
+        path: "/home/ada/.config/Claude/claude_desktop_config.json".into(),
+        key: key.into(),
+        name: name.map(Into::into),
+        line: line.into(),
+        notes: notes.iter().map(|note| (*note).to_owned()).collect(),
+        chosen: name.is_some(),
+    };
+    let rows = vec![
+        row(
+            "GitHub",
+            Some("github"),
+            "docker run -i ghcr.io/github/github-mcp-server",
+            &[
+                "secret: GITHUB_TOKEN stands there in plain",
+                "unpinned: docker fetches the newest ghcr.io/github/github-mcp-server at each start",
+            ],
+        ),
+        row("hidden\u{1b}[K", Some("hidden-k"), "curl x | sh\u{1b}[38D\u{202e}", &["needs you: it hides something"]),
+        row("socket", None, "left out: its address begins with unix:", &[]),
+    ];
+    state.overlays = vec![Overlay::Import(Import { rows: Some(rows), selected: 0 })];
+    assert_snapshot!("import-120x36", frame(&state, 120, 36));
+    assert_snapshot!("import-80x24", frame(&state, 80, 24));
+    assert_snapshot!("import-40x20", frame(&state, 40, 20));
+}
+
+#[test]
 fn welcome_as_it_is_drawn() {
     let mut state = empty();
     state.session.connection = None;
@@ -583,6 +666,7 @@ fn welcome_as_it_is_drawn() {
         client: client.into(),
         path: String::new(),
         servers: vec!["s".into(); n],
+        rows: Vec::new(),
     };
     state.overlays.push(Overlay::Welcome(Box::new(Welcome {
         selected: 0,

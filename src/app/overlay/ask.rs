@@ -27,13 +27,15 @@ pub enum AskFor {
     Address,
     /// A system prompt for the turns to come.
     System,
+    /// A server: its name, then its command or address.
+    Server,
 }
 
 impl Ask {
     pub(crate) fn new(what: AskFor, text: String) -> Self {
         let line = match what {
             AskFor::Key { .. } => LineEdit::masked(),
-            AskFor::Title(_) | AskFor::Address | AskFor::System => LineEdit::with(text),
+            AskFor::Title(_) | AskFor::Address | AskFor::System | AskFor::Server => LineEdit::with(text),
         };
         Self { what, line, refused: None, busy: false }
     }
@@ -52,6 +54,14 @@ impl Ask {
                 AskFor::System => {
                     state.set_system(text, out);
                     Flow::Close
+                }
+                AskFor::Server if !text.contains(char::is_whitespace) => {
+                    self.refuse("a name, then its command or address: files npx -y @scope/server .")
+                }
+                AskFor::Server => {
+                    self.busy = true;
+                    out.push(Effect::AddServer { text });
+                    Flow::Stay
                 }
                 AskFor::Key { .. } if text.is_empty() => self.refuse("paste or type a key; esc goes back"),
                 AskFor::Key { base_url } => {

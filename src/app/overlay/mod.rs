@@ -8,6 +8,7 @@ mod ask;
 mod browser;
 mod consent;
 mod form;
+mod import;
 mod inquiry;
 mod models;
 mod palette;
@@ -23,6 +24,7 @@ pub use ask::*;
 pub use browser::*;
 pub use consent::*;
 pub use form::*;
+pub use import::*;
 pub use inquiry::*;
 pub use models::*;
 pub use palette::*;
@@ -52,6 +54,7 @@ pub enum Overlay {
     Servers(ServerList),
     SignIn(Box<SignInBox>),
     Tools(OfferedTools),
+    Import(Import),
     Palette(Palette),
     Help(Help),
     Detail(Detail),
@@ -91,6 +94,7 @@ impl Overlay {
             | Self::Servers(_)
             | Self::SignIn(_)
             | Self::Tools(_)
+            | Self::Import(_)
             | Self::Palette(_)
             | Self::Help(_)
             | Self::Detail(_)
@@ -113,6 +117,7 @@ impl Overlay {
             Self::Servers(layer) => layer.key(key, state, out),
             Self::SignIn(layer) => layer.key(key, state, out),
             Self::Tools(layer) => layer.key(key, state, out),
+            Self::Import(layer) => layer.key(key, state, out),
             Self::Palette(layer) => layer.key(key, state),
             Self::Help(layer) => layer.key(key, state),
             Self::Detail(layer) => layer.key(key, state, out),
@@ -153,6 +158,7 @@ impl Overlay {
             Self::Consent(_)
             | Self::Confirm(_)
             | Self::Servers(_)
+            | Self::Import(_)
             | Self::Detail(_)
             | Self::Timeline(_)
             | Self::Usage(_)
@@ -181,6 +187,9 @@ impl Overlay {
             Self::Servers(layer) => layer.step(by.signum(), &state.servers),
             Self::SignIn(layer) => layer.scroll = scrolled(layer.scroll, by, list),
             Self::Tools(layer) => layer.step(by.signum(), &state.toolbox),
+            Self::Import(layer) => {
+                layer.selected = stepped(layer.selected, by.signum(), layer.rows.as_ref().map_or(0, Vec::len));
+            }
             Self::Timeline(layer) => layer.step(by.signum(), &state.calls),
             Self::Inquiry(layer) => layer.wheel(by, list),
             Self::Consent(_) | Self::Confirm(_) | Self::Ask(_) => {}
@@ -202,6 +211,7 @@ impl Overlay {
             Self::Palette(layer) => &mut layer.selected,
             Self::Welcome(layer) => &mut layer.selected,
             Self::Tools(layer) => &mut layer.selected,
+            Self::Import(layer) => &mut layer.selected,
             Self::Servers(layer) => {
                 if let Some(row) = state.servers.rows.get(row) {
                     layer.selected = Some(row.status.server.clone());

@@ -1,40 +1,69 @@
-//! The list of MCP servers: their states, their last words, what changed in their definitions.
+//! The list of MCP servers: their states, their tools, their last words, what changed in their definitions.
 
 use std::sync::Arc;
 
-use super::{Confirm, Confirmed, Consent, DEAF_US, Flow, OfferedTools, Overlay, SignInBox, motion, scrolled};
+use super::{
+    Ask, AskFor, Confirm, Confirmed, Consent, DEAF_US, Flow, Import, OfferedTools, Overlay, SignInBox, motion, scrolled,
+};
 use crate::app::effect::Effect;
 use crate::app::key::{Key, KeyCode};
 use crate::app::layout::ListLayout;
 use crate::app::state::State;
-use crate::app::status::Servers;
+use crate::app::status::{ServerRow, Servers};
 use crate::chat::{Difference, Order, ServerAction, ServerName, ServerState};
 
 #[derive(Clone, Debug, Default)]
 pub struct ServerList {
     pub selected: Option<ServerName>,
     pub step: ServerStep,
+    /// When the servers were last asked what they hold, microseconds of the process.
+    pub looked_us: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ServerStep {
     #[default]
     List,
-    /// Its standard error, from this line.
-    Log { scroll: usize },
+    /// Its standard error, from this line; None: the end of it, whatever comes.
+    Log { scroll: Option<usize> },
+    /// Its tools.
+    Tools { selected: usize },
     /// What changed in its definitions; accepted by `A` once its end was on the screen, and then exactly as shown here,
     /// whatever the server has listed since.
     Changes { shown: Arc<[Difference]>, scroll: usize, end_seen: bool, deaf_until_us: u64 },
 }
 
+/// How often servers whose states are on the screen are asked what they hold.
+const LOOK_US: u64 = 2_000_000;
+
 impl ServerList {
     pub(in crate::app) fn new(servers: &Servers) -> Self {
-        Self { selected: servers.rows.first().map(|row| row.status.server.clone()), step: ServerStep::List }
+        let selected = servers.rows.first().map(|row| row.status.server.clone());
+        Self { selected, step: ServerStep::List, looked_us: 0 }
     }
 
     pub(in crate::app) fn laid_out(&mut self, list: ListLayout) {
         if let ServerStep::Changes { end_seen, .. } = &mut self.step {
             *end_seen |= list.page > 0 && list.top + list.page >= list.lines;
+        }
+    }
+
+    /// Asks what is on the screen to be told anew, where that was long ago.
+    pub(in crate::app) fn look(&mut self, servers: &Servers, now_us: u64, out: &mut Vec<Effect>) {
+        if self.looked_us != 0 && now_us < self.looked_us + LOOK_US {
+            return;
+        }
+        self.looked_us = now_us.max(1);
+        for row in &servers.rows {
+            let wanted = match &self.step {
+                ServerStep::List => true,
+                ServerStep::Log { .. } => Some(&row.status.server) == self.selected.as_ref(),
+                ServerStep::Tools { .. } | ServerStep::Changes { .. } => false,
+            };
+            if wanted && matches!(row.status.state, ServerState::Ready | ServerState::Starting) {
+                let server = row.status.server.clone();
+                out.push(Effect::Order(Order::Server { server, action: ServerAction::Look }));
+            }
         }
     }
 
@@ -69,32 +98,62 @@ impl ServerList {
     }
 
     pub(super) fn key(&mut self, key: Key, state: &mut State, out: &mut Vec<Effect>) -> Flow {
-        let list = state.layout.list;
-        if let ServerStep::Log { scroll } | ServerStep::Changes { scroll, .. } = &mut self.step {
-            if key.code == KeyCode::Esc {
-                self.step = ServerStep::List;
-                return Flow::Stay;
-            }
-            if let Some(motion) = motion(key, true) {
-                let to = motion.row(*scroll, list.lines.max(1), list.page);
-                *scroll = scrolled(to, 0, list);
-                return Flow::Stay;
-            }
-            if key.typed() == Some('A') {
-                return self.accept(key, state, out);
-            }
-            return Flow::Pass;
+        if key.code == KeyCode::Esc && self.step != ServerStep::List {
+            self.step = ServerStep::List;
+            return Flow::Stay;
         }
+        let list = state.layout.list;
+        let row = self.selected.as_ref().and_then(|name| state.servers.get(name)).cloned();
+        match &mut self.step {
+            ServerStep::List => self.list_key(key, row, state, out),
+            ServerStep::Tools { selected } => {
+                let Some(motion) = motion(key, true) else { return Flow::Pass };
+                let count = row.map_or(0, |row| row.status.listed.len());
+                *selected = motion.row((*selected).min(count.saturating_sub(1)), count, list.page);
+                Flow::Stay
+            }
+            ServerStep::Log { scroll } => {
+                let Some(motion) = motion(key, true) else { return Flow::Pass };
+                let last = list.lines.saturating_sub(list.page);
+                let to = motion.row(scroll.unwrap_or(last).min(last), list.lines.max(1), list.page);
+                *scroll = (to < last).then_some(to);
+                Flow::Stay
+            }
+            ServerStep::Changes { scroll, .. } => {
+                if let Some(motion) = motion(key, true) {
+                    let to = motion.row(*scroll, list.lines.max(1), list.page);
+                    *scroll = scrolled(to, 0, list);
+                    return Flow::Stay;
+                }
+                if key.typed() == Some('A') {
+                    return self.accept(key, state, out);
+                }
+                Flow::Pass
+            }
+        }
+    }
+
+    fn list_key(&mut self, key: Key, row: Option<ServerRow>, state: &mut State, out: &mut Vec<Effect>) -> Flow {
+        let list = state.layout.list;
         if let Some(motion) = motion(key, true) {
             let to = motion.row(self.place(&state.servers), state.servers.rows.len(), list.page);
             self.selected = state.servers.rows.get(to).map(|row| row.status.server.clone());
             return Flow::Stay;
         }
+        match key.typed() {
+            Some('n') => {
+                state.overlays.push(Overlay::Ask(Ask::new(AskFor::Server, String::new())));
+                return Flow::Stay;
+            }
+            Some('i') => {
+                state.overlays.push(Overlay::Import(Import::default()));
+                out.push(Effect::FindImports);
+                return Flow::Stay;
+            }
+            _ => {}
+        }
         // The first is drawn as chosen where the list was opened before any server was heard of.
-        let known = self.selected.as_ref().and_then(|name| state.servers.get(name));
-        let Some(row) = known.or_else(|| state.servers.rows.first()).cloned() else {
-            return Flow::Pass;
-        };
+        let Some(row) = row.or_else(|| state.servers.rows.first().cloned()) else { return Flow::Pass };
         let server = row.status.server.clone();
         self.selected = Some(server.clone());
         let act = |action| Effect::Order(Order::Server { server: server.clone(), action });
@@ -121,16 +180,41 @@ impl ServerList {
             (KeyCode::Enter, _) if row.status.state == ServerState::Ready => {
                 state.overlays.push(Overlay::Tools(OfferedTools::at(&server, &state.toolbox)));
             }
-            (KeyCode::Enter, _) | (_, Some('l')) => self.step = ServerStep::Log { scroll: 0 },
+            (_, Some('v')) if !row.status.listed.is_empty() => self.step = ServerStep::Tools { selected: 0 },
+            (KeyCode::Enter, _) | (_, Some('l')) => {
+                self.step = ServerStep::Log { scroll: None };
+                self.looked_us = 0;
+                self.look(&state.servers, state.now.mono_us, out);
+            }
             (_, Some('r')) => match row.status.state {
                 ServerState::NeedsConsent => {
                     state.overlays.push(Overlay::Consent(Consent::new(&row.status, state.now)));
                 }
+                ServerState::Off => out.push(act(ServerAction::Start)),
+                ServerState::Starting | ServerState::Ready | ServerState::Failed | ServerState::NeedsLogin => {
+                    if row.running > 0 {
+                        let question = format!(
+                            "Restart \"{}\"? {} of its calls would be lost, and may still have run.",
+                            server.as_str(),
+                            row.running
+                        );
+                        let then = Confirmed::Server(server, ServerAction::Restart);
+                        state.overlays.push(Overlay::Confirm(Confirm::new(question, "restart it", then, state.now)));
+                    } else {
+                        out.push(act(ServerAction::Restart));
+                    }
+                }
+            },
+            (_, Some('f')) => match row.status.state {
+                ServerState::Ready => {
+                    out.push(act(ServerAction::Refresh));
+                    state.say(format!("{} is asked for its tools again", server.as_str()), out);
+                }
                 ServerState::Starting
-                | ServerState::Ready
                 | ServerState::Failed
                 | ServerState::NeedsLogin
-                | ServerState::Off => out.push(act(ServerAction::Restart)),
+                | ServerState::Off
+                | ServerState::NeedsConsent => state.say("only a server that is ready can list its tools again", out),
             },
             (_, Some('o')) => match row.status.state {
                 ServerState::Off => out.push(act(ServerAction::Start)),
@@ -142,12 +226,23 @@ impl ServerList {
                 }
             },
             (_, Some('t')) => {
-                let question = format!(
-                    "Trust \"{}\"? What it claims about its tools (read-only, closed world) is then believed.",
-                    server.as_str()
-                );
-                let then = Confirmed::Server(server, ServerAction::Trust);
-                state.overlays.push(Overlay::Confirm(Confirm::new(question, "trust it", then, state.now)));
+                let name = server.as_str();
+                let (question, yes, action) = match row.status.life.trusted {
+                    false => (
+                        format!(
+                            "Believe what {name} says about its own tools? Its read-only hints would then skip asking."
+                        ),
+                        "believe it",
+                        ServerAction::Trust,
+                    ),
+                    true => (
+                        format!("Believe {name} no longer? Its hints would count for nothing again."),
+                        "believe it no longer",
+                        ServerAction::Distrust,
+                    ),
+                };
+                let then = Confirmed::Server(server, action);
+                state.overlays.push(Overlay::Confirm(Confirm::new(question, yes, then, state.now)));
             }
             // The bare dialect knows no sign-in, and a program has its secrets in its environment.
             (_, Some('s')) if matches!(row.status.transport, "http" | "sse") => {

@@ -1,6 +1,6 @@
 //! The first five minutes: a model to talk to, and servers that other clients know.
 
-use super::{Ask, AskFor, Flow, Overlay, stepped};
+use super::{Ask, AskFor, Flow, ImportRow, Overlay, stepped};
 use crate::app::command::{Command, Edit};
 use crate::app::effect::Effect;
 use crate::app::key::{Key, KeyCode};
@@ -77,7 +77,10 @@ pub struct ImportSource {
     /// `Claude Desktop`.
     pub client: String,
     pub path: String,
+    /// What they would be called here: those that can be taken over.
     pub servers: Vec<String>,
+    /// Every entry of it, those that cannot be taken among them.
+    pub rows: Vec<ImportRow>,
 }
 
 /// A connection that a person chose.
@@ -134,6 +137,7 @@ impl Welcome {
 
     pub(in crate::app) fn imports(&mut self, sources: Vec<ImportSource>) {
         self.imports = sources;
+        self.imports.retain(|source| !source.servers.is_empty());
         if !self.imports.is_empty() && !self.rows.contains(&WelcomeRow::Servers) {
             self.rows.push(WelcomeRow::Servers);
         }
@@ -192,9 +196,8 @@ impl Welcome {
                 state.overlays.push(Overlay::Ask(Ask::new(AskFor::Address, String::new())));
             }
             Some(WelcomeRow::Servers) => {
-                for source in &self.imports {
-                    out.push(Effect::Import { source: source.path.clone() });
-                }
+                let rows = self.imports.iter().flat_map(|source| &source.rows).filter(|row| row.name.is_some());
+                out.push(Effect::Import { picks: rows.map(|row| (row.path.clone(), row.key.clone())).collect() });
                 self.rows.retain(|row| *row != WelcomeRow::Servers);
                 self.selected = 0;
                 state.say("their servers are in config.toml; each asks before its first start", out);

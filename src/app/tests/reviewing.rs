@@ -220,6 +220,8 @@ fn changed_definitions_are_accepted_as_they_were_shown_and_read() {
         stderr: Vec::new(),
         differences: Arc::new([difference(after)]),
         sign_in: None,
+        listed: Default::default(),
+        life: Default::default(),
     };
     let drawn = |desk: &mut Desk, page: usize| {
         let list = ListLayout { lines: 40, page, top: 0 };
@@ -256,6 +258,8 @@ fn a_server_starts_only_by_y_or_a() {
         stderr: Vec::new(),
         differences: Default::default(),
         sign_in: None,
+        listed: Default::default(),
+        life: Default::default(),
     };
     desk.engine(TurnEvent::Server(status.clone()));
     assert!(matches!(desk.state.overlays.last(), Some(Overlay::Consent(c)) if c.line == "npx -y files"));

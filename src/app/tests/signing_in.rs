@@ -16,6 +16,8 @@ fn status(state: ServerState, sign_in: Option<SignedIn>) -> ServerStatus {
         stderr: Vec::new(),
         differences: Default::default(),
         sign_in,
+        listed: Default::default(),
+        life: Default::default(),
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::chat::{Fault, FaultKind};
-use crate::config::import::{self, Becomes, Client, Places, Plan, Remark, Row};
+use crate::config::import::{self, Becomes, Client, Note, Places, Plan, Remark, Row};
 use crate::config::{Edit, Paths, Variables, refused_variables};
 use crate::text::{sanitize, visible};
 
@@ -204,32 +204,8 @@ impl Bench {
         let name = draft.name.as_str();
         let renamed = if name == row.key { String::new() } else { format!("  (there: {key})") };
         let mut out = vec![format!("  {name:<16} {}{renamed}", shown(&self.expand(draft).line()))];
-        let mut add = |what: &str, text: String| out.push(format!("    {what:<9} {text}"));
-        if draft.disabled {
-            add("off", "it is switched off there".to_owned());
-        }
-        if let Some(off) = &row.off {
-            add("off", shown(off));
-        }
-        for remark in &row.remarks {
-            match remark {
-                Remark::Person(what) => add("needs you", shown(what)),
-                Remark::Variable { name, why } => add("needs you", format!("set {name}: {}", shown(why))),
-                Remark::Trust(key) => add("dropped", format!("{}: it let tools run there unasked", shown(key))),
-                Remark::Dropped { key, why } => add("dropped", format!("{}: {}", shown(key), shown(why))),
-                Remark::Narrows(key) => add("kept", format!("{}: fewer tools are offered", shown(key))),
-            }
-        }
-        let told =
-            |name: &String| row.remarks.iter().any(|r| matches!(r, Remark::Variable { name: n, .. } if n == name));
-        for variable in row.unset.iter().filter(|name| !told(name)) {
-            add("needs you", format!("{variable} is not set; it is off until it is"));
-        }
-        for literal in &row.literals {
-            add("secret", format!("{} stands there in plain", shown(&literal.name)));
-        }
-        if let Some(open) = &row.open_secret {
-            add("needs you", format!("it {open}"));
+        for (note, text) in row.notes().iter().filter(|(note, _)| *note != Note::Unpinned) {
+            out.push(format!("    {:<9} {}", note.word(), shown(text)));
         }
         if let Some(unpinned) = &row.unpinned {
             let here = self.setup.paths.home.as_ref().and_then(|home| import::installed(unpinned, home));
@@ -237,7 +213,8 @@ impl Bench {
                 Some(version) => format!("; --pin writes {}", unpinned.with(&version)),
                 None => format!("; pin it as {}", unpinned.with("VERSION")),
             };
-            add("unpinned", format!("{} fetches the newest {} at each start{pin}", unpinned.runner, unpinned.package));
+            let (word, runner) = (Note::Unpinned.word(), unpinned.runner);
+            out.push(format!("    {word:<9} {runner} fetches the newest {} at each start{pin}", unpinned.package));
         }
         out
     }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::app::{Connection, Endpoint as Shown, ModelRow, Start, Switched};
-use crate::chat::{ConversationId, Fault, FaultKind, Prices, RoundUsage, TurnSettings};
+use crate::chat::{ConversationId, Fault, FaultKind, Prices, RoundUsage, ServerName, TurnSettings};
 use crate::config::import::Plan;
 use crate::engine::live::LiveClock;
 use crate::net::{Http, HttpOptions};
@@ -106,7 +106,11 @@ impl Connector for Nobody {
         nobody()
     }
 
-    fn import(&self, _source: String) -> Later<Result<(), Fault>> {
+    fn import(&self, _picks: Vec<(String, String)>) -> Later<Result<(), Fault>> {
+        nobody()
+    }
+
+    fn add_server(&self, _text: String) -> Later<Result<ServerName, Fault>> {
         nobody()
     }
 

@@ -36,6 +36,31 @@ pub struct Row {
     pub off: Option<String>,
 }
 
+/// What a note is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Note {
+    Off,
+    NeedsYou,
+    Dropped,
+    Kept,
+    Secret,
+    Unpinned,
+}
+
+impl Note {
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::NeedsYou => "needs you",
+            Self::Dropped => "dropped",
+            Self::Kept => "kept",
+            Self::Secret => "secret",
+            Self::Unpinned => "unpinned",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum Becomes {
     New(Box<ServerDraft>),
@@ -51,6 +76,56 @@ impl Row {
             Becomes::New(draft) => Some(draft),
             Becomes::Known(_) | Becomes::LeftOut(_) => None,
         }
+    }
+
+    /// Its command or address as it is written, or why it is not taken; raw.
+    #[must_use]
+    pub fn line(&self) -> String {
+        match &self.becomes {
+            Becomes::New(draft) => draft.line(),
+            Becomes::Known(name) => format!("known already, as {}", name.as_str()),
+            Becomes::LeftOut(why) => format!("left out: {why}"),
+        }
+    }
+
+    /// What a person should know of it; raw.
+    #[must_use]
+    pub fn notes(&self) -> Vec<(Note, String)> {
+        let Becomes::New(draft) = &self.becomes else { return Vec::new() };
+        let mut notes = Vec::new();
+        let mut add = |what, text: String| notes.push((what, text));
+        if draft.disabled {
+            add(Note::Off, "it is switched off there".to_owned());
+        }
+        if let Some(off) = &self.off {
+            add(Note::Off, off.clone());
+        }
+        for remark in &self.remarks {
+            match remark {
+                Remark::Person(what) => add(Note::NeedsYou, what.clone()),
+                Remark::Variable { name, why } => add(Note::NeedsYou, format!("set {name}: {why}")),
+                Remark::Trust(key) => add(Note::Dropped, format!("{key}: it let tools run there unasked")),
+                Remark::Dropped { key, why } => add(Note::Dropped, format!("{key}: {why}")),
+                Remark::Narrows(key) => add(Note::Kept, format!("{key}: fewer tools are offered")),
+            }
+        }
+        for variable in &self.unset {
+            let told = |remark: &Remark| matches!(remark, Remark::Variable { name, .. } if name == variable);
+            if !self.remarks.iter().any(told) {
+                add(Note::NeedsYou, format!("{variable} is not set; it is off until it is"));
+            }
+        }
+        for literal in &self.literals {
+            add(Note::Secret, format!("{} stands there in plain", literal.name));
+        }
+        if let Some(open) = &self.open_secret {
+            add(Note::NeedsYou, format!("it {open}"));
+        }
+        if let Some(unpinned) = &self.unpinned {
+            let (runner, package, pin) = (unpinned.runner, &unpinned.package, unpinned.with("VERSION"));
+            add(Note::Unpinned, format!("{runner} fetches the newest {package} at each start; pin it as {pin}"));
+        }
+        notes
     }
 
     /// Variables of the environment stand for its secrets from now on; they are then to be set.

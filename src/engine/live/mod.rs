@@ -9,4 +9,4 @@ mod servers;
 pub use clock::{LiveClock, process_began};
 pub use journal::LiveJournal;
 pub use model::LiveModel;
-pub use servers::{ConsentGiven, LiveServers, call_end};
+pub use servers::{Keep, Kept, LiveServers, call_end};

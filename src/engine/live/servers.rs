@@ -11,8 +11,17 @@ use crate::config::{Consent, ServerEntry};
 use crate::engine::port::{Answer, CallEnd, Events, ServerCall, ServerCallEvent, ServerEvent, Servers};
 use crate::mcp::{self, CallEvent, CallOrder, CallTicket, Host, HostEvent, LogLevel};
 
-/// Told when a person consented to a server's start for good; it writes that down.
-pub type ConsentGiven = Box<dyn Fn(&ServerEntry) + Send + Sync>;
+/// What a person decided about a server for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It may start.
+    Consent,
+    /// Its hints are believed, or no longer.
+    Trust(bool),
+}
+
+/// Told of what is to be kept; it writes that down.
+pub type Keep = Box<dyn Fn(&ServerEntry, Kept) + Send + Sync>;
 
 /// The host with its entries.
 pub struct LiveServers {
@@ -20,7 +29,7 @@ pub struct LiveServers {
     entries: Mutex<HashMap<ServerName, ServerEntry>>,
     states: Arc<Mutex<HashMap<ServerName, ServerState>>>,
     cancels: Arc<Mutex<HashMap<CallId, Arc<Notify>>>>,
-    consent_given: ConsentGiven,
+    keep: Keep,
 }
 
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -34,7 +43,7 @@ impl LiveServers {
         host: Host,
         mut events: mpsc::Receiver<HostEvent>,
         entries: Vec<ServerEntry>,
-        consent_given: ConsentGiven,
+        keep: Keep,
     ) -> (Self, mpsc::Receiver<ServerEvent>) {
         let (out, receiver) = mpsc::channel(64);
         let states: Arc<Mutex<HashMap<ServerName, ServerState>>> = Arc::default();
@@ -64,7 +73,7 @@ impl LiveServers {
             host.start(entry.clone());
         }
         let entries = entries.into_iter().map(|entry| (entry.name.clone(), entry)).collect();
-        let servers = Self { host, entries: Mutex::new(entries), states, cancels: Arc::default(), consent_given };
+        let servers = Self { host, entries: Mutex::new(entries), states, cancels: Arc::default(), keep };
         (servers, receiver)
     }
 
@@ -77,12 +86,16 @@ impl LiveServers {
     fn start_one(&self, server: &ServerName, for_good: bool) {
         let Some(entry) = held(&self.entries).get_mut(server).map(|entry| {
             entry.consent = Consent::Given;
+            // Switched off in its configuration, and switched on by a person: for this session.
+            if entry.is_switched_off() {
+                entry.disabled = None;
+            }
             entry.clone()
         }) else {
             return;
         };
         if for_good {
-            (self.consent_given)(&entry);
+            (self.keep)(&entry, Kept::Consent);
         }
         self.host.start(entry);
     }
@@ -132,8 +145,13 @@ impl Servers for LiveServers {
             ServerAction::Restart => self.host.restart(server),
             ServerAction::Refresh => self.host.refresh(server),
             ServerAction::Off => self.host.stop(server),
-            // The registry's business.
-            ServerAction::Trust => {}
+            ServerAction::Look => self.host.look(server),
+            // For now it is the registry's business; later starts are told by what is kept.
+            ServerAction::Trust | ServerAction::Distrust => {
+                if let Some(entry) = held(&self.entries).get(server) {
+                    (self.keep)(entry, Kept::Trust(action == ServerAction::Trust));
+                }
+            }
         }
     }
 

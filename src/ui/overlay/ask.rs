@@ -102,6 +102,10 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, ask: &Ask, layout: &mut 
         AskFor::Address => {
             ("Address of an OpenAI-compatible service".to_owned(), "up to and with /v1, as in http://localhost:8000/v1")
         }
+        AskFor::Server => (
+            "Add a server: its name, then its command or address".to_owned(),
+            "files npx -y @scope/server .   or   web https://host/mcp   you see it again before it starts",
+        ),
         AskFor::System => ("System prompt for the turns to come".to_owned(), "empty: none"),
     };
     canvas.put(body, 1, 0, &cut(&title, columns), Tint::of(Ink::Text).bold());

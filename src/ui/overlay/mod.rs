@@ -5,6 +5,7 @@ mod browser;
 mod changes;
 mod detail;
 mod help;
+mod import;
 mod inquiry;
 mod models;
 mod preview;
@@ -49,6 +50,7 @@ pub(super) fn draw(
         Overlay::Servers(list) => servers::draw(canvas, area, list, state, layout),
         Overlay::SignIn(open) => sign_in::draw(canvas, area, open, layout),
         Overlay::Tools(list) => toolbox::draw(canvas, area, list, state, layout),
+        Overlay::Import(list) => import::draw(canvas, area, list, layout),
         Overlay::Palette(palette) => ask::palette(canvas, area, palette, state, layout),
         Overlay::Help(help) => help::draw(canvas, area, help, state, layout),
         Overlay::Detail(detail) => detail::draw(canvas, area, detail, state, memo, layout),
@@ -68,6 +70,7 @@ pub(super) fn covers(overlay: &Overlay) -> bool {
         | Overlay::Servers(_)
         | Overlay::SignIn(_)
         | Overlay::Tools(_)
+        | Overlay::Import(_)
         | Overlay::Help(_)
         | Overlay::Detail(_)
         | Overlay::Timeline(_)

@@ -4,10 +4,10 @@ use ratatui::layout::Rect;
 
 use super::{choose, foot, heading, one, screen, scrolled, words};
 use crate::app::{Layout, ListLayout, ServerList, ServerRow, ServerStep, State, Target};
-use crate::chat::{ServerState, SignedIn};
+use crate::chat::{Policy, ServerState, SignedIn, Standing, ToolLine};
 use crate::text::{cut, sanitize, visible, width};
 use crate::ui::canvas::{Canvas, hit, rows_of};
-use crate::ui::figures::{counted, grouped, long_clock};
+use crate::ui::figures::{counted, grouped, long_clock, size};
 use crate::ui::ink::{Ink, Row, Tint};
 use crate::ui::markdown::wrap_row;
 use crate::ui::panel::server_sign;
@@ -28,10 +28,11 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, list: &ServerList, state
     let chosen = rows.get(selected);
     match (&list.step, chosen) {
         (ServerStep::Log { scroll }, Some(row)) => log(canvas, body, row, *scroll, layout),
+        (ServerStep::Tools { selected }, Some(row)) => tools(canvas, body, row, *selected, layout),
         (ServerStep::Changes { shown, scroll, .. }, Some(row)) => {
             super::changes::draw(canvas, body, &row.status.server, shown, *scroll, layout);
         }
-        (ServerStep::List | ServerStep::Log { .. } | ServerStep::Changes { .. }, _) => {
+        (ServerStep::List | ServerStep::Log { .. } | ServerStep::Tools { .. } | ServerStep::Changes { .. }, _) => {
             table(canvas, body, state, selected, layout);
         }
     }
@@ -44,6 +45,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, list: &ServerList, state
     };
     let keys: &[(&str, &str)] = match (&list.step, columns) {
         (ServerStep::Log { .. }, _) => &[("↑↓", "scroll")],
+        (ServerStep::Tools { .. }, _) => &[("↑↓", "select")],
         (ServerStep::Changes { end_seen: true, .. }, _) => &[("↑↓", "scroll"), ("A", "accept what is shown")],
         (ServerStep::Changes { end_seen: false, .. }, _) => &[("↑↓", "scroll to the end, then accept")],
         (ServerStep::List, 100..) => &[
@@ -77,22 +79,34 @@ struct Columns {
     calls: usize,
     p50: usize,
     errors: Option<usize>,
-    pid: Option<usize>,
+    memory: Option<usize>,
     up: usize,
 }
 
-const WIDE: Columns =
-    Columns { state: 14, transport: Some(36), tools: 48, calls: 56, p50: 64, errors: Some(73), pid: Some(82), up: 92 };
+/// What else can be done, above the footer: the footer has no room for all of it.
+const MORE: &str = "n add a server   i import others'   f list its tools again   v what they claim";
+
+const WIDE: Columns = Columns {
+    state: 14,
+    transport: Some(36),
+    tools: 48,
+    calls: 56,
+    p50: 64,
+    errors: Some(73),
+    memory: Some(82),
+    up: 92,
+};
 const MIDDLE: Columns =
-    Columns { state: 12, transport: None, tools: 32, calls: 40, p50: 48, errors: None, pid: None, up: 57 };
+    Columns { state: 12, transport: None, tools: 32, calls: 40, p50: 48, errors: None, memory: None, up: 57 };
 
 fn table(canvas: &mut Canvas<'_>, body: Rect, state: &State, selected: usize, layout: &mut Layout) {
     let columns = usize::from(body.width);
     let height = usize::from(body.height);
     let rows = &state.servers.rows;
     if rows.is_empty() {
-        canvas.put(body, 1, 1, "No servers yet.  /import brings those of other clients;", Ink::Dim);
-        canvas.put(body, 1, 2, "`millrace mcp add` adds one.", Ink::Dim);
+        canvas.put(body, 1, 1, "No servers yet.", Ink::Text);
+        canvas.put(body, 1, 3, "n adds one: a name and its command or address.", Ink::Dim);
+        canvas.put(body, 1, 4, "i brings those of other clients.", Ink::Dim);
         return;
     }
     let narrow = columns < 60;
@@ -107,7 +121,7 @@ fn table(canvas: &mut Canvas<'_>, body: Rect, state: &State, selected: usize, la
             (Some(at.calls), "CALLS"),
             (Some(at.p50), "p50"),
             (at.errors, "ERRORS"),
-            (at.pid, "PID"),
+            (at.memory, "MEMORY"),
             (Some(at.up), "UP"),
         ];
         for (x, name) in heads {
@@ -122,14 +136,19 @@ fn table(canvas: &mut Canvas<'_>, body: Rect, state: &State, selected: usize, la
         let y = y + head;
         layout.targets.push((hit(rows_of(body, y, 1)), Target::Row(n)));
         if narrow {
-            narrow_row(canvas, body, y, row);
+            narrow_row(canvas, body, y, row, state);
         } else {
             wide_row(canvas, body, y, row, &at, state);
         }
         choose(canvas, body, y, n == selected);
     }
     layout.list = ListLayout { lines: rows.len(), page, top: first };
-    let below = rows_of(body, head + page + 1, height.saturating_sub(head + page + 1));
+    // Its last row tells what else can be done, where there is room for it.
+    let more = usize::from(!narrow && height > head + page + 4);
+    if more == 1 {
+        canvas.put(body, 1, height - 1, &cut(MORE, columns.saturating_sub(2)), Ink::Dim);
+    }
+    let below = rows_of(body, head + page + 1, height.saturating_sub(head + page + 1 + more));
     // What needs a person, the chosen one before all; then the chosen one in any case.
     let chosen = rows.get(selected);
     let mut told: Vec<&ServerRow> = chosen.filter(|row| needs(row)).into_iter().collect();
@@ -159,7 +178,11 @@ fn state_words(row: &ServerRow) -> String {
         ServerState::Ready if row.running > 0 => format!("busy {}", counted(row.running.into(), "call", "calls")),
         ServerState::Ready => "ready".to_owned(),
         ServerState::Starting => "starting".to_owned(),
-        ServerState::Failed => "failed".to_owned(),
+        ServerState::Failed => match (&row.status.life.exit, row.status.life.failures) {
+            (Some(_), times @ 2..) => format!("exited {times} times"),
+            (Some(_), _) => "exited".to_owned(),
+            (None, _) => "failed".to_owned(),
+        },
         ServerState::NeedsLogin => "needs sign-in".to_owned(),
         ServerState::NeedsConsent => "not started".to_owned(),
         ServerState::Off => "off".to_owned(),
@@ -170,6 +193,7 @@ fn short_words(row: &ServerRow) -> String {
     match row.status.state {
         ServerState::Ready if !row.status.differences.is_empty() => "changed".to_owned(),
         ServerState::Ready if row.running > 0 => format!("busy {}", row.running),
+        ServerState::Failed if row.status.life.exit.is_some() => format!("exited {}x", row.status.life.failures.max(1)),
         ServerState::Ready
         | ServerState::Starting
         | ServerState::Failed
@@ -185,9 +209,20 @@ fn since(row: &ServerRow, state: &State) -> String {
         ServerState::Ready | ServerState::Starting => long_clock(state.now.mono_us.saturating_sub(row.since_us)),
         ServerState::NeedsConsent => "enter starts it".to_owned(),
         ServerState::NeedsLogin => "enter signs in".to_owned(),
+        ServerState::Off if row.status.message.is_some() => "not to be used".to_owned(),
         ServerState::Off => "disabled by you".to_owned(),
-        ServerState::Failed => "r restarts it".to_owned(),
+        ServerState::Failed => match retry(row, state) {
+            Some(left) => format!("retry in {left}"),
+            None => "r restarts it".to_owned(),
+        },
     }
+}
+
+/// How long until it is started again, `0:24`.
+fn retry(row: &ServerRow, state: &State) -> Option<String> {
+    let pause = row.status.life.retry_in_ms?;
+    let left = pause.saturating_sub(state.now.mono_us.saturating_sub(row.told_us) / 1_000).div_ceil(1_000);
+    Some(format!("{}:{:02}", left / 60, left % 60))
 }
 
 fn wide_row(canvas: &mut Canvas<'_>, body: Rect, y: usize, row: &ServerRow, at: &Columns, state: &State) {
@@ -207,13 +242,15 @@ fn wide_row(canvas: &mut Canvas<'_>, body: Rect, y: usize, row: &ServerRow, at: 
         let ink = if row.errors > 0 { Ink::Bad } else { Ink::Text };
         canvas.put(body, x, y, &dash(row.errors.to_string()), ink);
     }
-    if let Some(x) = at.pid {
-        canvas.put(body, x, y, &row.status.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()), Ink::Dim);
+    if let Some(x) = at.memory {
+        let memory = row.status.life.memory.filter(|_| row.status.state == ServerState::Ready);
+        let text = memory.map_or_else(|| "-".to_owned(), |bytes| format!("{} MB", bytes.div_ceil(1 << 20)));
+        canvas.put(body, x, y, &text, Ink::Dim);
     }
     canvas.put(body, at.up, y, &since(row, state), Ink::Dim);
 }
 
-fn narrow_row(canvas: &mut Canvas<'_>, body: Rect, y: usize, row: &ServerRow) {
+fn narrow_row(canvas: &mut Canvas<'_>, body: Rect, y: usize, row: &ServerRow, state: &State) {
     canvas.put(body, 3, y, &cut(sanitize(row.status.server.as_str()).as_str(), 6), Ink::Text);
     let (glyph, ink) = server_sign(row, canvas.theme.glyphs);
     let x = canvas.put(body, 10, y, glyph, ink);
@@ -225,6 +262,8 @@ fn narrow_row(canvas: &mut Canvas<'_>, body: Rect, y: usize, row: &ServerRow) {
             format!("{} tools", row.status.tools)
         };
         canvas.put(body, 25, y, &text, Ink::Dim);
+    } else if let Some(left) = retry(row, state).filter(|_| row.status.state == ServerState::Failed) {
+        canvas.put(body, 25, y, &format!("retry {left}"), Ink::Dim);
     }
 }
 
@@ -243,7 +282,16 @@ fn details(row: &ServerRow, columns: usize, canvas: &Canvas<'_>, state: &State) 
     let mut head = Row::new();
     head.push(sanitize(row.status.server.as_str()).as_str(), Tint::of(Ink::Text).bold());
     let (_, ink) = server_sign(row, canvas.theme.glyphs);
-    let message = row.status.message.as_deref().map(|message| sanitize(message).one_line());
+    if !row.status.differences.is_empty() {
+        return changed(row, room);
+    }
+    let life = &row.status.life;
+    let failed = row.status.state == ServerState::Failed;
+    let exit = life.exit.filter(|_| failed);
+    let message = match exit {
+        Some(exit) => Some(sanitize(&ended(exit, columns)).one_line()),
+        None => row.status.message.as_deref().map(|message| sanitize(message).one_line()),
+    };
     let mut said = false;
     if columns < 60 && message.is_some() {
         // Why it is so matters more here than how it was started.
@@ -259,6 +307,15 @@ fn details(row: &ServerRow, columns: usize, canvas: &Canvas<'_>, state: &State) 
         head.push(if columns < 60 { "" } else { "   " }, Ink::Text);
         head.push(message.as_str(), ink);
         said = true;
+    }
+    if said && exit.is_some() && columns >= 100 && life.stderr_kept > 0 {
+        let mut text = format!("stderr: {} kept", size(life.stderr_kept));
+        if life.stderr_dropped > 0 {
+            text.push_str(&format!(", {} dropped", size(life.stderr_dropped)));
+        }
+        if head.width() + 3 + width(&text) <= room {
+            head.push(&format!("   {text}"), Ink::Dim);
+        }
     }
     if let Some(speaks) = row.status.speaks()
         && columns >= 100
@@ -281,33 +338,19 @@ fn details(row: &ServerRow, columns: usize, canvas: &Canvas<'_>, state: &State) 
         text.push(&format!(" offered, about {} tokens of every request", grouped(sum.tokens)), Ink::Dim);
         out.push(text);
     }
-    if !row.status.differences.is_empty() {
-        let mut text = Row::new();
-        let count = row.status.differences.len() as u64;
-        let words = counted(count, "tool definition differs", "tool definitions differ");
-        text.push(&format!("{words} from what was pinned and cannot be called: enter shows how"), Ink::Warn);
-        let indent = Row::label("  ", Ink::Text);
-        out.extend(wrap_row(&text, room, &indent, &indent));
-        for difference in row.status.differences.iter().take(4) {
-            let mut text = Row::label("  ", Ink::Text);
-            text.push(&super::changes::name(difference), Ink::Text);
-            text.pad_to(16);
-            text.push("  ", Ink::Text);
-            text.push(&super::changes::summary(difference), Ink::Dim);
-            out.push(text);
-        }
-    } else if row.status.withheld > 0 {
+    if row.status.withheld > 0 {
         let mut text = Row::label("  ", Ink::Text);
         let count = counted(row.status.withheld.into(), "tool is", "tools are");
         text.push(&format!("{count} set aside: their definitions cannot be used"), Ink::Warn);
         out.extend(wrap_row(&text, room, &none, &none));
     }
-    if matches!(row.status.state, ServerState::Failed) {
+    if failed {
         for line in row.status.stderr.iter().rev().take(3).rev() {
-            let mut text = Row::label("  ", Ink::Text);
+            let mut text = Row::label(if columns < 60 { "" } else { "  " }, Ink::Text);
             text.push(&cut(&one(line), room.saturating_sub(2)), Ink::Dim);
             out.push(text);
         }
+        out.extend(hint(row, columns, state));
     }
     out
 }
@@ -344,7 +387,153 @@ fn left_words(ms: i64) -> String {
     }
 }
 
-fn log(canvas: &mut Canvas<'_>, body: Rect, row: &ServerRow, from: usize, layout: &mut Layout) {
+/// Definitions that are not those that were approved, in a few words each.
+fn changed(row: &ServerRow, room: usize) -> Vec<Row> {
+    let count = row.status.differences.len() as u64;
+    let words = counted(count, "tool definition differs from the one", "tool definitions differ from the ones");
+    let mut head = Row::new();
+    head.push(&one(row.status.server.as_str()), Tint::of(Ink::Text).bold());
+    head.push(&format!("   {words} you approved"), Ink::Warn);
+    let indent = Row::label("  ", Ink::Text);
+    let mut out = wrap_row(&head, room, &Row::new(), &indent);
+    for difference in row.status.differences.iter().take(4) {
+        let mut text = Row::label("  ", Ink::Text);
+        text.push(&super::changes::name(difference), Ink::Text);
+        text.pad_to(16);
+        text.push("  ", Ink::Text);
+        text.push(&super::changes::summary(difference), Ink::Dim);
+        out.push(text);
+    }
+    out
+}
+
+/// How its process ended, in the room that there is.
+fn ended(exit: crate::chat::ServerExit, columns: usize) -> String {
+    let after = exit.after_ms as f64 / 1_000.0;
+    match (columns, exit.pid) {
+        (..60, _) => match exit.code {
+            Some(code) => format!("exit {code} after {after:.1} s"),
+            None => format!("{} after {after:.1} s", exit.words()),
+        },
+        (100.., Some(pid)) => format!("pid {pid} {} after {after:.1} s", exit.words()),
+        (_, _) => format!("{} after {after:.1} s", exit.words()),
+    }
+}
+
+/// A variable that the last words of a server miss, and where its entry is.
+fn hint(row: &ServerRow, columns: usize, state: &State) -> Option<Row> {
+    let place = state.session.server_places.get(&row.status.server);
+    let variable = missing_variable(&row.status.stderr);
+    if columns < 60 {
+        return place.map(|place| {
+            let mut text = Row::new();
+            text.push(&one(place), Ink::Dim);
+            text
+        });
+    }
+    let name = row.status.server.as_str();
+    let place = place.map(|place| format!(", {place}")).unwrap_or_default();
+    let mut text = Row::label("  hint: ", Ink::Warn);
+    match variable {
+        Some(variable) if columns >= 100 => {
+            text.push(
+                &format!("add env = {{ {variable} = \"${{env:{variable}}}\" }} to [servers.{name}]{place}"),
+                Ink::Text,
+            );
+        }
+        Some(_) => text.push(&format!("add env to [servers.{name}]{place}"), Ink::Text),
+        None => return None,
+    }
+    Some(text)
+}
+
+/// `JIRA_TOKEN` of `Error: JIRA_TOKEN is not set`: a name in capitals with a word of its absence on the same line.
+fn missing_variable(lines: &[String]) -> Option<String> {
+    const ABSENT: [&str; 8] =
+        ["not set", "missing", "required", "undefined", "unset", "not found", "must be set", "environment variable"];
+    lines.iter().rev().find_map(|line| {
+        let lower = line.to_ascii_lowercase();
+        if !ABSENT.iter().any(|word| lower.contains(word)) {
+            return None;
+        }
+        let name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+        let mut words = line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        words
+            .find(|word| word.len() > 3 && word.contains('_') && word.chars().all(name) && !word.starts_with('_'))
+            .map(|word| word.chars().take(60).collect())
+    })
+}
+
+/// The tools of a server: what each claims, whether it may be called, what it says of itself.
+fn tools(canvas: &mut Canvas<'_>, body: Rect, row: &ServerRow, selected: usize, layout: &mut Layout) {
+    let columns = usize::from(body.width);
+    let height = usize::from(body.height);
+    let listed = &row.status.listed;
+    let mut head = Row::new();
+    head.push(one(row.status.server.as_str()).as_str(), Tint::of(Ink::Text).bold());
+    head.push(&format!("   {}", counted(listed.len() as u64, "tool", "tools")), Ink::Dim);
+    if !row.status.life.trusted && columns >= 60 {
+        head.push("   what it claims of them is not believed: t in the list", Ink::Dim);
+    }
+    canvas.row(body, 1, 0, &head);
+    let selected = selected.min(listed.len().saturating_sub(1));
+    let page = listed.len().min(height.saturating_sub(8).max(1));
+    let first = super::first_row(selected, listed.len(), page);
+    let (name_at, claim_at) = if columns >= 60 { (10, columns.clamp(60, 100) - 22) } else { (10, columns) };
+    for (y, (n, tool)) in listed.iter().enumerate().skip(first).take(page).enumerate() {
+        let y = y + 2;
+        layout.targets.push((hit(rows_of(body, y, 1)), Target::Row(n)));
+        let (word, ink) = standing(tool);
+        canvas.put(body, 3, y, word, ink);
+        canvas.put(body, name_at, y, &cut(&one(&tool.name), claim_at.saturating_sub(name_at + 2)), Ink::Text);
+        if columns >= 60 {
+            canvas.put(body, claim_at, y, &claims(tool), Ink::Dim);
+        }
+        choose(canvas, body, y, n == selected);
+    }
+    layout.list = ListLayout { lines: listed.len(), page, top: first };
+    let Some(tool) = listed.get(selected) else { return };
+    let below = rows_of(body, page + 3, height.saturating_sub(page + 3));
+    let indent = Row::label("  ", Ink::Text);
+    let room = columns.saturating_sub(3).max(1);
+    let mut rows = Vec::new();
+    if let Standing::Aside(why) = &tool.standing {
+        let mut text = Row::new();
+        text.push(&one(why), Ink::Warn);
+        rows.extend(wrap_row(&text, room, &Row::new(), &indent));
+    }
+    let words = if columns < 60 { claims(tool) } else { String::new() };
+    let text = format!("{words}{}{}", if words.is_empty() { "" } else { ".  " }, one(&tool.description));
+    let mut line = Row::new();
+    line.push(&text, Ink::Text);
+    rows.extend(wrap_row(&line, room, &Row::new(), &Row::new()));
+    for (y, line) in rows.iter().take(usize::from(below.height)).enumerate() {
+        canvas.row(below, 1, y, line);
+    }
+}
+
+fn standing(tool: &ToolLine) -> (&'static str, Ink) {
+    match &tool.standing {
+        Standing::Offered(Policy::Allow) => ("runs", Ink::Good),
+        Standing::Offered(Policy::Ask) => ("asks", Ink::Text),
+        Standing::Offered(Policy::Deny) => ("denied", Ink::Dim),
+        Standing::Aside(_) => ("aside", Ink::Warn),
+    }
+}
+
+/// What a tool says of itself, in a few words.
+fn claims(tool: &ToolLine) -> String {
+    let claims = &tool.claims;
+    match (claims.read_only, claims.destructive) {
+        (Some(true), _) => "says: only reads",
+        (_, Some(true)) => "says: can destroy",
+        (Some(false), Some(false)) => "says: adds only",
+        (_, _) => "says nothing",
+    }
+    .to_owned()
+}
+
+fn log(canvas: &mut Canvas<'_>, body: Rect, row: &ServerRow, from: Option<usize>, layout: &mut Layout) {
     let none = Row::new();
     let width = usize::from(body.width).saturating_sub(4).max(1);
     let mut head = Row::new();
@@ -352,6 +541,10 @@ fn log(canvas: &mut Canvas<'_>, body: Rect, row: &ServerRow, from: usize, layout
         &format!("{}   standard error, the last of it", one(row.status.server.as_str())),
         Tint::of(Ink::Text).bold(),
     );
+    let life = &row.status.life;
+    if life.stderr_dropped > 0 {
+        head.push(&format!("   {} kept, {} dropped", size(life.stderr_kept), size(life.stderr_dropped)), Ink::Dim);
+    }
     canvas.row(body, 1, 0, &head);
     let mut rows = Vec::new();
     for line in &row.status.stderr {
@@ -361,5 +554,5 @@ fn log(canvas: &mut Canvas<'_>, body: Rect, row: &ServerRow, from: usize, layout
         rows.push(Row::label("It has said nothing.", Ink::Dim));
     }
     let view = rows_of(body, 2, usize::from(body.height).saturating_sub(2));
-    scrolled(canvas, view, &rows, from, 3, layout);
+    scrolled(canvas, view, &rows, from.unwrap_or(usize::MAX), 3, layout);
 }

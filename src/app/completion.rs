@@ -3,6 +3,7 @@
 use super::command::Command;
 use super::composer::{Attachment, Composer};
 use super::effect::Effect;
+use crate::chat::{ServerName, TemplateInfo};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Completion {
@@ -24,20 +25,41 @@ pub struct CompletionRow {
     /// What is inserted.
     pub text: String,
     pub note: String,
+    pub of: RowOf,
 }
+
+/// What a row stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowOf {
+    /// A command of the program, or a server's prompt.
+    Command,
+    File,
+    Resource {
+        server: ServerName,
+        uri: String,
+    },
+    /// Taken, its variables are asked for.
+    Template {
+        server: ServerName,
+        template: TemplateInfo,
+    },
+}
+
+/// What servers add to the program's own: rows in their order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Offers {
+    pub prompts: Vec<CompletionRow>,
+    pub resources: Vec<CompletionRow>,
+}
+
+/// Resources above the files.
+const RESOURCES: usize = 30;
 
 impl Composer {
     /// Looks at the word before the caret and opens, refines or closes the completion.
-    pub(super) fn complete(&mut self, generation: u64, out: &mut Vec<Effect>) {
-        if let Some((word, rest)) = self.slash()
-            && rest.is_empty()
-            && self.at_end()
-            && !self.area.lines()[0].ends_with(' ')
-        {
-            let rows: Vec<CompletionRow> = ranked(&word, Command::listed(), |info| info.slash)
-                .into_iter()
-                .map(|info| CompletionRow { text: info.slash.into(), note: info.label.into() })
-                .collect();
+    pub(super) fn complete(&mut self, offers: &Offers, generation: u64, out: &mut Vec<Effect>) {
+        if let Some(word) = self.command_word() {
+            let rows = command_rows(&word, offers);
             let exact = rows.len() == 1 && rows[0].text == word;
             self.completion = (!rows.is_empty() && !exact).then_some(Completion {
                 kind: CompletionKind::Command,
@@ -47,10 +69,12 @@ impl Composer {
             });
             return;
         }
-        match self.file_word() {
+        match self.mention() {
             Some(word) => {
                 let open = self.completion.take().filter(|open| open.kind == CompletionKind::File);
-                let rows = open.map(|open| open.rows).unwrap_or_default();
+                let files = open.map(|open| open.rows).unwrap_or_default();
+                let mut rows = resource_rows(&word, offers);
+                rows.extend(files.into_iter().filter(|row| row.of == RowOf::File));
                 self.files_generation = generation;
                 out.push(Effect::Files { generation, query: word.clone() });
                 self.completion = Some(Completion { kind: CompletionKind::File, word, rows, selected: 0 });
@@ -59,8 +83,32 @@ impl Composer {
         }
     }
 
+    /// Servers have more to offer for the word that is being completed.
+    pub(super) fn offer(&mut self, offers: &Offers) {
+        if let Some(word) = self.command_word() {
+            let rows = command_rows(&word, offers);
+            if !rows.is_empty() {
+                let selected = self.completion.as_ref().map_or(0, |open| open.selected.min(rows.len() - 1));
+                self.completion = Some(Completion { kind: CompletionKind::Command, word, rows, selected });
+            }
+            return;
+        }
+        if let Some(open) = self.completion.as_mut().filter(|open| open.kind == CompletionKind::File) {
+            let mut rows = resource_rows(&open.word, offers);
+            rows.extend(std::mem::take(&mut open.rows).into_iter().filter(|row| row.of == RowOf::File));
+            (open.rows, open.selected) = (rows, 0);
+        }
+    }
+
+    /// The slash word that is being written.
+    fn command_word(&self) -> Option<String> {
+        let (word, rest) = self.slash()?;
+        let writing = rest.is_empty() && self.at_end() && !self.area.lines()[0].ends_with(' ');
+        writing.then_some(word)
+    }
+
     /// The text between an `@` at a word's start and the caret.
-    fn file_word(&self) -> Option<String> {
+    pub(super) fn mention(&self) -> Option<String> {
         let cursor = self.area.cursor();
         let head: String = self.area.lines()[cursor.0].chars().take(cursor.1).collect();
         let at = head.rfind('@')?;
@@ -75,24 +123,32 @@ impl Composer {
             return;
         }
         if let Some(open) = self.completion.as_mut().filter(|open| open.kind == CompletionKind::File) {
-            open.rows = paths.into_iter().map(|text| CompletionRow { text, note: String::new() }).collect();
+            open.rows.retain(|row| row.of != RowOf::File);
+            let files = paths.into_iter();
+            open.rows.extend(files.map(|text| CompletionRow { text, note: String::new(), of: RowOf::File }));
             open.selected = 0;
         }
     }
 
-    /// Takes the chosen row in place of the word. True where that makes a whole slash command.
-    pub(super) fn accept(&mut self, out: &mut Vec<Effect>) -> bool {
-        let Some(open) = self.completion.take() else { return false };
-        let Some(row) = open.rows.get(open.selected) else { return false };
+    /// Takes the chosen row in place of the word: what it stood for.
+    pub(super) fn accept(&mut self, out: &mut Vec<Effect>) -> Option<RowOf> {
+        let open = self.completion.take()?;
+        let row = open.rows.get(open.selected)?;
         for _ in 0..open.word.chars().count() {
             self.area.delete_char();
         }
-        match open.kind {
-            CompletionKind::Command => {
+        match &row.of {
+            RowOf::Command => {
                 self.area.insert_str(&row.text);
-                true
             }
-            CompletionKind::File => {
+            RowOf::Resource { .. } => {
+                self.area.insert_str(format!("{} ", row.text));
+            }
+            // Its address comes when its form was filled in, with its own sign.
+            RowOf::Template { .. } => {
+                self.area.delete_char();
+            }
+            RowOf::File => {
                 self.area.insert_str(&row.text);
                 self.area.insert_char(' ');
                 let label = format!("@{}", row.text);
@@ -100,9 +156,9 @@ impl Composer {
                     self.attachments.push(Attachment { label, path: row.text.clone(), part: None });
                     out.push(Effect::Attach { path: row.text.clone() });
                 }
-                false
             }
         }
+        Some(row.of.clone())
     }
 
     pub(super) fn choose(&mut self, down: bool) {
@@ -111,6 +167,21 @@ impl Composer {
             open.selected = if down { (open.selected + 1).min(last) } else { open.selected.saturating_sub(1) };
         }
     }
+}
+
+fn command_rows(word: &str, offers: &Offers) -> Vec<CompletionRow> {
+    let own = Command::listed().map(|info| CompletionRow {
+        text: info.slash.into(),
+        note: info.label.into(),
+        of: RowOf::Command,
+    });
+    ranked(word, own.chain(offers.prompts.iter().cloned()), |row| &row.text)
+}
+
+fn resource_rows(word: &str, offers: &Offers) -> Vec<CompletionRow> {
+    let mut rows = ranked(word, offers.resources.iter().cloned(), |row| &row.text);
+    rows.truncate(RESOURCES);
+    rows
 }
 
 /// The items that match a fuzzy query, best first; all, in their order, where it is empty.

@@ -6,7 +6,7 @@ use tui_textarea::{CursorMove, TextArea};
 
 use super::command::Edit;
 use super::completion::Completion;
-use crate::chat::{MessageId, Part};
+use crate::chat::{MessageId, Part, PromptText};
 
 /// # Invariants
 /// - A paste never submits and never makes a slash command.
@@ -200,7 +200,54 @@ impl Composer {
         }
         let line = self.area.lines().first()?.strip_prefix('/')?;
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
-        word.chars().all(|c| c.is_ascii_alphanumeric() || c == '-').then(|| (word.to_owned(), rest.trim().to_owned()))
+        let own = word.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        // A server's prompt may have any name.
+        let prompt = word.split_once(':').is_some_and(|(server, _)| !server.is_empty() && !server.contains('/'));
+        (own || prompt).then(|| (word.to_owned(), rest.trim().to_owned()))
+    }
+
+    /// Puts a prompt in, to be looked over: one message of words as text, several as one chip; what is no text is
+    /// attached under its name.
+    pub(super) fn take_prompt(&mut self, server: &str, prompt: &PromptText) {
+        let mut attached = Vec::new();
+        let mut texts: Vec<(bool, String)> = Vec::new();
+        for message in &prompt.messages {
+            let mut words = String::new();
+            for part in &message.parts {
+                match part {
+                    Part::Text { text } => {
+                        if !words.is_empty() {
+                            words.push('\n');
+                        }
+                        words.push_str(text);
+                    }
+                    Part::File { .. } | Part::Image { .. } => {
+                        self.chip_number += 1;
+                        attached.push((format!("@{server}:part-{}", self.chip_number), part.clone()));
+                    }
+                }
+            }
+            if !words.is_empty() {
+                texts.push((message.by_assistant, words));
+            }
+        }
+        match texts.as_slice() {
+            [] => {}
+            [(false, words)] => self.take_in(words, false),
+            several => {
+                let mut whole = String::new();
+                for (by_assistant, words) in several {
+                    whole.push_str(if *by_assistant { "Assistant:\n" } else { "User:\n" });
+                    whole.push_str(words);
+                    whole.push_str("\n\n");
+                }
+                self.take_in(whole.trim_end(), true);
+            }
+        }
+        for (label, part) in attached {
+            self.area.insert_str(format!(" {label} "));
+            self.attachments.push(Attachment { path: label.clone(), label, part: Some(part) });
+        }
     }
 
     /// Empties it for good: sent, or another conversation's.

@@ -69,6 +69,12 @@ pub enum Effect {
     OpenPage {
         url: String,
     },
+    /// Writes what a resource holds to a new file in the working folder.
+    SaveBytes {
+        uri: String,
+        mime: Option<String>,
+        bytes: Arc<[u8]>,
+    },
     /// Writes a result to new files in the working folder: its text, and each picture or sound as what it is.
     SaveResult {
         /// Their name without its ending.

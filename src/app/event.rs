@@ -41,6 +41,8 @@ pub enum Timer {
     Twice(u64),
     /// A notice has been shown long enough.
     Notice(u64),
+    /// The field of a form has rested: what completes it is looked for.
+    Complete(u64),
     /// The draft has rested and is to be kept.
     Draft(u64),
 }

@@ -12,6 +12,7 @@
 //! Read a clock, a file or the environment; know the terminal, the engine or the store.
 
 mod calls;
+mod catalogs;
 mod command;
 mod completion;
 mod composer;
@@ -43,8 +44,9 @@ mod usage;
 mod tests;
 
 pub use calls::*;
+pub use catalogs::Catalogs;
 pub use command::*;
-pub use completion::{Completion, CompletionKind, CompletionRow};
+pub use completion::{Completion, CompletionKind, CompletionRow, RowOf};
 pub use composer::*;
 pub use effect::*;
 pub use event::*;

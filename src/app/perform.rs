@@ -294,6 +294,9 @@ impl State {
             return;
         }
         if let Some((word, rest)) = self.composer.slash() {
+            if word.contains(':') {
+                return self.slash_prompt(&word, &rest, out);
+            }
             return match Command::slash(&word) {
                 Some(command) => {
                     self.composer.reset();

@@ -1,6 +1,7 @@
 //! The whole state of the front end, composed of parts that own their fields.
 
 use super::calls::Calls;
+use super::catalogs::Catalogs;
 use super::composer::Composer;
 use super::inquiries::Asked;
 use super::key::Key;
@@ -28,6 +29,8 @@ pub struct State {
     /// Topmost last.
     pub overlays: Vec<Overlay>,
     pub servers: Servers,
+    /// What servers hold beside tools.
+    pub catalogs: Catalogs,
     /// What a server asks and nobody has answered yet.
     pub inquiry: Option<Asked>,
     pub toolbox: Toolbox,
@@ -40,6 +43,8 @@ pub struct State {
     /// The first of two keys was pressed.
     pub prefix: Option<Key>,
     pub(super) open_generation: u64,
+    /// Of the timer of a form's field.
+    pub(super) fill_generation: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,8 +69,10 @@ impl State {
             composer: Composer::default(),
             overlays: Vec::new(),
             servers: Servers::default(),
+            catalogs: Catalogs::default(),
             inquiry: None,
             toolbox: Toolbox::default(),
+            fill_generation: 0,
             status: Status::default(),
             usage: UsageLog::default(),
             newest: None,

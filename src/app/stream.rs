@@ -48,6 +48,8 @@ impl State {
                 }
             }
             TurnEvent::Inquiry { turn, inquiry } => self.asked(Asked { turn, inquiry, told: at }, out),
+            TurnEvent::Replied { generation, server, result } => self.replied(generation, &server, result, out),
+            TurnEvent::News { server, news } => self.news(&server, news),
             TurnEvent::InquiryEnded { id, end } => self.inquiry_ended(id, end, out),
             TurnEvent::Unsaved { reason } => self.status.saved = Saved::Not(reason),
             TurnEvent::Started { turn, conversation, model, base_url, api: _ } => {
@@ -390,6 +392,7 @@ impl State {
                 .is_some_and(|row| row.status.state == crate::chat::ServerState::NeedsConsent),
             Overlay::Review(_)
             | Overlay::Inquiry(_)
+            | Overlay::Fill(_)
             | Overlay::Confirm(_)
             | Overlay::Ask(_)
             | Overlay::Browser(_)

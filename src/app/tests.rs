@@ -9,6 +9,7 @@ mod browsing;
 mod composing;
 mod inquiring;
 mod models;
+mod prompting;
 mod reviewing;
 mod signing_in;
 mod stopping;

@@ -1,12 +1,14 @@
 //! The one way in: an event changes the state and asks for effects. It only routes.
 
+use super::catalogs::Wanted;
 use super::command::Command;
+use super::completion::{Offers, RowOf};
 use super::effect::Effect;
 use super::event::{Event, Timer};
 use super::key::Key;
 use super::keymap::{Lookup, Place};
 use super::layout::Layout;
-use super::overlay::{Flow, Overlay, ReviewBox};
+use super::overlay::{Fill, Flow, Overlay, ReviewBox};
 use super::state::{Focus, State};
 use super::transcript::Scroll;
 use crate::chat::{ServerState, Stamped};
@@ -49,6 +51,7 @@ impl State {
             Timer::Search(generation) => self.search_rested(generation, out),
             Timer::Twice(generation) => self.twice_over(generation),
             Timer::Notice(id) => self.notice_over(id),
+            Timer::Complete(generation) => self.complete_rested(generation, out),
             Timer::Draft(generation) => {
                 if generation == self.composer.draft_generation {
                     self.keep_draft(out);
@@ -231,10 +234,39 @@ impl State {
     /// The text is another: completion, and the draft is kept when it has rested.
     pub(super) fn text_changed(&mut self, out: &mut Vec<Effect>) {
         let generation = self.session.fresh();
-        self.composer.complete(generation, out);
+        if self.composer.slash().is_some() {
+            self.want(Wanted::Prompts, out);
+        } else if self.composer.mention().is_some() {
+            self.want(Wanted::Resources, out);
+        }
+        let offers = self.offers();
+        self.composer.complete(&offers, generation, out);
         out.push(Effect::CancelTimer(Timer::Draft(self.composer.draft_generation)));
         self.composer.draft_generation = generation;
         out.push(Effect::SetTimer { timer: Timer::Draft(generation), after_ms: 1_000 });
+    }
+
+    fn offers(&self) -> Offers {
+        Offers { prompts: self.catalogs.prompt_rows(), resources: self.catalogs.resource_rows() }
+    }
+
+    /// A list came while its completion is open.
+    pub(super) fn refresh_completion(&mut self) {
+        let offers = self.offers();
+        self.composer.offer(&offers);
+    }
+
+    /// Takes the chosen row of the completion; `enter` also carries a command out.
+    fn accepted(&mut self, enter: bool, out: &mut Vec<Effect>) {
+        match self.composer.accept(out) {
+            Some(RowOf::Command) if enter => self.perform(Command::Send, out),
+            Some(RowOf::Resource { server, uri }) => self.attach_resource(server, uri, out),
+            Some(RowOf::Template { server, template }) => {
+                self.overlays.push(Overlay::Fill(Box::new(Fill::template(server, template))));
+                self.complete_field(out);
+            }
+            Some(RowOf::Command | RowOf::File) | None => {}
+        }
     }
 
     /// Keys of an open completion: tab and enter take, up and down choose, esc closes.
@@ -247,14 +279,14 @@ impl State {
             KeyCode::Up => self.composer.choose(false),
             KeyCode::Down => self.composer.choose(true),
             KeyCode::Esc => self.composer.completion = None,
-            KeyCode::Tab => {
-                self.composer.accept(out);
-            }
+            KeyCode::Tab => self.accepted(false, out),
             KeyCode::Enter => {
                 let whole = self.composer.slash().is_some_and(|(word, _)| Command::slash(&word).is_some());
-                if whole || self.composer.accept(out) {
+                if whole {
                     self.composer.completion = None;
                     self.perform(Command::Send, out);
+                } else {
+                    self.accepted(true, out);
                 }
             }
             _ => return false,

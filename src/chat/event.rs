@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CallUpdate, Claims, ContextParts, ConversationId, Fault, Inquiry, InquiryEnd, InquiryId, Message, Policy,
-    ServerName, SignInStage, SignedIn, ToolRef, ToolRow, TurnId, Usage,
+    ServerName, ServerNews, ServerReply, SignInStage, SignedIn, ToolRef, ToolRow, TurnId, Usage,
 };
 
 /// One event of the engine, in the order in which it acted. Text deltas may be merged for a slow reader and call
@@ -105,6 +105,17 @@ pub enum TurnEvent {
     Inquiry {
         turn: Option<TurnId>,
         inquiry: Arc<Inquiry>,
+    },
+    /// What a server answered to `Order::Query`.
+    Replied {
+        generation: u64,
+        server: ServerName,
+        result: Result<ServerReply, Fault>,
+    },
+    /// A server announces that what it holds has changed.
+    News {
+        server: ServerName,
+        news: ServerNews,
     },
     /// It is over, by an answer or without.
     InquiryEnded {

@@ -40,6 +40,8 @@ pub struct Limits {
     /// Progress and log messages, each, a second.
     pub messages_per_second: u32,
     pub stderr: u64,
+    /// A text of a resource or a prompt.
+    pub resource: u64,
     /// A question of a server to the person stays open so long.
     pub inquiry: Duration,
     /// Questions of one server that wait at a time.
@@ -85,6 +87,7 @@ impl Default for Limits {
             validation: Duration::from_millis(50),
             messages_per_second: 20,
             stderr: 12 * KIB,
+            resource: MIB,
             inquiry: secs(600),
             inquiries: 8,
             attempts: 5,

@@ -9,6 +9,7 @@
 //! Know a provider's wire, a database row, or a screen.
 
 mod call;
+mod catalog;
 mod content;
 mod conversation;
 mod delta;
@@ -31,6 +32,7 @@ mod usage;
 mod wiretap;
 
 pub use call::*;
+pub use catalog::*;
 pub use content::*;
 pub use conversation::*;
 pub use delta::*;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Approve, CallId, ConversationId, Decision, Difference, Dispatch, InquiryAnswer, InquiryId, Lacks, MessageId, Part,
-    Sampling, ServerName, SignInStep, ToolChoice, Toolset, TurnId,
+    Sampling, ServerName, ServerQuery, SignInStep, ToolChoice, Toolset, TurnId,
 };
 
 /// Its serialised form stands in recordings: a name that changes here needs its old one as an alias.
@@ -68,6 +68,12 @@ pub enum Order {
     SignIn {
         server: ServerName,
         step: SignInStep,
+    },
+    /// Asks a server for something beside a call; answered by `TurnEvent::Replied` of the same generation.
+    Query {
+        generation: u64,
+        server: ServerName,
+        query: ServerQuery,
     },
     /// Accepts changed definitions: exactly those whose difference was on the screen, and nothing that came since.
     AcceptChanges {

@@ -136,6 +136,7 @@ async fn servers(http: &Http, setup: &Setup, resolved: &Resolved) -> Result<Vec<
                 | HostEvent::Log { .. }
                 | HostEvent::Inquiry(_)
                 | HostEvent::InquiryEnded { .. }
+                | HostEvent::News { .. }
                 | HostEvent::SignIn { .. },
             )) => {}
             Ok(None) | Err(_) => break,

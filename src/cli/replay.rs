@@ -116,6 +116,8 @@ fn turn_of(event: &TurnEvent) -> Option<TurnId> {
         | TurnEvent::Tools(_)
         | TurnEvent::SignIn { .. }
         | TurnEvent::InquiryEnded { .. }
+        | TurnEvent::Replied { .. }
+        | TurnEvent::News { .. }
         | TurnEvent::Saved { .. }
         | TurnEvent::Unsaved { .. } => None,
     }

@@ -76,6 +76,7 @@ fn size<'a>(limits: &'a mut Limits, name: &str) -> Option<&'a mut u64> {
         "schema" => &mut limits.schema,
         "stderr" => &mut limits.stderr,
         "import" => &mut limits.import,
+        "resource" => &mut limits.resource,
         "image" => &mut limits.image,
         _ => return None,
     })

@@ -373,6 +373,7 @@ pub const LIMITS: &[Key] = &[
     key("validation", Kind::Duration, "\"50 ms\"", "Checking arguments against a schema."),
     key("messages_per_second", ANY_NUMBER, "20", "Progress messages, and log messages, of a server."),
     key("stderr", Kind::Size, "\"12 KiB\"", "What is kept of a server's stderr."),
+    key("resource", Kind::Size, "\"1 MiB\"", "A text of a resource or a prompt."),
     key("inquiry", Kind::Duration, "\"10 min\"", "A server's question to you, until it counts as cancelled."),
     key("inquiries", ANY_NUMBER, "8", "Questions of one server that wait for you."),
     key("attempts", Kind::Int { min: 1, max: 100 }, "5", "Automatic attempts of one request."),

@@ -93,6 +93,7 @@ impl Engine {
                 inquiry.call = call;
                 self.emit(TurnEvent::Inquiry { turn, inquiry: Arc::new(inquiry) });
             }
+            ServerEvent::News { server, news } => self.emit(TurnEvent::News { server, news }),
             ServerEvent::InquiryEnded { id, end } => self.emit(TurnEvent::InquiryEnded { id, end }),
         }
     }

@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 
 use crate::chat::{
     CallId, Change, ConversationId, Durability, EventDeltas, Fault, Grant, Inquiry, InquiryAnswer, InquiryEnd,
-    InquiryId, Message, PastCall, Pin as ToolPin, Request, ServerAction, ServerName, ServerStatus, SignInStage,
-    SignInStep, Stamp, ToolList, ToolRef, Toolset,
+    InquiryId, Message, PastCall, Pin as ToolPin, Request, ServerAction, ServerName, ServerNews, ServerQuery,
+    ServerReply, ServerStatus, SignInStage, SignInStep, Stamp, ToolList, ToolRef, Toolset,
 };
 use crate::tools::Listing;
 use crate::turn::Adapted;
@@ -67,6 +67,8 @@ pub trait Servers: Send + Sync {
     /// Tells the server to stop it; the stream goes on until it has ended.
     fn cancel(&self, call: &CallId);
     fn act(&self, server: &ServerName, action: ServerAction);
+    /// Asks a server for something beside a call.
+    fn query(&self, server: &ServerName, query: ServerQuery) -> Answer<'static, Result<ServerReply, Fault>>;
     /// A person's answer to the open question. Void where that is over, or the answer does not fit it.
     fn answer(&self, id: InquiryId, answer: InquiryAnswer);
     /// A person signs in to it, or out; each step is told as [`ServerEvent::SignIn`].
@@ -141,6 +143,11 @@ pub enum ServerEvent {
     SignIn {
         server: ServerName,
         stage: SignInStage,
+    },
+    /// What a server holds beside tools has changed.
+    News {
+        server: ServerName,
+        news: ServerNews,
     },
 }
 

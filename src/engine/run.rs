@@ -15,7 +15,7 @@ use super::port::{Clock, Journal, Lesson, Model, ServerEvent, Servers};
 use super::turns::Running;
 use crate::chat::{
     Api, CallState, ConversationId, Durability, Fault, GrantScope, Heard, Limits, NoticeKind, Order, ServerAction,
-    ServerName, Stamp, Stamped, Toolset, TurnEvent, TurnId, WaitFor, Wiretap,
+    ServerName, ServerReply, Stamp, Stamped, Toolset, TurnEvent, TurnId, WaitFor, Wiretap,
 };
 use crate::tools::{Registry, RegistryRules, ServerRules};
 use crate::turn::Event;
@@ -63,6 +63,12 @@ pub(super) enum Inbound {
         generation: u64,
     },
     Opened(Box<Opening>),
+    /// A server answered what it was asked beside calls.
+    Replied {
+        generation: u64,
+        server: ServerName,
+        result: Result<ServerReply, Fault>,
+    },
 }
 
 pub(super) enum Control {
@@ -338,6 +344,13 @@ impl Engine {
             Order::CancelTurn { turn } => self.cancel(turn),
             Order::RetryNow { turn } => self.drive(turn, Event::RetryNow),
             Order::Server { server, action } => self.server_order(&server, action),
+            Order::Query { generation, server, query } => {
+                let (answer, inbound) = (self.servers.query(&server, query), self.inbound.clone());
+                tokio::spawn(async move {
+                    let result = answer.await;
+                    let _ = inbound.send(Inbound::Replied { generation, server, result }).await;
+                });
+            }
             Order::Answer { inquiry, answer } => self.servers.answer(inquiry, answer),
             Order::SignIn { server, step } => self.servers.sign_in(&server, step),
             Order::AcceptChanges { server, shown } => self.accept(&server, &shown),
@@ -398,6 +411,9 @@ impl Engine {
                 self.outbox.put(at, TurnEvent::Saved { conversation, at_ms: at.wall_ms });
             }
             Inbound::Settled { server, generation } => self.settled(&server, generation),
+            Inbound::Replied { generation, server, result } => {
+                self.emit(TurnEvent::Replied { generation, server, result });
+            }
             Inbound::Opened(opening) => self.opened(*opening),
         }
     }

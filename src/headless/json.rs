@@ -67,6 +67,8 @@ impl Whole {
             | TurnEvent::Finish { .. }
             | TurnEvent::Server(_)
             | TurnEvent::Inquiry { .. }
+            | TurnEvent::Replied { .. }
+            | TurnEvent::News { .. }
             | TurnEvent::InquiryEnded { .. }
             | TurnEvent::SignIn { .. }
             | TurnEvent::Tools(_)

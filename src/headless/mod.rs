@@ -357,6 +357,8 @@ impl End {
             | TurnEvent::Server(_)
             | TurnEvent::Inquiry { .. }
             | TurnEvent::InquiryEnded { .. }
+            | TurnEvent::Replied { .. }
+            | TurnEvent::News { .. }
             | TurnEvent::SignIn { .. }
             | TurnEvent::Tools(_)
             | TurnEvent::Saved { .. }
@@ -474,6 +476,8 @@ fn turn_of(event: &TurnEvent) -> Option<TurnId> {
         | TurnEvent::SignIn { .. }
         | TurnEvent::Tools(_)
         | TurnEvent::InquiryEnded { .. }
+        | TurnEvent::Replied { .. }
+        | TurnEvent::News { .. }
         | TurnEvent::Saved { .. }
         | TurnEvent::Unsaved { .. } => None,
     }

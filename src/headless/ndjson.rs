@@ -173,6 +173,8 @@ fn fields(event: &TurnEvent) -> Option<(&'static str, Fields)> {
         }
         // Nobody attends here: the servers were declined, and a notice said so.
         TurnEvent::Inquiry { .. } | TurnEvent::InquiryEnded { .. } => return None,
+        // Only a screen asks for them.
+        TurnEvent::Replied { .. } | TurnEvent::News { .. } => return None,
     };
     Some((name, object(value)))
 }
@@ -282,6 +284,8 @@ pub(super) fn notice(event: &TurnEvent) -> Option<Fields> {
         | TurnEvent::Ended { .. }
         | TurnEvent::Server(_)
         | TurnEvent::Inquiry { .. }
+        | TurnEvent::Replied { .. }
+        | TurnEvent::News { .. }
         | TurnEvent::InquiryEnded { .. }
         | TurnEvent::SignIn { .. }
         | TurnEvent::Tools(_)

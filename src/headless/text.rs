@@ -112,6 +112,8 @@ impl Text {
             | TurnEvent::Reasoning { .. }
             | TurnEvent::Usage { .. }
             | TurnEvent::Inquiry { .. }
+            | TurnEvent::Replied { .. }
+            | TurnEvent::News { .. }
             | TurnEvent::InquiryEnded { .. }
             | TurnEvent::SignIn { .. }
             | TurnEvent::Tools(_)

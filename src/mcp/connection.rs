@@ -241,7 +241,7 @@ async fn pages(
     for page in 1.. {
         let params = PaginatedRequestParams::default().with_cursor(cursor.take());
         let request = ClientRequest::ListToolsRequest(ListToolsRequest::with_param(params));
-        let mut answer = ask(peer, tap, request, deadline).await?;
+        let mut answer = ask(peer, tap, request, "list its tools", deadline).await?;
         found.is_fresh_for(&answer);
         let Some(tools) = answer.get_mut("tools").and_then(Value::as_array_mut) else {
             return Err(Failure::new(FailureKind::Protocol, "its list of tools is not a list"));
@@ -266,15 +266,20 @@ async fn pages(
 }
 
 /// Asks and waits for the answer, as the server wrote it.
-async fn ask(
+/// `what` it does of itself, for people: `list its tools`.
+///
+/// # Errors
+/// Where the server refuses, is gone, or does not answer in time.
+pub(super) async fn ask(
     peer: &Peer<RoleClient>,
     tap: &Tap,
     mut request: ClientRequest,
+    what: &str,
     deadline: Instant,
 ) -> Result<Value, Failure> {
     let waiter = Waiter::default();
     request.extensions_mut().insert(waiter.clone());
-    let gone = |_| Failure::new(FailureKind::Gone, "it ended the connection while listing its tools");
+    let gone = |_| Failure::new(FailureKind::Gone, format!("it ended the connection while it was to {what}"));
     let mut handle = peer.send_cancellable_request(request, PeerRequestOptions::no_options()).await.map_err(gone)?;
     let answer = tokio::time::timeout_at(deadline, async {
         tokio::select! {
@@ -287,17 +292,17 @@ async fn ask(
     tap.forget(&handle.id);
     let Ok(answer) = answer else {
         let _ = tokio::time::timeout(Duration::from_secs(1), handle.cancel(None)).await;
-        return Err(late());
+        return Err(Failure::new(FailureKind::TimedOut, format!("it did not {what} in time")));
     };
     match (waiter.take_reply(), answer) {
         (Some(Reply::Result(result)), _) => Ok(result),
         (Some(Reply::Error { message, .. }), _) => {
-            Err(Failure::new(FailureKind::Protocol, format!("it does not list its tools: {message}")))
+            Err(Failure::new(FailureKind::Protocol, format!("it does not {what}: {message}")))
         }
         (Some(Reply::Failed(failure)), _) => Err(failure),
         (Some(Reply::Gone(_)), _) | (None, None | Some(Err(_))) => Err(gone(ServiceError::TransportClosed)),
         (None, Some(Ok(Ok(result)))) => serde_json::to_value(result)
-            .map_err(|error| Failure::new(FailureKind::Protocol, format!("its list of tools is broken: {error}"))),
+            .map_err(|error| Failure::new(FailureKind::Protocol, format!("its answer is broken: {error}"))),
         (None, Some(Ok(Err(ServiceError::TransportSend(error))))) => Err(Failure::of_transport(error.error.as_ref())),
         (None, Some(Ok(Err(error)))) => Err(Failure::new(FailureKind::Gone, error.to_string())),
     }

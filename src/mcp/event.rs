@@ -1,6 +1,6 @@
 //! What the host tells the engine about its servers, outside of calls.
 
-use crate::chat::{Inquiry, InquiryEnd, InquiryId, ServerName, ServerStatus, SignInStage};
+use crate::chat::{Inquiry, InquiryEnd, InquiryId, ServerName, ServerNews, ServerStatus, SignInStage};
 use crate::tools::Listing;
 
 /// One event of the host. Text in it is raw: whoever draws it sanitises it.
@@ -12,6 +12,8 @@ pub enum HostEvent {
     Listing(Listing),
     /// A log message of the server, or a remark of the host about it. At most `limits.messages_per_second` per server.
     Log { server: ServerName, level: LogLevel, text: String },
+    /// What a server holds beside tools has changed.
+    News { server: ServerName, news: ServerNews },
     /// A server asks the person something. The one before it has ended. Only where a person attends.
     Inquiry(Inquiry),
     /// It is over, by an answer or without.

@@ -21,6 +21,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Notify;
 
+use crate::chat::ServerNews;
+
 use super::event::LogLevel;
 use super::inquiry::{Asker, Refused};
 use super::report::Reporter;
@@ -110,6 +112,14 @@ impl ClientHandler for Handler {
 
     async fn on_tool_list_changed(&self, _: service::NotificationContext<RoleClient>) {
         self.tools_changed.notify_one();
+    }
+
+    async fn on_prompt_list_changed(&self, _: service::NotificationContext<RoleClient>) {
+        self.reporter.news(ServerNews::PromptsChanged).await;
+    }
+
+    async fn on_resource_list_changed(&self, _: service::NotificationContext<RoleClient>) {
+        self.reporter.news(ServerNews::ResourcesChanged).await;
     }
 
     fn get_info(&self) -> ClientConfig {

@@ -9,12 +9,14 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::chat::{
-    InquiryAnswer, InquiryId, Limits, ServerName, ServerState, ServerStatus, SignInStage, SignInStep, Wiretap,
+    InquiryAnswer, InquiryId, Limits, ServerName, ServerQuery, ServerReply, ServerState, ServerStatus, SignInStage,
+    SignInStep, Wiretap,
 };
 use crate::config::{ServerEntry, Transport};
 
 use super::call::{self, Line};
 use super::event::HostEvent;
+use super::failure::{Failure, FailureKind};
 use super::http::Authorise;
 use super::inquiry::Inquiries;
 use super::oauth::{Access, Desk, Running, SignIns};
@@ -96,6 +98,27 @@ impl Host {
     pub fn attended(self) -> Self {
         self.0.inquiries.attend();
         self
+    }
+
+    /// Asks a server for something beside a call.
+    ///
+    /// # Errors
+    /// Where it is not ready, fails, refuses, or does not answer in time.
+    pub fn query(
+        &self,
+        server: &ServerName,
+        query: ServerQuery,
+    ) -> impl Future<Output = Result<ServerReply, Failure>> + Send + 'static {
+        let phase = held(&self.0.servers).get(server).map(|seat| seat.line.phase.borrow().clone());
+        let (server, limits) = (server.clone(), self.0.limits.clone());
+        async move {
+            match phase {
+                Some(Phase::Ready(connection)) => connection.query(server.as_str(), query, &limits).await,
+                Some(Phase::Starting) => Err(Failure::new(FailureKind::Gone, "it is still starting")),
+                Some(Phase::Off(reason) | Phase::Failed(reason)) => Err(Failure::new(FailureKind::Gone, reason)),
+                None => Err(Failure::new(FailureKind::Gone, "there is no such server")),
+            }
+        }
     }
 
     /// Answers the question that is open. False: it is over, or the answer does not fit it.

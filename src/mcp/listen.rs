@@ -14,6 +14,8 @@ use rmcp::service::{Peer, ServiceError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::chat::ServerNews;
+
 use super::event::LogLevel;
 use super::report::Reporter;
 
@@ -22,12 +24,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A stream that lived so long has earned the first pause again.
 const STABLE: Duration = Duration::from_secs(60);
 
-/// Rings `tools_changed` for each announcement, until the connection ends.
-pub(super) async fn listen(peer: Peer<RoleClient>, tools_changed: Arc<Notify>, reporter: Reporter) {
+/// Rings `tools_changed` for each announcement of tools and tells the others, until the connection ends.
+pub(super) async fn listen(
+    peer: Peer<RoleClient>,
+    filter: SubscriptionFilter,
+    tools_changed: Arc<Notify>,
+    reporter: Reporter,
+) {
     let mut pause = FIRST_PAUSE;
     loop {
         let since = Instant::now();
-        match hear(&peer, &tools_changed).await {
+        match hear(&peer, &filter, &tools_changed, &reporter).await {
             Heard::Enough => {}
             Heard::Refused(why) => {
                 reporter.log(LogLevel::Info, || format!("it does not announce changes: {why}"));
@@ -42,7 +49,15 @@ pub(super) async fn listen(peer: Peer<RoleClient>, tools_changed: Arc<Notify>, r
         }
         tokio::time::sleep(jittered(pause)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
-        tools_changed.notify_one();
+        if filter.tools_list_changed == Some(true) {
+            tools_changed.notify_one();
+        }
+        if filter.prompts_list_changed == Some(true) {
+            reporter.news(ServerNews::PromptsChanged).await;
+        }
+        if filter.resources_list_changed == Some(true) {
+            reporter.news(ServerNews::ResourcesChanged).await;
+        }
     }
 }
 
@@ -53,20 +68,34 @@ enum Heard {
     Refused(String),
 }
 
-async fn hear(peer: &Peer<RoleClient>, tools_changed: &Notify) -> Heard {
-    let filter = SubscriptionFilter::builder().tools_list_changed().build();
-    let mut subscription = match peer.listen(filter).await {
+async fn hear(
+    peer: &Peer<RoleClient>,
+    filter: &SubscriptionFilter,
+    tools_changed: &Notify,
+    reporter: &Reporter,
+) -> Heard {
+    let mut subscription = match peer.listen(filter.clone()).await {
         Ok(subscription) => subscription,
         // It has answered, and will answer so again.
         Err(ServiceError::McpError(error)) => return Heard::Refused(error.message.into_owned()),
         Err(_) => return Heard::Enough,
     };
-    if subscription.acknowledged().tools_list_changed != Some(true) {
-        return Heard::Refused("it did not take the subscription to its tools".to_owned());
+    let acknowledged = subscription.acknowledged();
+    let taken =
+        [acknowledged.tools_list_changed, acknowledged.prompts_list_changed, acknowledged.resources_list_changed];
+    if filter.tools_list_changed == Some(true) && acknowledged.tools_list_changed != Some(true) {
+        reporter.log(LogLevel::Info, || "it did not take the subscription to its tools".to_owned());
+    }
+    if !taken.contains(&Some(true)) {
+        return Heard::Refused("it took no subscription".to_owned());
     }
     while let Ok(Some(notification)) = subscription.next().await {
-        if let ServerNotification::ToolListChangedNotification(_) = notification {
-            tools_changed.notify_one();
+        match notification {
+            ServerNotification::ToolListChangedNotification(_) => tools_changed.notify_one(),
+            ServerNotification::PromptListChangedNotification(_) => reporter.news(ServerNews::PromptsChanged).await,
+            ServerNotification::ResourceListChangedNotification(_) => reporter.news(ServerNews::ResourcesChanged).await,
+            // Nothing else was subscribed to.
+            _ => {}
         }
     }
     Heard::Enough

@@ -27,6 +27,7 @@ mod inquiry;
 mod listen;
 mod oauth;
 mod open;
+mod query;
 mod report;
 mod rounds;
 mod server;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::chat::{ServerName, ServerStatus};
+use crate::chat::{ServerName, ServerNews, ServerStatus};
 use crate::tools::Listing;
 
 use super::event::{HostEvent, LogLevel};
@@ -31,6 +31,10 @@ impl Reporter {
 
     pub(super) async fn listing(&self, listing: Listing) {
         let _ = self.events.send(HostEvent::Listing(listing)).await;
+    }
+
+    pub(super) async fn news(&self, news: ServerNews) {
+        let _ = self.events.send(HostEvent::News { server: self.server.clone(), news }).await;
     }
 
     /// A log message, unless there were too many in this second or the reader is far behind; `text` is made only then.

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rmcp::model::SubscriptionFilter;
 use rmcp::service::QuitReason;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -496,10 +497,17 @@ impl Life {
 
     /// In the modern era changes are announced only to those who listen for them.
     fn listen(&self, reporter: &Reporter) -> JoinSet<()> {
-        let announced = self.info.capabilities.tools.as_ref().and_then(|tools| tools.list_changed) == Some(true);
+        let has = &self.info.capabilities;
+        let mut filter = SubscriptionFilter::new();
+        filter.tools_list_changed = has.tools.as_ref().and_then(|tools| tools.list_changed).filter(|on| *on);
+        filter.prompts_list_changed = has.prompts.as_ref().and_then(|prompts| prompts.list_changed).filter(|on| *on);
+        filter.resources_list_changed =
+            has.resources.as_ref().and_then(|resources| resources.list_changed).filter(|on| *on);
         let mut listening = JoinSet::new();
-        if let (Link::Mcp { peer, .. }, Way::Modern, true) = (&self.connection.link, self.connection.way, announced) {
-            listening.spawn(listen(peer.clone(), self.tools_changed.clone(), reporter.clone()));
+        if let (Link::Mcp { peer, .. }, Way::Modern, true) =
+            (&self.connection.link, self.connection.way, filter != SubscriptionFilter::new())
+        {
+            listening.spawn(listen(peer.clone(), filter, self.tools_changed.clone(), reporter.clone()));
         }
         listening
     }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::chat::{
     CallId, Change, Conversation, ConversationId, Durability, Fault, InquiryAnswer, InquiryId, ServerAction,
-    ServerName, SignInStep, Summary,
+    ServerName, ServerQuery, ServerReply, SignInStep, Summary,
 };
 use crate::engine::Ports;
 use crate::engine::port::{
@@ -43,7 +43,7 @@ pub fn overheard(ports: Ports, recorder: &Arc<Recorder>, scope: Scope) -> Ports 
                     Some(Line::ServerNotice { server: server.clone(), message: message.clone() })
                 }
                 // The messages themselves say it.
-                ServerEvent::Inquiry(_) | ServerEvent::InquiryEnded { .. } => None,
+                ServerEvent::Inquiry(_) | ServerEvent::InquiryEnded { .. } | ServerEvent::News { .. } => None,
                 // A sign-in is between its server and a person.
                 ServerEvent::SignIn { .. } => None,
             };
@@ -91,6 +91,10 @@ impl Servers for OverheardServers {
 
     fn act(&self, server: &ServerName, action: ServerAction) {
         self.servers.act(server, action);
+    }
+
+    fn query(&self, server: &ServerName, query: ServerQuery) -> Answer<'static, Result<ServerReply, Fault>> {
+        self.servers.query(server, query)
     }
 
     fn answer(&self, id: InquiryId, answer: InquiryAnswer) {

@@ -139,6 +139,7 @@ pub(super) fn begins_turn(order: &Order) -> bool {
         | Order::Server { .. }
         | Order::SignIn { .. }
         | Order::Answer { .. }
+        | Order::Query { .. }
         | Order::AcceptChanges { .. }
         | Order::Toolset { .. }
         | Order::Rename { .. } => false,

@@ -161,6 +161,7 @@ fn started(order: &Order) -> Option<TurnId> {
         | Order::Server { .. }
         | Order::SignIn { .. }
         | Order::Answer { .. }
+        | Order::Query { .. }
         | Order::AcceptChanges { .. }
         | Order::Toolset { .. }
         | Order::Rename { .. } => None,
@@ -270,6 +271,7 @@ impl Player<'_> {
             | Order::Server { .. }
             | Order::SignIn { .. }
             | Order::Answer { .. }
+            | Order::Query { .. }
             | Order::AcceptChanges { .. }
             | Order::Toolset { .. }
             | Order::Rename { .. }) => order,

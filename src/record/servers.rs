@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::StreamExt;
 
 use crate::chat::{
-    CallId, Change, ConversationId, Durability, Fault, InquiryAnswer, InquiryId, ServerAction, ServerName, SignInStep,
-    Stamp, UnixMs,
+    CallId, Change, ConversationId, Durability, Fault, FaultKind, InquiryAnswer, InquiryId, ServerAction, ServerName,
+    ServerQuery, ServerReply, SignInStep, Stamp, UnixMs,
 };
 use crate::engine::live::call_end;
 use crate::engine::port::{
@@ -78,6 +78,12 @@ impl Servers for RecordedServers {
 
     fn act(&self, _server: &ServerName, _action: ServerAction) {
         // What came of it stands in the recording.
+    }
+
+    fn query(&self, _server: &ServerName, _query: ServerQuery) -> Answer<'static, Result<ServerReply, Fault>> {
+        Box::pin(async {
+            Err(Fault::new(FaultKind::Usage, "this is a replay: the recording holds nothing but calls of its servers"))
+        })
     }
 
     fn answer(&self, _id: InquiryId, _answer: InquiryAnswer) {

@@ -223,6 +223,7 @@ impl Desk {
             Effect::Order(_)
             | Effect::Copy { .. }
             | Effect::OpenPage { .. }
+            | Effect::SaveBytes { .. }
             | Effect::SaveResult { .. }
             | Effect::Editor { .. }
             | Effect::EditConfig { .. }

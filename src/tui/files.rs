@@ -86,6 +86,20 @@ pub(super) fn save_result(folder: &Path, name: &str, outcome: &ToolOutcome) -> R
     })
 }
 
+/// Writes a resource to a new file in `folder`, named after the end of its address. Says where.
+pub(super) fn save_resource(folder: &Path, uri: &str, mime: Option<&str>, bytes: &[u8]) -> Result<String, Fault> {
+    let end = uri.rsplit('/').next().unwrap_or_default();
+    let plain: String = end.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(80).collect();
+    let plain = plain.trim_start_matches('.');
+    let (stem, extension) = match plain.rsplit_once('.') {
+        Some((stem, extension)) if !stem.is_empty() && !extension.is_empty() => (stem, extension),
+        _ if mime == Some("application/pdf") => (plain, "pdf"),
+        _ => (plain, "bin"),
+    };
+    let stem = if stem.is_empty() { "resource" } else { stem };
+    save(folder, stem, extension, bytes).map(|path| path.display().to_string())
+}
+
 /// Writes bytes to a new file in `folder`: never over another.
 pub(super) fn save(folder: &Path, stem: &str, extension: &str, bytes: &[u8]) -> Result<PathBuf, Fault> {
     let stem = stem.replace(['/', '\\'], "-");
@@ -132,6 +146,9 @@ mod tests {
         let second = save(folder.path(), "fs-read", "txt", b"two").unwrap();
         assert_ne!(first, second);
         assert_eq!(std::fs::read_to_string(first).unwrap(), "one");
+        let named = |uri| save_resource(folder.path(), uri, None, b"x").unwrap();
+        assert!(named("demo://a/report.pdf").ends_with("report.pdf"));
+        assert!(named("demo://a/../../..").ends_with("resource.bin"));
         let outside = save(folder.path(), "../../x", "txt", b"three").unwrap();
         assert!(outside.starts_with(folder.path()));
     }

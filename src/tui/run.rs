@@ -292,6 +292,13 @@ impl Loop {
                     let around = self.around;
                     self.aside(move || Reply::Copied(clipboard::copy(what, &text, around)));
                 }
+                Effect::SaveBytes { uri, mime, bytes } => {
+                    let folder = self.folder.clone();
+                    self.aside(move || {
+                        let result = files::save_resource(&folder, &uri, mime.as_deref(), &bytes);
+                        Reply::Saved { what: "the resource", result }
+                    });
+                }
                 Effect::OpenPage { url } => {
                     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
                     let here = page::can_open(set);

@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use millrace::chat::{
     ArgumentsPart, CallFragment, CallId, Change, ConversationId, Delta, Durability, EventDeltas, Fault, FaultKind,
-    InquiryAnswer, InquiryId, Order, Part, Policy, Request, ServerAction, ServerName, SignInStep, Stamp, Stamped,
-    Submit, ToolRef, TurnEvent, TurnId, TurnSettings,
+    InquiryAnswer, InquiryId, Order, Part, Policy, PromptInfo, Request, ServerAction, ServerName, ServerQuery,
+    ServerReply, SignInStep, Stamp, Stamped, Submit, ToolRef, TurnEvent, TurnId, TurnSettings,
 };
 use millrace::engine::port::{
     Answer, CallEnd, Clock, Events, Journal, Known, Lesson, Model, ModelEvent, Opened, ServerCall, ServerCallEvent,
@@ -160,6 +160,16 @@ impl Servers for FakeServers {
         if let Some(cancel) = self.cancels.lock().unwrap().get(call) {
             cancel.notify_one();
         }
+    }
+
+    fn query(&self, _: &ServerName, query: ServerQuery) -> Answer<'static, Result<ServerReply, Fault>> {
+        let answer = match query {
+            ServerQuery::Prompts => {
+                Ok(ServerReply::Prompts(vec![PromptInfo { name: "review".into(), ..PromptInfo::default() }]))
+            }
+            _ => Err(Fault::new(FaultKind::Protocol, "not here")),
+        };
+        Box::pin(async move { answer })
     }
 
     fn answer(&self, id: InquiryId, answer: InquiryAnswer) {

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 mod bare;
+mod catalog;
 mod commands;
 mod hostile;
 mod http;
@@ -35,6 +36,7 @@ list() { reply "$1" '{"tools":[{"name":"echo","inputSchema":{"type":"object"}}]}
 call() { reply "$1" '{"content":[{"type":"text","text":"done"}]}'; }
 cancelled() { :; }
 ready() { :; }
+other() { :; }
 serve() {
   while IFS= read -r line; do
     printf '%s\n' "$line" >> "$LOG"
@@ -46,6 +48,8 @@ serve() {
       *'"method":"notifications/cancelled"'*) cancelled ;;
       *'"method":"tools/list"'*) list "$id" ;;
       *'"method":"tools/call"'*) last=$id; call "$id" ;;
+      *'"method":"notifications/'*) ;;
+      *'"id":'*) other "$id" ;;
     esac
   done
 }
@@ -479,6 +483,7 @@ async fn log_messages_are_told_and_thinned() {
             | HostEvent::Listing(_)
             | HostEvent::Inquiry(_)
             | HostEvent::InquiryEnded { .. }
+            | HostEvent::News { .. }
             | HostEvent::SignIn { .. } => {}
         }
     }

@@ -126,6 +126,7 @@ impl Desk {
                 },
                 Some(HostEvent::Log { text, .. }) => eprintln!("{text}"),
                 Some(event @ (HostEvent::Inquiry(_) | HostEvent::InquiryEnded { .. })) => answered(&self.host, &event),
+                Some(HostEvent::News { .. }) => {}
                 None => return Err("the host is gone".to_owned()),
             }
         }

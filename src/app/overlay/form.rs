@@ -15,6 +15,7 @@ use crate::chat::{Field, FieldKind, Form};
 pub struct FormEdit {
     pub fields: Vec<FieldEdit>,
     pub focus: FormFocus,
+    pub buttons: &'static [FormButton],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +75,13 @@ impl FormEdit {
     pub fn new(form: &Form) -> Self {
         let fields: Vec<FieldEdit> = form.fields.iter().map(FieldEdit::new).collect();
         let focus = if fields.is_empty() { FormFocus::Button(FormButton::Submit) } else { FormFocus::Field(0) };
-        Self { fields, focus }
+        Self { fields, focus, buttons: &FormButton::ALL }
+    }
+
+    /// With other buttons; the first is the one behind the fields.
+    pub(in crate::app) fn with_buttons(mut self, buttons: &'static [FormButton]) -> Self {
+        self.buttons = buttons;
+        self
     }
 
     /// The field that takes the keys.
@@ -129,7 +136,7 @@ impl FormEdit {
     pub(in crate::app) fn choose(&mut self, row: usize) {
         self.focus = match row.checked_sub(self.fields.len()) {
             None => FormFocus::Field(row),
-            Some(button) => FormFocus::Button(FormButton::ALL[button.min(FormButton::ALL.len() - 1)]),
+            Some(button) => FormFocus::Button(self.buttons.get(button).copied().unwrap_or(FormButton::Submit)),
         };
     }
 
@@ -145,8 +152,9 @@ impl FormEdit {
             (KeyCode::Enter, FormFocus::Button(button)) => return FormKey::Pressed(button),
             (KeyCode::Left | KeyCode::Right, FormFocus::Button(button)) => {
                 let by = if key.code == KeyCode::Left { -1 } else { 1 };
-                let at = FormButton::ALL.iter().position(|b| *b == button).unwrap_or(0);
-                self.focus = FormFocus::Button(FormButton::ALL[stepped(at, by, FormButton::ALL.len())]);
+                let at = self.buttons.iter().position(|b| *b == button).unwrap_or(0);
+                let to = self.buttons.get(stepped(at, by, self.buttons.len())).copied();
+                self.focus = FormFocus::Button(to.unwrap_or(button));
             }
             (_, FormFocus::Button(_)) => return FormKey::Unknown,
             (_, FormFocus::Field(_)) => {

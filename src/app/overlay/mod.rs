@@ -7,6 +7,7 @@
 mod ask;
 mod browser;
 mod consent;
+mod fill;
 mod form;
 mod import;
 mod inquiry;
@@ -23,6 +24,7 @@ mod welcome;
 pub use ask::*;
 pub use browser::*;
 pub use consent::*;
+pub use fill::*;
 pub use form::*;
 pub use import::*;
 pub use inquiry::*;
@@ -46,6 +48,7 @@ pub enum Overlay {
     Review(Box<ReviewBox>),
     Consent(Consent),
     Inquiry(Box<InquiryBox>),
+    Fill(Box<Fill>),
     Confirm(Confirm),
     Ask(Ask),
     Browser(Box<Browser>),
@@ -88,6 +91,7 @@ impl Overlay {
         match self {
             Self::Review(_) | Self::Consent(_) | Self::Inquiry(_) | Self::Confirm(_) => true,
             Self::Ask(_)
+            | Self::Fill(_)
             | Self::Browser(_)
             | Self::Prompts(_)
             | Self::Models(_)
@@ -109,6 +113,7 @@ impl Overlay {
             Self::Review(layer) => layer.key(key, state, out),
             Self::Consent(layer) => layer.key(key, state, out),
             Self::Inquiry(layer) => layer.key(key, state, out),
+            Self::Fill(layer) => layer.key(key, state, out),
             Self::Confirm(layer) => layer.key(key, state, out),
             Self::Ask(layer) => layer.key(key, state, out),
             Self::Browser(layer) => layer.key(key, state, out),
@@ -132,6 +137,7 @@ impl Overlay {
         match self {
             Self::Review(layer) => layer.paste(text),
             Self::Inquiry(layer) => layer.paste(text),
+            Self::Fill(layer) => layer.paste(text),
             Self::Ask(layer) => layer.line.insert(text.trim()),
             Self::SignIn(layer) => layer.paste(text),
             Self::Browser(layer) => {
@@ -192,7 +198,7 @@ impl Overlay {
             }
             Self::Timeline(layer) => layer.step(by.signum(), &state.calls),
             Self::Inquiry(layer) => layer.wheel(by, list),
-            Self::Consent(_) | Self::Confirm(_) | Self::Ask(_) => {}
+            Self::Consent(_) | Self::Confirm(_) | Self::Ask(_) | Self::Fill(_) => {}
         }
     }
 
@@ -220,6 +226,10 @@ impl Overlay {
             }
             Self::Inquiry(layer) => {
                 layer.choose(row);
+                return false;
+            }
+            Self::Fill(layer) => {
+                layer.form.choose(row);
                 return false;
             }
             Self::Review(_)

@@ -325,7 +325,11 @@ fn tell(event: HostEvent, seen: &mut Seen) {
         HostEvent::Inquiry(_) => {
             eprintln!("asks      it asked the user something, which was declined: nobody answers here")
         }
-        HostEvent::Status(_) | HostEvent::Listing(_) | HostEvent::InquiryEnded { .. } | HostEvent::SignIn { .. } => {}
+        HostEvent::Status(_)
+        | HostEvent::Listing(_)
+        | HostEvent::InquiryEnded { .. }
+        | HostEvent::News { .. }
+        | HostEvent::SignIn { .. } => {}
     }
 }
 

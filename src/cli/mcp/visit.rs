@@ -140,6 +140,7 @@ impl Bench {
                         | HostEvent::Log { .. }
                         | HostEvent::Inquiry(_)
                         | HostEvent::InquiryEnded { .. }
+                        | HostEvent::News { .. }
                         | HostEvent::SignIn { .. },
                     ) => {}
                     None => break,

@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::StreamExt;
 use tokio::sync::{Notify, mpsc};
 
-use crate::chat::{CallId, InquiryAnswer, InquiryId, ServerAction, ServerName, ServerState, SignInStep};
+use crate::chat::{
+    CallId, Fault, FaultKind, InquiryAnswer, InquiryId, ServerAction, ServerName, ServerQuery, ServerReply,
+    ServerState, SignInStep,
+};
 use crate::config::{Consent, ServerEntry};
 use crate::engine::port::{Answer, CallEnd, Events, ServerCall, ServerCallEvent, ServerEvent, Servers};
 use crate::mcp::{self, CallEvent, CallOrder, CallTicket, Host, HostEvent, LogLevel};
@@ -59,6 +62,7 @@ impl LiveServers {
                     HostEvent::Log { server, level: LogLevel::Warning | LogLevel::Error, text } => {
                         ServerEvent::Notice { server, message: text }
                     }
+                    HostEvent::News { server, news } => ServerEvent::News { server, news },
                     HostEvent::Inquiry(inquiry) => ServerEvent::Inquiry(inquiry),
                     HostEvent::InquiryEnded { id, end } => ServerEvent::InquiryEnded { id, end },
                     HostEvent::SignIn { server, stage } => ServerEvent::SignIn { server, stage },
@@ -130,6 +134,19 @@ impl Servers for LiveServers {
         if let Some(cancel) = held(&self.cancels).get(call) {
             cancel.notify_one();
         }
+    }
+
+    fn query(&self, server: &ServerName, query: ServerQuery) -> Answer<'static, Result<ServerReply, Fault>> {
+        let (name, answer) = (server.as_str().to_owned(), self.host.query(server, query));
+        Box::pin(async move {
+            answer.await.map_err(|failure| {
+                let fault = Fault::new(FaultKind::Protocol, format!("{name}: {}", failure.reason));
+                match failure.hint {
+                    Some(hint) => fault.hint(hint),
+                    None => fault,
+                }
+            })
+        })
     }
 
     fn answer(&self, id: InquiryId, answer: InquiryAnswer) {

@@ -70,7 +70,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, open: &InquiryBox, state
         canvas.row(body, 1, height.saturating_sub(bottom.len()) + y, row);
     }
     if let InquiryStep::Form(form) = &open.step {
-        buttons(canvas, rows_of(body, height.saturating_sub(2), 1), form, layout);
+        buttons(canvas, rows_of(body, height.saturating_sub(2), 1), form, "Submit", layout);
     }
     let keys: &[(&str, &str)] = match (&open.step, narrow) {
         (InquiryStep::Form(form), false) => match form.focused().map(|edit| &edit.value) {
@@ -214,7 +214,7 @@ struct Line {
 }
 
 /// The fields, as many as fit around the one with the focus.
-fn fields(canvas: &mut Canvas<'_>, area: Rect, form: &FormEdit, narrow: bool, layout: &mut Layout) {
+pub(super) fn fields(canvas: &mut Canvas<'_>, area: Rect, form: &FormEdit, narrow: bool, layout: &mut Layout) {
     let columns = usize::from(area.width);
     let label = match narrow {
         true => 0,
@@ -389,11 +389,11 @@ fn hint(edit: &FieldEdit) -> String {
     }
 }
 
-fn buttons(canvas: &mut Canvas<'_>, area: Rect, form: &FormEdit, layout: &mut Layout) {
+pub(super) fn buttons(canvas: &mut Canvas<'_>, area: Rect, form: &FormEdit, submit: &str, layout: &mut Layout) {
     let mut at = 3;
-    for (n, button) in FormButton::ALL.into_iter().enumerate() {
+    for (n, button) in form.buttons.iter().copied().enumerate() {
         let word = match button {
-            FormButton::Submit => "Submit",
+            FormButton::Submit => submit,
             FormButton::Decline => "Decline",
             FormButton::Cancel => "Cancel",
         };

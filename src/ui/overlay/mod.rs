@@ -4,6 +4,7 @@ mod ask;
 mod browser;
 mod changes;
 mod detail;
+mod fill;
 mod help;
 mod import;
 mod inquiry;
@@ -41,6 +42,7 @@ pub(super) fn draw(
     match overlay {
         Overlay::Review(review) => review::draw(canvas, area, review, state, layout),
         Overlay::Inquiry(open) => inquiry::draw(canvas, area, open, state, layout),
+        Overlay::Fill(fill) => fill::draw(canvas, area, fill, layout),
         Overlay::Consent(consent) => ask::consent(canvas, area, consent, state, layout),
         Overlay::Confirm(confirm) => ask::confirm(canvas, area, confirm, layout),
         Overlay::Ask(question) => ask::draw(canvas, area, question, layout),
@@ -65,6 +67,7 @@ pub(super) fn covers(overlay: &Overlay) -> bool {
     match overlay {
         Overlay::Review(_)
         | Overlay::Inquiry(_)
+        | Overlay::Fill(_)
         | Overlay::Browser(_)
         | Overlay::Models(_)
         | Overlay::Servers(_)

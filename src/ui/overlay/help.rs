@@ -133,7 +133,8 @@ const NARROW: [(&str, &str); 11] = [
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, help: &Help, state: &State, layout: &mut Layout) {
     let columns = usize::from(area.width);
-    let (wide, narrow) = (columns >= 100, columns < 60);
+    // Three groups beside one another take 120 columns.
+    let (wide, narrow) = (columns >= 120, columns < 60);
     let filtering = help.editing || !help.search.text.is_empty();
     let rows =
         if filtering { commands(&help.search.text, state, columns) } else { overview(wide, narrow, state, columns) };

@@ -110,6 +110,9 @@ fn bar(canvas: &mut Canvas<'_>, body: Rect, y: usize, cells: usize, counts: &[u6
     canvas.row(body, 1, y, &row);
 }
 
+/// From here on the widest table fits.
+const WIDE: usize = 114;
+
 /// Where the columns of the rounds end, and the column where the model begins.
 struct Columns {
     model: Option<(usize, usize)>,
@@ -119,7 +122,7 @@ struct Columns {
 
 impl Columns {
     fn new(columns: usize) -> Self {
-        if columns >= 100 {
+        if columns >= WIDE {
             Self { model: Some((19, 34)), when: Some(10), ends: [66, 77, 88, 101, 112] }
         } else if columns >= 60 {
             Self { model: Some((8, 23)), when: None, ends: [41, 50, 59, 68, 78] }
@@ -142,7 +145,7 @@ fn rounds(canvas: &mut Canvas<'_>, area: Rect, view: &UsageView, state: &State, 
     if let Some((x, _)) = at.model {
         canvas.put(area, x, 0, "MODEL", Ink::Dim);
     }
-    let heads = ["INPUT", "CACHED", "OUTPUT", if columns >= 100 { "REASONING" } else { "REASON" }, "COST"];
+    let heads = ["INPUT", "CACHED", "OUTPUT", if columns >= WIDE { "REASONING" } else { "REASON" }, "COST"];
     for (end, head) in at.ends.iter().zip(heads) {
         if *end > 0 {
             canvas.put_right(area, *end, 0, if narrow && head == "OUTPUT" { "OUT" } else { head }, Ink::Dim);

@@ -29,6 +29,12 @@ pub enum Change {
         system: Option<String>,
         at: UnixMs,
     },
+    /// The conversation goes on, with this model from now on.
+    ConversationModel {
+        id: ConversationId,
+        model: String,
+        base_url: String,
+    },
     /// Adds a message, makes it the head of its conversation. An assistant message may come again under its id, whole.
     Message {
         conversation: ConversationId,

@@ -70,12 +70,10 @@ impl Boot {
         let starting = self.starting();
         let Self { http, endpoint, limits, rules, servers, store, .. } = self;
         let Self { folder, cache, paths, sign_ins, headless, wait_for_servers, recorder, attended, .. } = self;
-        let api = endpoint.as_ref().map_or_else(Default::default, |e| e.api);
         let tap = recorder.clone().map(|recorder| recorder as Arc<dyn Wiretap>);
         let config = EngineConfig {
             limits: Arc::clone(&limits),
             rules,
-            api,
             folder: folder.display().to_string(),
             starting,
             wait_for_servers,
@@ -247,5 +245,9 @@ impl Model for NoModel {
 
     fn origin(&self) -> String {
         String::new()
+    }
+
+    fn api(&self) -> crate::chat::Api {
+        crate::chat::Api::default()
     }
 }

@@ -1,6 +1,6 @@
 //! From what was resolved to an endpoint that can be asked: the key is fetched here, once.
 
-use crate::chat::{Fault, FaultKind, Retry};
+use crate::chat::{Fault, FaultKind, Prices, Retry};
 use crate::config::Resolved;
 use crate::net::{Endpoint, Http, HttpOptions, models};
 
@@ -39,19 +39,24 @@ pub fn http(resolved: &Resolved) -> Http {
 }
 
 /// The model of a run without a screen: the one that is named, else the endpoint's only one, else the one last chosen
-/// for this endpoint where it is still there.
+/// for this endpoint where it is still there. With its prices, where the list was asked and tells them.
 ///
 /// # Errors
 /// `NoModel`, naming `-m` and `millrace models`; or why the endpoint could not be asked.
-pub async fn model(http: &Http, endpoint: &Endpoint, named: Option<&str>, last: Option<&str>) -> Result<String, Fault> {
+pub async fn model(
+    http: &Http,
+    endpoint: &Endpoint,
+    named: Option<&str>,
+    last: Option<&str>,
+) -> Result<(String, Option<Prices>), Fault> {
     if let Some(name) = named {
-        return Ok(name.to_owned());
+        return Ok((name.to_owned(), None));
     }
     let list = match models(http, endpoint).await {
         // It has no list: what was chosen last may still be there.
         Err(fault) if matches!(fault.kind, FaultKind::Provider | FaultKind::Protocol) && !is_later(&fault) => {
             return match last {
-                Some(last) => Ok(last.to_owned()),
+                Some(last) => Ok((last.to_owned(), None)),
                 None => Err(Fault::new(FaultKind::NoModel, format!("No model is chosen. {}", fault.message))
                     .hint("Name one with -m; `millrace models` lists them where the base URL is right.")
                     .retry(Retry::AfterChange)),
@@ -60,8 +65,10 @@ pub async fn model(http: &Http, endpoint: &Endpoint, named: Option<&str>, last: 
         list => list?,
     };
     match (&list[..], last) {
-        ([only], _) => Ok(only.id.clone()),
-        (_, Some(last)) if list.iter().any(|model| model.id == last) => Ok(last.to_owned()),
+        ([only], _) => Ok((only.id.clone(), only.prices)),
+        (_, Some(last)) if let Some(model) = list.iter().find(|model| model.id == last) => {
+            Ok((model.id.clone(), model.prices))
+        }
         ([], _) => Err(Fault::new(FaultKind::NoModel, format!("{} has no model to offer.", endpoint.host()))
             .hint("Load one there, or name one with -m; `millrace models` lists them.")
             .retry(Retry::AfterChange)),

@@ -13,12 +13,12 @@ use crate::engine::Handle;
 use crate::engine::live::LiveClock;
 use crate::engine::port::Clock;
 use crate::export::Redactor;
-use crate::headless::{self, Options, Questions, Source, stops};
-use crate::net::Endpoint;
+use crate::headless::{self, Options, Priced, PricesFrom, Questions, Source, stops};
+use crate::net::{Catalogue, Endpoint};
 use crate::store::Store;
 
 use super::boot::{self, Boot};
-use super::session::SessionArgs;
+use super::session::{Output, SessionArgs};
 use super::setup::{self, Setup};
 use super::{endpoint, record, run as asked, secrets};
 
@@ -86,7 +86,7 @@ pub struct Ready {
     pub settings: TurnSettings,
     /// Where `--approve ask` asks.
     pub questions: Option<Questions>,
-    pub prices: Option<Prices>,
+    pub prices: Option<Priced>,
     /// Said before the turn begins.
     pub notices: Vec<(NoticeKind, String)>,
     /// Knows the secrets that JSON and NDJSON must not hold.
@@ -137,7 +137,8 @@ pub async fn prepare(args: &SessionArgs, plain: bool) -> Result<Ready, Fault> {
         Some(store) => last_model(store, &endpoint).await,
         None => None,
     };
-    let model = endpoint::model(&http, &endpoint, resolved.model.as_deref(), last.as_deref()).await?;
+    let (model, listed) = endpoint::model(&http, &endpoint, resolved.model.as_deref(), last.as_deref()).await?;
+    let prices = prices(&setup, args, &resolved, &endpoint, &model, listed).await;
     let settings = settings(args, &resolved, model, approve, !plain && questions.is_none())?;
     let redactor = secrets::of_session(&setup, &resolved, Some(&endpoint));
     let mut boot = Boot {
@@ -157,7 +158,7 @@ pub async fn prepare(args: &SessionArgs, plain: bool) -> Result<Ready, Fault> {
         attended: false,
     };
     record::begin(args, &mut boot, &settings.model, redactor.clone())?;
-    Ok(Ready { boot, parts, conversation, settings, questions, prices: resolved.prices, notices, redactor })
+    Ok(Ready { boot, parts, conversation, settings, questions, prices, notices, redactor })
 }
 
 fn store(setup: &Setup, args: &SessionArgs, resolved: &Resolved) -> Result<Option<Store>, Fault> {
@@ -167,6 +168,28 @@ fn store(setup: &Setup, args: &SessionArgs, resolved: &Resolved) -> Result<Optio
     }
     // Not for the conversation, but for what is known of tools: their pins hold in every run.
     Ok(store.unwrap_or_default())
+}
+
+/// What tokens of the model cost: by the profile, else by the endpoint's list as it was just asked or last kept.
+async fn prices(
+    setup: &Setup,
+    args: &SessionArgs,
+    resolved: &Resolved,
+    endpoint: &Endpoint,
+    model: &str,
+    listed: Option<Prices>,
+) -> Option<Priced> {
+    if let Some(prices) = resolved.provider().prices_of(model) {
+        return Some(Priced { prices, from: PricesFrom::Profile });
+    }
+    let told = |prices| Priced { prices, from: PricesFrom::Endpoint };
+    if listed.is_some() || matches!(args.output.form(), None | Some(Output::Text)) {
+        return listed.map(told);
+    }
+    let catalogue = Catalogue::new(Some(setup.paths.cache.join("models")));
+    let base_url = endpoint.base_url.as_str().to_owned();
+    let kept = tokio::task::spawn_blocking(move || catalogue.kept(&base_url)).await.ok()??;
+    kept.models.iter().find(|listed| listed.id == model)?.prices.map(told)
 }
 
 /// The model that was last chosen for this endpoint.

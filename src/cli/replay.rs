@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::chat::{Fault, FaultKind, Limits, Order, Stamped, TurnEvent, TurnId};
 use crate::engine::Handle;
 use crate::engine::live::LiveClock;
+use crate::engine::port::Clock as _;
 use crate::headless::{self, Source, stops};
 use crate::record::{Recording, Replay, ReplayOptions, Speed};
 
@@ -18,11 +19,22 @@ use super::setup::Setup;
 
 mod screen;
 
-/// Plays it and gives back the exit code.
+/// Plays it and gives back the exit code. With `--output`, faults before the first turn are written in that form.
 ///
 /// # Errors
 /// `Usage` where the file is no recording that can be played, or there is no terminal for the screen.
 pub fn run(args: &ReplayArgs) -> Result<u8, Fault> {
+    let played = play(args);
+    let (Err(fault), Some(_)) = (&played, args.output.form()) else { return played };
+    let session = SessionArgs { output: args.output.clone(), log: args.log.clone(), ..SessionArgs::default() };
+    let options = asked::options(&session, TurnId(1));
+    once::on_runtime(async {
+        let at = LiveClock.now();
+        Ok(headless::refuse(fault, at, options, tokio::io::stdout(), tokio::io::stderr()).await)
+    })
+}
+
+fn play(args: &ReplayArgs) -> Result<u8, Fault> {
     let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
     let screen = args.output.form().is_none() && !args.output.plain && !dumb;
     if screen && !std::io::stdout().is_terminal() {

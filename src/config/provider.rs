@@ -23,8 +23,9 @@ pub struct Provider {
     pub vision: Option<bool>,
     pub proxy: Option<String>,
     pub ca_file: Option<PathBuf>,
-    /// Of the profile's model, or of all where it names none.
     pub prices: Option<Prices>,
+    /// The model that the prices are of; None: of all.
+    pub priced_model: Option<String>,
     pub model: Option<String>,
     pub system: Option<String>,
     pub sampling: Sampling,
@@ -41,7 +42,7 @@ impl Provider {
     /// What the profile says that a model of it costs.
     #[must_use]
     pub fn prices_of(&self, model: &str) -> Option<Prices> {
-        self.prices.filter(|_| self.model.as_deref().is_none_or(|own| own == model))
+        self.prices.filter(|_| self.priced_model.as_deref().is_none_or(|own| own == model))
     }
 }
 
@@ -61,6 +62,7 @@ impl Resolved {
             proxy: self.proxy.clone(),
             ca_file: self.ca_file.clone(),
             prices: self.prices,
+            priced_model: self.priced_model.clone(),
             model: self.model.clone(),
             system: self.system.clone(),
             sampling: self.sampling.clone(),

@@ -98,6 +98,8 @@ pub struct Resolved {
     pub proxy: Option<String>,
     pub ca_file: Option<PathBuf>,
     pub prices: Option<Prices>,
+    /// The model that the prices are of: the profile's own, whatever is asked this time. None: of all.
+    pub priced_model: Option<String>,
     pub system: Option<String>,
     pub sampling: Sampling,
     pub dispatch: Dispatch,
@@ -227,6 +229,7 @@ pub fn resolve(given: &Given<'_>) -> Result<Resolved, Fault> {
         proxy: chosen.proxy.clone(),
         ca_file: chosen.ca_file.clone(),
         prices: chosen.prices,
+        priced_model: chosen.model.clone(),
         system,
         sampling: Sampling { temperature, max_output_tokens, reasoning_effort, params, schema: None },
         dispatch: dispatch.unwrap_or_default(),

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::StreamExt;
 
 use super::port::{Events, Model, ModelEvent};
-use crate::chat::{ArgumentsPart, CallFragment, Delta, EventDeltas, Request, ToolCall};
+use crate::chat::{Api, ArgumentsPart, CallFragment, Delta, EventDeltas, Request, ToolCall};
 
 pub(super) struct OneCall {
     pub call: ToolCall,
@@ -39,5 +39,9 @@ impl Model for OneCall {
 
     fn origin(&self) -> String {
         self.then.origin()
+    }
+
+    fn api(&self) -> Api {
+        self.then.api()
     }
 }

@@ -80,7 +80,7 @@ impl Engine {
             conversation: opening.conversation.clone(),
             model: opening.settings.model.clone(),
             base_url: self.model.base_url(),
-            api: self.config.api.word(),
+            api: self.model.api().word(),
         });
         if opening.is_new || self.memory.get(&opening.conversation).is_some() {
             self.hold_or_begin(opening);
@@ -214,6 +214,13 @@ impl Engine {
                 base_url: self.model.base_url(),
                 system: settings.system.clone(),
                 at: at.wall_ms,
+            });
+        } else {
+            // Lists name the one that answered last.
+            opening.push(Change::ConversationModel {
+                id: conversation.clone(),
+                model: settings.model.clone(),
+                base_url: self.model.base_url(),
             });
         }
         // When a model was last asked, for lists of models.

@@ -9,7 +9,7 @@ use futures_util::Stream;
 use serde_json::{Map, Value};
 
 use crate::chat::{
-    CallId, Change, ConversationId, Durability, EventDeltas, Fault, Grant, Inquiry, InquiryAnswer, InquiryEnd,
+    Api, CallId, Change, ConversationId, Durability, EventDeltas, Fault, Grant, Inquiry, InquiryAnswer, InquiryEnd,
     InquiryId, Message, PastCall, Pin as ToolPin, Request, ServerAction, ServerName, ServerNews, ServerQuery,
     ServerReply, ServerStatus, SignInStage, SignInStep, Stamp, ToolList, ToolRef, Toolset,
 };
@@ -33,6 +33,8 @@ pub trait Model: Send + Sync {
     fn base_url(&self) -> String;
     /// Scheme, host and port.
     fn origin(&self) -> String;
+    /// Which wire it is asked by.
+    fn api(&self) -> Api;
 }
 
 /// One thing that was learnt of a base URL and a model: a small JSON text under a key.

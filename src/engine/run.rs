@@ -14,7 +14,7 @@ use super::outbox::{Inbox, Outbox};
 use super::port::{Clock, Journal, Lesson, Model, ServerEvent, Servers};
 use super::turns::Running;
 use crate::chat::{
-    Api, CallState, ConversationId, Durability, Fault, GrantScope, Heard, Limits, NoticeKind, Order, ServerAction,
+    CallState, ConversationId, Durability, Fault, GrantScope, Heard, Limits, NoticeKind, Order, ServerAction,
     ServerName, ServerReply, Stamp, Stamped, Toolset, TurnEvent, TurnId, WaitFor, Wiretap,
 };
 use crate::tools::{Registry, RegistryRules, ServerRules};
@@ -36,7 +36,6 @@ pub struct Ports {
 pub struct EngineConfig {
     pub limits: Arc<Limits>,
     pub rules: RegistryRules,
-    pub api: Api,
     /// The working folder, recorded with new conversations.
     pub folder: String,
     /// Servers that are about to start.

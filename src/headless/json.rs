@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::chat::{Fault, Message, Prices, TurnEvent, Usage};
+use crate::chat::{ContextParts, Fault, Message, TurnEvent, Usage};
 use crate::export::Redactor;
 use crate::wire;
 
-use super::ndjson::{cost, ended, error, notice, tokens};
+use super::ndjson::{ended, error, notice};
+use super::spent::{Priced, context, spent};
 use super::{Outbox, escape};
 
 #[derive(Default)]
@@ -21,11 +22,13 @@ pub(super) struct Whole {
     usage: BTreeMap<u32, Usage>,
     notices: Vec<Value>,
     error: Option<Fault>,
-    prices: Option<Prices>,
+    prices: Option<Priced>,
+    /// What the last request was made of, and its round.
+    sent: (u32, ContextParts),
 }
 
 impl Whole {
-    pub(super) fn new(redactor: Redactor, prices: Option<Prices>) -> Self {
+    pub(super) fn new(redactor: Redactor, prices: Option<Priced>) -> Self {
         Self { redactor, prices, ..Self::default() }
     }
 
@@ -47,19 +50,24 @@ impl Whole {
                 let Some(mut whole) = ended(event) else { return };
                 let usage = self.usage.values().fold(Usage::default(), |sum, one| sum.plus(*one));
                 whole.insert("messages".into(), wire::messages_json(&self.messages));
-                let mut told = tokens(usage);
-                if let Value::Object(told) = &mut told {
-                    told.extend(cost(self.prices, usage));
-                }
-                whole.insert("usage".into(), told);
+                whole.insert("usage".into(), spent(self.prices, usage).into());
+                let rounds = self.usage.iter().map(|(round, usage)| {
+                    let mut told = Map::from_iter([("round".to_owned(), json!(round))]);
+                    told.extend(spent(self.prices, *usage));
+                    Value::Object(told)
+                });
+                whole.insert("usage_by_round".into(), rounds.collect());
+                let (round, sent) = self.sent;
+                let counted = self.usage.get(&round).copied().unwrap_or_default();
+                whole.insert("context".into(), context(sent, counted).into());
                 whole.insert("notices".into(), Value::Array(std::mem::take(&mut self.notices)));
                 whole.insert("error".into(), self.error.as_ref().map_or(json!(null), error));
                 let mut whole = Value::Object(whole);
                 self.redactor.value(&mut whole);
                 to.out(escape::line(&whole));
             }
+            TurnEvent::Request { round, parts, .. } => self.sent = (*round, *parts),
             TurnEvent::Started { .. }
-            | TurnEvent::Request { .. }
             | TurnEvent::Text { .. }
             | TurnEvent::Reasoning { .. }
             | TurnEvent::Refusal { .. }

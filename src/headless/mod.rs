@@ -13,6 +13,7 @@ pub mod escape;
 mod extract;
 mod json;
 mod ndjson;
+mod spent;
 mod stop;
 mod text;
 
@@ -26,10 +27,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use ask::Desk;
 
-use crate::chat::{Fault, FaultKind, Order, Prices, Stamp, Stamped, TurnEvent, TurnId, TurnStatus};
+use crate::chat::{Fault, FaultKind, Order, Stamp, Stamped, TurnEvent, TurnId, TurnStatus};
 use crate::export::Redactor;
 
 pub use ask::Questions;
+pub use spent::{Priced, PricesFrom};
 pub use stop::{Stop, stops};
 
 /// How long a cancelled turn may take to come to its end; the servers are told to stop in this time.
@@ -65,7 +67,7 @@ pub struct Options {
     /// No activity and no notices; errors and denials stay.
     pub quiet: bool,
     /// With them, usage has its cost.
-    pub prices: Option<Prices>,
+    pub prices: Option<Priced>,
     pub stdout_terminal: bool,
     pub stderr_terminal: bool,
 }

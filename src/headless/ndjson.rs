@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use crate::chat::{
-    CallId, CallState, CallUpdate, Fault, NoticeKind, Prices, Retry, ServerStatus, Stamp, ToolOutcome, TurnEvent,
-    Usage, WaitFor,
+    CallId, CallState, CallUpdate, ContextParts, Fault, NoticeKind, Retry, ServerStatus, Stamp, ToolOutcome, TurnEvent,
+    WaitFor,
 };
 
 use crate::export::Redactor;
 
+use super::spent::{Priced, context, spent};
 use super::{Outbox, escape};
 
 /// At most 20 `arguments` lines a second for one call.
@@ -25,7 +26,9 @@ pub(super) struct Lines {
     last_us: u64,
     /// When a call's arguments were last told.
     told: HashMap<CallId, u64>,
-    prices: Option<Prices>,
+    prices: Option<Priced>,
+    /// What the last request was made of.
+    sent: ContextParts,
 }
 
 /// Which of the texts of a round.
@@ -37,7 +40,7 @@ enum TextKind {
 }
 
 impl Lines {
-    pub(super) fn new(redactor: Redactor, prices: Option<Prices>) -> Self {
+    pub(super) fn new(redactor: Redactor, prices: Option<Priced>) -> Self {
         Self { redactor, prices, ..Self::default() }
     }
 
@@ -91,8 +94,12 @@ impl Lines {
             return;
         }
         let Some((name, mut fields)) = fields(event) else { return };
+        if let TurnEvent::Request { parts, .. } = event {
+            self.sent = *parts;
+        }
         if let TurnEvent::Usage { usage, .. } = event {
-            fields.extend(cost(self.prices, *usage));
+            fields.extend(spent(self.prices, *usage));
+            fields.extend(context(self.sent, *usage).map(|context| ("context".to_owned(), context)));
         }
         self.write(name, fields, to);
     }
@@ -153,11 +160,8 @@ fn fields(event: &TurnEvent) -> Option<(&'static str, Fields)> {
             ("request", fields)
         }
         TurnEvent::Call { update, .. } => return Some(("call", call(update))),
-        TurnEvent::Usage { round, usage, .. } => {
-            let mut fields = object(json!({"round": round}));
-            fields.extend(object(tokens(*usage)));
-            return Some(("usage", fields));
-        }
+        // The counts follow: see `Lines::line`.
+        TurnEvent::Usage { round, .. } => ("usage", json!({"round": round})),
         TurnEvent::Finish { round, reason, effective, .. } => {
             ("finish", json!({"round": round, "reason": reason, "effective": effective.word()}))
         }
@@ -232,15 +236,6 @@ fn result(outcome: &ToolOutcome) -> Value {
         "truncated": outcome.truncated,
         "sent": outcome.sent,
     })
-}
-
-/// The field `cost`, where there are prices and something to price.
-pub(super) fn cost(prices: Option<Prices>, usage: Usage) -> Option<(String, Value)> {
-    Some(("cost".to_owned(), json!(prices?.cost(usage)?)))
-}
-
-pub(super) fn tokens(usage: Usage) -> Value {
-    json!({"input": usage.input, "output": usage.output, "cached": usage.cached, "reasoning": usage.reasoning})
 }
 
 /// `retry` says whether the same request may work later; `retry_after_ms` when, where the endpoint said so.

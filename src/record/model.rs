@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use serde_json::Value;
 
-use crate::chat::{Fault, FaultKind, Request, ToolList};
+use crate::chat::{Api, Fault, FaultKind, Request, ToolList};
 use crate::engine::live::LiveModel;
 use crate::engine::port::{Events, Lesson, Model, ModelEvent};
 use crate::net::{Halt, Player, Playing};
@@ -212,5 +212,9 @@ impl Model for ReplayModel {
 
     fn origin(&self) -> String {
         self.live.origin()
+    }
+
+    fn api(&self) -> Api {
+        self.live.api()
     }
 }

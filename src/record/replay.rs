@@ -70,7 +70,7 @@ impl Replay {
         }
         let limits = Arc::new(header.limits.within(own));
         let ear = Arc::new(Ear::default());
-        let config = config(&header, Arc::clone(&limits), api, Arc::clone(&ear))?;
+        let config = config(&header, Arc::clone(&limits), Arc::clone(&ear))?;
         let conductor = Conductor::new(options.speed, script.cues.clone());
         let turns = script.deeds.iter().filter_map(|(_, deed)| match deed {
             Deed::Order(order) => started(order),
@@ -133,12 +133,11 @@ impl Replay {
     }
 }
 
-fn config(header: &Header, limits: Arc<Limits>, api: Api, ear: Arc<Ear>) -> Result<EngineConfig, Fault> {
+fn config(header: &Header, limits: Arc<Limits>, ear: Arc<Ear>) -> Result<EngineConfig, Fault> {
     let bad = |error: crate::tools::RuleError| Fault::new(FaultKind::Usage, format!("In the recording, {error}."));
     Ok(EngineConfig {
         limits,
         rules: header.rules.rules().map_err(bad)?,
-        api,
         folder: String::new(),
         starting: header.starting.clone(),
         wait_for_servers: header.wait_for_servers,

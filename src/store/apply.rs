@@ -23,6 +23,12 @@ pub(super) fn apply(db: &Connection, change: &Change, process: &str) -> Result<(
             )?
             .execute(params![id.as_str(), folder, model, base_url, system, at])?;
         }
+        Change::ConversationModel { id, model, base_url } => {
+            db.prepare_cached(
+                "UPDATE conversation SET model = ?2, base_url = ?3 WHERE id = ?1 AND (model, base_url) <> (?2, ?3)",
+            )?
+            .execute(params![id.as_str(), model, base_url])?;
+        }
         Change::Message { conversation, message } => put_message(db, conversation, message)?,
         Change::AnswerText { message, answer } => put_text(db, message, answer)?,
         Change::TurnStarted { conversation, turn, at } => start_turn(db, conversation, turn, *at, process)?,

@@ -240,7 +240,7 @@ fn unknown(left: &Left) -> ToolOutcome {
 }
 
 /// Scheme, host and port of an address.
-fn origin(base_url: &str) -> String {
+pub(super) fn origin(base_url: &str) -> String {
     url::Url::parse(base_url).map_or_else(|_| base_url.to_owned(), |u| u.origin().ascii_serialization())
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::recover::origin;
 use super::{StoreError, StoredTurn, rows};
 use crate::chat::{
     CallId, CallTimes, ClosedBy, ConversationId, OutcomeKind, PastCall, RoundTimes, RoundUsage, ToolRef, TurnTimes,
@@ -48,22 +49,24 @@ pub(super) fn timeline(
         db.query_row("SELECT model, base_url FROM conversation WHERE id = ?1", [id.as_str()], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?;
-    // The model of this turn, where an answer of it stands; the conversation may have gone on with another.
-    let answered: Option<String> = db
+    // The model of this turn, where an answer of it stands; the conversation may have gone on with another, elsewhere.
+    let answered: Option<(Option<String>, Option<String>)> = db
         .query_row(
-            "SELECT m.body ->> '$.model' FROM round r JOIN message m ON m.id = r.answer WHERE r.turn = ?1 LIMIT 1",
+            "SELECT m.body ->> '$.model', m.body ->> '$.origin'
+             FROM round r JOIN message m ON m.id = r.answer WHERE r.turn = ?1 LIMIT 1",
             [turn],
-            |row| row.get(0),
+            |row| Ok((row.get(0)?, row.get(1)?)),
         )
-        .optional()?
-        .flatten();
+        .optional()?;
+    let (answered, from) = answered.unwrap_or_default();
+    let elsewhere = from.filter(|from| !from.is_empty() && *from != origin(&base_url));
     Ok(Some(StoredTurn {
         number,
         of,
         status,
         times: TurnTimes {
             model: answered.filter(|m| !m.is_empty()).unwrap_or(model),
-            base_url,
+            base_url: elsewhere.unwrap_or(base_url),
             started_wall_ms: started,
             ended: ended.and_then(|e| u64::try_from(e).ok()),
             rounds,

@@ -10,7 +10,7 @@ use millrace::chat::{
 use millrace::tools::wire_name;
 use proptest::prelude::*;
 
-use crate::fakes::{Act, Rig, call, done, finish, fragment, text};
+use crate::fakes::{Act, FakeModel, Rig, call, done, finish, fragment, text};
 
 fn answer(words: &str) -> Vec<Act> {
     vec![text(words), finish("stop"), done()]
@@ -707,4 +707,29 @@ async fn a_run_that_ends_before_its_servers_settled_pins_what_they_listed() {
     let orders = rig.handle.orders.clone();
     orders.shutdown().await;
     assert_eq!(pins(&rig), 12);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_endpoint_takes_over_in_mid_conversation_and_each_turn_names_its_wire() {
+    let mut rig = Rig::new(vec![answer("one")]).await;
+    rig.submit("first");
+    let TurnEvent::Ended { conversation, .. } = rig.ended().await else { panic!() };
+    let other = Arc::new(FakeModel::new(vec![answer("two")], millrace::chat::Api::Responses));
+    rig.handle.orders.connect(Arc::clone(&other) as Arc<dyn millrace::engine::port::Model>);
+    rig.submit_with("second", Some(conversation), TurnSettings::default());
+    rig.ended().await;
+    let apis: Vec<&str> = rig
+        .seen
+        .iter()
+        .filter_map(|event| match &event.body {
+            TurnEvent::Started { api, .. } => Some(*api),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(apis, ["chat", "responses"]);
+    assert_eq!(rig.model.requests.lock().unwrap().len(), 1);
+    let asked = other.requests.lock().unwrap();
+    assert_eq!(asked[0].messages.len(), 3, "the conversation came along");
+    let moved = rig.changes().into_iter().filter(|c| matches!(c, Change::ConversationModel { .. })).count();
+    assert_eq!(moved, 1, "of a conversation that goes on, where it goes");
 }

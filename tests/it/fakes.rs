@@ -65,6 +65,13 @@ pub fn done() -> Act {
 pub struct FakeModel {
     rounds: Mutex<std::collections::VecDeque<Vec<Act>>>,
     pub requests: Mutex<Vec<Request>>,
+    pub api: millrace::chat::Api,
+}
+
+impl FakeModel {
+    pub fn new(rounds: Vec<Vec<Act>>, api: millrace::chat::Api) -> Self {
+        Self { rounds: Mutex::new(rounds.into()), api, ..Self::default() }
+    }
 }
 
 impl Model for FakeModel {
@@ -108,6 +115,10 @@ impl Model for FakeModel {
 
     fn origin(&self) -> String {
         "http://127.0.0.1:1".into()
+    }
+
+    fn api(&self) -> millrace::chat::Api {
+        self.api
     }
 }
 
@@ -275,7 +286,6 @@ impl Rig {
         let mut config = EngineConfig {
             limits: Arc::default(),
             rules,
-            api: millrace::chat::Api::Chat,
             folder: "/work".into(),
             starting: vec![ServerName::new("a"), ServerName::new("b")],
             wait_for_servers: true,

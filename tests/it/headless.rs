@@ -256,6 +256,9 @@ async fn json_is_one_object_with_messages_usage_notices_and_error() {
     assert_eq!(written.code, 0);
     assert_eq!((&whole["status"], &whole["text"], &whole["error"]), (&"ok".into(), &"hello".into(), &Value::Null));
     assert_eq!(whole["usage"]["output"], 12);
+    let rounds = whole["usage_by_round"].as_array().unwrap().iter().map(|told| (&told["round"], &told["output"]));
+    assert_eq!(rounds.collect::<Vec<_>>(), [(&1.into(), &5.into()), (&2.into(), &7.into())]);
+    assert_eq!(whole["context"], Value::Null, "nothing was sent");
     assert_eq!(whole["notices"][0]["kind"], "unsaved");
     assert_eq!(whole["messages"].as_array().unwrap().len(), 2);
     assert_eq!(whole["messages"][1]["content"], "hello");

@@ -93,6 +93,10 @@ impl Model for LiveModel {
     fn origin(&self) -> String {
         self.0.origin.clone()
     }
+
+    fn api(&self) -> Api {
+        self.0.api
+    }
 }
 
 impl Parts {

@@ -322,7 +322,67 @@ fn prices_of_the_profile_make_costs() {
     let usage = told.iter().find(|l| l["event"] == "usage").unwrap();
     assert!((usage["cost"].as_f64().unwrap() - 44e-6).abs() < 1e-12, "{usage}");
     let whole = done(home.command(&["run", "-p", "p", "--json", "Hi"]).output().unwrap(), 0);
-    assert!(serde_json::from_str::<Value>(&whole.out).unwrap()["usage"]["cost"].is_f64());
+    let whole: Value = serde_json::from_str(&whole.out).unwrap();
+    assert!(whole["usage"]["cost"].is_f64(), "{whole}");
+    assert_eq!((&usage["prices_from"], &whole["usage"]["prices_from"]), (&"profile".into(), &"profile".into()));
+    assert_eq!(
+        (&whole["usage_by_round"][0]["round"], &whole["usage_by_round"][0]["cost"]),
+        (&1.into(), &usage["cost"])
+    );
+    // Those of one model are not those of another.
+    let provider = Provider::start(vec![Reply::text("c")]);
+    let args = ["run", "-p", "p", "-m", "other", "--base-url", &provider.url(), "--json", "Hi"];
+    let whole = done(home.command(&args).output().unwrap(), 0);
+    assert!(!whole.out.contains("cost"), "{}", whole.out);
+}
+
+#[test]
+fn without_prices_of_the_profile_those_of_the_endpoints_list_hold() {
+    let home = Home::new();
+    let list = json!({"data": [
+        {"id": "dear", "pricing": {"prompt": "0.000002", "completion": "0.00001"}},
+        {"id": "unpriced"},
+    ]});
+    let models = Reply::plain("200 OK", "application/json", "", &list.to_string());
+    let provider = Provider::start(vec![models, Reply::text("a"), Reply::text("b")]);
+    done(home.command(&["models", "--base-url", &provider.url()]).output().unwrap(), 0);
+    let ask = |model: &str| {
+        let args = ["run", "--base-url", &provider.url(), "-m", model, "--json", "Hi"];
+        let whole = done(home.command(&args).output().unwrap(), 0);
+        serde_json::from_str::<Value>(&whole.out).unwrap()
+    };
+    let whole = ask("dear");
+    assert!((whole["usage"]["cost"].as_f64().unwrap() - 44e-6).abs() < 1e-12, "{whole}");
+    assert_eq!(whole["usage"]["prices_from"], "endpoint");
+    let parts = &whole["context"];
+    assert_eq!((&parts["tokens"], &parts["history"], &parts["tools"]), (&10.into(), &10.into(), &0.into()));
+    assert_eq!(parts["estimated"], false);
+    assert_eq!(ask("unpriced")["usage"].get("cost"), None);
+    assert_eq!(provider.requests().len(), 3, "no run asked for the list again");
+}
+
+#[test]
+fn a_conversation_that_goes_on_elsewhere_is_listed_with_where_it_went() {
+    let home = Home::new();
+    let (here, there) = (
+        Provider::start(vec![Reply::text("one")]),
+        Provider::start(vec![Reply::sse(vec![
+            event(&json!({"type": "response.output_text.delta", "output_index": 0, "delta": "two"})),
+            event(&json!({"type": "response.completed", "response": {"status": "completed"}})),
+        ])]),
+    );
+    done(home.run(&here, &["first"]).output().unwrap(), 0);
+    let args =
+        ["run", "--base-url", &there.url(), "-m", "newer", "--api", "responses", "-c", "--output", "ndjson", "on"];
+    let told = lines(&mut home.command(&args));
+    let started = told.iter().find(|line| line["event"] == "started").unwrap();
+    assert_eq!((&started["api"], &started["base_url"]), (&"responses".into(), &there.url().into()));
+    let listed = done(home.command(&["history", "list", "--json"]).output().unwrap(), 0);
+    let listed: Value = serde_json::from_str(&listed.out).unwrap();
+    assert!(listed.to_string().contains("\"newer\"") && !listed.to_string().contains("\"scripted\""), "{listed}");
+    // Each turn keeps where it was.
+    let exported = done(home.command(&["history", "export", "last", "--format", "json"]).output().unwrap(), 0).out;
+    assert!(exported.contains(&there.url()), "{exported}");
 }
 
 #[test]

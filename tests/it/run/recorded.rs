@@ -245,7 +245,12 @@ fn a_file_that_is_no_recording_is_named_with_its_line() {
         let told = done(home.command(&["replay", "bad.jsonl", "--output", "text"]).output().unwrap(), 2);
         assert!(told.err.contains(says), "{says}: {}", told.err);
     }
-    done(home.command(&["replay", "none.jsonl", "--json"]).output().unwrap(), 2);
+    let told = done(home.command(&["replay", "none.jsonl", "--json"]).output().unwrap(), 2);
+    let whole: Value = serde_json::from_str(&told.out).unwrap();
+    assert_eq!((&whole["status"], &whole["error"]["kind"]), (&"failed".into(), &"usage".into()));
+    let told = done(home.command(&["replay", "none.jsonl", "--output", "ndjson"]).output().unwrap(), 2);
+    let last: Value = serde_json::from_str(told.out.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["event"], &last["status"]), (&"ended".into(), &"failed".into()));
     done(home.command(&["replay", "bad.jsonl"]).output().unwrap(), 2);
     home.file("m/config.toml", "[limits]\nimport = \"1 KiB\"\n");
     home.file("bad.jsonl", &format!("{head}\n{}", "x".repeat(2000)));

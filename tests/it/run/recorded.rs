@@ -197,7 +197,12 @@ fn no_known_secret_stands_in_any_line_of_a_recording() {
         })
         .collect();
     assert_eq!(said, "It is [redacted]. or [redacted]!So sk-ca");
-    let turn = the_same(live, &file, 0);
+    let mut turn = comparable(replayed(&file, 0).remove(0));
+    let mut live = comparable(live);
+    // Estimated by size, and what was taken out had another.
+    live["context"] = turn["context"].take();
+    turn["context"] = live["context"].clone();
+    pretty_assertions(&live, &turn);
     assert_eq!(turn["text"], said);
 }
 

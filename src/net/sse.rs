@@ -114,14 +114,14 @@ impl SseReader {
     /// The first byte says what the body is; the content type only where that leaves it open.
     fn decide(&mut self, start: Vec<u8>, last: bool, out: &mut Vec<String>) -> Result<(), SseError> {
         const BOM: &[u8] = b"\xEF\xBB\xBF";
-        if !last && start.len() < BOM.len() && BOM.starts_with(&start) {
-            self.kind = Kind::Unknown { start };
-            return Ok(());
+        // Blanks and marks before the first line keep a connection alive or mean nothing, wherever the chunks end.
+        let mut text = start.trim_ascii_start();
+        while let Some(rest) = text.strip_prefix(BOM) {
+            text = rest.trim_ascii_start();
         }
-        let text = start.strip_prefix(BOM).unwrap_or(&start);
-        let Some(first) = text.iter().copied().find(|byte| !byte.is_ascii_whitespace()) else {
-            // Blank lines before the first event keep a connection alive; they need not be kept.
-            self.kind = Kind::Unknown { start: Vec::new() };
+        let begun = !last && text.len() < BOM.len() && BOM.starts_with(text);
+        let Some(first) = text.first().filter(|_| !begun) else {
+            self.kind = Kind::Unknown { start: text.to_vec() };
             return Ok(());
         };
         self.kind = match first {
@@ -373,6 +373,9 @@ mod tests {
         check(b"data: {\"a\":1}\ndata: [DONE]\n", &["{\"a\":1}", "[DONE]"]);
         check(b"data: x\xFFy\xC3\n\n", &["x\u{fffd}y\u{fffd}"]);
         check(b"\n\n  {\"a\":\n1}\n", &["{\"a\":\n1}"]);
+        check(b"\x0C data: 1\n\n", &["1"]);
+        check(b" \xEF\xBB\xBF\n\xEF\xBB\xBFdata: 1\n\n", &["1"]);
+        check(b"\xEF\xBB", &[]);
         check(b"{\"a\":1}\n{\"a\":2}\n", &["{\"a\":1}", "{\"a\":2}"]);
         check(b"", &[]);
         check(b"\n\n", &[]);

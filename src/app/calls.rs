@@ -40,8 +40,6 @@ pub struct Call {
     pub put_off: bool,
     pub progress: Option<Progress>,
     pub outcome: Option<Arc<ToolOutcome>>,
-    /// By this person's hand.
-    pub cancelled_by_you: bool,
     pub times: Times,
     /// Grows with every change of what is drawn.
     pub revision: u64,
@@ -167,7 +165,6 @@ impl Call {
             put_off: false,
             progress: None,
             outcome: None,
-            cancelled_by_you: false,
             times: Times { opened: at, ..Times::default() },
             revision: 0,
         }

@@ -239,10 +239,6 @@ impl State {
                 let ended = matches!(call.phase, super::calls::CallPhase::Ended(_));
                 match (ended, call.turn) {
                     (false, Some(turn)) => {
-                        if let Some(call) = self.calls.by_id.get_mut(&id) {
-                            call.cancelled_by_you = true;
-                            call.revision += 1;
-                        }
                         out.push(Effect::Order(Order::CancelCall { turn, call: id }));
                     }
                     (_, _) => self.say("this call has ended", out),

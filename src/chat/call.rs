@@ -102,7 +102,25 @@ pub struct ToolOutcome {
     pub notes: Vec<String>,
 }
 
+/// A note of a cancelled call: its server confirmed that it stopped.
+pub const STOPPED: &str = "The server confirmed that it stopped.";
+
 impl ToolOutcome {
+    /// Whether it left and nobody knows what came of it: it may have run, wholly or in part.
+    #[must_use]
+    pub fn may_have_run(&self) -> bool {
+        match self.kind {
+            OutcomeKind::Unknown => true,
+            OutcomeKind::TimedOut | OutcomeKind::Cancelled => self.sent && !self.notes.iter().any(|n| n == STOPPED),
+            OutcomeKind::Done
+            | OutcomeKind::Failed
+            | OutcomeKind::Denied
+            | OutcomeKind::Invalid
+            | OutcomeKind::Incomplete
+            | OutcomeKind::Conflict => false,
+        }
+    }
+
     /// An outcome of a call that never left.
     #[must_use]
     pub fn unsent(kind: OutcomeKind, content: impl Into<String>) -> Self {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::port::CallEnd;
-use crate::chat::{Limits, OutcomeKind, ToolOutcome};
+use crate::chat::{Limits, OutcomeKind, STOPPED, ToolOutcome};
 use crate::tools::{self, Checked, Tool};
 
 const MAY_HAVE_RUN: &str = "It may still have run: check before you call it again.";
@@ -42,11 +42,10 @@ pub(super) async fn of(tool: Arc<Tool>, end: CallEnd, ran: Duration, limits: Arc
         CallEnd::Cancelled { sent: false, .. } => {
             told(OutcomeKind::Cancelled, false, "The user cancelled this call before it was sent.".into())
         }
-        CallEnd::Cancelled { sent: true, acknowledged: true } => told(
-            OutcomeKind::Cancelled,
-            true,
-            "The user cancelled this call; the server confirmed that it stopped.".into(),
-        ),
+        CallEnd::Cancelled { sent: true, acknowledged: true } => {
+            let content = "The user cancelled this call; the server confirmed that it stopped.";
+            ToolOutcome { notes: vec![STOPPED.to_owned()], ..told(OutcomeKind::Cancelled, true, content.into()) }
+        }
         CallEnd::Cancelled { sent: true, acknowledged: false } => {
             told(OutcomeKind::Cancelled, true, format!("The user cancelled this call. {MAY_HAVE_RUN}"))
         }

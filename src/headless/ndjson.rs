@@ -235,6 +235,7 @@ fn result(outcome: &ToolOutcome) -> Value {
         "ms": outcome.ms,
         "truncated": outcome.truncated,
         "sent": outcome.sent,
+        "may_have_run": outcome.may_have_run(),
     })
 }
 

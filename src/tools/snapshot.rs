@@ -138,7 +138,10 @@ impl Absent {
             Absence::NotOffered => format!("denied {path}: it is not among the tools that {server} may offer"),
             Absence::Off => format!("denied {path}: the user has switched it off for this conversation"),
             Absence::Withheld => {
-                format!("denied {path}: its definition is new or has changed, and nobody has accepted the change yet")
+                format!(
+                    "denied {path}: its definition is new or has changed, and nobody has accepted that yet. The user can \
+                     see and accept it on the chat screen: ctrl+o"
+                )
             }
             Absence::Quarantined(reason) => format!("denied {path}: it was set aside, because {}", one_line(reason)),
         }

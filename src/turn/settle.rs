@@ -16,6 +16,7 @@ use crate::tools;
 /// How often one round may be asked again because its endpoint refused a part of it.
 const MOST_ADAPTED: u32 = 40;
 const CONFLICT: &str = "The arguments changed after they were complete. The call was not sent; send it again.";
+const TOO_LATE: &str = "It was cancelled too late: it had ended by itself.";
 
 impl Turn {
     pub(super) fn held(&mut self, id: &CallId) {
@@ -53,6 +54,13 @@ impl Turn {
         }
         if self.calls[index].conflicting && !outcome.sent {
             outcome = ToolOutcome::unsent(OutcomeKind::Conflict, CONFLICT);
+        }
+        if let Stage::Running { cancelling: true, .. } = self.calls[index].stage
+            && matches!(outcome.kind, OutcomeKind::Done | OutcomeKind::Failed)
+            && outcome.sent
+        {
+            outcome.notes.push(TOO_LATE.to_owned());
+            outcome.content = format!("(The user cancelled this call, too late: it had ended.)\n{}", outcome.content);
         }
         if self.calls[index].edited {
             outcome.content = format!("(The user changed the arguments before the call ran.)\n{}", outcome.content);

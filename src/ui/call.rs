@@ -201,9 +201,25 @@ pub(super) fn progress_note(call: &Call) -> String {
     let Some(progress) = &call.progress else { return String::new() };
     match (&progress.message, progress.total) {
         (Some(message), _) if !message.trim().is_empty() => line(message),
-        (_, Some(total)) => format!("{}/{}", progress.progress, total),
-        (_, None) => format!("{} so far", progress.progress),
+        (_, Some(total)) => format!("{}/{}", amount(progress.progress), amount(total)),
+        (_, None) => format!("{} so far", amount(progress.progress)),
     }
+}
+
+/// Why a call came to nothing, in its first line: a denial without the name that stands above it.
+pub(super) fn reason(telling: &Telling) -> &str {
+    let first = telling.result.first().map_or("", String::as_str);
+    let denial = first.strip_prefix("denied ").and_then(|denial| denial.split_once(": "));
+    denial.map_or(first, |(_, reason)| reason)
+}
+
+/// A server's number, shortly: `3`, `0.33`, `1e300`.
+fn amount(number: f64) -> String {
+    if number.abs() >= 1e12 {
+        return format!("{number:e}");
+    }
+    let fixed = format!("{number:.2}");
+    fixed.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// `server/tool`, or the tool alone; safe.

@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::call::{name, part, progress_note, short_measure, sign, word};
+use super::call::{name, part, progress_note, reason, short_measure, sign, word};
 use super::canvas::{Canvas, hit, rows_of};
 use super::figures::{counted, size};
 use super::ink::{Ink, Row, Tint};
@@ -197,18 +197,19 @@ fn ended(kind: OutcomeKind, call: &Call, telling: &super::call::Telling, line: &
             line(&format!("{}, {}", counted(telling.lines as u64, "line", "lines"), size(bytes)), Ink::Dim);
             line(result(0), Ink::Dim);
         }
-        OutcomeKind::Cancelled => {
-            if call.outcome.as_ref().is_some_and(|o| o.sent) && !call.cancelled_by_you {
-                line("may still have run", Ink::Warn);
-            }
-        }
+        OutcomeKind::Cancelled => match call.outcome.as_ref() {
+            Some(outcome) if outcome.may_have_run() => line("may still have run", Ink::Warn),
+            Some(outcome) if !outcome.sent => line("never sent", Ink::Dim),
+            // Its server confirmed that it stopped.
+            Some(_) | None => {}
+        },
         OutcomeKind::Unknown => line("no answer came: it may have run", Ink::Warn),
         OutcomeKind::Failed
         | OutcomeKind::Denied
         | OutcomeKind::TimedOut
         | OutcomeKind::Invalid
         | OutcomeKind::Incomplete
-        | OutcomeKind::Conflict => line(result(0), Ink::Dim),
+        | OutcomeKind::Conflict => line(reason(telling), Ink::Dim),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::call::{measure, name, part, progress_note, sign, word};
+use super::call::{measure, name, part, progress_note, reason, sign, word};
 use super::canvas::{Canvas, hit, rows_of};
 use super::figures::{counted, size};
 use super::footer;
@@ -137,7 +137,11 @@ fn block(canvas: &Canvas<'_>, call: &Call, state: &State, memo: &mut Memo, colum
             second.push(&cut(first, columns.saturating_sub(second.width() + 1)), Ink::Dim);
         }
         CallPhase::Ended(OutcomeKind::Unknown) => second.push("no answer came: it may have run", Ink::Warn),
-        CallPhase::Ended(OutcomeKind::Cancelled) => {}
+        CallPhase::Ended(OutcomeKind::Cancelled) => match call.outcome.as_ref() {
+            Some(outcome) if outcome.may_have_run() => second.push("may still have run", Ink::Warn),
+            Some(outcome) if !outcome.sent => second.push("never sent", Ink::Dim),
+            Some(_) | None => {}
+        },
         CallPhase::Ended(
             OutcomeKind::Failed
             | OutcomeKind::Denied
@@ -145,7 +149,7 @@ fn block(canvas: &Canvas<'_>, call: &Call, state: &State, memo: &mut Memo, colum
             | OutcomeKind::Invalid
             | OutcomeKind::Incomplete
             | OutcomeKind::Conflict,
-        ) => second.push(&cut(telling.result.first().map_or("", String::as_str), room), Ink::Dim),
+        ) => second.push(&cut(reason(&telling), room), Ink::Dim),
     }
     let mut rows = vec![head];
     if !second.text().trim().is_empty() {

@@ -205,7 +205,7 @@ async fn ndjson_tells_every_event_with_every_field() {
     {"event":"call","t":8.0,"round":1,"call":"call_1","index":0,"state":"waiting","wire_name":"fs__write_file","server":"fs","tool":"write_file","for":"server"}
     {"event":"call","t":9.0,"round":1,"call":"call_1","index":0,"state":"running","wire_name":"fs__write_file","server":"fs","tool":"write_file"}
     {"event":"call","t":10.0,"round":1,"call":"call_1","index":0,"state":"progress","wire_name":"fs__write_file","server":"fs","tool":"write_file","progress":0.5,"total":1.0,"message":null}
-    {"event":"call","t":11.0,"round":1,"call":"call_1","index":0,"state":"done","wire_name":"fs__write_file","server":"fs","tool":"write_file","content":"ok\u202e","structured":null,"bytes":5,"ms":1.5,"truncated":false,"sent":true}
+    {"event":"call","t":11.0,"round":1,"call":"call_1","index":0,"state":"done","wire_name":"fs__write_file","server":"fs","tool":"write_file","content":"ok\u202e","structured":null,"bytes":5,"ms":1.5,"truncated":false,"sent":true,"may_have_run":false}
     {"event":"usage","t":12.0,"round":1,"input":9,"output":2,"cached":null,"reasoning":null}
     {"event":"finish","t":13.0,"round":1,"reason":"tool_calls","effective":"tool_calls"}
     {"event":"notice","t":13.0,"kind":"late_data","message":"n"}

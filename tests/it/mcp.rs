@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 mod bare;
+mod cancel;
 mod catalog;
 mod commands;
 mod hostile;

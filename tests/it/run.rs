@@ -20,6 +20,7 @@ mod policy;
 mod providers;
 mod recorded;
 mod saved;
+mod tools;
 
 /// One thing that a scripted response does after its head.
 enum Step {
@@ -363,7 +364,9 @@ fn lawful(lines: &[Value]) {
     for (call, states) in &states {
         assert_eq!(states.iter().filter(|s| ENDS.contains(s)).count(), 1, "{call}: {states:?}");
     }
-    assert!(hashes.windows(2).all(|pair| pair[0] == pair[1]), "{hashes:?}");
+    // Only what the model itself found grows the list.
+    let grows = lines.iter().any(|line| line["wire_name"] == "find_tools");
+    assert!(grows || hashes.windows(2).all(|pair| pair[0] == pair[1]), "{hashes:?}");
     for times in arguments.values() {
         assert!(times.windows(21).all(|w| w[20] - w[0] >= 1000.0 - 1e-6), "more than 20 a second: {times:?}");
     }

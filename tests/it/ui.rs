@@ -151,8 +151,9 @@ fn chat(columns: u16) -> State {
     let gone =
         call(&mut state, "c7", "web/fetch", r#"{"url":"https://a.example"}"#, CallPhase::Ended(OutcomeKind::Cancelled));
     change(&mut state, &gone, |call| {
-        call.cancelled_by_you = true;
-        call.outcome = Some(outcome(OutcomeKind::Cancelled, "", 0, 5_000.0));
+        let mut stopped = outcome(OutcomeKind::Cancelled, "", 0, 5_000.0);
+        Arc::make_mut(&mut stopped).notes.push(STOPPED.to_owned());
+        call.outcome = Some(stopped);
     });
     let question = if columns >= 100 {
         "Why does retry() spin forever when the server returns 503? Fix it and\nrun the tests."

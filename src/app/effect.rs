@@ -26,7 +26,6 @@ pub enum Effect {
     Open {
         generation: u64,
         conversation: ConversationId,
-        take_over: bool,
     },
     Newest,
     Prompts {

@@ -261,7 +261,7 @@ impl State {
                 if let Some(newest) = &self.newest {
                     self.open_generation = self.session.next_generation + 1;
                     let generation = self.session.fresh();
-                    out.push(Effect::Open { generation, conversation: newest.id.clone(), take_over: false });
+                    out.push(Effect::Open { generation, conversation: newest.id.clone() });
                 }
             }
             _ => self.start_new(out),
@@ -322,9 +322,9 @@ impl State {
             && let Some(conversation) = self.transcript.conversation.clone()
         {
             self.overlays.push(Overlay::Confirm(Confirm::new(
-                "This conversation is open in another millrace. Take it over and write here?",
-                "take over",
-                super::overlay::Confirmed::TakeOver(conversation),
+                "This conversation is open in another millrace. Once that has ended, you can write here. Look again?",
+                "look again",
+                super::overlay::Confirmed::LookAgain(conversation),
                 self.now,
             )));
             return;

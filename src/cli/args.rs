@@ -84,7 +84,13 @@ pub struct HistoryArgs {
 /// An ID may be any unique prefix, or `last`.
 #[derive(Debug, Subcommand)]
 pub enum HistoryCommand {
-    List,
+    /// What there is, newest first
+    List {
+        /// Those that were deleted and are still kept
+        #[arg(long)]
+        deleted: bool,
+    },
+    /// By words and operators, as in the browser
     Search {
         #[arg(required = true)]
         query: Vec<String>,
@@ -108,12 +114,21 @@ pub enum HistoryCommand {
         #[arg(required = true)]
         title: Vec<String>,
     },
-    /// Kept for 30 days
+    /// Kept for 30 days, then erased
     Delete {
+        /// Any unique beginning of its id, or `last`
         id: String,
         /// Do not ask
         #[arg(short, long)]
         yes: bool,
+        /// Erase it at once and for good: from the store, its search index, its log and its copies
+        #[arg(long)]
+        now: bool,
+    },
+    /// Bring a deleted one back
+    Restore {
+        /// Any unique beginning of its id
+        id: String,
     },
 }
 

@@ -11,6 +11,8 @@ use crate::store::{OpenMode, Page, Store, StoreError};
 use crate::{text, wire};
 
 use super::exchange::{self, Export};
+use super::removal;
+pub use super::removal::Removal;
 
 /// What was asked for.
 #[derive(Clone, Debug)]
@@ -21,7 +23,10 @@ pub struct Ask {
 
 #[derive(Clone, Debug)]
 pub enum Command {
-    List,
+    List {
+        /// Those that were deleted and are still kept.
+        deleted: bool,
+    },
     Search {
         query: String,
     },
@@ -38,9 +43,9 @@ pub enum Command {
         id: String,
         title: String,
     },
-    Delete {
+    Delete(Removal),
+    Restore {
         id: String,
-        yes: bool,
     },
 }
 
@@ -107,7 +112,10 @@ pub async fn run(ask: &Ask, store: &Path, terminal: &mut Terminal<'_>) -> u8 {
 }
 
 async fn answer(ask: &Ask, path: &Path, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
-    let changes = matches!(ask.command, Command::Rename { .. } | Command::Delete { .. } | Command::Import { .. });
+    let changes = matches!(
+        ask.command,
+        Command::Rename { .. } | Command::Delete(_) | Command::Restore { .. } | Command::Import { .. }
+    );
     let store = match Store::open(path, OpenMode::Write) {
         // A read-only disk is no reason not to show what is on it.
         Err(StoreError::ReadOnly { .. } | StoreError::Io { .. }) if !changes && path.is_file() => {
@@ -116,7 +124,7 @@ async fn answer(ask: &Ask, path: &Path, terminal: &mut Terminal<'_>) -> Result<(
         opened => opened?,
     };
     match &ask.command {
-        Command::List => list(&store, ask.json, terminal).await,
+        Command::List { deleted } => list(&store, *deleted, ask.json, terminal).await,
         Command::Search { query } => search(&store, query, ask.json, terminal).await,
         Command::Show { id } => {
             let id = store.resolve(id, None).await?;
@@ -141,19 +149,20 @@ async fn answer(ask: &Ask, path: &Path, terminal: &mut Terminal<'_>) -> Result<(
             }
             Ok(())
         }
-        Command::Delete { id, yes } => delete(&store, id, *yes, ask.json, terminal).await,
+        Command::Delete(removal) => removal::delete(&store, removal, ask.json, terminal).await,
+        Command::Restore { id } => removal::restore(&store, id, ask.json, terminal).await,
     }
 }
 
-async fn list(store: &Store, as_json: bool, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
-    let rows = store.list(Page { limit: usize::MAX, ..Page::default() }).await?;
+async fn list(store: &Store, deleted: bool, as_json: bool, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
+    let rows = store.list(Page { limit: usize::MAX, deleted, ..Page::default() }).await?;
     if as_json {
         let rows: Vec<Value> = rows.iter().map(row_json).collect();
         terminal.out.write_all(&escape::line(&Value::from(rows)))?;
         return Ok(());
     }
     if rows.is_empty() {
-        say(terminal, "No conversations yet.")?;
+        say(terminal, if deleted { "Nothing that was deleted is still kept." } else { "No conversations yet." })?;
     }
     for row in &rows {
         let line = row_line(row, terminal);
@@ -183,38 +192,8 @@ async fn search(store: &Store, query: &str, as_json: bool, terminal: &mut Termin
     Ok(())
 }
 
-async fn delete(
-    store: &Store,
-    name: &str,
-    yes: bool,
-    as_json: bool,
-    terminal: &mut Terminal<'_>,
-) -> Result<(), Failure> {
-    let id = store.resolve(name, None).await?;
-    let row = store.summary(&id).await?;
-    if !yes {
-        if !terminal.answers {
-            return Err(Failure::Usage("nobody is here to ask: delete with --yes".into()));
-        }
-        write!(terminal.err, "Delete \"{}\" ({} messages)? [y/N] ", line(&row.title), row.messages)?;
-        terminal.err.flush()?;
-        let mut reply = String::new();
-        terminal.input.read_line(&mut reply)?;
-        if !matches!(reply.trim(), "y" | "Y" | "yes") {
-            writeln!(terminal.err, "Nothing was deleted.")?;
-            return Ok(());
-        }
-    }
-    store.delete(&id).await?;
-    if as_json {
-        terminal.out.write_all(&escape::line(&json!({"id": id.as_str(), "deleted": true})))?;
-        return Ok(());
-    }
-    say(terminal, &format!("Deleted: {} (kept for 30 days)", row.title))
-}
-
 /// A line for people: safe on a terminal, raw in a pipe or file.
-fn say(terminal: &mut Terminal<'_>, said: &str) -> Result<(), Failure> {
+pub(super) fn say(terminal: &mut Terminal<'_>, said: &str) -> Result<(), Failure> {
     if terminal.drawn {
         writeln!(terminal.out, "{}", text::cut(&line(said), terminal.width.max(20)))?;
     } else {
@@ -223,7 +202,7 @@ fn say(terminal: &mut Terminal<'_>, said: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn line(raw: &str) -> String {
+pub(super) fn line(raw: &str) -> String {
     text::sanitize(raw).as_str().replace(['\n', '\t'], " ")
 }
 

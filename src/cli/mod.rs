@@ -24,6 +24,7 @@ pub mod once;
 pub mod past;
 mod plain;
 pub mod record;
+mod removal;
 pub mod replay;
 pub mod run;
 pub mod screen;

@@ -7,6 +7,7 @@ use crate::chat::{Fault, Limits};
 use super::args::{HistoryArgs, HistoryCommand, SessionArgs, TimelineArgs};
 use super::exchange::Export;
 use super::history::{self, Ask, Command, Terminal};
+use super::removal::Removal;
 use super::setup::{self, Setup};
 use super::{once, secrets, timeline as drawing};
 
@@ -18,8 +19,8 @@ const WIDTH: usize = 100;
 /// # Errors
 /// Where there are no folders, or no runtime.
 pub fn history(args: HistoryArgs) -> Result<u8, Fault> {
-    let command = match args.command.unwrap_or(HistoryCommand::List) {
-        HistoryCommand::List => Command::List,
+    let command = match args.command.unwrap_or(HistoryCommand::List { deleted: false }) {
+        HistoryCommand::List { deleted } => Command::List { deleted },
         HistoryCommand::Search { query } => Command::Search { query: query.join(" ") },
         HistoryCommand::Show { id } => Command::Show { id },
         HistoryCommand::Export { id, output, format } => {
@@ -28,7 +29,8 @@ pub fn history(args: HistoryArgs) -> Result<u8, Fault> {
         }
         HistoryCommand::Import { file } => Command::Import { file, most: import_limit() },
         HistoryCommand::Rename { id, title } => Command::Rename { id, title: title.join(" ") },
-        HistoryCommand::Delete { id, yes } => Command::Delete { id, yes },
+        HistoryCommand::Delete { id, yes, now } => Command::Delete(Removal { id, yes, now }),
+        HistoryCommand::Restore { id } => Command::Restore { id },
     };
     let paths = setup::paths(&setup::environment())?;
     let ask = Ask { command, json: args.json };

@@ -1,8 +1,10 @@
 //! Changes to rows. Runs inside a transaction; an error leaves nothing behind.
 
+use std::path::Path;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{StoreError, ledger, rows};
+use super::{StoreError, claim, ledger, rows};
 use crate::chat::{
     Answer, AnswerState, Body, CallId, Change, ConversationId, Message, MessageId, OutcomeKind, ToolCall, ToolOutcome,
     ToolRef, UnixMs,
@@ -11,8 +13,20 @@ use crate::chat::{
 /// Longest title that is made of a first message, in characters.
 const FIRST_LINE: usize = 200;
 
-/// `process` names this process in the turns that it starts.
-pub(super) fn apply(db: &Connection, change: &Change, process: &str) -> Result<(), StoreError> {
+/// Who writes: a conversation that another living process holds refuses it.
+pub(super) struct By<'a> {
+    /// Names this process, once it has a name.
+    pub(super) token: Option<&'a str>,
+    pub(super) store: &'a Path,
+}
+
+impl By<'_> {
+    fn may_write(&self, db: &Connection, conversation: i64) -> Result<(), StoreError> {
+        claim::admit(db, self.store, conversation, self.token)
+    }
+}
+
+pub(super) fn apply(db: &Connection, change: &Change, by: &By<'_>) -> Result<(), StoreError> {
     match change {
         Change::Conversation { id, folder, model, base_url, system, at } => {
             db.prepare_cached(
@@ -29,11 +43,11 @@ pub(super) fn apply(db: &Connection, change: &Change, process: &str) -> Result<(
             )?
             .execute(params![id.as_str(), model, base_url])?;
         }
-        Change::Message { conversation, message } => put_message(db, conversation, message)?,
-        Change::AnswerText { message, answer } => put_text(db, message, answer)?,
-        Change::TurnStarted { conversation, turn, at } => start_turn(db, conversation, turn, *at, process)?,
+        Change::Message { conversation, message } => put_message(db, conversation, message, by)?,
+        Change::AnswerText { message, answer } => put_text(db, message, answer, by)?,
+        Change::TurnStarted { conversation, turn, at } => start_turn(db, conversation, turn, *at, by)?,
         Change::RoundArmed { turn, round, answer } => {
-            let turn = Turn::find(db, turn)?;
+            let turn = Turn::find(db, turn, by)?;
             db.prepare_cached(
                 "INSERT INTO round (turn, round, answer, parent)
                  VALUES (?1, ?2, ?3, (SELECT head FROM conversation WHERE no = ?4))
@@ -42,7 +56,7 @@ pub(super) fn apply(db: &Connection, change: &Change, process: &str) -> Result<(
             .execute(params![turn.no, round, answer.as_str(), turn.conversation])?;
         }
         Change::RoundTimes { turn, times, usage, finish } => {
-            let turn = Turn::find(db, turn)?;
+            let turn = Turn::find(db, turn, by)?;
             db.prepare_cached(
                 "INSERT INTO round (turn, round, answer, times, usage, finish) VALUES (?1, ?2, '', ?3, ?4, ?5)
                  ON CONFLICT (turn, round) DO UPDATE SET times = excluded.times, usage = excluded.usage,
@@ -62,7 +76,7 @@ pub(super) fn apply(db: &Connection, change: &Change, process: &str) -> Result<(
             }
         }
         Change::CallOpened { turn, round, call, index, wire_name, tool, at_us } => {
-            let turn = Turn::find(db, turn)?;
+            let turn = Turn::find(db, turn, by)?;
             let no = put_call(db, turn.conversation, call, *index, wire_name, tool.as_ref(), None)?;
             db.prepare_cached("UPDATE call SET turn = ?2, round = ?3, opened = ?4 WHERE no = ?1")?.execute(params![
                 no,
@@ -72,29 +86,29 @@ pub(super) fn apply(db: &Connection, change: &Change, process: &str) -> Result<(
             ])?;
         }
         Change::CallClosed { turn, call, arguments, closed_by, at_us } => {
-            let no = find_call(db, turn, call)?;
+            let no = find_call(db, turn, call, by)?;
             db.prepare_cached("UPDATE call SET arguments = ?2, closed_by = ?3, closed = ?4 WHERE no = ?1")?
                 .execute(params![no, arguments.as_ref(), closed_by.word(), whole(*at_us)])?;
         }
         Change::CallAsked { turn, call, at_us } => {
-            let no = find_call(db, turn, call)?;
+            let no = find_call(db, turn, call, by)?;
             db.prepare_cached("UPDATE call SET asked = ?2 WHERE no = ?1")?.execute(params![no, whole(*at_us)])?;
         }
         Change::CallApproved { turn, call, at_us } => {
-            let no = find_call(db, turn, call)?;
+            let no = find_call(db, turn, call, by)?;
             db.prepare_cached("UPDATE call SET approved = ?2 WHERE no = ?1")?.execute(params![no, whole(*at_us)])?;
         }
         Change::CallSent { turn, call, at_us } => {
-            let no = find_call(db, turn, call)?;
+            let no = find_call(db, turn, call, by)?;
             db.prepare_cached("UPDATE call SET sent = ?2 WHERE no = ?1")?.execute(params![no, whole(*at_us)])?;
         }
         Change::CallEnded { turn, call, outcome, at_us } => {
-            let no = find_call(db, turn, call)?;
+            let no = find_call(db, turn, call, by)?;
             put_outcome(db, no, outcome)?;
             db.prepare_cached("UPDATE call SET answered = ?2 WHERE no = ?1")?.execute(params![no, whole(*at_us)])?;
         }
         Change::TurnEnded { turn, status, at_us } => {
-            let turn = Turn::find(db, turn)?;
+            let turn = Turn::find(db, turn, by)?;
             db.prepare_cached("UPDATE turn SET ended = ?2, status = ?3 WHERE no = ?1")?.execute(params![
                 turn.no,
                 whole(*at_us),
@@ -148,11 +162,14 @@ struct Turn {
 }
 
 impl Turn {
-    fn find(db: &Connection, id: &MessageId) -> Result<Self, StoreError> {
-        db.prepare_cached("SELECT no, conversation FROM turn WHERE id = ?1")?
+    fn find(db: &Connection, id: &MessageId, by: &By<'_>) -> Result<Self, StoreError> {
+        let turn = db
+            .prepare_cached("SELECT no, conversation FROM turn WHERE id = ?1")?
             .query_row([id.as_str()], |row| Ok(Self { no: row.get(0)?, conversation: row.get(1)? }))
             .optional()?
-            .ok_or_else(|| StoreError::Missing { what: "turn", id: id.as_str().into() })
+            .ok_or_else(|| StoreError::Missing { what: "turn", id: id.as_str().into() })?;
+        by.may_write(db, turn.conversation)?;
+        Ok(turn)
     }
 }
 
@@ -161,9 +178,10 @@ fn start_turn(
     conversation: &ConversationId,
     turn: &MessageId,
     at: UnixMs,
-    process: &str,
+    by: &By<'_>,
 ) -> Result<(), StoreError> {
     let conversation = conversation_no(db, conversation)?;
+    by.may_write(db, conversation)?;
     // The same message asked again: its former rounds make way, its former calls stay as past calls.
     if let Some(no) = db
         .prepare_cached("SELECT no FROM turn WHERE id = ?1")?
@@ -175,7 +193,7 @@ fn start_turn(
         db.execute("DELETE FROM turn WHERE no = ?1", [no])?;
     }
     db.prepare_cached("INSERT INTO turn (id, conversation, process, started) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![turn.as_str(), conversation, process, at])?;
+        .execute(params![turn.as_str(), conversation, by.token.unwrap_or_default(), at])?;
     touch(db, conversation, at)
 }
 
@@ -188,8 +206,14 @@ fn touch(db: &Connection, conversation: i64, at: UnixMs) -> Result<(), StoreErro
     Ok(())
 }
 
-fn put_message(db: &Connection, conversation: &ConversationId, message: &Message) -> Result<(), StoreError> {
+fn put_message(
+    db: &Connection,
+    conversation: &ConversationId,
+    message: &Message,
+    by: &By<'_>,
+) -> Result<(), StoreError> {
     let conversation = conversation_no(db, conversation)?;
+    by.may_write(db, conversation)?;
     let parent = match &message.parent {
         None => None,
         Some(id) => match message_no(db, conversation, id)? {
@@ -321,13 +345,14 @@ fn name_after(db: &Connection, conversation: i64, text: &str) -> Result<(), Stor
 }
 
 /// Text of an answer that is still being written. Its row is made at the first text, below what its round answers.
-fn put_text(db: &Connection, message: &MessageId, answer: &Answer) -> Result<(), StoreError> {
-    let known: Option<i64> = db
-        .prepare_cached("SELECT no FROM message WHERE id = ?1")?
-        .query_row([message.as_str()], |row| row.get(0))
+fn put_text(db: &Connection, message: &MessageId, answer: &Answer, by: &By<'_>) -> Result<(), StoreError> {
+    let known: Option<(i64, i64)> = db
+        .prepare_cached("SELECT no, conversation FROM message WHERE id = ?1")?
+        .query_row([message.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let body = rows::answer_body(answer)?;
-    if let Some(no) = known {
+    if let Some((no, conversation)) = known {
+        by.may_write(db, conversation)?;
         let partial = answer.state == AnswerState::Partial;
         db.prepare_cached("UPDATE message SET text = ?2, body = ?3, partial = ?4, indexed = ?4 WHERE no = ?1")?
             .execute(params![no, answer.text, body, partial])?;
@@ -341,6 +366,7 @@ fn put_text(db: &Connection, message: &MessageId, answer: &Answer) -> Result<(),
         .query_row([message.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?
         .ok_or_else(|| StoreError::Missing { what: "round of answer", id: message.as_str().into() })?;
+    by.may_write(db, conversation)?;
     let at = ledger::now();
     let row = Row { id: message, conversation, parent, at, call: None, partial: true };
     let no = insert(db, &row, &rows::Columns { role: "assistant", text: answer.text.clone(), body })?;
@@ -350,13 +376,17 @@ fn put_text(db: &Connection, message: &MessageId, answer: &Answer) -> Result<(),
     Ok(())
 }
 
-fn find_call(db: &Connection, turn: &MessageId, call: &CallId) -> Result<i64, StoreError> {
-    db.prepare_cached(
-        "SELECT k.no FROM turn t JOIN call k ON k.conversation = t.conversation AND k.id = ?2 WHERE t.id = ?1",
-    )?
-    .query_row(params![turn.as_str(), call.as_str()], |row| row.get(0))
-    .optional()?
-    .ok_or_else(|| StoreError::Missing { what: "call", id: call.as_str().into() })
+fn find_call(db: &Connection, turn: &MessageId, call: &CallId, by: &By<'_>) -> Result<i64, StoreError> {
+    let (no, conversation) = db
+        .prepare_cached(
+            "SELECT k.no, k.conversation FROM turn t JOIN call k ON k.conversation = t.conversation AND k.id = ?2
+             WHERE t.id = ?1",
+        )?
+        .query_row(params![turn.as_str(), call.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?
+        .ok_or_else(|| StoreError::Missing { what: "call", id: call.as_str().into() })?;
+    by.may_write(db, conversation)?;
+    Ok(no)
 }
 
 fn put_answer_call(db: &Connection, conversation: i64, call: &ToolCall) -> Result<(), StoreError> {
@@ -426,8 +456,10 @@ pub(super) fn put_outcome(db: &Connection, call: i64, outcome: &ToolOutcome) -> 
     ])?;
     // An outcome read back without its whole text does not take it from the store.
     if let Some(full) = &outcome.full {
-        db.prepare_cached("INSERT INTO result (call, full) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET full = ?2")?
-            .execute(params![call, full])?;
+        db.prepare_cached(
+            "INSERT INTO result (call, full) VALUES (?1, squeezed(?2)) ON CONFLICT DO UPDATE SET full = excluded.full",
+        )?
+        .execute(params![call, full])?;
     }
     let failed = |kind: Option<OutcomeKind>| i64::from(kind.is_some_and(rows::is_failure));
     let step = failed(Some(outcome.kind)) - failed(before.as_deref().and_then(OutcomeKind::from_word));

@@ -20,6 +20,8 @@ pub struct Page {
     pub filter: String,
     /// Only conversations of this folder.
     pub folder: Option<String>,
+    /// Those that were deleted and are still kept, instead of the others.
+    pub deleted: bool,
     pub sort: Sort,
     pub limit: usize,
     /// Where the page before ended.
@@ -28,7 +30,7 @@ pub struct Page {
 
 impl Default for Page {
     fn default() -> Self {
-        Self { filter: String::new(), folder: None, sort: Sort::Updated, limit: 100, after: None }
+        Self { filter: String::new(), folder: None, deleted: false, sort: Sort::Updated, limit: 100, after: None }
     }
 }
 
@@ -70,10 +72,20 @@ pub struct SearchPage {
 /// Whether a conversation may be written by this process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// It is ours until it is released, taken over, or this process ends.
+    /// It is ours until it is released or this process ends.
     Ours,
     /// Another living process has it open.
     Held { pid: u32, since: UnixMs },
+}
+
+/// What an erasure did beside taking the conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Erased {
+    /// How many copies of earlier versions of the store went with it.
+    pub copies: usize,
+    /// Another process reads the store at this moment, so that SQLite's log (encrypted by nothing, readable by its owner
+    /// alone) still holds what was erased; it is emptied as soon as nobody reads.
+    pub log_is_read: bool,
 }
 
 /// Whose draft a text is.

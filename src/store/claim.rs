@@ -102,12 +102,28 @@ pub(super) fn holder(
         .map(|(_, since, pid)| Claim::Held { pid, since }))
 }
 
+/// Refuses a write to a conversation that another living process holds: it may have taken it since we last asked.
+pub(super) fn admit(db: &Connection, store: &Path, conversation: i64, us: Option<&str>) -> Result<(), StoreError> {
+    // The common case is one look-up: it is ours, or nobody's.
+    let row: Option<(String, String)> = db
+        .prepare_cached(
+            "SELECT l.process, l.conversation FROM conversation c JOIN lease l ON l.conversation = c.id WHERE c.no = ?1",
+        )?
+        .query_row([conversation], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((_, id)) = row.filter(|(process, _)| Some(process.as_str()) != us) else { return Ok(()) };
+    match holder(db, store, &ConversationId::new(id), us)? {
+        Some(Claim::Held { pid, since: _ }) => Err(StoreError::Held { pid }),
+        Some(Claim::Ours) | None => Ok(()),
+    }
+}
+
 impl Desk {
-    pub(super) fn claim(&mut self, id: &ConversationId, by_force: bool) -> Result<Claim, StoreError> {
+    pub(super) fn claim(&mut self, id: &ConversationId) -> Result<Claim, StoreError> {
         let us = self.register()?;
         let path = self.path.clone();
         self.change(|db| {
-            if !by_force && let Some(held) = holder(db, &path, id, Some(&us))? {
+            if let Some(held) = holder(db, &path, id, Some(&us))? {
                 return Ok(held);
             }
             recover::recover(db, Some(id), &path)?;

@@ -42,7 +42,7 @@ fn path(db: &Connection, conversation: i64, whole: bool) -> Result<Vec<Arc<Messa
              SELECT m.no, m.parent, path.depth + 1 FROM path JOIN message m ON m.no = path.parent
          )
          SELECT m.id, p.id, m.at, m.role, m.text, m.body, k.id, k.kind, k.content, k.outcome,
-                CASE WHEN ?2 THEN (SELECT full FROM result WHERE call = m.call) END
+                CASE WHEN ?2 THEN (SELECT whole(full) FROM result WHERE call = m.call) END
          FROM path JOIN message m ON m.no = path.no
          LEFT JOIN message p ON p.no = m.parent
          LEFT JOIN call k ON k.no = m.call
@@ -83,7 +83,7 @@ pub(super) fn whole_result(
 ) -> Result<Option<String>, StoreError> {
     Ok(db
         .query_row(
-            "SELECT r.full FROM conversation c JOIN call k ON k.conversation = c.no AND k.id = ?2
+            "SELECT whole(r.full) FROM conversation c JOIN call k ON k.conversation = c.no AND k.id = ?2
              JOIN result r ON r.call = k.no WHERE c.id = ?1",
             params![conversation.as_str(), call.as_str()],
             |row| row.get(0),

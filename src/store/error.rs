@@ -24,6 +24,9 @@ pub enum StoreError {
     Locked { path: PathBuf },
     #[error("{}: {detail}", path.display())]
     Io { path: PathBuf, detail: String },
+    /// Another living process has the conversation: here it is only read.
+    #[error("this conversation is open in another millrace (process {pid})")]
+    Held { pid: u32 },
     #[error("no conversation {0:?}")]
     NotFound(String),
     #[error("{} conversations begin with {prefix:?}", candidates.len())]
@@ -58,6 +61,7 @@ impl StoreError {
             Self::Newer { .. } => "Use that version, or set MILLRACE_HOME to another folder.".into(),
             Self::Locked { .. } => "Close the other program that has it open, then try again.".into(),
             Self::Io { .. } => "See that the folder exists and may be written.".into(),
+            Self::Held { .. } => "Close it there first; once that millrace has ended, it can be written here.".into(),
             Self::NotFound(_) => "`millrace history` lists what there is.".into(),
             Self::Ambiguous { .. } => "Give more of the id.".into(),
             Self::Missing { .. } | Self::Row(_) | Self::Sql { .. } => {
@@ -71,7 +75,7 @@ impl StoreError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         let retry = match self {
-            Self::Locked { .. } | Self::Full { .. } => Retry::Later(None),
+            Self::Locked { .. } | Self::Full { .. } | Self::Held { .. } => Retry::Later(None),
             Self::ReadOnly { .. }
             | Self::Corrupt { .. }
             | Self::Foreign { .. }
@@ -90,6 +94,7 @@ impl StoreError {
             | Self::Foreign { .. }
             | Self::Newer { .. }
             | Self::Locked { .. }
+            | Self::Held { .. }
             | Self::Io { .. }
             | Self::Missing { .. }
             | Self::Row(_)
@@ -113,7 +118,8 @@ impl StoreError {
                     *path = at.to_path_buf();
                 }
             }
-            Self::NotFound(_)
+            Self::Held { .. }
+            | Self::NotFound(_)
             | Self::Ambiguous { .. }
             | Self::Missing { .. }
             | Self::Row(_)

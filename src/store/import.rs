@@ -16,7 +16,7 @@ use crate::chat::{
 ///
 /// # Errors
 /// [`StoreError::Row`] where it is no valid history, or where the store cannot be written.
-pub(super) fn import(db: &Connection, given: &Conversation) -> Result<ConversationId, StoreError> {
+pub(super) fn import(db: &Connection, given: &Conversation, by: &apply::By<'_>) -> Result<ConversationId, StoreError> {
     let messages = valid(given)?;
     let taken = taken(db, &given.summary.id, &messages)?;
     let id = if taken { ConversationId::new(new_id()) } else { given.summary.id.clone() };
@@ -32,7 +32,7 @@ pub(super) fn import(db: &Connection, given: &Conversation) -> Result<Conversati
             system: given.system.clone(),
             at: summary.created,
         },
-        "",
+        by,
     )?;
     for mut message in messages {
         if taken {
@@ -40,7 +40,7 @@ pub(super) fn import(db: &Connection, given: &Conversation) -> Result<Conversati
             renamed.insert(std::mem::replace(&mut message.id, fresh.clone()), fresh);
             message.parent = message.parent.and_then(|parent| renamed.get(&parent).cloned());
         }
-        apply::apply(db, &Change::Message { conversation: id.clone(), message: Arc::new(message) }, "")?;
+        apply::apply(db, &Change::Message { conversation: id.clone(), message: Arc::new(message) }, by)?;
     }
     // The rest of its row: an explicit title only where the first message would not say the same.
     let first: String =

@@ -64,7 +64,7 @@ pub(super) fn document(db: &Connection, no: i64) -> Result<String, StoreError> {
         .prepare_cached(
             "SELECT m.role, m.text, CASE m.role WHEN 'assistant' THEN m.body ELSE '' END,
              CASE WHEN json_extract(k.outcome, '$.full_is_result') THEN k.content
-                  ELSE coalesce((SELECT full FROM result WHERE call = m.call), k.content) END
+                  ELSE coalesce((SELECT whole(full) FROM result WHERE call = m.call), k.content) END
              FROM message m LEFT JOIN call k ON k.no = m.call WHERE m.no = ?1",
         )?
         .query_row([no], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;

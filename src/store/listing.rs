@@ -70,9 +70,10 @@ pub(super) fn list(db: &Connection, page: &Page) -> Result<Vec<Summary>, StoreEr
         conditions.push_str(&condition);
         values.extend([key, no]);
     }
+    let kept = if page.deleted { "IS NOT NULL" } else { "IS NULL" };
     values.push(Value::from(i64::try_from(page.limit).unwrap_or(i64::MAX)));
     let mut statement = db.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM conversation c WHERE c.deleted IS NULL{conditions} ORDER BY {order} LIMIT ?"
+        "SELECT {COLUMNS} FROM conversation c WHERE c.deleted {kept}{conditions} ORDER BY {order} LIMIT ?"
     ))?;
     Ok(statement.query_map(params_from_iter(values), read)?.collect::<Result<_, _>>()?)
 }
@@ -90,7 +91,7 @@ pub(super) fn count(db: &Connection, folder: Option<&str>) -> Result<usize, Stor
 }
 
 pub(super) fn summary(db: &Connection, id: &ConversationId) -> Result<Summary, StoreError> {
-    db.prepare_cached(&format!("SELECT {COLUMNS} FROM conversation c WHERE c.id = ?1 AND c.deleted IS NULL"))?
+    db.prepare_cached(&format!("SELECT {COLUMNS} FROM conversation c WHERE c.id = ?1"))?
         .query_row([id.as_str()], read)
         .optional()?
         .ok_or_else(|| StoreError::NotFound(id.as_str().into()))
@@ -112,17 +113,27 @@ pub(super) fn resolve(db: &Connection, name: &str, folder: Option<&str>) -> Resu
     if name == "last" {
         return newest(db, folder)?.map(|s| s.id).ok_or_else(missing);
     }
+    by_prefix(db, name, false)
+}
+
+/// A conversation that was deleted and is still kept, by any unique beginning of its id.
+pub(super) fn resolve_deleted(db: &Connection, name: &str) -> Result<ConversationId, StoreError> {
+    by_prefix(db, name, true)
+}
+
+fn by_prefix(db: &Connection, name: &str, deleted: bool) -> Result<ConversationId, StoreError> {
+    let missing = || StoreError::NotFound(name.to_owned());
     if name.is_empty() {
         return Err(missing());
     }
     let prefix = name.to_lowercase();
     let mut statement = db.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM conversation c WHERE c.deleted IS NULL AND c.id >= ?1 AND substr(c.id, 1, ?2) = ?1
+        "SELECT {COLUMNS} FROM conversation c WHERE (c.deleted IS NOT NULL) = ?4 AND c.id >= ?1 AND substr(c.id, 1, ?2) = ?1
          AND c.id < ?1 || char(0x10FFFF) ORDER BY c.updated DESC LIMIT ?3"
     ))?;
     let length = i64::try_from(prefix.chars().count()).unwrap_or(i64::MAX);
     let mut candidates: Vec<Summary> =
-        statement.query_map(params![prefix, length, CANDIDATES], read)?.collect::<Result<_, _>>()?;
+        statement.query_map(params![prefix, length, CANDIDATES, deleted], read)?.collect::<Result<_, _>>()?;
     if let Some(exact) = candidates.iter().find(|c| c.id.as_str() == prefix) {
         return Ok(exact.id.clone());
     }

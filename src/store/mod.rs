@@ -17,8 +17,10 @@
 
 mod apply;
 mod ask;
+mod backup;
 mod claim;
 mod conversation;
+mod erase;
 mod error;
 mod import;
 mod index;
@@ -30,6 +32,7 @@ mod rows;
 mod schema;
 mod search;
 mod snippet;
+mod squeeze;
 mod sync;
 mod times;
 mod worker;
@@ -41,7 +44,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-pub use ask::{Claim, Cursor, Draft, DraftOf, Learnt, OpenMode, Page, SearchPage, Sort};
+pub use ask::{Claim, Cursor, Draft, DraftOf, Erased, Learnt, OpenMode, Page, SearchPage, Sort};
 pub use error::StoreError;
 pub use query::Query;
 
@@ -214,6 +217,15 @@ impl Store {
         self.read(move |db| listing::resolve(db, &name, folder.as_deref())).await
     }
 
+    /// The same among those that were deleted and are still kept; `last` names none of them.
+    ///
+    /// # Errors
+    /// As [`Store::resolve`].
+    pub async fn resolve_deleted(&self, name: &str) -> Result<ConversationId, StoreError> {
+        let name = name.to_owned();
+        self.read(move |db| listing::resolve_deleted(db, &name)).await
+    }
+
     /// The conversation that was written to last, of a folder or of all.
     ///
     /// # Errors
@@ -223,7 +235,7 @@ impl Store {
         self.read(move |db| listing::newest(db, folder.as_deref())).await
     }
 
-    /// One conversation's row.
+    /// One conversation's row, of a deleted one that is still kept, too.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], or where the store cannot be read.
@@ -267,12 +279,23 @@ impl Store {
         self.write(move |w| w.set_deleted(&id, false)).await
     }
 
+    /// Erases for good: nothing of it is left in the file, its index, its log or the copies beside it. May take a while
+    /// on a large store; others may write in between.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Held`] by another process, or where the store cannot be written. Traces
+    /// that an error left are removed later.
+    pub async fn erase(&self, id: &ConversationId) -> Result<Erased, StoreError> {
+        let id = id.clone();
+        self.write(move |w| w.erase(&id)).await
+    }
+
     /// Takes in a conversation from elsewhere, as one transaction: new ids where they are taken, its calls as history.
     ///
     /// # Errors
     /// [`StoreError::Row`] where it is no valid history, or where the store cannot be written.
     pub async fn import(&self, conversation: Conversation) -> Result<ConversationId, StoreError> {
-        self.write(move |w| w.change(|db| import::import(db, &conversation))).await
+        self.write(move |w| w.import(&conversation)).await
     }
 
     /// Makes another message the head: the branch that is shown and answered. A message in the middle of a branch is
@@ -285,24 +308,15 @@ impl Store {
         self.write(move |w| w.set_head(&id, &message)).await
     }
 
-    /// Asks for the right to write a conversation (new ones too). Freed by [`Store::release`], by the end of this
-    /// process however it comes, or by [`Store::take_over`] elsewhere. Turns of it that a dead process left are
+    /// Asks for the right to write a conversation (new ones too). Freed by [`Store::release`], or by the end of
+    /// this process however it comes; nobody can take it from a process that lives. Turns of it that a dead process left are
     /// recovered here.
     ///
     /// # Errors
     /// Where the store cannot be written.
     pub async fn claim(&self, id: &ConversationId) -> Result<Claim, StoreError> {
         let id = id.clone();
-        self.write(move |w| w.claim(&id, false)).await
-    }
-
-    /// Takes the right from whoever has it. The other one finds out by asking [`Store::claim`] again.
-    ///
-    /// # Errors
-    /// Where the store cannot be written.
-    pub async fn take_over(&self, id: &ConversationId) -> Result<Claim, StoreError> {
-        let id = id.clone();
-        self.write(move |w| w.claim(&id, true)).await
+        self.write(move |w| w.claim(&id)).await
     }
 
     /// Gives the right back.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{KEPT_AFTER_DELETE_MS, StoreError, apply, claim, index, ledger, rows};
+use super::{StoreError, apply, claim, ledger, rows};
 use crate::chat::{
     Answer, AnswerState, CallId, ConversationId, MessageId, OutcomeKind, ToolCall, ToolOutcome, ToolRef,
 };
@@ -178,7 +178,7 @@ fn complete(answer: &mut Answer, left: &[Left]) {
 fn left_calls(db: &Connection, round: &Round) -> Result<Vec<Left>, StoreError> {
     let mut statement = db.prepare_cached(
         "SELECT k.no, k.id, k.idx, k.wire_name, k.server, k.tool, k.arguments, k.asked, k.approved, k.sent, k.kind,
-         k.content, k.outcome, (SELECT full FROM result WHERE call = k.no)
+         k.content, k.outcome, (SELECT whole(full) FROM result WHERE call = k.no)
          FROM call k WHERE k.turn = ?1 AND k.round = ?2 ORDER BY k.idx, k.no",
     )?;
     let mut found = statement.query(params![round.turn, round.round])?;
@@ -242,26 +242,4 @@ fn unknown(left: &Left) -> ToolOutcome {
 /// Scheme, host and port of an address.
 pub(super) fn origin(base_url: &str) -> String {
     url::Url::parse(base_url).map_or_else(|_| base_url.to_owned(), |u| u.origin().ascii_serialization())
-}
-
-pub(super) fn has_expired(db: &Connection) -> Result<bool, StoreError> {
-    Ok(db.query_row("SELECT EXISTS (SELECT 1 FROM conversation WHERE deleted < ?1)", [horizon()], |row| row.get(0))?)
-}
-
-fn horizon() -> i64 {
-    ledger::now() - KEPT_AFTER_DELETE_MS
-}
-
-/// Removes for good what was deleted long enough ago.
-pub(super) fn purge(db: &Connection) -> Result<(), StoreError> {
-    let gone: Vec<(i64, String)> = db
-        .prepare("SELECT no, id FROM conversation WHERE deleted < ?1")?
-        .query_map([horizon()], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<Result<_, _>>()?;
-    for (no, id) in gone {
-        index::forget(db, no)?;
-        db.execute("DELETE FROM conversation WHERE no = ?1", [no])?;
-        db.execute("DELETE FROM draft WHERE owner = 'c:' || ?1", [id])?;
-    }
-    Ok(())
 }

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::{OpenMode, StoreError};
+use super::{OpenMode, StoreError, backup, squeeze};
 
 /// Marks the file as ours (`MLRC`).
 const APPLICATION: i64 = 0x4D4C_5243;
 
 /// Every migration, in order; the schema's version is how many were applied.
-const MIGRATIONS: [&str; 1] = [include_str!("../../assets/migrations/0001_init.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../assets/migrations/0001_init.sql"),
+    include_str!("../../assets/migrations/0002_whole_results.sql"),
+];
 
 pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
 
@@ -46,6 +49,11 @@ fn open_file(path: &Path, mode: OpenMode) -> Result<Connection, StoreError> {
     // Checkpoints are taken when idle; this is for a turn that never is. About 16 MiB.
     db.pragma_update(None, "wal_autocheckpoint", 4000)?;
     db.pragma_update(None, "journal_size_limit", 16 * 1024 * 1024)?;
+    // What is freed is overwritten, so that what was erased leaves no trace.
+    db.pragma_update(None, "secure_delete", true)?;
+    if found != 0 && found != VERSION {
+        backup::before_migration(&db, path, found)?;
+    }
     migrate(&mut db, found)?;
     Ok(db)
 }
@@ -105,7 +113,7 @@ fn settle(db: &Connection) -> Result<(), StoreError> {
     db.pragma_update(None, "trusted_schema", false)?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
     db.set_prepared_statement_cache_capacity(64);
-    Ok(())
+    squeeze::register(db)
 }
 
 /// The schema's version; 0 for an empty file.
@@ -142,7 +150,7 @@ fn migrate(db: &mut Connection, found: u32) -> Result<(), StoreError> {
 }
 
 #[cfg(unix)]
-fn make_private(path: &Path) -> Result<(), StoreError> {
+pub(super) fn make_private(path: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) {
         std::fs::DirBuilder::new()
@@ -160,7 +168,7 @@ fn make_private(path: &Path) -> Result<(), StoreError> {
 }
 
 #[cfg(not(unix))]
-fn make_private(path: &Path) -> Result<(), StoreError> {
+pub(super) fn make_private(path: &Path) -> Result<(), StoreError> {
     match path.parent() {
         Some(folder) => std::fs::create_dir_all(folder).map_err(|e| StoreError::io(folder, &e)),
         None => Ok(()),

@@ -140,7 +140,7 @@ pub(super) fn past_calls(
     arguments: &str,
 ) -> Result<Vec<PastCall>, StoreError> {
     let mut statement = db.prepare_cached(
-        "SELECT k.kind, k.content, k.outcome, k.sent, (SELECT full FROM result WHERE call = k.no)
+        "SELECT k.kind, k.content, k.outcome, k.sent, (SELECT whole(full) FROM result WHERE call = k.no)
          FROM conversation c JOIN call k ON k.conversation = c.no
          WHERE c.id = ?1 AND k.server = ?2 AND k.tool = ?3 AND k.arguments = ?4 ORDER BY k.no DESC",
     )?;
@@ -160,7 +160,7 @@ pub(super) fn calls_off_path(db: &Connection, id: &ConversationId) -> Result<Vec
              SELECT head FROM conversation WHERE id = ?1 AND head IS NOT NULL
              UNION ALL SELECT m.parent FROM message m JOIN path p ON m.no = p.no WHERE m.parent IS NOT NULL
          )
-         SELECT k.kind, k.content, k.outcome, k.sent, (SELECT full FROM result WHERE call = k.no),
+         SELECT k.kind, k.content, k.outcome, k.sent, (SELECT whole(full) FROM result WHERE call = k.no),
                 k.server, k.tool, k.arguments
          FROM conversation c JOIN call k ON k.conversation = c.no
          JOIN round r ON r.turn = k.turn AND r.round = k.round

@@ -14,8 +14,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::sync::{Reply, Syncer};
-use super::{OpenMode, StoreError, apply, claim, index, ledger, recover, schema};
-use crate::chat::{Change, ConversationId, Durability, MessageId};
+use super::{OpenMode, StoreError, apply, claim, erase, import, index, ledger, recover, schema};
+use crate::chat::{Change, Conversation, ConversationId, Durability, MessageId};
 
 /// How long nothing must have been asked before the writer tidies up.
 const IDLE: Duration = Duration::from_millis(300);
@@ -149,15 +149,15 @@ impl Desk {
     fn begin_tidy(&mut self) -> Result<(), StoreError> {
         let gone = claim::dead_processes(&self.db, &self.path)?;
         let turns = recover::left_turns(&self.db, None, &self.path)?;
-        let expired = recover::has_expired(&self.db)?;
-        self.untidy = index::is_pending(&self.db)?;
+        let expired = erase::has_expired(&self.db)?;
+        self.untidy = index::is_pending(&self.db)? || erase::is_pending(&self.db)?;
         if gone.is_empty() && turns.is_empty() && !expired {
             return Ok(());
         }
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         recover::recover(&tx, None, &self.path)?;
         claim::forget(&tx, &gone, &self.path)?;
-        recover::purge(&tx)?;
+        erase::purge(&tx)?;
         tx.commit()?;
         self.untidy = true;
         Ok(())
@@ -259,10 +259,13 @@ impl Desk {
             return Ok(());
         }
         let starts = lists.iter().flat_map(|l| l.iter()).any(|c| matches!(c, Change::TurnStarted { .. }));
-        let process = if starts { self.register()? } else { String::new() };
+        if starts {
+            self.register()?;
+        }
+        let by = apply::By { token: self.lock.as_ref().map(|l| l.token.as_str()), store: &self.path };
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for change in lists.iter().flat_map(|l| l.iter()) {
-            apply::apply(&tx, change, &process)?;
+            apply::apply(&tx, change, &by)?;
         }
         tx.commit()?;
         Ok(())
@@ -300,6 +303,12 @@ impl Desk {
         Ok(value)
     }
 
+    pub(super) fn import(&mut self, conversation: &Conversation) -> Result<ConversationId, StoreError> {
+        let (path, token) = (self.path.clone(), self.lock.as_ref().map(|l| l.token.clone()));
+        let by = apply::By { token: token.as_deref(), store: &path };
+        self.change(|db| import::import(db, conversation, &by))
+    }
+
     pub(super) fn set_deleted(&mut self, id: &ConversationId, deleted: bool) -> Result<(), StoreError> {
         self.change(|db| ledger::set_deleted(db, id, deleted))
     }
@@ -331,13 +340,18 @@ impl Desk {
         Ok(())
     }
 
-    /// One step of what can wait: the search index, then a checkpoint. Errors are left to the next write to tell.
+    /// One step of what can wait: the search index, what was erased, then a checkpoint. Errors are left to the next
+    /// write to tell.
     fn tidy(&mut self) {
-        match index::is_pending(&self.db) {
-            Ok(true) => {
-                self.untidy = self.change(index::step).is_ok();
-                self.pause = BETWEEN;
+        let indexing = index::is_pending(&self.db).and_then(|pending| {
+            if pending {
+                self.change(index::step).map(|()| true)
+            } else {
+                self.scrub().map(|s| s == erase::Scrub::More)
             }
+        });
+        match indexing {
+            Ok(true) => self.pause = BETWEEN,
             Ok(false) | Err(_) => {
                 let _ = self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
                 self.untidy = false;

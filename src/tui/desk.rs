@@ -107,8 +107,8 @@ impl Desk {
                 let result = self.read(&conversation).await.map(Arc::new);
                 replies.send(Reply::Preview { generation, result });
             }
-            Effect::Open { generation, conversation, take_over } => {
-                let result = self.open(&conversation, take_over).await;
+            Effect::Open { generation, conversation } => {
+                let result = self.open(&conversation).await;
                 let draft = match (&result, &self.store) {
                     (Ok(_), Some(store)) => {
                         store.draft(DraftOf::Conversation(conversation.clone())).await.ok().flatten()
@@ -252,13 +252,13 @@ impl Desk {
     }
 
     /// Opens for writing: the one before is let go, and another process's is shown only.
-    async fn open(&self, id: &ConversationId, take_over: bool) -> Result<Conversation, Fault> {
+    async fn open(&self, id: &ConversationId) -> Result<Conversation, Fault> {
         let store = self.store()?;
         let before = self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(before) = before.filter(|before| before != id) {
             let _ = store.release(&before).await;
         }
-        let claim = if take_over { store.take_over(id).await } else { store.claim(id).await };
+        let claim = store.claim(id).await;
         let mut conversation = store.open_conversation(id).await.map_err(|error| error.fault())?;
         // A store that cannot be written cannot be claimed either: reading goes on.
         conversation.open_elsewhere = matches!(claim, Ok(Claim::Held { .. }));
@@ -305,7 +305,7 @@ impl Desk {
                 Sort::Created => store::Sort::Created,
                 Sort::Title => store::Sort::Title,
             };
-            let page = Page { filter: words, folder: folder.clone(), sort, limit: most, after: None };
+            let page = Page { filter: words, folder: folder.clone(), deleted: false, sort, limit: most, after: None };
             let listed = match store.list(page).await {
                 Ok(listed) => listed,
                 Err(error) => return empty(error.fault()),

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[cfg(unix)]
+mod erased;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,7 +14,7 @@ use millrace::chat::{
     Answer, AnswerState, Body, CallId, Change, ClosedBy, Conversation, ConversationId, Durability, Grant, GrantScope,
     Message, MessageId, OutcomeKind, Part, Pin, RoundTimes, ToolCall, ToolMessage, ToolOutcome, ToolRef, Usage,
 };
-use millrace::cli::history;
+use millrace::cli::history::{self, Removal};
 use millrace::store::{Claim, Cursor, DraftOf, OpenMode, Page, Sort, Store, StoreError};
 use proptest::prelude::*;
 
@@ -388,8 +391,15 @@ fn a_conversation_is_written_by_one_process_at_a_time() {
         assert!(matches!(two.claim(&id("c1")).await.unwrap(), Claim::Held { pid, .. } if pid == std::process::id()));
         assert!(two.open_conversation(&id("c1")).await.unwrap().open_elsewhere);
         assert!(!one.open_conversation(&id("c1")).await.unwrap().open_elsewhere);
-        assert_eq!(two.take_over(&id("c1")).await.unwrap(), Claim::Ours);
+        // What is written there without having it is refused, whole; the one that has it goes on.
+        let theirs = vec![user("c1", "u2", Some("u1"), "mine now")];
+        let refused = two.apply(theirs, Durability::Synced).await;
+        assert!(matches!(refused, Err(StoreError::Held { pid }) if pid == std::process::id()), "{refused:?}");
+        synced(&one, vec![user("c1", "u2", Some("u1"), "still ours")]).await;
+        one.release(&id("c1")).await.unwrap();
+        assert_eq!(two.claim(&id("c1")).await.unwrap(), Claim::Ours);
         assert!(matches!(one.claim(&id("c1")).await.unwrap(), Claim::Held { .. }));
+        assert!(one.apply(vec![turn("c1", "u2")], Durability::Synced).await.is_err());
         two.release(&id("c1")).await.unwrap();
         assert_eq!(one.claim(&id("c1")).await.unwrap(), Claim::Ours);
     });
@@ -838,7 +848,8 @@ fn history(path: &Path, command: history::Command, json: bool, typed: Option<&st
 
 #[test]
 fn history_lists_shows_and_deletes() {
-    use history::Command::{Delete, List, Rename, Search, Show};
+    use history::Command::{Delete, List, Rename, Restore, Search, Show};
+    let listed = |deleted| List { deleted };
     let (_folder, path) = folder();
     block(async {
         let store = open(&path);
@@ -855,7 +866,7 @@ fn history_lists_shows_and_deletes() {
         .await;
         store.close().await.unwrap();
     });
-    let (code, out, _) = history(&path, List, false, None);
+    let (code, out, _) = history(&path, listed(false), false, None);
     assert_eq!(code, 0);
     assert!(out.contains("hostile") && !out.contains('\u{1b}'), "{out:?}");
     let (_, out, _) = history(&path, Show { id: "last".into() }, true, None);
@@ -869,15 +880,28 @@ fn history_lists_shows_and_deletes() {
     assert!(out.contains("found it") && err.contains("1 match"), "{out} {err}");
     assert_eq!(history(&path, Rename { id: "c".into(), title: "New".into() }, false, None).1, "Renamed to: New\n");
     assert_eq!(history(&path, Show { id: "zz".into() }, false, None).0, 2);
-    let delete = |yes| Delete { id: "c1".into(), yes };
+    let delete = |yes| Delete(Removal { id: "c1".into(), yes, now: false });
+    let erase = |yes| Delete(Removal { id: "c1".into(), yes, now: true });
     assert_eq!(history(&path, delete(false), false, None).0, 2);
     assert!(history(&path, delete(false), false, Some("n\n")).2.contains("Nothing was deleted"));
-    assert!(history(&path, delete(false), false, Some("y\n")).1.contains("kept for 30 days"));
-    assert_eq!(history(&path, List, true, None).1, "[]\n");
+    assert!(history(&path, delete(false), false, Some("y\n")).1.contains("Kept for 30 days"));
+    assert_eq!(history(&path, listed(false), true, None).1, "[]\n");
+    assert!(history(&path, listed(true), false, None).1.contains("New"));
+    // Deleted is not gone; erased is.
+    assert_eq!(history(&path, Restore { id: "c".into() }, false, None).1, "Restored: New\n");
+    assert_eq!(history(&path, Restore { id: "c".into() }, false, None).0, 2);
+    assert_eq!(history(&path, delete(true), false, None).0, 0);
+    let (code, _, err) = history(&path, erase(false), false, Some("n\n"));
+    assert!(code == 0 && err.contains("Erase \"New\"") && err.contains("for good"), "{err}");
+    let (code, out, err) = history(&path, erase(true), true, None);
+    let told: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out} {err}"));
+    assert_eq!((code, &told["erased"]), (0, &true.into()), "{out}");
+    assert_eq!(history(&path, listed(true), true, None).1, "[]\n");
+    assert_eq!(history(&path, erase(true), false, None).0, 2);
     // A file of its own: the one above may still be being closed.
     let broken = path.with_file_name("broken.db");
     std::fs::write(&broken, "no store ".repeat(1000)).unwrap();
-    let (code, _, err) = history(&broken, List, false, None);
+    let (code, _, err) = history(&broken, listed(false), false, None);
     assert_eq!(code, 7);
     assert!(err.contains("Nothing was changed"), "{err}");
 }

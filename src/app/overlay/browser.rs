@@ -259,7 +259,7 @@ impl Browser {
             state.overlays.push(Overlay::Confirm(confirm));
             return Flow::Stay;
         }
-        state.open(conversation, false, out);
+        state.open(conversation, out);
         Flow::Stay
     }
 
@@ -285,10 +285,10 @@ impl Browser {
 }
 
 impl State {
-    pub(in crate::app) fn open(&mut self, conversation: ConversationId, take_over: bool, out: &mut Vec<Effect>) {
+    pub(in crate::app) fn open(&mut self, conversation: ConversationId, out: &mut Vec<Effect>) {
         let generation = self.session.fresh();
         self.open_generation = generation;
-        out.push(Effect::Open { generation, conversation, take_over });
+        out.push(Effect::Open { generation, conversation });
     }
 }
 

@@ -38,7 +38,8 @@ pub enum Confirmed {
     Leave(Command),
     Open(ConversationId),
     Delete(ConversationId),
-    TakeOver(ConversationId),
+    /// Whether the process that has a conversation has ended.
+    LookAgain(ConversationId),
     Server(ServerName, ServerAction),
     SignOut(ServerName),
 }
@@ -107,10 +108,10 @@ impl Confirm {
                     Confirmed::Leave(command) => state.leave(command, out),
                     Confirmed::Open(conversation) => {
                         state.leave(Command::New, out);
-                        state.open(conversation, false, out);
+                        state.open(conversation, out);
                     }
                     Confirmed::Delete(conversation) => out.push(Effect::Delete { conversation }),
-                    Confirmed::TakeOver(conversation) => state.open(conversation, true, out),
+                    Confirmed::LookAgain(conversation) => state.open(conversation, out),
                     Confirmed::SignOut(server) => out.push(super::sign_in::order(&server, SignInStep::Out)),
                     Confirmed::Server(server, action) => out.push(Effect::Order(Order::Server { server, action })),
                 }

@@ -138,7 +138,7 @@ fn enter_opens_and_only_the_last_asked_for_is_shown() {
 }
 
 #[test]
-fn a_conversation_open_elsewhere_is_taken_over_only_when_asked() {
+fn a_conversation_open_elsewhere_is_not_written_before_it_is_ours() {
     let mut desk = opened();
     desk.state.transcript.conversation = Some(ConversationId::new("one"));
     desk.state.transcript.open_elsewhere = true;
@@ -146,7 +146,7 @@ fn a_conversation_open_elsewhere_is_taken_over_only_when_asked() {
     assert!(desk.orders().is_empty());
     assert!(matches!(desk.state.overlays.last(), Some(Overlay::Confirm(_))));
     desk.keys("y");
-    assert!(matches!(&desk.effects[..], [.., Effect::Open { take_over: true, .. }]));
+    assert!(matches!(&desk.effects[..], [.., Effect::Open { .. }]));
     assert_eq!(desk.text(), "hi");
 }
 

@@ -80,6 +80,15 @@ pub enum Effect {
         name: String,
         outcome: Arc<ToolOutcome>,
     },
+    /// Writes a text to a new file in the working folder.
+    SaveText {
+        /// What it is: `the timeline`.
+        what: &'static str,
+        /// Its name without its ending.
+        name: String,
+        extension: &'static str,
+        text: String,
+    },
     Editor {
         what: EditorUse,
         text: String,
@@ -125,6 +134,14 @@ pub enum Effect {
         row: Box<ModelRow>,
         then_send: bool,
     },
+    /// A turn as it was measured, by its number from 1; None: the newest.
+    Turn {
+        generation: u64,
+        conversation: ConversationId,
+        turn: Option<u32>,
+    },
+    /// Whether this person has ever let a call run.
+    EverApproved,
     /// The rounds of a conversation, as they were kept.
     Usage {
         generation: u64,

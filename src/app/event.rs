@@ -8,7 +8,8 @@ use super::layout::{Layout, Size};
 use super::model::Switched;
 use super::overlay::{ImportSource, LocalServer, ModelRow, ModelSource};
 use crate::chat::{
-    Conversation, ConversationId, Fault, Hit, MessageId, Part, Prices, RoundUsage, ServerName, Summary, TurnEvent,
+    Conversation, ConversationId, Fault, Hit, MessageId, Part, Prices, RoundUsage, ServerName, StoredTurn, Summary,
+    TurnEvent,
 };
 
 #[derive(Clone, Debug)]
@@ -107,6 +108,12 @@ pub enum Reply {
         generation: u64,
         rounds: Vec<(RoundUsage, Option<Prices>)>,
     },
+    /// The turn that a timeline asked for; None where there is none.
+    Turn {
+        generation: u64,
+        turn: Option<Box<StoredTurn>>,
+    },
+    EverApproved(bool),
     /// Something of ours, in one line.
     Said(String),
     /// One of the usual local ports has answered, or not.
@@ -175,14 +182,14 @@ impl HistoryRow {
 }
 
 /// What became of a copy: said truthfully, since a terminal never acknowledges.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Copied {
     /// What was copied: `the message`.
     pub what: &'static str,
     pub how: CopiedHow,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum CopiedHow {
     /// The system's clipboard has it.
     Clipboard,
@@ -190,10 +197,8 @@ pub enum CopiedHow {
     Tmux,
     /// Sent to the terminal, which does not say whether it took it.
     Terminal,
-    /// Too long for a terminal: bytes of it, and the most that fits.
-    TooLong {
-        bytes: usize,
-        most: usize,
-    },
-    Failed(String),
+    /// Too long for a terminal (bytes of it, and the most that fits): written to a file instead.
+    TooLong { bytes: usize, most: usize, file: Result<String, Fault> },
+    /// No clipboard took it, for a reason: written to a file instead.
+    Failed { why: String, file: Result<String, Fault> },
 }

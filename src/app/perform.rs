@@ -53,7 +53,10 @@ impl State {
             C::Help | C::HelpOnEmpty => self.overlays.push(Overlay::Help(Help::default())),
             C::Models => self.open_models(false, out),
             C::Usage => self.overlays.push(Overlay::Usage(UsageView::new())),
-            C::Timeline => self.overlays.push(Overlay::Timeline(Timeline::new(&self.calls))),
+            C::Timeline => {
+                let view = Timeline::new(self, out);
+                self.overlays.push(Overlay::Timeline(view));
+            }
             C::System => {
                 let text = self.session.settings.system.clone().unwrap_or_default();
                 self.overlays.push(Overlay::Ask(Ask::new(AskFor::System, text)));

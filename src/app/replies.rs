@@ -117,6 +117,8 @@ impl State {
             Reply::ModelFacts(row) => self.facts(&row, out),
             Reply::Switched(to) => self.switched(*to, out),
             Reply::Usage { generation, rounds } => self.usage.answered(generation, rounds),
+            Reply::Turn { generation, turn } => self.turn_read(generation, turn),
+            Reply::EverApproved(ever) => self.reviewed.answered(ever),
             Reply::Said(text) => self.say(text, out),
             Reply::Local { port, found } => {
                 if let Some(welcome) = self.welcome() {
@@ -283,12 +285,19 @@ impl Copied {
             CopiedHow::Clipboard => format!("copied {what}"),
             CopiedHow::Tmux => format!("sent {what} to tmux and its terminal"),
             CopiedHow::Terminal => format!("sent {what} to the terminal, which does not say whether it took it"),
-            CopiedHow::TooLong { bytes, most } => format!(
-                "{what} is too long for the terminal's clipboard ({}, at most {}): s saves it, e opens it in $EDITOR",
+            CopiedHow::TooLong { bytes, most, file: Ok(path) } => format!(
+                "not copied: {} is more than the {} that a terminal takes; {what} is in {path}",
                 size(*bytes),
                 size(*most)
             ),
-            CopiedHow::Failed(why) => format!("could not copy {what}: {why}"),
+            CopiedHow::TooLong { bytes, most, file: Err(fault) } => format!(
+                "not copied: {} is more than the {} that a terminal takes, and {}",
+                size(*bytes),
+                size(*most),
+                fault.message
+            ),
+            CopiedHow::Failed { why, file: Ok(path) } => format!("not copied: {why}; {what} is in {path}"),
+            CopiedHow::Failed { why, file: Err(fault) } => format!("not copied: {why}, and {}", fault.message),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::inquiries::Asked;
 use super::key::Key;
 use super::keymap::Keymap;
 use super::layout::{Layout, Size};
-use super::overlay::Overlay;
+use super::overlay::{Overlay, Reviewed};
 use super::panel::Panel;
 use super::status::{Servers, Session, Status};
 use super::toolbox::Toolbox;
@@ -34,6 +34,7 @@ pub struct State {
     /// What a server asks and nobody has answered yet.
     pub inquiry: Option<Asked>,
     pub toolbox: Toolbox,
+    pub reviewed: Reviewed,
     pub status: Status,
     pub usage: UsageLog,
     /// The newest conversation of this folder, offered by the empty chat.
@@ -72,6 +73,7 @@ impl State {
             catalogs: Catalogs::default(),
             inquiry: None,
             toolbox: Toolbox::default(),
+            reviewed: Reviewed::default(),
             fill_generation: 0,
             status: Status::default(),
             usage: UsageLog::default(),

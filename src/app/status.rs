@@ -133,6 +133,15 @@ pub struct ServerRow {
     pub declined: bool,
 }
 
+impl Status {
+    /// The person went on to a screen of its own: what was said up to this notice is not said over it too.
+    pub(super) fn turned_away(&mut self, said: Option<u64>) {
+        for notice in self.notices.iter_mut().filter(|notice| Some(notice.id) <= said) {
+            notice.showing = false;
+        }
+    }
+}
+
 impl Servers {
     #[must_use]
     pub fn get(&self, name: &ServerName) -> Option<&ServerRow> {

@@ -14,6 +14,7 @@ mod reviewing;
 mod signing_in;
 mod stopping;
 mod streaming;
+mod timing;
 
 /// A session under test.
 pub(super) struct Desk {

@@ -20,7 +20,14 @@ pub fn update(state: &mut State, event: Stamped<Event>) -> Vec<Effect> {
         state.now = event.at;
     }
     match event.body {
-        Event::Key(key) => state.key(key, &mut out),
+        Event::Key(key) => {
+            let before = state.overlays.len();
+            let said = state.status.notices.back().map(|notice| notice.id);
+            state.key(key, &mut out);
+            if before == 0 && !state.overlays.is_empty() {
+                state.status.turned_away(said);
+            }
+        }
         Event::Paste(text) => state.paste(&text, &mut out),
         Event::Mouse(mouse) => state.mouse(mouse, &mut out),
         Event::Resize(size) => state.size = size,
@@ -36,6 +43,9 @@ pub fn update(state: &mut State, event: Stamped<Event>) -> Vec<Effect> {
         Event::Terminate => state.quit(&mut out),
     }
     state.panel.refresh(&state.calls, state.focus == Focus::Panel && state.overlays.is_empty());
+    if state.calls.waiting().next().is_some() {
+        state.reviewed.ask(&mut out);
+    }
     state.ask_what_waits();
     state.tick(&mut out);
     out

@@ -1,5 +1,7 @@
 //! When things happened in a turn, and what sending calls at their close has saved.
 
+use serde_json::{Value, json};
+
 use super::{CallId, ClosedBy, OutcomeKind, ToolRef};
 
 /// The times of one turn. All in microseconds since the turn began.
@@ -56,7 +58,113 @@ pub struct CallTimes {
     pub told_bytes: u64,
 }
 
+/// A turn as it was measured, with its place in its conversation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredTurn {
+    /// From 1.
+    pub number: u32,
+    pub of: u32,
+    /// `ok`, `failed`, `cancelled`, `limit`, `interrupted`; None while it runs.
+    pub status: Option<String>,
+    pub times: TurnTimes,
+}
+
+impl StoredTurn {
+    /// The turn as JSON, all times in milliseconds since it began.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let times = &self.times;
+        let rounds = times.rounds.iter().map(|r| {
+            let spans = r.spans.iter().map(|(kind, from, to)| json!({"kind": kind, "from": ms(*from), "to": ms(*to)}));
+            json!({
+                "round": r.round,
+                "requested": ms(r.requested),
+                "first_byte": r.first_byte.map(ms),
+                "first_text": r.first_text.map(ms),
+                "ended": r.ended.map(ms),
+                "spans": spans.collect::<Vec<_>>(),
+            })
+        });
+        let calls = times.calls.iter().map(|c| {
+            json!({
+                "call": c.call.as_str(),
+                "round": c.round,
+                "index": c.index,
+                "wire_name": c.wire_name,
+                "server": c.tool.as_ref().map(|t| t.server.as_str()),
+                "tool": c.tool.as_ref().map(|t| t.tool.as_ref()),
+                "arguments_bytes": c.arguments_bytes,
+                "closed_by": c.closed_by,
+                "outcome": c.outcome,
+                "detail": c.detail,
+                "opened": ms(c.opened),
+                "closed": c.closed.map(ms),
+                "asked": c.asked.map(ms),
+                "approved": c.approved.map(ms),
+                "sent": c.sent.map(ms),
+                "answered": c.answered.map(ms),
+                "result_bytes": c.result_bytes,
+                "told_bytes": c.told_bytes,
+                "sooner": times.sooner(c).map(ms),
+            })
+        });
+        json!({
+            "turn": self.number,
+            "of": self.of,
+            "status": self.status,
+            "model": times.model,
+            "base_url": times.base_url,
+            "started": times.started_wall_ms,
+            "ended": times.ended.map(ms),
+            "saved": ms(times.saved()),
+            "rounds": rounds.collect::<Vec<_>>(),
+            "calls": calls.collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn ms(us: u64) -> f64 {
+    us as f64 / 1000.0
+}
+
 impl TurnTimes {
+    /// The numbers of its rounds, in order; a round of which only calls were kept is among them.
+    #[must_use]
+    pub fn round_numbers(&self) -> Vec<u32> {
+        let numbers = self.rounds.iter().map(|r| r.round).chain(self.calls.iter().map(|c| c.round));
+        numbers.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Its calls, round by round, each round's as they opened.
+    #[must_use]
+    pub fn calls_by_round(&self) -> Vec<&CallTimes> {
+        let mut calls: Vec<&CallTimes> = self.calls.iter().collect();
+        calls.sort_by_key(|call| call.round);
+        calls
+    }
+
+    /// Why nothing was saved, in one line; None where something was.
+    #[must_use]
+    pub fn why_nothing_saved(&self) -> Option<String> {
+        /// Less than this is the granularity of the stream, not a gain; microseconds.
+        const NOTHING: u64 = 10_000;
+        if self.saved() >= NOTHING {
+            return None;
+        }
+        let end = |call: &CallTimes| self.rounds.iter().find(|r| r.round == call.round).and_then(|r| r.ended);
+        let late = |call: &&CallTimes| call.approved.zip(end(call)).is_some_and(|(approved, end)| approved >= end);
+        let calls = self.calls.iter().filter(|call| call.sent.is_some()).count();
+        Some(match (self.calls.len(), calls) {
+            (0, _) => "No time saved: no calls".to_owned(),
+            (_, 0) => "No time saved: no call left".to_owned(),
+            (_, n) if self.calls.iter().filter(late).count() == n => {
+                "No time saved: allowed after the answer had ended".to_owned()
+            }
+            (_, 1) => "No time saved: one call, at the very end".to_owned(),
+            (_, n) => format!("No time saved: {n} calls, at the very end"),
+        })
+    }
+
     /// How much sooner a call was answered than if it had left at the end of its round's stream, with the same
     /// server time and the same decision. None for a call that was not answered by its server.
     #[must_use]
@@ -127,5 +235,20 @@ mod tests {
         assert_eq!(turn.saved(), 1_000);
         let none = TurnTimes { rounds: vec![round(100)], calls: vec![call(1, 100, 900)], ..TurnTimes::default() };
         assert_eq!(none.saved(), 0);
+    }
+    #[test]
+    fn where_nothing_was_saved_it_is_said_why() {
+        let check = |calls: Vec<CallTimes>, expect: Option<&str>| {
+            let rounds = vec![RoundTimes { round: 1, ended: Some(50_000), ..RoundTimes::default() }];
+            let turn = TurnTimes { rounds, calls, ..TurnTimes::default() };
+            assert_eq!(turn.why_nothing_saved().as_deref(), expect);
+        };
+        let decided = |approved| CallTimes { asked: Some(10), approved: Some(approved), ..call(1, approved, 90_000) };
+        check(vec![call(1, 1_000, 90_000)], None);
+        check(vec![call(1, 49_000, 90_000)], Some("No time saved: one call, at the very end"));
+        check(vec![call(1, 50_000, 60_000), call(1, 50_100, 61_000)], Some("No time saved: 2 calls, at the very end"));
+        check(vec![decided(55_000)], Some("No time saved: allowed after the answer had ended"));
+        check(vec![CallTimes { sent: None, answered: None, ..call(1, 0, 0) }], Some("No time saved: no call left"));
+        check(vec![], Some("No time saved: no calls"));
     }
 }

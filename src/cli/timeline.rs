@@ -5,10 +5,8 @@
 use std::io::Write;
 use std::path::Path;
 
-use serde_json::{Value, json};
-
 use crate::chat::{CallTimes, OutcomeKind, RoundTimes, SpanKind, TurnTimes};
-use crate::store::{OpenMode, Store, StoredTurn};
+use crate::store::{OpenMode, Store};
 use crate::text;
 
 /// What was asked for.
@@ -38,7 +36,7 @@ async fn show(ask: &Ask, path: &Path, out: &mut dyn Write) -> Result<u8, super::
         return Err(super::history::Failure::Usage(why));
     };
     if ask.json {
-        let mut object = as_json(&turn);
+        let mut object = turn.json();
         object["conversation"] = id.as_str().into();
         object["title"] = summary.title.into();
         writeln!(out, "{object}")?;
@@ -49,61 +47,6 @@ async fn show(ask: &Ask, path: &Path, out: &mut dyn Write) -> Result<u8, super::
         }
     }
     Ok(0)
-}
-
-fn ms(us: u64) -> f64 {
-    us as f64 / 1000.0
-}
-
-/// All times in milliseconds since the turn began.
-fn as_json(turn: &StoredTurn) -> Value {
-    let times = &turn.times;
-    let rounds = times.rounds.iter().map(|r| {
-        let spans = r.spans.iter().map(|(kind, from, to)| json!({"kind": kind, "from": ms(*from), "to": ms(*to)}));
-        json!({
-            "round": r.round,
-            "requested": ms(r.requested),
-            "first_byte": r.first_byte.map(ms),
-            "first_text": r.first_text.map(ms),
-            "ended": r.ended.map(ms),
-            "spans": spans.collect::<Vec<_>>(),
-        })
-    });
-    let calls = times.calls.iter().map(|c| {
-        json!({
-            "call": c.call.as_str(),
-            "round": c.round,
-            "index": c.index,
-            "wire_name": c.wire_name,
-            "server": c.tool.as_ref().map(|t| t.server.as_str()),
-            "tool": c.tool.as_ref().map(|t| t.tool.as_ref()),
-            "arguments_bytes": c.arguments_bytes,
-            "closed_by": c.closed_by,
-            "outcome": c.outcome,
-            "detail": c.detail,
-            "opened": ms(c.opened),
-            "closed": c.closed.map(ms),
-            "asked": c.asked.map(ms),
-            "approved": c.approved.map(ms),
-            "sent": c.sent.map(ms),
-            "answered": c.answered.map(ms),
-            "result_bytes": c.result_bytes,
-            "told_bytes": c.told_bytes,
-            "sooner": times.sooner(c).map(ms),
-        })
-    });
-    json!({
-        "turn": turn.number,
-        "of": turn.of,
-        "status": turn.status,
-        "model": times.model,
-        "base_url": times.base_url,
-        "started": times.started_wall_ms,
-        "ended": times.ended.map(ms),
-        "saved": ms(times.saved()),
-        "rounds": rounds.collect::<Vec<_>>(),
-        "calls": calls.collect::<Vec<_>>(),
-    })
 }
 
 /// What stands in the first line.
@@ -221,7 +164,9 @@ fn gain(times: &TurnTimes, total: u64, wide: bool) -> Vec<String> {
             counted(times.calls.len(), "call")
         )];
     }
-    let said = if times.calls.is_empty() {
+    let said = if let Some(why) = times.why_nothing_saved().filter(|_| !times.calls.is_empty()) {
+        format!("{why}.")
+    } else if times.calls.is_empty() {
         "No call in this turn.".to_owned()
     } else {
         format!("Calls left as their arguments closed. Sent at the end of the answer, this turn would take {late}.")
@@ -403,7 +348,7 @@ impl Chart {
 fn seconds(us: u64) -> String {
     match us {
         0 => "0 s".to_owned(),
-        1..10_000 => format!("{:.1} ms", ms(us)),
+        1..10_000 => format!("{:.1} ms", us as f64 / 1000.0),
         10_000..1_000_000 => format!("{:.2} s", us as f64 / 1e6),
         _ => format!("{:.1} s", us as f64 / 1e6),
     }

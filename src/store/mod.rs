@@ -49,8 +49,8 @@ pub use error::StoreError;
 pub use query::Query;
 
 use crate::chat::{
-    CallId, Change, Conversation, ConversationId, Durability, Grant, PastCall, Pin, RoundUsage, Summary, ToolRef,
-    TurnTimes, Usage,
+    CallId, Change, Conversation, ConversationId, Durability, Grant, PastCall, Pin, RoundUsage, StoredTurn, Summary,
+    ToolRef, TurnTimes, Usage,
 };
 use worker::{Job, Reader, Writer};
 
@@ -385,6 +385,14 @@ impl Store {
         self.read(ledger::all_learnt).await
     }
 
+    /// Whether a person has ever let a call run.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn ever_approved(&self) -> Result<bool, StoreError> {
+        self.read(times::ever_approved).await
+    }
+
     /// The times of a conversation's last turn.
     ///
     /// # Errors
@@ -532,14 +540,4 @@ impl Store {
         })));
         answered.await.unwrap_or(Err(StoreError::Closed)).map_err(|e| e.at(&self.shared.path))
     }
-}
-
-/// A turn as it was measured.
-#[derive(Clone, Debug)]
-pub struct StoredTurn {
-    /// From 1.
-    pub number: u32,
-    pub of: u32,
-    pub status: Option<String>,
-    pub times: TurnTimes,
 }

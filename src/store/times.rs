@@ -5,10 +5,10 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::recover::origin;
-use super::{StoreError, StoredTurn, rows};
+use super::{StoreError, rows};
 use crate::chat::{
-    CallId, CallTimes, ClosedBy, ConversationId, OutcomeKind, PastCall, RoundTimes, RoundUsage, ToolRef, TurnTimes,
-    Usage,
+    CallId, CallTimes, ClosedBy, ConversationId, OutcomeKind, PastCall, RoundTimes, RoundUsage, StoredTurn, ToolRef,
+    TurnTimes, Usage,
 };
 
 /// Longest detail of a call, in characters.
@@ -73,6 +73,12 @@ pub(super) fn timeline(
             calls: calls(db, turn)?,
         },
     }))
+}
+
+/// Ends at the first one found; only where there is none every call is looked at.
+pub(super) fn ever_approved(db: &Connection) -> Result<bool, StoreError> {
+    let mut statement = db.prepare_cached("SELECT EXISTS (SELECT 1 FROM call WHERE approved IS NOT NULL)")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
 }
 
 fn calls(db: &Connection, turn: i64) -> Result<Vec<CallTimes>, StoreError> {

@@ -1,10 +1,12 @@
 //! Copying, and saying truthfully what became of it.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 
+use super::files;
 use crate::app::{Copied, CopiedHow};
 
 /// Most terminals take an OSC 52 sequence of 100,000 bytes; its text is base64.
@@ -26,7 +28,8 @@ impl Surroundings {
 }
 
 /// Blocks for as long as the system's clipboard does: not for the event loop.
-pub(super) fn copy(what: &'static str, text: &str, around: Surroundings) -> Copied {
+/// What no clipboard takes goes to a new file in `folder`.
+pub(super) fn copy(what: &'static str, text: &str, around: Surroundings, folder: &Path) -> Copied {
     let mut how = None;
     if !around.ssh && native(text).is_ok() {
         how = Some(CopiedHow::Clipboard);
@@ -34,7 +37,20 @@ pub(super) fn copy(what: &'static str, text: &str, around: Surroundings) -> Copi
     if how.is_none() && around.tmux && tmux(text) {
         how = Some(CopiedHow::Tmux);
     }
-    let how = how.unwrap_or_else(|| through_terminal(text));
+    let how = how.unwrap_or_else(|| {
+        let instead = || {
+            let name = what.strip_prefix("the ").unwrap_or(what).replace(' ', "-");
+            files::save(folder, &format!("millrace-{name}"), "txt", text.as_bytes())
+                .map(|path| path.display().to_string())
+        };
+        if text.len() > MOST {
+            return CopiedHow::TooLong { bytes: text.len(), most: MOST, file: instead() };
+        }
+        match through_terminal(text) {
+            Ok(()) => CopiedHow::Terminal,
+            Err(error) => CopiedHow::Failed { why: error.to_string(), file: instead() },
+        }
+    });
     Copied { what, how }
 }
 
@@ -72,16 +88,10 @@ fn tmux(text: &str) -> bool {
     child.wait().is_ok_and(|status| status.success()) && written
 }
 
-fn through_terminal(text: &str) -> CopiedHow {
-    if text.len() > MOST {
-        return CopiedHow::TooLong { bytes: text.len(), most: MOST };
-    }
-    let sequence = osc52(text);
+fn through_terminal(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(sequence.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => CopiedHow::Terminal,
-        Err(error) => CopiedHow::Failed(error.to_string()),
-    }
+    out.write_all(osc52(text).as_bytes())?;
+    out.flush()
 }
 
 fn osc52(text: &str) -> String {

@@ -198,6 +198,21 @@ impl Desk {
                 let result = self.connector.switch(profile, *row, then_send).await;
                 replies.send(result.map_or_else(Reply::Failed, |to| Reply::Switched(Box::new(to))));
             }
+            Effect::Turn { generation, conversation, turn } => {
+                let turn = match &self.store {
+                    Some(store) => store.turn(&conversation, turn).await.ok().flatten(),
+                    None => None,
+                };
+                replies.send(Reply::Turn { generation, turn: turn.map(Box::new) });
+            }
+            Effect::EverApproved => {
+                // Where nothing can be read, nothing is explained that may be known.
+                let ever = match &self.store {
+                    Some(store) => store.ever_approved().await.unwrap_or(true),
+                    None => false,
+                };
+                replies.send(Reply::EverApproved(ever));
+            }
             Effect::Usage { generation, conversation } => {
                 let rounds = self.connector.usage(conversation).await;
                 replies.send(Reply::Usage { generation, rounds });
@@ -225,6 +240,7 @@ impl Desk {
             | Effect::OpenPage { .. }
             | Effect::SaveBytes { .. }
             | Effect::SaveResult { .. }
+            | Effect::SaveText { .. }
             | Effect::Editor { .. }
             | Effect::EditConfig { .. }
             | Effect::Files { .. }

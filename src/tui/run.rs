@@ -289,8 +289,8 @@ impl Loop {
                 })?,
                 Effect::Notify(text) => notify(&text)?,
                 Effect::Copy { what, text } => {
-                    let around = self.around;
-                    self.aside(move || Reply::Copied(clipboard::copy(what, &text, around)));
+                    let (around, folder) = (self.around, self.folder.clone());
+                    self.aside(move || Reply::Copied(clipboard::copy(what, &text, around, &folder)));
                 }
                 Effect::SaveBytes { uri, mime, bytes } => {
                     let folder = self.folder.clone();
@@ -312,6 +312,13 @@ impl Loop {
                     self.aside(move || {
                         let result = files::save_result(&folder, &name, &outcome);
                         Reply::Saved { what: "the result", result }
+                    });
+                }
+                Effect::SaveText { what, name, extension, text } => {
+                    let folder = self.folder.clone();
+                    self.aside(move || {
+                        let result = files::save(&folder, &name, extension, text.as_bytes());
+                        Reply::Saved { what, result: result.map(|path| path.display().to_string()) }
                     });
                 }
                 Effect::Files { generation, query } => {
@@ -344,6 +351,8 @@ impl Loop {
                 | Effect::Favourite { .. }
                 | Effect::Switch { .. }
                 | Effect::Usage { .. }
+                | Effect::Turn { .. }
+                | Effect::EverApproved
                 | Effect::ProbeLocal
                 | Effect::FindImports
                 | Effect::Import { .. }

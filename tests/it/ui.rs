@@ -776,7 +776,10 @@ fn timed() -> State {
         },
     ];
     state.transcript.last = Some(turn);
-    state.overlays.push(Overlay::Timeline(Timeline { selected: Some(CallId::new("t1")), zoom: 0 }));
+    let mut view = Timeline::default();
+    view.selected = Some(CallId::new("t1"));
+    view.place = Some((3, 3));
+    state.overlays.push(Overlay::Timeline(view));
     state
 }
 
@@ -785,6 +788,12 @@ fn timeline_at_two_sizes() {
     let state = timed();
     assert_snapshot!("timeline-120x36", frame(&state, 120, 36));
     assert_snapshot!("timeline-80x24", frame(&state, 80, 24));
+    // What a small screen cannot hold goes, the chart last.
+    let low = frame(&state, 100, 24);
+    assert_snapshot!("timeline-100x24", low);
+    assert_eq!(low.lines().filter(|line| line.contains("web/fetch")).count(), 2, "{low}");
+    let tiny = frame(&state, 100, 12);
+    assert!(tiny.contains("ROUND 1") && tiny.contains("shell/test"), "{tiny}");
 }
 
 #[test]

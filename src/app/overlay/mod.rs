@@ -17,6 +17,7 @@ mod review;
 mod servers;
 mod sign_in;
 mod text;
+mod timeline;
 mod toolbox;
 mod usage;
 mod welcome;
@@ -34,6 +35,7 @@ pub use review::*;
 pub use servers::*;
 pub use sign_in::*;
 pub use text::*;
+pub use timeline::*;
 pub use toolbox::*;
 pub use usage::*;
 pub use welcome::*;
@@ -196,7 +198,7 @@ impl Overlay {
             Self::Import(layer) => {
                 layer.selected = stepped(layer.selected, by.signum(), layer.rows.as_ref().map_or(0, Vec::len));
             }
-            Self::Timeline(layer) => layer.step(by.signum(), &state.calls),
+            Self::Timeline(layer) => layer.step(by.signum(), state),
             Self::Inquiry(layer) => layer.wheel(by, list),
             Self::Consent(_) | Self::Confirm(_) | Self::Ask(_) | Self::Fill(_) => {}
         }
@@ -218,6 +220,7 @@ impl Overlay {
             Self::Welcome(layer) => &mut layer.selected,
             Self::Tools(layer) => &mut layer.selected,
             Self::Import(layer) => &mut layer.selected,
+            Self::Timeline(layer) => return layer.choose(row, state),
             Self::Servers(layer) => {
                 if let Some(row) = state.servers.rows.get(row) {
                     layer.selected = Some(row.status.server.clone());
@@ -239,7 +242,6 @@ impl Overlay {
             | Self::SignIn(_)
             | Self::Help(_)
             | Self::Detail(_)
-            | Self::Timeline(_)
             | Self::Usage(_) => return false,
         };
         std::mem::replace(selected, row) == row

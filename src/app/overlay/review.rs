@@ -4,6 +4,8 @@
 //! - What approves needs: the end of these very bytes seen, 350 ms of quiet, a fresh press of its own key.
 //! - The decision carries the hash of what was shown.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{DEAF_US, Flow};
@@ -14,7 +16,7 @@ use crate::app::keymap::{Lookup, Place};
 use crate::app::layout::ReviewLayout;
 use crate::app::line::LineEdit;
 use crate::app::state::State;
-use crate::chat::{CallId, Decision, Order, Review, Stamp, TurnId};
+use crate::chat::{CallId, Decision, Order, Review, Stamp, ToolRef, TurnId};
 
 #[derive(Clone, Debug)]
 pub struct ReviewBox {
@@ -32,7 +34,7 @@ pub struct ReviewBox {
     pub pretty: bool,
     pub step: ReviewStep,
     /// Why the last key did nothing.
-    pub refused: Option<&'static str>,
+    pub refused: Option<Cow<'static, str>>,
     /// How many wait in all, this one included; and its place among them from 1.
     pub waiting: usize,
     pub place: usize,
@@ -107,7 +109,7 @@ impl ReviewBox {
         match &mut self.step {
             ReviewStep::Reason(line) => line.insert(text),
             ReviewStep::Choose | ReviewStep::Rule { .. } | ReviewStep::Edited { .. } => {
-                self.refused = Some("a paste decides nothing");
+                self.refused = Some("a paste decides nothing".into());
             }
         }
     }
@@ -140,7 +142,7 @@ impl ReviewBox {
         }
         if state.now.mono_us < self.deaf_until_us {
             self.deaf_until_us = state.now.mono_us + DEAF_US;
-            self.refused = Some("too early: keys count 0.35 s after the last one");
+            self.refused = Some("too early: keys count 0.35 s after the last one".into());
             return Flow::Stay;
         }
         self.refused = None;
@@ -172,7 +174,7 @@ impl ReviewBox {
                 Lookup::Prefix | Lookup::Nothing => match key.typed() {
                     Some('j') => self.scroll_by(1, layout.as_ref()),
                     Some('k') => self.scroll_by(-1, layout.as_ref()),
-                    _ => self.refused = Some("this key decides nothing here"),
+                    _ => self.refused = Some("this key decides nothing here".into()),
                 },
             },
         }
@@ -214,42 +216,50 @@ impl ReviewBox {
             }
             Command::UseEarlier => match self.review.earlier {
                 Some(_) => return self.decide(Decision::UseEarlier, state, out),
-                None => self.refused = Some("no equal call ran before"),
+                None => self.refused = Some("no equal call ran before".into()),
             },
             Command::ApproveOnce | Command::ApproveSession | Command::ApproveAlways => {
                 return self.approve(command, key, state, out);
             }
-            _ => self.refused = Some("decide first, or esc to decide later"),
+            _ => self.refused = Some("decide first, or esc to decide later".into()),
         }
         Flow::Stay
     }
 
     fn approve(&mut self, command: Command, key: Key, state: &mut State, out: &mut Vec<Effect>) -> Flow {
         if key.repeat {
-            self.refused = Some("a held key decides nothing");
+            self.refused = Some("a held key decides nothing".into());
             return Flow::Stay;
         }
         if matches!(key.code, KeyCode::Enter | KeyCode::Char(' ')) {
-            self.refused = Some("enter and space never approve");
+            self.refused = Some("enter and space never approve".into());
             return Flow::Stay;
         }
         if !self.end_seen {
-            self.refused = Some("the end of the arguments was not on the screen yet: space, f");
+            let key = key.short();
+            self.refused = Some(match state.layout.review.as_ref().filter(|seen| seen.revision == self.revision) {
+                Some(seen) => {
+                    let left = seen.lines.saturating_sub(seen.top + seen.page);
+                    let lines = if left == 1 { "line" } else { "lines" };
+                    format!("{key} works once the end has been on screen: {left} {lines} to go (space pages, f shows all)")
+                }
+                None => format!("{key} works once the end has been on screen (space pages, f shows all)"),
+            }.into());
             return Flow::Stay;
         }
         match (&self.step, command) {
             (ReviewStep::Edited { fault: Some(_), .. }, _) => {
-                self.refused = Some("these arguments cannot be sent: e edits them, esc takes the model's");
+                self.refused = Some("these arguments cannot be sent: e edits them, esc takes the model's".into());
             }
             (ReviewStep::Edited { arguments, .. }, Command::ApproveOnce) => {
                 let arguments = arguments.clone();
                 return self.decide(Decision::Edit { arguments }, state, out);
             }
-            (ReviewStep::Edited { .. }, _) => self.refused = Some("edited arguments are allowed once: y"),
+            (ReviewStep::Edited { .. }, _) => self.refused = Some("edited arguments are allowed once: y".into()),
             (ReviewStep::Rule { .. }, Command::ApproveAlways | Command::ApproveOnce) => {
                 return self.decide(Decision::Always, state, out);
             }
-            (ReviewStep::Rule { .. }, _) => self.refused = Some("A adds the rule, esc goes back"),
+            (ReviewStep::Rule { .. }, _) => self.refused = Some("A adds the rule, esc goes back".into()),
             (_, Command::ApproveAlways) => {
                 let rule = format!("{}  as it is defined now", self.review.tool.path());
                 self.step = ReviewStep::Rule { rule };
@@ -263,6 +273,7 @@ impl ReviewBox {
 
     fn decide(&mut self, decision: Decision, state: &mut State, out: &mut Vec<Effect>) -> Flow {
         let now = state.now;
+        state.reviewed.decided(&self.review.tool, &decision);
         if let Some(call) = state.calls.by_id.get_mut(&self.review.call) {
             call.decided = true;
             call.revision += 1;
@@ -277,5 +288,68 @@ impl ReviewBox {
             decision,
         }));
         Flow::Close
+    }
+}
+
+/// What this person has decided so far: what a review explains depends on it.
+#[derive(Clone, Debug, Default)]
+pub struct Reviewed {
+    /// Whether a call was ever let run, in this session or an earlier one.
+    ever: Ever,
+    /// How often each tool was allowed once, in this session.
+    once: HashMap<ToolRef, u32>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Ever {
+    #[default]
+    Unknown,
+    Asked,
+    Never,
+    Before,
+}
+
+/// What a review says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guide {
+    /// The first one ever.
+    First,
+    /// This tool was allowed so often that a wider answer is worth naming.
+    Often,
+}
+
+impl Reviewed {
+    /// From so many times on a tool is one that is allowed often.
+    const OFTEN: u32 = 3;
+
+    #[must_use]
+    pub fn guide(&self, tool: &ToolRef) -> Option<Guide> {
+        match self.ever {
+            Ever::Never => Some(Guide::First),
+            Ever::Unknown | Ever::Asked | Ever::Before => {
+                (self.once.get(tool).copied().unwrap_or(0) >= Self::OFTEN).then_some(Guide::Often)
+            }
+        }
+    }
+
+    /// Asks once whether a call was ever let run.
+    pub(in crate::app) fn ask(&mut self, out: &mut Vec<Effect>) {
+        if self.ever == Ever::Unknown {
+            self.ever = Ever::Asked;
+            out.push(Effect::EverApproved);
+        }
+    }
+
+    pub(in crate::app) fn answered(&mut self, ever: bool) {
+        if self.ever == Ever::Asked {
+            self.ever = if ever { Ever::Before } else { Ever::Never };
+        }
+    }
+
+    fn decided(&mut self, tool: &ToolRef, decision: &Decision) {
+        self.ever = Ever::Before;
+        if matches!(decision, Decision::Once) {
+            *self.once.entry(tool.clone()).or_default() += 1;
+        }
     }
 }

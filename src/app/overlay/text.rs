@@ -1,15 +1,12 @@
-//! Layers that show text: help, the detail of a call, the timeline.
-
-use std::fmt::Write as _;
+//! Layers that show text: help and the detail of a call.
 
 use super::{Flow, motion, scrolled};
-use crate::app::calls::Calls;
 use crate::app::command::Command;
 use crate::app::effect::Effect;
 use crate::app::key::{Key, KeyCode};
 use crate::app::line::LineEdit;
 use crate::app::state::State;
-use crate::chat::{CallId, TurnTimes};
+use crate::chat::CallId;
 
 #[derive(Clone, Debug, Default)]
 pub struct Help {
@@ -159,72 +156,5 @@ impl Detail {
         };
         state.on_call(command, Some(self.call.clone()), out);
         Flow::Stay
-    }
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct Timeline {
-    /// The call whose times are shown below.
-    pub selected: Option<CallId>,
-    /// Powers of two.
-    pub zoom: i8,
-}
-
-impl Timeline {
-    pub(in crate::app) fn new(calls: &Calls) -> Self {
-        Self { selected: calls.this_turn.first().cloned(), zoom: 0 }
-    }
-
-    pub(super) fn step(&mut self, by: isize, calls: &Calls) {
-        let rows = &calls.this_turn;
-        let at = self.selected.as_ref().and_then(|id| rows.iter().position(|row| row == id)).unwrap_or(0);
-        self.selected = rows.get(at.saturating_add_signed(by).min(rows.len().saturating_sub(1))).cloned();
-    }
-
-    pub(super) fn key(&mut self, key: Key, state: &mut State, out: &mut Vec<Effect>) -> Flow {
-        match (key.code, key.typed()) {
-            (KeyCode::Up, _) | (_, Some('k')) => self.step(-1, &state.calls),
-            (KeyCode::Down, _) | (_, Some('j')) => self.step(1, &state.calls),
-            (KeyCode::Enter, _) => state.on_call(Command::OpenCall, self.selected.clone(), out),
-            (_, Some('+')) => self.zoom = (self.zoom + 1).min(6),
-            (_, Some('-')) => self.zoom = (self.zoom - 1).max(0),
-            (_, Some('y')) => match state.times() {
-                Some(times) => out.push(Effect::Copy { what: "the timeline", text: timeline_text(&times) }),
-                None => state.say("no turn to draw yet", out),
-            },
-            _ => return Flow::Pass,
-        }
-        Flow::Stay
-    }
-}
-
-/// The calls of a turn as lines of text, seconds since it began.
-fn timeline_text(times: &TurnTimes) -> String {
-    let seconds = |us: Option<u64>| us.map_or_else(|| "-".to_owned(), |us| format!("{:.2}", us as f64 / 1e6));
-    let mut out = String::from("call\topened\tclosed\tsent\tanswered\tsooner\n");
-    for call in &times.calls {
-        let name = call.tool.as_ref().map_or_else(|| call.wire_name.clone(), crate::chat::ToolRef::path);
-        let _ = writeln!(
-            out,
-            "{name}\t{}\t{}\t{}\t{}\t{}",
-            seconds(Some(call.opened)),
-            seconds(call.closed),
-            seconds(call.sent),
-            seconds(call.answered),
-            seconds(times.sooner(call)),
-        );
-    }
-    let _ = writeln!(out, "{:.2} s sooner", times.saved() as f64 / 1e6);
-    out
-}
-
-impl State {
-    /// The times of the turn that runs, else of the last one. None before the first.
-    #[must_use]
-    pub fn times(&self) -> Option<TurnTimes> {
-        let turn = self.transcript.turn.as_ref().or(self.transcript.last.as_ref())?;
-        let mut times = turn.times.clone();
-        times.calls = self.calls.turn().map(|call| call.timeline(turn.started)).collect();
-        Some(times)
     }
 }

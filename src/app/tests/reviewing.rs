@@ -63,7 +63,7 @@ fn keys_are_deaf_after_opening_and_after_each_ignored_key() {
         desk.after(300, y.clone());
         assert!(decided(&desk).is_none());
     }
-    assert!(open(&desk).unwrap().refused.unwrap().contains("too early"));
+    assert!(open(&desk).unwrap().refused.as_ref().unwrap().contains("too early"));
     desk.after(351, y);
     assert!(decided(&desk).is_some());
 }
@@ -74,7 +74,14 @@ fn the_end_must_have_been_on_the_screen() {
     desk.review_drawn(false);
     desk.keys("y");
     assert!(decided(&desk).is_none());
-    assert!(open(&desk).unwrap().refused.unwrap().contains("end of the arguments"));
+    assert!(
+        open(&desk)
+            .unwrap()
+            .refused
+            .as_ref()
+            .unwrap()
+            .contains("y works once the end has been on screen: 30 lines to go")
+    );
     desk.keys("f");
     assert!(open(&desk).unwrap().full);
     desk.review_drawn(true);
@@ -273,4 +280,40 @@ fn a_server_starts_only_by_y_or_a() {
     desk.engine(TurnEvent::Server(status));
     desk.keys("n");
     assert!(desk.orders().is_empty() && desk.state.overlays.is_empty(), "not asked again in this session");
+}
+
+fn asks_ever(desk: &Desk) -> bool {
+    desk.effects.iter().any(|effect| matches!(effect, Effect::EverApproved))
+}
+
+#[test]
+fn the_first_review_ever_explains_itself_and_the_fourth_of_a_tool_names_the_wider_answer() {
+    let mut desk = desk();
+    desk.ask("hi");
+    desk.call("a", review("a", "h1"));
+    let tool = ToolRef::new("fs", "write_file");
+    assert!(asks_ever(&desk));
+    desk.reply(Reply::EverApproved(false));
+    assert_eq!(desk.state.reviewed.guide(&tool), Some(Guide::First));
+    for n in 0..3 {
+        if n > 0 {
+            desk.call(&format!("a{n}"), review(&format!("a{n}"), "h1"));
+        }
+        assert_ne!(desk.state.reviewed.guide(&tool), Some(Guide::Often));
+        desk.review_drawn(true);
+        desk.keys("y");
+        assert!(decided(&desk).is_some(), "{n}");
+    }
+    assert_eq!(desk.state.reviewed.guide(&tool), Some(Guide::Often));
+    assert_eq!(desk.state.reviewed.guide(&ToolRef::new("fs", "read_file")), None);
+    // It is asked once in a session.
+    desk.call("b", review("b", "h1"));
+    assert!(!asks_ever(&desk));
+}
+
+#[test]
+fn a_person_who_let_calls_run_before_is_told_nothing_of_it() {
+    let mut desk = waiting();
+    desk.reply(Reply::EverApproved(true));
+    assert_eq!(desk.state.reviewed.guide(&ToolRef::new("fs", "write_file")), None);
 }

@@ -8,7 +8,7 @@ use ratatui::layout::Rect;
 use serde_json::value::RawValue;
 
 use super::{field, foot, heading, one, screen, words};
-use crate::app::{Layout, ListLayout, ReviewBox, ReviewLayout, ReviewStep, State};
+use crate::app::{Guide, Layout, ListLayout, ReviewBox, ReviewLayout, ReviewStep, State};
 use crate::chat::AskReason;
 use crate::text::{cut, hidden, visible, width};
 use crate::ui::canvas::{Canvas, rows_of};
@@ -43,7 +43,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, review: &ReviewBox, stat
     let height = usize::from(body.height);
 
     let top = if review.full { Vec::new() } else { about(review, tier, columns) };
-    let bottom = below(review, tier, canvas);
+    let bottom = below(review, tier, canvas, state, columns);
     let arguments = arguments(review, tier, columns);
     for (y, row) in top.iter().enumerate() {
         canvas.row(body, 1, y, row);
@@ -379,7 +379,7 @@ fn more(canvas: &mut Canvas<'_>, body: Rect, y: usize, left: usize, seen: bool, 
 }
 
 /// What stands under the arguments: invisible characters, the decisions, why a key did nothing.
-fn below(review: &ReviewBox, tier: Tier, canvas: &Canvas<'_>) -> Vec<Row> {
+fn below(review: &ReviewBox, tier: Tier, canvas: &Canvas<'_>, state: &State, columns: usize) -> Vec<Row> {
     let mut out = Vec::new();
     let found = hidden(review.shown());
     if let Some((at, c)) = found.first() {
@@ -431,9 +431,17 @@ fn below(review: &ReviewBox, tier: Tier, canvas: &Canvas<'_>) -> Vec<Row> {
             out.push(row);
         }
     }
-    let said = match (review.refused, &review.step) {
-        (Some(why), _) => Some((why.to_owned(), Ink::Warn)),
+    let guide = state.reviewed.guide(&review.review.tool);
+    let said = match (&review.refused, &review.step) {
+        (Some(why), _) => Some((why.to_string(), Ink::Warn)),
         (None, ReviewStep::Edited { fault: Some(fault), .. }) => Some((one(fault), Ink::Bad)),
+        (None, ReviewStep::Choose) if guide == Some(Guide::First) => Some((
+            "Nothing has run yet. y runs it this once; n tells the model no; esc leaves it waiting.".to_owned(),
+            Ink::Accent,
+        )),
+        (None, ReviewStep::Choose) if guide == Some(Guide::Often) => {
+            Some((format!("s allows {} until you quit.", one(&review.review.tool.path())), Ink::Accent))
+        }
         (None, ReviewStep::Choose | ReviewStep::Edited { .. }) => match tier {
             Tier::Wide => Some((
                 "Keys are ignored for 0.35 s after this opens and while you are typing. Enter alone never approves."
@@ -449,9 +457,10 @@ fn below(review: &ReviewBox, tier: Tier, canvas: &Canvas<'_>) -> Vec<Row> {
         && !matches!(review.step, ReviewStep::Reason(_))
     {
         out.push(Row::new());
-        let mut row = if tier == Tier::Narrow { Row::new() } else { Row::label("  ", Ink::Text) };
+        let indent = if tier == Tier::Narrow { Row::new() } else { Row::label("  ", Ink::Text) };
+        let mut row = Row::new();
         row.push(&text, ink);
-        out.push(row);
+        out.extend(wrap_row(&row, columns.saturating_sub(2), &indent, &indent));
     }
     out
 }

@@ -36,8 +36,12 @@ fn context(canvas: &mut Canvas<'_>, body: Rect, state: &State) -> usize {
     let columns = usize::from(body.width);
     let narrow = columns < 60;
     let (Some(context), Some(parts)) = (state.status.context, state.context_parts()) else {
+        let nothing = match &state.transcript.turn {
+            Some(_) => "sent; what it holds is known with the first answer",
+            None => "nothing has been sent yet",
+        };
         canvas.put(body, 1, 0, "CONTEXT", Tint::of(Ink::Text).bold());
-        canvas.put(body, 11, 0, &cut("nothing has been sent yet", columns.saturating_sub(12)), Ink::Dim);
+        canvas.put(body, 11, 0, &cut(nothing, columns.saturating_sub(12)), Ink::Dim);
         return 1;
     };
     let most = state.session.context_window.filter(|most| *most > 0);

@@ -160,7 +160,6 @@ impl Plan {
             legend: height >= 14,
             details: if height >= 11 { SHORT } else { 0 },
             path: path.min(usize::from(height >= 14)),
-            ..full
         };
         // The chart scrolls where it must, but not before everything else has become small.
         steps.into_iter().find(|plan| need(plan) <= height).unwrap_or(least)

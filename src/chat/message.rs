@@ -70,6 +70,56 @@ pub struct Answer {
     pub state: AnswerState,
 }
 
+/// Why an answer is not whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// The model had to stop writing: its own limit, or one that was asked for.
+    Length,
+    /// The provider held the rest back.
+    Filter,
+    /// The stream broke, a person stopped it, or this process ended.
+    Broken,
+}
+
+impl Cut {
+    /// For people.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Length => "cut by the length limit",
+            Self::Filter => "cut by the content filter",
+            Self::Broken => "interrupted",
+        }
+    }
+}
+
+impl Answer {
+    /// Why it is not whole; None where it is.
+    #[must_use]
+    pub fn cut(&self) -> Option<Cut> {
+        match (self.state, self.finish.as_deref()) {
+            (AnswerState::Complete, _) => None,
+            (AnswerState::Interrupted, Some(word)) if is_length(word) => Some(Cut::Length),
+            (AnswerState::Interrupted, Some(word)) if is_filtered(word) => Some(Cut::Filter),
+            (AnswerState::Interrupted | AnswerState::Partial, _) => Some(Cut::Broken),
+        }
+    }
+}
+
+/// The words of providers for "the model had to stop writing here".
+#[must_use]
+pub fn is_length(word: &str) -> bool {
+    ["length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"]
+        .iter()
+        .any(|known| word.eq_ignore_ascii_case(known))
+}
+
+/// The words for "its content was refused" (Gemini, Z.ai).
+#[must_use]
+pub fn is_filtered(word: &str) -> bool {
+    ["content_filter", "safety", "recitation", "sensitive"].iter().any(|known| word.eq_ignore_ascii_case(known))
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AnswerState {

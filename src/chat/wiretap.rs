@@ -1,4 +1,5 @@
-//! What can be overheard of a session: both its wires, and what a person ordered. Recordings are made of it.
+//! What can be overheard of a session: both its wires, and what a person ordered. Recordings are made of it, and
+//! `mcp call --frames` shows it.
 
 use std::fmt;
 
@@ -10,8 +11,8 @@ pub trait Wiretap: Send + Sync + fmt::Debug {
     fn heard(&self, heard: Heard);
 }
 
-/// One thing that was heard, as it passed. Responses are counted through the process, from 1. Holds no header that was
-/// sent: they carry keys.
+/// One thing that was heard, as it passed. Responses are counted through the process, from 1. Of headers that carry keys
+/// it holds no value.
 #[derive(Clone, Debug)]
 pub enum Heard {
     /// A request is about to leave.
@@ -44,6 +45,13 @@ pub enum Heard {
         call: Option<CallId>,
         bytes: Vec<u8>,
     },
+    /// The head of an HTTP request to a server, or of what it answered. Its body is heard as frames.
+    Http {
+        server: ServerName,
+        connection: u64,
+        direction: Direction,
+        head: HttpHead,
+    },
     /// What the engine was told.
     Order(Order),
     /// A turn began. `key` begins the ids of its messages.
@@ -58,6 +66,15 @@ pub enum Heard {
         call: CallId,
         hash: String,
     },
+}
+
+/// What stands before the body of an HTTP message; raw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpHead {
+    /// `POST http://127.0.0.1:8000/mcp`, `200 OK`, or why there is no answer.
+    pub line: String,
+    /// Those that matter to the protocol, in small letters. None: a key, which is not told.
+    pub headers: Vec<(String, Option<String>)>,
 }
 
 /// How a response came to its end on the wire.

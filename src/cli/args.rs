@@ -61,7 +61,10 @@ pub enum Command {
     /// The configuration
     Config(ConfigArgs),
     /// A completion script for a shell
-    Completions { shell: clap_complete::Shell },
+    Completions {
+        /// Which one
+        shell: clap_complete::Shell,
+    },
     /// The manual page
     Man,
     /// The MCP server of the demo, over stdin and stdout
@@ -81,42 +84,54 @@ pub struct HistoryArgs {
     pub json: bool,
 }
 
-/// An ID may be any unique prefix, or `last`.
 #[derive(Debug, Subcommand)]
 pub enum HistoryCommand {
-    /// What there is, newest first
+    /// The newest first
     List {
         /// Those that were deleted and are still kept
         #[arg(long)]
         deleted: bool,
     },
-    /// By words and operators, as in the browser
+    /// Those that hold these words, tool calls included
+    ///
+    /// Narrowed by `model:`, `folder:`, `before:`, `after:`, `has:calls`, `has:error`, `is:pinned`, `is:interrupted`.
     Search {
+        /// Words that all have to be there
         #[arg(required = true)]
         query: Vec<String>,
     },
+    /// One, message by message
     Show {
+        /// Any unique beginning of an id, or `last`
         id: String,
     },
-    /// To stdout, or to a file
+    /// To stdout, or to a file; known secrets are left out
     Export {
+        /// Any unique beginning of an id, or `last`
         id: String,
+        /// Instead of stdout; .md, .json and .html say the form
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
+        /// Whatever the file is called; Markdown where nothing says another
         #[arg(long, value_enum, value_name = "FORM")]
         format: Option<ExportFormat>,
     },
+    /// Back in, what an export as JSON holds
     Import {
+        /// The file, or - for stdin
         file: PathBuf,
     },
+    /// Another title
     Rename {
+        /// Any unique beginning of an id, or `last`
         id: String,
+        /// The new one
         #[arg(required = true)]
         title: Vec<String>,
     },
-    /// Kept for 30 days, then erased
+    /// Out of the lists; it is kept for 30 days
     Delete {
-        /// Any unique beginning of its id, or `last`
+        /// Any unique beginning of an id, or `last`
         id: String,
         /// Do not ask
         #[arg(short, long)]
@@ -134,14 +149,19 @@ pub enum HistoryCommand {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ExportFormat {
+    /// To be read
     Markdown,
+    /// Whole; `history import` takes it back
     Json,
+    /// One page, to be looked at in a browser
     Html,
 }
 
 #[derive(Debug, Args)]
 pub struct TimelineArgs {
+    /// Any unique beginning of an id, or `last`; without: the last
     pub id: Option<String>,
+    /// One JSON value instead of the drawing
     #[arg(long)]
     pub json: bool,
 }
@@ -201,6 +221,7 @@ pub struct ModelsArgs {
     /// Only those that you marked with f in the picker
     #[arg(long)]
     pub favourites: bool,
+    /// One JSON value instead of text
     #[arg(long)]
     pub json: bool,
 }
@@ -209,6 +230,7 @@ pub struct ModelsArgs {
 pub struct DoctorArgs {
     #[command(flatten)]
     pub endpoint: EndpointArgs,
+    /// One JSON value instead of text
     #[arg(long)]
     pub json: bool,
 }
@@ -245,9 +267,13 @@ pub enum ConfigCommand {
     /// In $VISUAL or $EDITOR
     Edit,
     /// What the file says, as TOML
-    Get { key: String },
+    Get {
+        /// As it stands in the file, with dots: profiles.local.model
+        key: String,
+    },
     /// Change the file; comments stay
     Set {
+        /// As it stands in the file, with dots: profiles.local.model
         key: String,
         /// TOML; a bare word is a text
         #[arg(allow_hyphen_values = true)]
@@ -347,6 +373,25 @@ mod tests {
     #[test]
     fn clap_finds_no_fault_with_the_definition() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_argument_has_a_line_of_help() {
+        fn walk(command: &clap::Command, path: &str, without: &mut Vec<String>) {
+            let empty = |help: Option<&clap::builder::StyledStr>| help.is_none_or(|help| help.to_string().is_empty());
+            let args = command.get_arguments().filter(|arg| !arg.is_hide_set() && empty(arg.get_help()));
+            without.extend(args.map(|arg| format!("{path} {}", arg.get_id())));
+            for inner in command.get_subcommands() {
+                let path = format!("{path} {}", inner.get_name());
+                if empty(inner.get_about()) {
+                    without.push(path.clone());
+                }
+                walk(inner, &path, without);
+            }
+        }
+        let mut without = Vec::new();
+        walk(&Cli::command(), "millrace", &mut without);
+        assert!(without.is_empty(), "{without:#?}");
     }
 
     #[test]

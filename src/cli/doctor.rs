@@ -17,6 +17,7 @@ use crate::store::{OpenMode, Store};
 use super::args::DoctorArgs;
 use super::endpoint::{endpoint, http};
 use super::setup::{Setup, environment, paths};
+use super::window;
 
 /// Beyond a server's own limit for its start: it tells of its failure itself.
 const SPARE: Duration = Duration::from_secs(2);
@@ -45,7 +46,7 @@ async fn look(args: &DoctorArgs) -> Result<Report, Fault> {
     report.add(doctor::terminal(&TerminalFacts {
         stdin_terminal: io::stdin().is_terminal(),
         stdout_terminal: io::stdout().is_terminal(),
-        size: size(),
+        size: window::size(),
         variable: &|name| env.get(name).cloned(),
         program: &|name| which::which(name).is_ok(),
     }));
@@ -115,7 +116,7 @@ async fn servers(http: &Http, setup: &Setup, resolved: &Resolved) -> Result<Vec<
     }
     let limits: Arc<Limits> = Arc::new(resolved.limits.clone());
     let (host, mut events) = Host::new(http.ready().await?, Arc::clone(&limits), None);
-    let host = host.signed_in_by(setup.sign_ins(&limits));
+    let host = host.signed_in_by(setup.sign_ins(&limits)).once();
     let host = match std::env::current_exe() {
         Ok(program) => host.watched_by(&program),
         Err(_) => host,
@@ -144,17 +145,4 @@ async fn servers(http: &Http, setup: &Setup, resolved: &Resolved) -> Result<Vec<
     }
     host.shutdown().await;
     Ok(last.into_values().collect())
-}
-
-/// Columns and rows of the terminal, where it tells them.
-#[cfg(unix)]
-fn size() -> Option<(u16, u16)> {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
-    (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col, size.ws_row))
-}
-
-#[cfg(not(unix))]
-fn size() -> Option<(u16, u16)> {
-    let number = |name: &str| std::env::var(name).ok()?.parse().ok();
-    Some((number("COLUMNS")?, number("LINES")?))
 }

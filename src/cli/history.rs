@@ -90,7 +90,7 @@ impl Failure {
 pub fn tell(failure: &Failure, err: &mut dyn Write) -> u8 {
     let code = failure.code();
     if code != 0 {
-        let _ = writeln!(err, "millrace: {}", text::sanitize(&failure.to_string()));
+        let _ = writeln!(err, "error: {}", text::sanitize(&failure.to_string()));
         if let Failure::Store(error) = failure {
             if let StoreError::Ambiguous { candidates, .. } = error {
                 for row in candidates {
@@ -213,7 +213,8 @@ fn one_line(raw: &str) -> String {
 fn row_line(row: &Summary, terminal: &Terminal<'_>) -> String {
     let time = time(row.updated);
     let state = match (row.interrupted, row.failed_calls) {
-        (true, _) => "   interrupted",
+        // For whatever reason; `history show` tells it.
+        (true, _) => "   cut short",
         (false, 0) => "",
         (false, _) => "   failed calls",
     };
@@ -305,6 +306,9 @@ fn show(conversation: &Conversation, terminal: &mut Terminal<'_>) -> Result<(), 
             Body::User(_) => ("you".to_owned(), message.plain_text()),
             Body::Assistant(answer) => {
                 let mut said = message.plain_text();
+                if let Some(cut) = answer.cut() {
+                    said.push_str(&format!("\n({})", cut.words()));
+                }
                 for call in &answer.calls {
                     let name = call.tool.as_ref().map_or_else(|| call.wire_name.clone(), |t| t.path());
                     said.push_str(&format!("\n→ {name} {}", call.arguments));

@@ -6,6 +6,7 @@
 
 mod add;
 mod call;
+mod frames;
 mod import;
 mod login;
 mod show;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::chat::{Fault, FaultKind, Limits};
+use crate::chat::{Fault, FaultKind, Limits, Wiretap};
 use crate::config::{Consent, Consents, ServerDraft, ServerEntry, Variables, refused_variables, source_path};
 use crate::mcp::{Host, HostEvent, client};
 use crate::text::{sanitize, visible};
@@ -29,6 +30,7 @@ use crate::tools::RegistryRules;
 use super::args::{McpArgs, McpCommand, SessionArgs, ToolArgs};
 use super::setup::Setup;
 use add::{Wishes, transport};
+use frames::Frames;
 pub use import::Secrets;
 use show::{row, say, say_json};
 
@@ -43,20 +45,31 @@ pub fn run(args: McpArgs) -> Result<u8, Fault> {
         eprintln!("{}", sanitize(notice));
     }
     let rules = super::boot::rules(&resolved)?;
-    let bench = Bench { entries: resolved.servers, limits: Arc::new(resolved.limits), setup, rules, json: args.json };
+    let frames = match &args.command {
+        Some(McpCommand::Call { frames: true, .. } | McpCommand::Test { frames: true, server: Some(_) }) => Some(false),
+        Some(McpCommand::Test { frames: true, server: None }) => Some(resolved.servers.len() > 1),
+        Some(_) | None => None,
+    };
+    let frames = frames.map(|named| {
+        Arc::new(Frames::new(super::secrets::of_session(&setup, &resolved, None), named)) as Arc<dyn Wiretap>
+    });
+    let (entries, limits) = (resolved.servers, Arc::new(resolved.limits));
+    let bench = Bench { entries, limits, setup, rules, json: args.json, frames };
     match args.command.unwrap_or(McpCommand::List) {
         McpCommand::List => Ok(bench.list()),
         McpCommand::Tools { server } => bench.tools(server.as_deref()),
-        McpCommand::Call { server, tool, arguments, no_validate, save, timeout, yes } => bench.call(&call::Wishes {
-            server,
-            tool,
-            arguments,
-            yes,
-            validate: !no_validate,
-            save,
-            timeout: timeout.map(Duration::from_secs_f64),
-        }),
-        McpCommand::Test { server } => bench.test(server.as_deref()),
+        McpCommand::Call { server, tool, arguments, no_validate, save, timeout, yes, frames: _ } => {
+            bench.call(&call::Wishes {
+                server,
+                tool,
+                arguments,
+                yes,
+                validate: !no_validate,
+                save,
+                timeout: timeout.map(Duration::from_secs_f64),
+            })
+        }
+        McpCommand::Test { server, frames: _ } => bench.test(server.as_deref()),
         McpCommand::Add { name, url, env, header, project, no_start, pin, yes, command } => {
             let how = transport(url, &env, &header, command)?;
             bench.add(&name, how, Wishes { project, no_start, pin, yes })
@@ -87,6 +100,8 @@ struct Bench {
     /// What the configuration and the command line rule about tools.
     rules: RegistryRules,
     json: bool,
+    /// Hears every message, where they are to be shown.
+    frames: Option<Arc<dyn Wiretap>>,
 }
 
 impl Bench {
@@ -94,7 +109,7 @@ impl Bench {
         self.entries.iter().find(|entry| entry.name.as_str() == name).ok_or_else(|| {
             let names: Vec<_> = self.entries.iter().map(|entry| entry.name.as_str()).collect();
             let hint = match names.as_slice() {
-                [] => "There is none yet: millrace mcp add NAME -- COMMAND".to_owned(),
+                [] => NO_SERVERS.to_owned(),
                 names => format!("There are {}.", names.join(", ")),
             };
             Fault::new(FaultKind::Usage, format!("there is no server {name}")).hint(hint)
@@ -104,7 +119,12 @@ impl Bench {
     fn chosen(&self, name: Option<&str>) -> Result<Vec<ServerEntry>, Fault> {
         match name {
             Some(name) => Ok(vec![self.entry(name)?.clone()]),
-            None => Ok(self.entries.clone()),
+            None => {
+                if self.entries.is_empty() {
+                    eprintln!("{NO_SERVERS}");
+                }
+                Ok(self.entries.clone())
+            }
         }
     }
 
@@ -114,7 +134,7 @@ impl Bench {
             let rows: Vec<_> = self.entries.iter().map(|entry| row(entry, &sign_ins)).collect();
             say_json(&Value::Array(rows));
         } else if self.entries.is_empty() {
-            say("No servers. Add one: millrace mcp add NAME -- COMMAND, or millrace mcp add NAME URL");
+            say(NO_SERVERS);
         } else {
             let width = self.entries.iter().map(|entry| entry.name.as_str().len()).max().unwrap_or(0);
             for entry in &self.entries {
@@ -140,7 +160,11 @@ impl Bench {
     fn host_within(&self, limits: Arc<Limits>) -> Result<(Host, mpsc::Receiver<HostEvent>), Fault> {
         let http = client(&limits).map_err(|failure| Fault::new(FaultKind::Internal, failure.line()))?;
         let (host, events) = Host::new(http, limits, Some(self.setup.paths.cache.join("servers")));
-        let host = host.signed_in_by(self.setup.sign_ins(&self.limits));
+        let host = host.signed_in_by(self.setup.sign_ins(&self.limits)).once();
+        let host = match &self.frames {
+            Some(frames) => host.tapped(Arc::clone(frames)),
+            None => host,
+        };
         let host = match std::env::current_exe() {
             Ok(program) => host.watched_by(&program),
             Err(_) => host,
@@ -197,6 +221,9 @@ impl Bench {
         })
     }
 }
+
+/// Where there is nothing to list, look at or call.
+const NO_SERVERS: &str = "No servers. Add one: millrace mcp add NAME -- COMMAND, or millrace mcp add NAME URL";
 
 fn config_fault(message: &str) -> Fault {
     Fault::new(FaultKind::Config, message)

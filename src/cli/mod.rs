@@ -32,6 +32,7 @@ pub mod secrets;
 pub mod session;
 pub mod setup;
 pub mod timeline;
+mod window;
 
 use std::process::ExitCode;
 

@@ -9,10 +9,12 @@ use super::exchange::Export;
 use super::history::{self, Ask, Command, Terminal};
 use super::removal::Removal;
 use super::setup::{self, Setup};
-use super::{once, secrets, timeline as drawing};
+use super::{once, secrets, timeline as drawing, window};
 
 /// Columns where there is no terminal to ask.
 const WIDTH: usize = 100;
+/// Fewer are not drawn for.
+const LEAST: usize = 20;
 
 /// Runs `millrace history`.
 ///
@@ -66,8 +68,9 @@ pub fn timeline(args: TimelineArgs) -> Result<u8, Fault> {
     Ok(code)
 }
 
-/// Columns of the terminal, as it or the environment says.
+/// Columns of the terminal; where the output is none, what the environment says.
 fn width() -> usize {
-    let said = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
-    said.filter(|w| *w >= 20).unwrap_or(WIDTH)
+    let said = || std::env::var("COLUMNS").ok()?.parse().ok();
+    let columns = window::size().map(|(columns, _)| usize::from(columns)).or_else(said);
+    columns.map_or(WIDTH, |columns| columns.max(LEAST))
 }

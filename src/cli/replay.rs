@@ -37,14 +37,14 @@ pub fn run(args: &ReplayArgs) -> Result<u8, Fault> {
 fn play(args: &ReplayArgs) -> Result<u8, Fault> {
     let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
     let screen = args.output.form().is_none() && !args.output.plain && !dumb;
-    if screen && !std::io::stdout().is_terminal() {
-        return Err(Fault::new(FaultKind::Usage, "The replay's screen needs a terminal.")
-            .hint("For pipes and scripts: millrace replay FILE --output text"));
-    }
     let session = SessionArgs { output: args.output.clone(), log: args.log.clone(), ..SessionArgs::default() };
     let setup = Setup::load()?;
     let limits = setup.resolve(&session)?.limits;
     let recording = Recording::read(&args.file, limits.import)?;
+    if screen && !std::io::stdout().is_terminal() {
+        return Err(Fault::new(FaultKind::Usage, "The replay's screen needs a terminal.")
+            .hint("For pipes and scripts: millrace replay FILE --output text"));
+    }
     // Line by line it is read as it comes; a program wants it at once.
     let usual = if args.output.form().is_some() { Speed::Full } else { Speed::Original };
     let speed = args.speed.unwrap_or(usual);

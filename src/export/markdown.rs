@@ -39,6 +39,9 @@ pub fn markdown(conversation: &Conversation) -> String {
                 }
                 paragraph(&mut out, &answer.text);
                 paragraph(&mut out, &answer.refusal);
+                if let Some(cut) = answer.cut() {
+                    paragraph(&mut out, &format!("*({})*", cut.words()));
+                }
                 for call in &answer.calls {
                     paragraph(&mut out, &format!("Call of {}:", code(&tool_name(call))));
                     fence(&mut out, "json", &call.arguments);

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use crate::chat::{
-    CallId, CallState, CallUpdate, Effective, Fault, NoticeKind, OutcomeKind, ServerState, ToolOutcome, TurnEvent,
-    TurnStatus,
+    CallId, CallState, CallUpdate, Effective, Fault, NoticeKind, OutcomeKind, ServerName, ServerState, ToolOutcome,
+    TurnEvent, TurnStatus,
 };
 use crate::text::sanitize;
 
@@ -23,6 +23,12 @@ pub(super) struct Text {
     round: u32,
     /// Whether this round's text goes out as it comes.
     live: bool,
+    /// Whom it asks, until it was said.
+    asks: Option<String>,
+    /// What was last said of each server.
+    servers: HashMap<ServerName, String>,
+    /// What the turn failed of, until the answer's last line has ended.
+    fault: Option<Fault>,
     /// This round's text that has not gone out.
     held: String,
     /// This round's text that has gone out.
@@ -44,6 +50,9 @@ impl Text {
             options: *options,
             round: 0,
             live: options.stdout_terminal && !options.extract,
+            asks: None,
+            servers: HashMap::new(),
+            fault: None,
             held: String::new(),
             shown: String::new(),
             mid_line: false,
@@ -71,7 +80,12 @@ impl Text {
 
     pub(super) fn take(&mut self, event: &TurnEvent, to: &mut Outbox) {
         match event {
-            TurnEvent::Request { round, tools, .. } => self.begin(*round, *tools, to),
+            TurnEvent::Request { round, tools, .. } => {
+                if let Some(asks) = self.asks.take() {
+                    self.activity(&asks, to);
+                }
+                self.begin(*round, *tools, to);
+            }
             TurnEvent::Text { text, .. } | TurnEvent::Refusal { text, .. } => {
                 if self.live {
                     self.answer(text, to);
@@ -95,6 +109,10 @@ impl Text {
             TurnEvent::Server(status) => {
                 let why = status.message.as_deref().map(|m| format!(": {m}")).unwrap_or_default();
                 let line = format!("server {} {}{why}", status.server.as_str(), status.state.word());
+                // Its state is told anew with every change in it.
+                if self.servers.insert(status.server.clone(), line.clone()).is_some_and(|before| before == line) {
+                    return;
+                }
                 match status.state {
                     ServerState::Failed | ServerState::NeedsLogin | ServerState::NeedsConsent => {
                         self.activity(&line, to)
@@ -105,10 +123,21 @@ impl Text {
                     ServerState::Starting | ServerState::Ready | ServerState::Off => {}
                 }
             }
+            TurnEvent::Error { fault, .. } if self.mid_line || !self.held.is_empty() => {
+                self.failed = true;
+                if let Some(earlier) = self.fault.replace(fault.clone()) {
+                    self.error(&earlier, to);
+                }
+            }
             TurnEvent::Error { fault, .. } => self.error(fault, to),
             TurnEvent::Ended { status, text, .. } => self.end(*status, text, to),
-            TurnEvent::Started { .. }
-            | TurnEvent::Message { .. }
+            // At a terminal only: a wait there should not look like a program that hangs.
+            TurnEvent::Started { model, base_url, .. } => {
+                let host = url::Url::parse(base_url).ok();
+                let host = host.as_ref().and_then(url::Url::host_str).unwrap_or(base_url);
+                self.asks = self.options.stderr_terminal.then(|| format!("asking {model} at {host}"));
+            }
+            TurnEvent::Message { .. }
             | TurnEvent::Reasoning { .. }
             | TurnEvent::Usage { .. }
             | TurnEvent::Inquiry { .. }
@@ -174,6 +203,9 @@ impl Text {
             if self.mid_line {
                 self.answer("\n", to);
             }
+        }
+        if let Some(fault) = self.fault.take() {
+            self.error(&fault, to);
         }
         match status {
             TurnStatus::Ok => {}

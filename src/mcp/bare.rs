@@ -128,7 +128,10 @@ impl Bare {
             let post = client.post(&self.0.url).body(request.clone());
             post.header(header::CONTENT_TYPE, JSON).header(header::ACCEPT, JSON)
         };
-        self.0.tap.frame(Direction::Out, call, request);
+        let leaving = || {
+            self.0.tap.frame(Direction::Out, call, request);
+            leaving();
+        };
         let response = match self.0.door.send(make, leaving).await {
             Ok(response) => response,
             Err(Shut::Refused(_)) => return Err(Failure::needs_login()),
@@ -237,7 +240,8 @@ mod tests {
     #[test]
     fn the_bytes_are_those_of_the_dialect() {
         let bare = |jsonrpc| {
-            Bare::new(Door::new(reqwest::Client::new(), Default::default(), None, 1), "x", jsonrpc, Tap::default())
+            let door = Door::new(reqwest::Client::new(), Default::default(), None, Tap::default(), 1);
+            Bare::new(door, "x", jsonrpc, Tap::default())
         };
         let list = json!({"method": "list_tools", "id": 1});
         let _ = rustls::crypto::ring::default_provider().install_default();

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{mpsc, watch};
@@ -40,6 +41,8 @@ struct Inner {
     watchdog: OnceLock<Option<Arc<Watchdog>>>,
     /// Hears every message, where one was set.
     wiretap: OnceLock<Arc<dyn Wiretap>>,
+    /// A server that failed is not tried again by itself.
+    once: AtomicBool,
     /// Where sign-ins are kept; not set: nobody signs in.
     sign_ins: OnceLock<SignIns>,
     servers: Mutex<HashMap<ServerName, Seat>>,
@@ -76,6 +79,7 @@ impl Host {
             events,
             watchdog: OnceLock::new(),
             wiretap: OnceLock::new(),
+            once: AtomicBool::new(false),
             sign_ins: OnceLock::new(),
             servers: Mutex::default(),
             signing: Mutex::default(),
@@ -97,6 +101,13 @@ impl Host {
     #[must_use]
     pub fn attended(self) -> Self {
         self.0.inquiries.attend();
+        self
+    }
+
+    /// Nobody waits for another attempt: a server that failed has failed. Call it before the first server is started.
+    #[must_use]
+    pub fn once(self) -> Self {
+        self.0.once.store(true, Ordering::Relaxed);
         self
     }
 
@@ -167,6 +178,7 @@ impl Host {
             watchdog: self.0.watchdog.get().cloned().flatten(),
             inquiries: self.0.inquiries.clone(),
             wiretap: self.0.wiretap.get().cloned(),
+            once: self.0.once.load(Ordering::Relaxed),
             reporter: Reporter::new(name.clone(), self.0.events.clone(), self.0.limits.messages_per_second),
             phase,
             orders: order_rx,

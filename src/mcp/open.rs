@@ -186,8 +186,8 @@ impl Opener<'_> {
 
     async fn attempt(&self, way: Way, url: &str, headers: &BTreeMap<String, Secret>) -> Result<Opened, OpenError> {
         let authorise = self.authorise.filter(|_| way != Way::SimpleRpc).cloned();
-        let door = http::door(self.http, url, headers, authorise, self.event())?;
         let (tap, params) = (self.tap(), Params::default());
+        let door = http::door(self.http, url, headers, authorise, tap.clone(), self.event())?;
         match way {
             Way::Modern => {
                 let mode = ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] };

@@ -78,6 +78,8 @@ pub(super) struct Server {
     pub watchdog: Option<Arc<Watchdog>>,
     pub inquiries: Inquiries,
     pub wiretap: Option<Arc<dyn Wiretap>>,
+    /// It is not tried again by itself.
+    pub once: bool,
     pub reporter: Reporter,
     pub phase: watch::Sender<Phase>,
     pub orders: mpsc::Receiver<Order>,
@@ -118,7 +120,8 @@ impl Server {
                     if lived >= STABLE {
                         attempts = 0;
                     }
-                    let pause = if failure.may_pass() && (lived > Duration::ZERO || attempts > 0 || self.is_http()) {
+                    let again = failure.may_pass() && !self.once;
+                    let pause = if again && (lived > Duration::ZERO || attempts > 0 || self.is_http()) {
                         BACK_OFF.get(attempts).map(|pause| failure.pause.unwrap_or_default().max(*pause))
                     } else {
                         None

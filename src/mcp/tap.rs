@@ -22,7 +22,7 @@ use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::chat::{CallId, Direction, Heard, ServerName, Wiretap};
+use crate::chat::{CallId, Direction, Heard, HttpHead, ServerName, Wiretap};
 
 use super::failure::Failure;
 
@@ -212,11 +212,10 @@ impl Tap {
         tap.heard(Heard::Frame { server, connection: *connection, direction, call, bytes });
     }
 
-    /// One message came that was read already.
-    pub(super) fn message(&self, message: &Value) {
-        if self.ear.is_some() {
-            self.frame(Direction::In, None, message.to_string().as_bytes());
-        }
+    /// What stands before the body of an HTTP message leaves or came; `head` is made only where somebody listens.
+    pub(super) fn head(&self, direction: Direction, head: impl FnOnce() -> HttpHead) {
+        let Some(Ear { server, connection, tap }) = &self.ear else { return };
+        tap.heard(Heard::Http { server: server.clone(), connection: *connection, direction, head: head() });
     }
 
     /// Notes an outgoing message. Where it is a request somebody waits for, that waiter is handed back, so that the

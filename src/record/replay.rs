@@ -200,6 +200,7 @@ impl Wiretap for Ear {
             | Heard::Chunk { .. }
             | Heard::ResponseOver { .. }
             | Heard::Frame { .. }
+            | Heard::Http { .. }
             | Heard::Order(_) => return,
         }
         self.changed.notify_waiters();

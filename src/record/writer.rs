@@ -160,6 +160,8 @@ impl Drop for Recorder {
 impl Wiretap for Recorder {
     fn heard(&self, heard: Heard) {
         let size = match &heard {
+            // What a server said is in its frames; how it was carried is of no use to a replay.
+            Heard::Http { .. } => return,
             Heard::Request { body, .. } => body.len(),
             Heard::Chunk { bytes, .. } | Heard::Frame { bytes, .. } => bytes.len(),
             Heard::Head { .. }
@@ -289,6 +291,7 @@ impl Writer {
             Heard::Frame { server, connection, direction, call, bytes } => {
                 Line::Frame { server, connection, direction: direction.into(), call, frame: Frame::of(&bytes) }
             }
+            Heard::Http { .. } => return,
             Heard::Order(order) => Line::Order { order },
             Heard::Turn { turn, conversation, key } => Line::Turn { turn, conversation, key },
             Heard::Review { turn, call, hash } => Line::Review { turn, call, hash },

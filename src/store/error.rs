@@ -27,7 +27,8 @@ pub enum StoreError {
     /// Another living process has the conversation: here it is only read.
     #[error("this conversation is open in another millrace (process {pid})")]
     Held { pid: u32 },
-    #[error("no conversation {0:?}")]
+    /// `last` is missing only where there is none.
+    #[error("{}", if .0 == "last" { "there is no conversation yet".to_owned() } else { format!("no conversation {:?}", .0) })]
     NotFound(String),
     #[error("{} conversations begin with {prefix:?}", candidates.len())]
     Ambiguous { prefix: String, candidates: Vec<Summary> },
@@ -62,6 +63,7 @@ impl StoreError {
             Self::Locked { .. } => "Close the other program that has it open, then try again.".into(),
             Self::Io { .. } => "See that the folder exists and may be written.".into(),
             Self::Held { .. } => "Close it there first; once that millrace has ended, it can be written here.".into(),
+            Self::NotFound(name) if name == "last" => "`millrace` or `millrace run` begins one.".into(),
             Self::NotFound(_) => "`millrace history` lists what there is.".into(),
             Self::Ambiguous { .. } => "Give more of the id.".into(),
             Self::Missing { .. } | Self::Row(_) | Self::Sql { .. } => {

@@ -154,5 +154,13 @@ fn refusal(tool: &Tool, reason: AskReason, tainting: Option<&ServerName>, contex
         (AskReason::Repeat, _) => "an equal call ran before, or may have, and ".to_owned(),
         (AskReason::Unsaved, _) => "the conversation cannot be saved, and ".to_owned(),
     };
-    format!("denied {path}: {before}{nobody}. Allow it: {remedy}")
+    // It would have passed, had its server been believed.
+    let believed = match context.approve {
+        Approve::ReadOnly if !tool.trusted && tool.claims.harmless() && reason != AskReason::Repeat => {
+            let server = tool.reference.server.as_str();
+            format!(", or believe {server} that it only reads: --trust {server}")
+        }
+        Approve::ReadOnly | Approve::Ask | Approve::All | Approve::None => String::new(),
+    };
+    format!("denied {path}: {before}{nobody}. Allow it: {remedy}{believed}")
 }

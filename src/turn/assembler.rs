@@ -19,7 +19,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::chat::{CallFragment, ClosedBy, Delta, Effective, EventDeltas, Limits, WireError, WireErrorKind};
+use crate::chat::{
+    CallFragment, ClosedBy, Delta, Effective, EventDeltas, Limits, WireError, WireErrorKind, is_filtered, is_length,
+};
 use closing::Step;
 use identity::Target;
 
@@ -424,24 +426,12 @@ impl Assembler {
     }
 }
 
-/// The words of providers for "the model had to stop writing here".
-fn is_length(word: &str) -> bool {
-    ["length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"]
-        .iter()
-        .any(|known| word.eq_ignore_ascii_case(known))
-}
-
 /// The words for "the provider stopped it".
 fn is_stopped(word: &str) -> bool {
     is_filtered(word)
         || ["error", "network_error", "insufficient_system_resource", "abort"]
             .iter()
             .any(|known| word.eq_ignore_ascii_case(known))
-}
-
-/// The words for "its content was refused" (Gemini, Z.ai).
-fn is_filtered(word: &str) -> bool {
-    ["content_filter", "safety", "recitation", "sensitive"].iter().any(|known| word.eq_ignore_ascii_case(known))
 }
 
 #[cfg(test)]

@@ -188,3 +188,19 @@ fn a_project_is_read_only_when_trusted() {
     assert!(!show(&project).0.contains("changed"));
     home.run(&["config", "trust", "--yes"], 2);
 }
+
+#[test]
+fn a_store_without_a_conversation_says_so_and_errors_begin_alike() {
+    let home = Home::new();
+    for args in [&["timeline"][..], &["history", "show", "last"], &["history", "export", "last"]] {
+        let (_, err) = home.run(args, 2);
+        assert!(err.starts_with("error: there is no conversation yet\n"), "{args:?} {err}");
+    }
+    assert!(home.run(&["history", "show", "0abc"], 2).1.starts_with("error: no conversation \"0abc\""));
+}
+
+#[test]
+fn a_recording_that_is_not_there_is_what_a_replay_complains_of() {
+    let (_, err) = Home::new().run(&["replay", "nofile.jsonl"], 2);
+    assert!(err.contains("nofile.jsonl") && !err.contains("terminal"), "{err}");
+}

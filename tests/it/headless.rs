@@ -136,9 +136,8 @@ fn lines(out: &str) -> Vec<Value> {
     out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-#[tokio::test]
-async fn ndjson_tells_every_event_with_every_field() {
-    let server = ServerStatus {
+fn server() -> ServerStatus {
+    ServerStatus {
         server: ServerName::new("fs"),
         state: ServerState::Ready,
         tools: 3,
@@ -153,7 +152,12 @@ async fn ndjson_tells_every_event_with_every_field() {
         sign_in: None,
         listed: Default::default(),
         life: Default::default(),
-    };
+    }
+}
+
+#[tokio::test]
+async fn ndjson_tells_every_event_with_every_field() {
+    let server = server();
     let started = TurnEvent::Started {
         turn: TURN,
         conversation: ConversationId::new("c1"),
@@ -512,4 +516,80 @@ async fn signals_and_a_closed_pipe_are_noticed_while_nothing_is_written() {
     assert!(stopped_by(Some(Signal::TERM)).await.contains("Signal(143)"));
     assert!(stopped_by(Some(Signal::HUP)).await.contains("Signal(129)"));
     assert!(stopped_by(None).await.contains("OutputClosed"));
+}
+
+/// A round whose answer breaks off.
+fn broken(tools: u32) -> Vec<Stamped<TurnEvent>> {
+    let fault = Fault::new(FaultKind::Truncated, "The answer was cut off.");
+    vec![
+        at(1, request(1, tools)),
+        at(2, text(1, "half a")),
+        at(3, TurnEvent::Error { turn: Some(TURN), fault }),
+        at(4, ended(TurnStatus::Failed, "half a")),
+    ]
+}
+
+/// Both outputs as one file gets them.
+#[derive(Clone, Default)]
+struct Both(Rc<RefCell<Vec<u8>>>);
+
+impl AsyncWrite for Both {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn an_error_stands_behind_the_answer_that_it_cut_on_a_line_of_its_own() {
+    for tools in [0, 2] {
+        for terminal in [false, true] {
+            let source = Canned {
+                batches: broken(tools).into_iter().map(|event| vec![event]).collect(),
+                orders: Rc::default(),
+                closes: true,
+                obeys: false,
+            };
+            let both = Both::default();
+            let options = Options { stdout_terminal: terminal, stderr_terminal: terminal, ..options(Output::Text) };
+            let code = headless::run(source, options, both.clone(), both.clone(), stream::pending()).await;
+            let written = String::from_utf8(both.0.borrow().clone()).unwrap();
+            assert_eq!((code, written.as_str()), (5, "half a\nerror: The answer was cut off.\n"), "{tools} {terminal}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_wait_at_a_terminal_says_whom_it_waits_for_and_a_pipe_stays_silent() {
+    let started = TurnEvent::Started {
+        turn: TURN,
+        conversation: ConversationId::new("c1"),
+        model: "qwen".into(),
+        base_url: "http://127.0.0.1:8080/v1".into(),
+        api: "chat",
+    };
+    let events = || {
+        vec![at(0, started.clone()), at(1, request(1, 0)), at(2, text(1, "yes")), at(3, ended(TurnStatus::Ok, "yes"))]
+    };
+    let screen = Options { stdout_terminal: true, stderr_terminal: true, ..options(Output::Text) };
+    assert_eq!(write(screen, events()).await.err, "asking qwen at 127.0.0.1\n");
+    assert_eq!(write(Options { quiet: true, ..screen }, events()).await.err, "");
+    assert_eq!(write(options(Output::Text), events()).await.err, "");
+    assert_eq!(write(Options { verbose: true, ..options(Output::Text) }, events()).await.err, "");
+}
+
+#[tokio::test]
+async fn a_servers_state_is_said_once() {
+    let ready = || TurnEvent::Server(ServerStatus { state: ServerState::Ready, ..server() });
+    let events = vec![at(0, ready()), at(1, ready()), at(2, ended(TurnStatus::Ok, ""))];
+    let written = write(Options { verbose: true, ..options(Output::Text) }, events).await;
+    assert_eq!(written.err, "server fs ready\n");
 }

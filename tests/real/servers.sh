@@ -1,5 +1,6 @@
 #!/bin/sh
-# Talks to real MCP servers through `millrace mcp`: lists, calls, progress, errors, a cancelled call, nothing left behind.
+# Talks to real MCP servers through `millrace mcp`: lists, calls, progress, errors, frames, a cancelled call, nothing left
+# behind.
 # It installs them by itself (npm, Python's venv) into $MILLRACE_REAL, by default a folder of the user's cache.
 #
 #   tests/real/servers.sh [path/to/millrace]
@@ -53,15 +54,30 @@ if len(sys.argv) > 1:
 else:
     server.run(show_banner=False)
 PY
-# A server of the bare dialect, as small as they come.
+# A server of the bare dialect, as small as they come; its path says which of the shapes that are met it has.
 cat > "$WORK/bare.cjs" <<'JS'
 require('http').createServer((request, response) => {
   let body = '';
   request.on('data', (part) => { body += part; }).on('end', () => {
     require('fs').appendFileSync(process.argv[3], body + '\n');
     const { method, params, id } = JSON.parse(body || '{}');
-    const answer = method === 'list_tools' ? { result: [{ id: 't1', name: 'shout', parameters: { type: 'object', properties: { text: { type: 'string' } } } }] }
-      : method === 'call_tool' && params.id === 't1' ? { result: params.arguments.text.toUpperCase(), id }
+    const schema = { type: 'object', properties: { text: { type: 'string' } } };
+    const list = {
+      '/rpc': () => ({ result: [{ id: 't1', name: 'shout', parameters: schema }] }),
+      '/array': () => ({ jsonrpc: '2.0', id, result: [{ name: 'shout', input_schema: schema }] }),
+      '/wrapped': () => ({ result: { tools: [{ name: 'shout', inputSchema: schema }] }, id }),
+      '/top': () => ({ tools: [{ name: 'shout', description: 'Louder', schema }] }),
+    }[request.url];
+    const key = request.url === '/rpc' ? 't1' : 'shout';
+    const loud = () => params.arguments.text.toUpperCase();
+    const said = {
+      '/rpc': () => ({ result: loud(), id }),
+      '/array': () => ({ jsonrpc: '2.0', id, result: { content: [{ type: 'text', text: loud() }] } }),
+      '/wrapped': () => ({ result: { loud: loud() }, id }),
+      '/top': () => ({ content: [{ type: 'text', text: loud() }] }),
+    }[request.url];
+    const answer = list && method === 'list_tools' ? list()
+      : said && method === 'call_tool' && params.id === key ? (params.arguments.text === 'no' ? { error: 'too shy' } : said())
       : { error: 'unknown method ' + method };
     response.setHeader('content-type', 'application/json');
     response.end(JSON.stringify(answer));
@@ -88,6 +104,9 @@ cat > "$WORK/servers.json" <<JSON
   "fast-http": {"url": "http://127.0.0.1:$FAST/mcp"},
   "bare": {"url": "http://127.0.0.1:$BARE/rpc"},
   "bare-named": {"url": "http://127.0.0.1:$BARE/rpc", "transport": "simple-rpc"},
+  "bare-array": {"url": "http://127.0.0.1:$BARE/array", "transport": "simple-rpc"},
+  "bare-wrapped": {"url": "http://127.0.0.1:$BARE/wrapped", "transport": "simple-rpc"},
+  "bare-top": {"url": "http://127.0.0.1:$BARE/top", "transport": "simple-rpc", "headers": {"X-Key": "hunter2-hunter2"}},
   "git": {"command": "$REAL/py/bin/mcp-server-git", "args": ["--repository", "$WORK/repo"]},
   "files": {"command": "node", "args": ["$MODULES/server-filesystem/dist/index.js", "$WORK/files"]},
   "memory": {"command": "node", "args": ["$MODULES/server-memory/dist/index.js"], "env": {"MEMORY_FILE_PATH": "$WORK/memory.json"}},
@@ -126,19 +145,30 @@ expect() {
     *) echo "WRONG $what: wanted $wanted, got: $got"; bad=1 ;;
   esac
 }
-for server in everything http sse sse-named files memory time git fast fast-http bare bare-named demo; do expect "$server comes up" "$server  ready in" mcp test $server; done
+for server in everything http sse sse-named files memory time git fast fast-http bare bare-named bare-array bare-wrapped bare-top demo; do expect "$server comes up" "$server  ready in" mcp test $server; done
 for server in sse sse-named; do expect "$server: its transport" 'over HTTP+SSE (deprecated)' mcp test $server; done
-for server in bare bare-named; do
+for server in bare bare-named bare-array bare-wrapped bare-top; do
   expect "$server: its dialect" 'simple-rpc (not MCP)' mcp test $server
   expect "$server: a call" 'HELLO' mcp call $server shout '{"text":"hello"}'
+  expect "$server: an error" 'too shy' mcp call $server shout '{"text":"no"}'
 done
 expect 'bare: the exact bytes of the list' '{"method":"list_tools","id":1}' cat "$WORK/bare.told"
 expect 'bare: the exact bytes of a call' '{"method":"call_tool","params":{"id":"t1","arguments":{"text":"hello"}},"id":2}' cat "$WORK/bare.told"
+expect 'bare-top: its frames' '→ {"method":"call_tool","params":{"id":"shout","arguments":{"text":"hi"}},"id":2}' \
+  mcp call --frames bare-top shout '{"text":"hi"}'
+expect 'bare-top: its key is not shown' 'x-key: [redacted]' mcp test --frames bare-top
 eras() { "$BIN" mcp --mcp "$WORK/eras.toml" "$@"; }
 expect 'fast: 2026-07-28 over HTTP' 'MCP 2026-07-28' eras test new
 expect 'fast: 2026-07-28 over stdio' 'MCP 2026-07-28' eras test stdio-new
 expect 'fast: 2025-11-25 over HTTP' 'MCP 2025-11-25' eras test old
 for server in old new stdio-new; do expect "fast: a call ($server)" '5' eras call $server add '{"a":2,"b":3}'; done
+for server in old new; do
+  expect "fast: progress ($server)" 'progress  4 of 4' eras call $server slow '{"n":4}'
+  expect "fast: an error ($server)" 'boom' eras call $server boom
+done
+expect 'fast: the headers of 2026-07-28' 'mcp-method: tools/call' eras call --frames new add '{"a":2,"b":3}'
+expect 'git: the status' 'nothing to commit' mcp call git git_status "{\"repo_path\":\"$WORK/repo\"}"
+expect 'git: an error' 'the tool failed' mcp call git git_show "{\"repo_path\":\"$WORK/repo\",\"revision\":\"none\"}"
 expect 'git: the log' 'the first commit' mcp call git git_log "{\"repo_path\":\"$WORK/repo\"}"
 expect 'fast-http: progress' 'slow done' mcp call fast-http slow '{"n":4}'
 for server in everything http sse; do
@@ -146,11 +176,23 @@ for server in everything http sse; do
   expect "$server: a long call" 'Steps: 3' mcp call $server trigger-long-running-operation '{"duration":1,"steps":3}'
   expect "$server: an image" 'image/png' mcp --json call $server get-tiny-image
   expect "$server: structure" 'temperature' mcp --json call $server get-structured-content '{"location":"New York"}'
+  expect "$server: progress" 'progress  3 of 3' mcp call $server trigger-long-running-operation '{"duration":1,"steps":3}'
+  expect "$server: a question without a person" 'declined' mcp call $server trigger-elicitation-request
+  expect "$server: its frames out" '→ {"jsonrpc":"2.0","id":' mcp call --frames $server echo '{"message":"hello"}'
+  expect "$server: its frames in" '← {"result":{"content":[{"type":"text","text":"Echo: hello"}]}' mcp call --frames $server echo '{"message":"hello"}'
   expect "$server: bad arguments" 'nvalid' mcp call --no-validate $server get-sum '{"a":"x"}'
 done
 expect 'files: a file' 'from a file' mcp call files read_text_file "{\"path\":\"$WORK/files/a.txt\"}"
+expect 'files: outside its folder' 'the tool failed' mcp call files read_text_file '{"path":"/etc/passwd"}'
+expect 'files: a folder' '[FILE] a.txt' mcp call files list_directory "{\"path\":\"$WORK/files\"}"
+expect 'http: the heads of HTTP' '← 200 OK   content-type: text/event-stream · mcp-session-id: ' mcp test --frames http
+expect 'sse: the stream is asked for' '/sse   accept: text/event-stream' mcp test --frames sse-named
+expect 'memory: an entity' 'Ada' mcp call memory create_entities '{"entities":[{"name":"Ada","entityType":"person","observations":["counts"]}]}'
+expect 'memory: it stays' 'counts' mcp call memory search_nodes '{"query":"Ada"}'
 expect 'memory: the graph' 'entities' mcp call memory read_graph
 expect 'time: now' 'timezone' mcp call time get_current_time '{"timezone":"UTC"}'
+expect 'time: elsewhere' 'Asia/Tokyo' mcp call time convert_time '{"source_timezone":"UTC","time":"12:00","target_timezone":"Asia/Tokyo"}'
+expect 'time: an error' 'the tool failed' mcp call time get_current_time '{"timezone":"Nowhere/None"}'
 expect 'fast: a sum' '5' mcp call fast add '{"a":2,"b":3}'
 expect 'fast: progress' 'slow done' mcp call fast slow '{"n":4}'
 expect 'fast: an error' 'boom' mcp call fast boom

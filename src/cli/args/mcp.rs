@@ -24,6 +24,7 @@ pub enum McpCommand {
     List,
     /// What they offer
     Tools {
+        /// Only this one's
         server: Option<String>,
     },
     /// Call one tool, and see all of it: progress, log messages, times
@@ -31,7 +32,9 @@ pub enum McpCommand {
     /// Standard output is the result alone. Exit codes: 0 a result, 2 arguments that do not fit, 4 it wants a sign-in,
     /// 5 the tool or the server failed, 6 no answer in time, 130 stopped by ctrl+c, which is told to the server.
     Call {
+        /// Its name, as `millrace mcp list` shows it
         server: String,
+        /// The tool's own name, without its server
         tool: String,
         /// The arguments, an object; @FILE reads a file, - standard input
         #[arg(value_name = "JSON")]
@@ -42,6 +45,9 @@ pub enum McpCommand {
         /// Write images, sounds and blobs of the result into this folder
         #[arg(long, value_name = "DIR")]
         save: Option<PathBuf>,
+        /// Show every message on the wire, with its time, on standard error; known secrets are left out
+        #[arg(long)]
+        frames: bool,
         /// The longest it may take
         #[arg(long, value_name = "SECONDS", value_parser = seconds)]
         timeout: Option<f64>,
@@ -51,11 +57,17 @@ pub enum McpCommand {
     },
     /// Start, list, say what is wrong
     Test {
+        /// Only this one
         server: Option<String>,
+        /// Show every message on the wire, with its time, on standard error; known secrets are left out
+        #[arg(long)]
+        frames: bool,
     },
     /// Add a server: NAME -- COMMAND [ARG]..., or NAME URL
     Add {
+        /// What it shall be called here: a-z, 0-9, - and _
         name: String,
+        /// Its address, where it is reached over HTTP
         #[arg(conflicts_with = "command", required_unless_present = "command")]
         url: Option<String>,
         /// Its environment
@@ -76,10 +88,13 @@ pub enum McpCommand {
         /// Do not ask
         #[arg(short, long)]
         yes: bool,
+        /// The program and its arguments, where it is one: behind --
         #[arg(last = true, value_name = "COMMAND")]
         command: Vec<String>,
     },
+    /// Take a server out of the configuration; what it left elsewhere stays
     Remove {
+        /// Its name
         name: String,
     },
     /// Take over servers of other clients
@@ -111,10 +126,12 @@ pub enum McpCommand {
     },
     /// Sign in to a server that asks for it
     Login {
+        /// Its name; one that is reached over HTTP
         server: String,
     },
     /// Forget what a sign-in left
     Logout {
+        /// Its name
         server: String,
     },
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::chat::{Fault, FaultKind};
+use crate::chat::{Fault, FaultKind, ServerState};
 use crate::config::import::{installed, literals, unpinned};
 use crate::config::{
     Consent, DraftTransport, Edit, ServerDraft, ServerEntry, Source, Transport, UrlKind, secrets_in_the_open,
@@ -58,13 +58,19 @@ impl Bench {
             eprintln!("Nothing was changed.");
             return Ok(0);
         }
-        let mut code = 0;
+        let (mut code, mut broken) = (0, false);
         if !wishes.no_start {
             entry.consent = Consent::Given;
             let visits = self.visit(vec![entry])?;
             code = failures(&visits);
             for visit in &visits {
                 self.told_found(name, visit);
+            }
+            // One that only wants a sign-in is there.
+            broken = visits.iter().any(|visit| visit.status.state == ServerState::Failed);
+            if broken && !wishes.yes && !ask("It did not come up. Save it all the same?", "")? {
+                eprintln!("Nothing was saved.");
+                return Ok(code);
             }
             // What ran just now is what can be pinned.
             if !wishes.pin && unpinned(&draft).is_some() && !wishes.yes {
@@ -78,9 +84,10 @@ impl Bench {
         if wishes.project {
             say("It starts here once this file is trusted: millrace config trust");
         }
-        if code != 0 {
+        if broken {
             say(&format!(
-                "It did not come up. Try again: millrace mcp test {name}. Take it away: millrace mcp remove {name}"
+                "It did not come up, and is saved all the same. Try again: millrace mcp test {name}. Take it away: \
+                 millrace mcp remove {name}"
             ));
         }
         Ok(code)

@@ -9,7 +9,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use tokio::sync::mpsc;
 
 use crate::chat::{Fault, FaultKind, Pasted, SignInOffer, SignedIn};
-use crate::config::{Consent, ServerEntry};
+use crate::config::{Consent, ServerEntry, Transport};
 use crate::mcp::{SignIn, SignInError};
 use crate::text::{sanitize, visible};
 use crate::tui::page;
@@ -23,6 +23,9 @@ const TERMINAL_LINE: usize = 4095;
 impl Bench {
     pub(super) fn login(&self, name: &str) -> Result<u8, Fault> {
         let entry = self.entry(name)?;
+        if matches!(entry.transport, Transport::Stdio { .. }) {
+            return Err(of_error(name, &SignInError::NotHttp));
+        }
         if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
             return Err(Fault::new(FaultKind::Usage, format!("signing in to {name} needs a person at a terminal"))
                 .hint(format!("Run it in one: millrace mcp login {name}")));

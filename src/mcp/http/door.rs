@@ -15,7 +15,11 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use reqwest::{RequestBuilder, Response};
 
+use crate::chat::Direction;
 use crate::config::Secret;
+use crate::mcp::tap::Tap;
+
+use super::head;
 
 /// How often one request may be sent with yet another token.
 const TRIES: u32 = 4;
@@ -67,6 +71,8 @@ pub(in crate::mcp) struct Door {
     client: reqwest::Client,
     headers: HeaderMap,
     authorise: Option<Arc<dyn Authorise>>,
+    /// Hears the heads of requests and answers.
+    tap: Tap,
     /// The largest body or event that is read, in bytes.
     pub most: usize,
 }
@@ -89,9 +95,10 @@ impl Door {
         client: reqwest::Client,
         headers: HeaderMap,
         authorise: Option<Arc<dyn Authorise>>,
+        tap: Tap,
         most: usize,
     ) -> Self {
-        Self { client, headers, authorise, most }
+        Self { client, headers, authorise, tap, most }
     }
 
     /// Sends what `make` makes. `leaving` is called once, when nothing stands before the first byte any more.
@@ -105,13 +112,25 @@ impl Door {
         leaving: impl FnOnce(),
     ) -> Result<Response, Shut> {
         let mut token = self.token().await;
-        leaving();
+        let mut leaving = Some(leaving);
         for left in (0..TRIES).rev() {
             let mut request = make(&self.client).headers(self.headers.clone());
             if let Some(token) = &token {
                 request = request.header(header::AUTHORIZATION, bearer(token));
             }
-            let response = request.send().await?;
+            let request = request.build()?;
+            self.tap.head(Direction::Out, || head::asked(&request));
+            if let Some(leaving) = leaving.take() {
+                leaving();
+            }
+            let response = match self.client.execute(request).await {
+                Ok(response) => response,
+                Err(error) => {
+                    self.tap.head(Direction::In, || head::unanswered(&error));
+                    return Err(error.into());
+                }
+            };
+            self.tap.head(Direction::In, || head::answered(&response));
             let status = response.status();
             if status.is_redirection() {
                 return Err(Shut::Fault(HttpFault::Redirect { status: status.as_u16(), to: location(&response) }));

@@ -1,6 +1,6 @@
 //! Servers that are reached over HTTP: which addresses may be, and the transports to them.
 //!
-//! `door` sends and is where tokens come in, `events` reads streams, `streamable` is today's transport, `params` its
+//! `door` sends and is where tokens come in, `head` says what is told of that, `events` reads streams, `streamable` is today's transport, `params` its
 //! headers, `sse` is the transport of old.
 //!
 //! # Invariants
@@ -9,6 +9,7 @@
 
 mod door;
 mod events;
+mod head;
 mod params;
 mod sse;
 mod streamable;
@@ -62,7 +63,8 @@ pub fn client(limits: &crate::chat::Limits) -> Result<reqwest::Client, Failure> 
         .map_err(|error| Failure::cannot_start(format!("the HTTP client cannot be made: {error}")))
 }
 
-/// The way to an entry's address. Nothing is sent yet. `most` is the largest event or body that is read, in bytes.
+/// The way to an entry's address. Nothing is sent yet. `tap` hears the heads of what is. `most` is the largest event or
+/// body that is read, in bytes.
 ///
 /// # Errors
 /// Where the address or a header cannot be used.
@@ -71,10 +73,11 @@ pub(super) fn door(
     url: &str,
     headers: &BTreeMap<String, Secret>,
     authorise: Option<Arc<dyn Authorise>>,
+    tap: Tap,
     most: usize,
 ) -> Result<Door, Failure> {
     check_address(url)?;
-    Ok(Door::new(client.clone(), header_map(headers)?, authorise, most))
+    Ok(Door::new(client.clone(), header_map(headers)?, authorise, tap, most))
 }
 
 /// A transport to `url`. Nothing is sent yet.

@@ -134,11 +134,11 @@ impl Transport<RoleClient> for SseTransport {
             if waiter.as_ref().is_some_and(|waiter| !waiter.leave()) {
                 return Ok(());
             }
-            tap.frame(Direction::Out, waiter.as_ref().and_then(Waiter::call), &body);
             let make = |client: &reqwest::Client| {
                 client.post(&*post).header(header::CONTENT_TYPE, "application/json").body(body.clone())
             };
             let leaving = || {
+                tap.frame(Direction::Out, waiter.as_ref().and_then(Waiter::call), &body);
                 if let Some(waiter) = &waiter {
                     waiter.sent();
                 }

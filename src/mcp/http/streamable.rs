@@ -73,7 +73,6 @@ impl Client {
             return Err(StreamableHttpError::TransportChannelClosed);
         }
         let body = Bytes::from(serde_json::to_vec(&message)?);
-        self.tap.frame(Direction::Out, waiter.as_ref().and_then(Waiter::call), &body);
         let resumes = headers.get(&VERSION).is_none_or(|version| version.as_bytes() < WITHOUT_RESUMPTION.as_bytes());
         let in_session = session.is_some();
         let mut headers = with_session(headers, session)?;
@@ -84,6 +83,7 @@ impl Client {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
         let make = |client: &reqwest::Client| client.post(&*uri).headers(headers.clone()).body(body.clone());
         let leaving = || {
+            self.tap.frame(Direction::Out, waiter.as_ref().and_then(Waiter::call), &body);
             if let Some(waiter) = &waiter {
                 waiter.sent();
             }
@@ -120,6 +120,7 @@ impl Client {
                 return Err(StreamableHttpError::Client(fault));
             }
             let body = self.door.body(response).await.map_err(StreamableHttpError::Client)?;
+            self.tap.frame(Direction::In, None, &body);
             return match serde_json::from_slice(&body) {
                 Ok(Value::Object(message)) if message.contains_key("error") => {
                     self.reply(message.into(), request, None).map_err(|_| StreamableHttpError::Client(fault))
@@ -129,7 +130,7 @@ impl Client {
         }
         let session = headers.get(&SESSION).and_then(|id| id.to_str().ok()).map(str::to_owned);
         if is_type(&headers, EVENTS) {
-            let stream = self.tapped(events(response, self.door.most), request, waiter, resumes);
+            let stream = self.tapped(self.heard(response), request, waiter, resumes);
             return Ok(StreamableHttpPostResponse::Sse(stream, session));
         }
         if request.is_none() {
@@ -141,6 +142,7 @@ impl Client {
             return Err(StreamableHttpError::UnexpectedContentType(kind));
         }
         let body = self.door.body(response).await.map_err(StreamableHttpError::Client)?;
+        self.tap.frame(Direction::In, None, &body);
         match serde_json::from_slice(&body)? {
             // A batch, as the version of 2025-03-26 allows.
             Value::Array(messages) => {
@@ -172,13 +174,22 @@ impl Client {
         {
             return Err(not_mcp("it answers another request"));
         }
-        self.tap.message(&message);
         let seen = self.tap.incoming(&mut message);
         let message = match seen {
             Seen::Answered(id) => serde_json::from_value(answered(&id)),
             Seen::Consumed | Seen::Other => serde_json::from_value(message),
         };
         Ok(StreamableHttpPostResponse::Json(message.map_err(|_| not_mcp("neither result nor error"))?, session))
+    }
+
+    /// The events of a stream, each heard as the server wrote it.
+    fn heard(&self, response: Response) -> impl Stream<Item = Result<sse_stream::Sse, HttpFault>> + Send + use<> {
+        let tap = self.tap.clone();
+        events(response, self.door.most).inspect(move |event| {
+            if let Some(data) = event.as_ref().ok().and_then(message_of).filter(|data| !data.is_empty()) {
+                tap.frame(Direction::In, None, data.as_bytes());
+            }
+        })
     }
 
     /// Lets the tap see each message of a stream first. `request` is the one it answers.
@@ -215,13 +226,15 @@ impl Client {
     }
 }
 
+/// The data of an event that carries messages.
+fn message_of(event: &sse_stream::Sse) -> Option<&str> {
+    event.data.as_deref().filter(|_| matches!(event.event.as_deref(), None | Some("" | "message")))
+}
+
 /// What the SDK is to see of an event: its messages one by one, those that somebody waits for as a mere nod.
 fn seen(event: sse_stream::Sse, tap: &Tap, request: Option<&RequestId>, resumes: bool) -> Vec<Result<Event, SseError>> {
     let retry = event.retry.map(|pause| pause.clamp(*RETRY.start(), *RETRY.end()));
-    let id = event.id.filter(|_| resumes);
-    let head = Event { event: None, data: None, id, retry };
-    let message = matches!(event.event.as_deref(), None | Some("" | "message"));
-    let messages = match event.data.as_deref().filter(|_| message).map(serde_json::from_str) {
+    let messages = match message_of(&event).map(serde_json::from_str) {
         Some(Ok(Value::Array(messages))) => messages,
         Some(Ok(message)) => vec![message],
         Some(Err(error)) => {
@@ -230,12 +243,11 @@ fn seen(event: sse_stream::Sse, tap: &Tap, request: Option<&RequestId>, resumes:
         }
         None => Vec::new(),
     };
-    let mut out = vec![head];
+    let mut out = vec![Event { event: None, data: None, id: event.id.filter(|_| resumes), retry }];
     for mut message in messages {
         if message.get("method").is_none() {
             own(&mut message, request);
         }
-        tap.message(&message);
         let data = match tap.incoming(&mut message) {
             Seen::Answered(id) => answered(&id).to_string(),
             Seen::Other => message.to_string(),
@@ -337,9 +349,7 @@ impl StreamableHttpClient for Client {
                 let pause = retry_after(response.headers());
                 Err(StreamableHttpError::Client(HttpFault::Status { status: status.as_u16(), pause }))
             }
-            _ if is_type(response.headers(), EVENTS) => {
-                Ok(self.tapped(events(response, self.door.most), None, None, true))
-            }
+            _ if is_type(response.headers(), EVENTS) => Ok(self.tapped(self.heard(response), None, None, true)),
             _ => Err(StreamableHttpError::ServerDoesNotSupportSse),
         }
     }

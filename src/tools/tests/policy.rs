@@ -92,7 +92,7 @@ fn where_policy_asks_the_approver_answers() {
         (
             "web/look",
             case(Approve::ReadOnly, true),
-            "denied web/look: nobody is here to ask. Allow it: --allow web/look",
+            "denied web/look: nobody is here to ask. Allow it: --allow web/look, or believe web that it only reads: --trust web",
         ),
         ("web/post", case(Approve::All, true), "allow by All"),
         (

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 
 use super::Fake;
+use super::web::{Web, legacy};
 
 /// A fake with a file that names it, and a home.
 struct Bench {
@@ -132,6 +133,100 @@ fn progress_and_log_messages_are_told_as_they_come() {
     assert!(err.contains("warning   care<ESC>[2J") && !err.contains('\u{1b}'), "{err}");
     assert!(err.contains("1 progress message, 1 log message"), "{err}");
     assert!(folder.join("result-1.png").exists());
+}
+
+/// The frames among what was said, each with its arrow.
+fn frames(err: &str) -> Vec<&str> {
+    let frame = |line: &'_ str| line.find(['→', '←']);
+    err.lines().filter_map(|line| Some(&line[frame(line)?..])).collect()
+}
+
+#[test]
+fn frames_are_shown_as_they_pass_without_secrets() {
+    let bench = Bench::new(
+        r#"call() { reply "$1" '{ "content":[{"type":"text","text":"the key is hunter2-hunter2 \u001b[2J"}] }'; }"#,
+    );
+    let servers =
+        std::fs::read_to_string(&bench.file).unwrap().replace("\"LOG\"", "\"API_KEY\":\"hunter2-hunter2\",\"LOG\"");
+    std::fs::write(&bench.file, servers).unwrap();
+    let (out, err) = bench.run(&["call", "fake", "echo", r#"{"n": 1}"#, "--frames"], 0);
+    assert!(out.contains("the key is hunter2-hunter2"), "the result is the result: {out}");
+    assert!(!err.contains("hunter2"), "{err}");
+    let frames = frames(&err);
+    let sent = frames.iter().find(|frame| frame.contains("tools/call")).unwrap();
+    assert!(sent.starts_with(r#"→ {"jsonrpc":"2.0","id":"#) && sent.contains(r#""arguments":{"n":1}"#), "{sent}");
+    // As the server wrote it, blanks and all.
+    let came = frames.last().unwrap();
+    assert!(
+        came.starts_with("← {")
+            && came.contains(r#"{ "content":[{"type":"text","text":"the key is [redacted] \u001b[2J"}] }"#),
+        "{came}"
+    );
+    assert!(bench.run(&["test", "fake", "--frames"], 0).1.contains("tools/list"));
+    assert_eq!(self::frames(&bench.run(&["test", "fake"], 0).1).len(), 0);
+}
+
+/// Runs it while the servers of this runtime go on.
+async fn beside(mut command: Command, code: i32) -> (String, String) {
+    let child = command.spawn().unwrap();
+    tokio::task::spawn_blocking(move || ended(child, code)).await.unwrap()
+}
+
+#[tokio::test]
+async fn frames_over_http_stand_between_the_heads_that_matter() {
+    let web = Web::serve(legacy).await;
+    let bench = Bench::new("");
+    let server = json!({"url": format!("{}/mcp", web.url), "headers": {"X-Key": "hunter2-hunter2"}});
+    std::fs::write(&bench.file, json!({"mcpServers": {"web": server}}).to_string()).unwrap();
+    let (out, err) = beside(bench.command(&["call", "web", "echo", "--frames"]), 0).await;
+    assert_eq!(out, "done\n");
+    let frames = frames(&err);
+    let at = frames.iter().position(|frame| frame.contains(r#""method":"tools/call""#)).unwrap();
+    let head = format!("→ POST {}/mcp   ", web.url);
+    assert!(frames[at - 1].starts_with(&head), "{err}");
+    for said in ["mcp-protocol-version: 2025-06-18", "content-type: application/json", "x-key: [redacted]"] {
+        assert!(frames[at - 1].contains(said), "{said}: {err}");
+    }
+    assert_eq!(frames[at + 1], "← 200 OK   content-type: application/json");
+    assert!(frames[at + 2].starts_with("← {") && frames[at + 2].contains(r#""text":"done""#), "{err}");
+    assert!(!err.contains("hunter2"), "{err}");
+}
+
+#[tokio::test]
+async fn a_server_that_failed_is_not_said_to_be_tried_again_by_a_command_that_ends() {
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/mcp", gone.local_addr().unwrap());
+    drop(gone);
+    let bench = Bench::new("");
+    std::fs::write(&bench.file, json!({"mcpServers": {"gone": {"url": url}}}).to_string()).unwrap();
+    for args in [&["tools", "gone"][..], &["test", "gone"], &["call", "gone", "x"]] {
+        let (_, err) = bench.run(args, 5);
+        assert!(err.contains("nobody answers") && !err.contains("Trying again"), "{err}");
+    }
+    let (_, err) = bench.run(&["add", "other", &url, "--yes"], 5);
+    assert!(err.contains("nobody answers") && !err.contains("Trying again"), "{err}");
+}
+
+#[test]
+fn without_servers_the_commands_say_so() {
+    let bench = Bench::new("");
+    std::fs::write(&bench.file, "{\"mcpServers\": {}}").unwrap();
+    for args in [&["tools"][..], &["test"]] {
+        let (out, err) = bench.run(args, 0);
+        assert!(
+            out.is_empty() && err.contains("No servers. Add one: millrace mcp add NAME -- COMMAND"),
+            "{args:?} {err}"
+        );
+    }
+    assert!(bench.run(&["call", "x", "y"], 2).1.contains("No servers. Add one"));
+    assert_eq!(bench.run(&["tools", "--json"], 0).0, "[]\n");
+}
+
+#[test]
+fn a_sign_in_to_a_program_is_refused_for_what_it_is() {
+    let bench = Bench::new("");
+    let (_, err) = bench.run(&["login", "fake"], 2);
+    assert!(err.contains("not reached over http, so there is nothing to sign in to"), "{err}");
 }
 
 #[cfg(unix)]

@@ -44,7 +44,7 @@ pub fn html(conversation: &Conversation) -> String {
                 text(&mut out, &answer.text);
                 text(&mut out, &answer.refusal);
                 if let Some(cut) = answer.cut() {
-                    let _ = writeln!(out, "<p><em>({})</em></p>", cut.words());
+                    text(&mut out, &format!("({})", cut.words()));
                 }
                 for call in &answer.calls {
                     let name = tool_name(call);

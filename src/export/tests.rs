@@ -115,6 +115,8 @@ fn markdown_of_a_small_conversation() {
 
     a `b`
 
+    *(interrupted)*
+
     Call of `` fs/a `b` ``:
 
     ```json
@@ -161,5 +163,27 @@ proptest! {
         let fence = result.lines().next().unwrap_or_default();
         prop_assert!(fence.len() >= 3 && fence.len() > ticks);
         prop_assert_eq!(result.lines().filter(|line| *line == fence).count(), 2);
+    }
+}
+
+#[test]
+fn why_an_answer_is_not_whole_is_told_as_it_was() {
+    for (finish, words) in [
+        (Some("length"), "cut by the length limit"),
+        (Some("MAX_TOKENS"), "cut by the length limit"),
+        (Some("content_filter"), "cut by the content filter"),
+        (Some("tool_calls"), "interrupted"),
+        (None, "interrupted"),
+    ] {
+        let mut conversation = conversation("x");
+        for message in &mut conversation.messages {
+            let mut changed = (**message).clone();
+            if let Body::Assistant(answer) = &mut changed.body {
+                answer.finish = finish.map(str::to_owned);
+            }
+            *message = Arc::new(changed);
+        }
+        assert!(markdown(&conversation).contains(&format!("\n*({words})*\n")), "{finish:?}");
+        assert!(html(&conversation).contains(&format!("<pre>({words})</pre>")), "{finish:?}");
     }
 }

@@ -215,6 +215,7 @@ fn entry() -> ServerEntry {
         entry_hash: Arc::from("bench:1"),
         disabled: None,
         sign_in: Default::default(),
+        features: Default::default(),
     }
 }
 

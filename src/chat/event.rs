@@ -293,6 +293,27 @@ pub struct ServerLife {
     pub memory: Option<u64>,
     /// The user believes its hints.
     pub trusted: bool,
+    /// What it says of its own use; None: nothing.
+    pub instructions: Option<Instructions>,
+}
+
+/// What a server says of its own use, and whether the model is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instructions {
+    /// Raw.
+    pub text: Arc<str>,
+    pub standing: InstructionsStanding,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstructionsStanding {
+    Told,
+    /// As far as a limit allows.
+    Cut,
+    /// They are not those that were pinned, and nobody has accepted them yet.
+    Withheld,
+    /// `instructions = false`.
+    Off,
 }
 
 /// The end of a server's process.

@@ -203,8 +203,13 @@ pub fn rules(resolved: &Resolved) -> Result<RegistryRules, Fault> {
 /// # Errors
 /// Where a name in it is no glob.
 pub fn server_rules(entry: &ServerEntry) -> Result<ServerRules, RuleError> {
-    let mut rules =
-        ServerRules { policy: entry.policy, trust: entry.trust, dispatch: entry.dispatch, ..ServerRules::default() };
+    let mut rules = ServerRules {
+        policy: entry.policy,
+        trust: entry.trust,
+        dispatch: entry.dispatch,
+        silent: !entry.features.instructions,
+        ..ServerRules::default()
+    };
     for (glob, policy) in &entry.policies {
         rules.policies.push((ToolGlob::parse(glob)?, *policy));
     }

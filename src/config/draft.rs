@@ -12,7 +12,9 @@ use crate::chat::{Dispatch, Policy, ServerName};
 use super::file::{Config, dispatch, headers, policy, policy_word};
 use super::node::Node;
 use super::problem::Findings;
-use super::server::{Consent, Era, ServerEntry, SignInSettings, Source, Transport, known_token, secret_name};
+use super::server::{
+    Consent, Era, ServerEntry, ServerFeatures, SignInSettings, Source, Transport, known_token, secret_name,
+};
 use super::{KeySource, Secret, units};
 
 /// Whether `name` may be a server's name: `[a-z0-9][a-z0-9_-]{0,31}`, without `__`, not ending in `_`.
@@ -45,6 +47,7 @@ pub struct ServerDraft {
     pub ask_first: bool,
     pub source: Source,
     pub sign_in: SignInSettings,
+    pub features: ServerFeatures,
 }
 
 /// How it is reached, as written. Values may hold secrets, so Debug leaves them out.
@@ -105,6 +108,7 @@ impl ServerDraft {
             ask_first: false,
             source,
             sign_in: SignInSettings::default(),
+            features: ServerFeatures::default(),
         }
     }
 
@@ -217,6 +221,7 @@ impl ServerDraft {
             entry_hash: self.hash(),
             disabled: reason,
             sign_in: self.sign_in_with(variables),
+            features: self.features.clone(),
         }
     }
 }
@@ -441,6 +446,7 @@ pub(super) fn checked(name: &str, node: &Node, source: Source, found: &mut Findi
         found.warn(&at, true, format!("[{path}] {secret}"), "put it in env or headers");
     }
     draft.sign_in = sign_in(node, &path, found);
+    draft.features.instructions = node.bool("instructions").unwrap_or(true);
     draft.trust = node.bool("trust").unwrap_or(false);
     draft.policy = policy(node, "policy");
     draft.policies = node.text_map("policies").into_iter().map(|(k, v)| (k, policy_word(&v))).collect();

@@ -75,6 +75,8 @@ fn size<'a>(limits: &'a mut Limits, name: &str) -> Option<&'a mut u64> {
         "result_kept" => &mut limits.result_kept,
         "schema" => &mut limits.schema,
         "stderr" => &mut limits.stderr,
+        "instructions" => &mut limits.instructions,
+        "instructions_in_all" => &mut limits.instructions_in_all,
         "import" => &mut limits.import,
         "resource" => &mut limits.resource,
         "image" => &mut limits.image,

@@ -55,7 +55,7 @@ pub use provider::{Provider, providers};
 pub use resolve::{Flags, Given, Origin, Resolved, Setting, resolve};
 pub use saved::{Consents, SavedKeys, Trusted, write_private};
 pub use secret::Secret;
-pub use server::{Consent, Era, ServerEntry, SignInSettings, Source, Transport};
+pub use server::{Consent, Era, ServerEntry, ServerFeatures, SignInSettings, Source, Transport};
 pub use spec::nearest;
 pub use words::words;
 

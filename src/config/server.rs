@@ -41,6 +41,20 @@ pub struct ServerEntry {
     /// Why it is not used; None: it is.
     pub disabled: Option<String>,
     pub sign_in: SignInSettings,
+    pub features: ServerFeatures,
+}
+
+/// What a server may have of the protocol beside tools; not part of the entry's hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerFeatures {
+    /// The model is told what it says of its own use.
+    pub instructions: bool,
+}
+
+impl Default for ServerFeatures {
+    fn default() -> Self {
+        Self { instructions: true }
+    }
 }
 
 /// How to sign in to a server that asks for it (OAuth 2.1). Nothing of it is needed where the server and its

@@ -25,7 +25,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::chat::{Policy, ServerName};
-use crate::config::{Consent, Secret, ServerEntry, Source, Transport};
+use crate::config::{Consent, Secret, ServerEntry, ServerFeatures, Source, Transport};
 
 use model::Serving;
 pub use script::MODEL;
@@ -144,6 +144,7 @@ pub fn servers(program: &Path, options: DemoOptions) -> Vec<ServerEntry> {
         entry_hash: Arc::from(format!("{SERVER}:{hash}")),
         disabled: None,
         sign_in: Default::default(),
+        features: ServerFeatures::default(),
     }]
 }
 

@@ -21,9 +21,6 @@ use serde_json::{Map, Value, json};
 
 use super::DemoOptions;
 
-const INSTRUCTIONS: &str = "A small project, tidemark, with its notes. Everything is made up and lives in memory: look \
-    around with list_files and search_notes, read before you write, and run the tests after a change.";
-
 const FILES: &[(&str, &str)] = &[
     ("Cargo.toml", include_str!("../../assets/demo/project/Cargo.toml")),
     ("README.md", include_str!("../../assets/demo/project/README.md")),
@@ -190,7 +187,6 @@ impl ServerHandler for DemoServer {
     fn get_info(&self) -> ServerConfig {
         ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
             .with_server_info(Implementation::new("millrace-demo", env!("CARGO_PKG_VERSION")))
-            .with_instructions(INSTRUCTIONS)
     }
 
     async fn list_tools(

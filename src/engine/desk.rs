@@ -109,6 +109,7 @@ impl Engine {
         status.differences = self.desk.registry.differences(&server).into();
         status.listed = self.desk.snapshot.lines(&server).into();
         status.life.trusted = self.desk.registry.trusts(&server);
+        status.life.instructions = self.desk.registry.instructions(&server);
         self.desk.statuses.insert(server.clone(), status.clone());
         self.emit(TurnEvent::Server(status));
         if settled {
@@ -121,11 +122,14 @@ impl Engine {
         let (tools, withheld) = self.desk.snapshot.counts(server);
         let differences = self.desk.registry.differences(server);
         let (listed, trusted) = (self.desk.snapshot.lines(server), self.desk.registry.trusts(server));
+        let instructions = self.desk.registry.instructions(server);
         let Some(status) = self.desk.statuses.get_mut(server) else { return };
         if (status.tools, status.withheld, status.life.trusted) != (tools, withheld, trusted)
             || *status.differences != *differences
             || *status.listed != *listed
+            || status.life.instructions != instructions
         {
+            status.life.instructions = instructions;
             (status.tools, status.withheld, status.life.trusted) = (tools, withheld, trusted);
             status.listed = listed.into();
             status.differences = differences.into();
@@ -182,8 +186,18 @@ impl Engine {
                 RegistryChange::Withheld { tool, before: None, .. } => {
                     (NoticeKind::Changed, format!("{} is new; it is withheld until you have seen it.", tool.path()))
                 }
+                RegistryChange::Introduced { server, .. } => {
+                    let message = format!(
+                        "{} says how it is to be used; the model is told so, as its claim. Its words: ^O, w.",
+                        server.as_str()
+                    );
+                    (NoticeKind::Info, message)
+                }
                 RegistryChange::InstructionsChanged { server, .. } => {
-                    let message = format!("The instructions of {} changed; they are not passed on.", server.as_str());
+                    let message = format!(
+                        "What {} says of its use has changed; the model is not told until you have seen how: ^O.",
+                        server.as_str()
+                    );
                     (NoticeKind::Changed, message)
                 }
                 RegistryChange::Noted { tool, note } => (NoticeKind::Info, format!("{}: {note}", tool.path())),

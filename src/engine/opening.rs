@@ -254,6 +254,7 @@ impl Engine {
         }
         let settings_model = settings.model.clone();
         let saving = self.saving || self.unsaved.contains(&conversation);
+        settings.system = tools.briefed(settings.system.as_deref());
         let plan = Plan {
             turn,
             key,

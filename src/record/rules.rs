@@ -37,6 +37,8 @@ struct ServerLine {
     trust: bool,
     dispatch: Option<Dispatch>,
     dispatches: Vec<(String, Dispatch)>,
+    /// What it says of its own use is told the model; not so in recordings that do not say.
+    instructions: bool,
 }
 
 impl From<&RegistryRules> for RulesLine {
@@ -67,6 +69,7 @@ impl From<&ServerRules> for ServerLine {
             trust: rules.trust,
             dispatch: rules.dispatch,
             dispatches: rules.dispatches.iter().map(|(glob, dispatch)| (text(glob), *dispatch)).collect(),
+            instructions: !rules.silent,
         }
     }
 }
@@ -108,6 +111,7 @@ impl ServerLine {
             trust: self.trust,
             dispatch: self.dispatch,
             dispatches: globs(&self.dispatches)?,
+            silent: !self.instructions,
         })
     }
 }

@@ -9,6 +9,7 @@
 //! # Does not
 //! Speak to servers, wait, measure time or keep anything on disk: listings, pins and grants come in, changes go out.
 
+mod briefing;
 mod definition;
 mod levels;
 mod listed;

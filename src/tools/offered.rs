@@ -86,6 +86,12 @@ impl Snapshot {
             next.set_aside(&tool.wire_name, &tool.reference, Absence::Off);
         }
         next.list = next.listed(next.tools.keys());
+        // A server all of whose tools are off is not spoken of either; one that has none may have resources.
+        let has =
+            |snapshot: &Self, server: &ServerName| snapshot.tools.values().any(|tool| tool.reference.server == *server);
+        let mut instructions = std::mem::take(&mut next.instructions);
+        instructions.retain(|told| has(&next, &told.server) || !has(self, &told.server));
+        next.instructions = instructions;
         Arc::new(next)
     }
 

@@ -9,17 +9,18 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use crate::chat::{Difference, Grant, Limits, NoticeKind, Pin, Policy, ServerName, ToolRef, ToolRow, ToolStanding};
+use crate::chat::{
+    Difference, Grant, Instructions, InstructionsStanding, Limits, NoticeKind, Pin, Policy, ServerName, ToolRef,
+    ToolRow, ToolStanding,
+};
 
+use super::briefing::{self, Told};
 use super::definition::{self, Definitions, Listing};
 use super::listed::{Content, Item, Server};
 use super::offered::tokens;
 use super::pins::Pins;
 use super::rules::{FindRules, RegistryRules, ServerRules};
 use super::snapshot::{Absence, Absent, Snapshot, Tool};
-
-/// Longest instructions of a server that are passed on, characters.
-const LONGEST_INSTRUCTIONS: usize = 8 * 1024;
 
 /// Characters of a description in a row of a list.
 const SHOWN: usize = 400;
@@ -38,6 +39,8 @@ pub enum RegistryChange {
     /// New (`before` is None) or changed since it was pinned: neither offered nor called until it was accepted. The
     /// canonical definitions, raw.
     Withheld { tool: ToolRef, before: Option<Arc<str>>, after: Arc<str> },
+    /// What a server says of its own use was heard for the first time, and the model is told it. Raw.
+    Introduced { server: ServerName, text: String },
     /// The server's instructions are not the pinned ones and are not passed on until they were accepted. Raw.
     InstructionsChanged { server: ServerName, before: Option<String>, after: Option<String> },
     /// The tool works, with something about it mended or ignored; a sentence. Raw.
@@ -63,6 +66,13 @@ impl RegistryChange {
                     NoticeKind::Changed,
                     format!("{path} has changed and is withheld until you have seen and accepted it."),
                 )
+            }
+            Self::Introduced { server, .. } => {
+                let message = format!(
+                    "{} says how it is to be used, and the model is told so as its claim (ctrl+o, w shows it).",
+                    server.as_str()
+                );
+                (NoticeKind::Info, message)
             }
             Self::InstructionsChanged { server, .. } => {
                 let server = server.as_str();
@@ -355,10 +365,15 @@ impl Registry {
             });
         }
         pins.retain(|pin| self.pins.get(&entry, &pin.tool.tool).is_none_or(|old| old.sha256 != pin.sha256));
+        let first = self.pins.get(&entry, "").is_none() && pins.iter().any(|pin| pin.tool.tool.is_empty());
+        let said = state.instructions.clone().filter(|_| first);
         for pin in &pins {
             self.pins.insert(pin.clone());
         }
-        pins.into_iter().map(RegistryChange::Pinned).collect()
+        let silent = self.is_silent(server);
+        let introduced =
+            said.filter(|_| !silent).map(|text| RegistryChange::Introduced { server: server.clone(), text });
+        pins.into_iter().map(RegistryChange::Pinned).chain(introduced).collect()
     }
 
     fn share_grants(&mut self) {
@@ -465,18 +480,31 @@ impl Registry {
         next
     }
 
-    fn passed_on(&self) -> Vec<(ServerName, Arc<str>)> {
-        let usable = self.servers.iter().filter(|(_, server)| server.instructions_pinned);
-        usable
-            .filter_map(|(name, server)| {
-                let (text, _) = crate::text::strip_hidden(server.instructions.as_deref()?);
-                let text = match text.char_indices().nth(LONGEST_INSTRUCTIONS) {
-                    Some((at, _)) => format!("{}…", &text[..at]),
-                    None => text,
-                };
-                Some((name.clone(), Arc::from(text)))
-            })
-            .collect()
+    fn passed_on(&self) -> Vec<Told> {
+        let usable = self.servers.iter().filter(|(name, server)| server.instructions_pinned && !self.is_silent(name));
+        briefing::bounded(
+            usable.filter_map(|(name, server)| Some((name, server.instructions.as_deref()?))),
+            &self.limits,
+        )
+    }
+
+    fn is_silent(&self, server: &ServerName) -> bool {
+        self.rules.servers.get(server).is_some_and(|rules| rules.silent)
+    }
+
+    /// What a server says of its own use, and whether the model is told.
+    #[must_use]
+    pub fn instructions(&self, server: &ServerName) -> Option<Instructions> {
+        let state = self.servers.get(server)?;
+        let text = state.instructions.as_deref()?;
+        let told = self.snapshot.instructions.iter().find(|told| told.server == *server);
+        let standing = match told {
+            None if self.is_silent(server) => InstructionsStanding::Off,
+            None => InstructionsStanding::Withheld,
+            Some(Told { cut: true, .. }) => InstructionsStanding::Cut,
+            Some(_) => InstructionsStanding::Told,
+        };
+        Some(Instructions { text: Arc::from(text), standing })
     }
 }
 

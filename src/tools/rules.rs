@@ -72,6 +72,8 @@ pub struct ServerRules {
     pub dispatch: Option<Dispatch>,
     /// Per tool; of several that match the exact name wins, then `finish`.
     pub dispatches: Vec<(ToolGlob, Dispatch)>,
+    /// The model is not told what it says of its own use.
+    pub silent: bool,
 }
 
 /// What happens to an allowed call that is not known to be read-only, after another server's untrusted content.

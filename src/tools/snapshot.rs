@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::chat::{Claims, Dispatch, Grant, Policy, ServerName, Standing, ToolLine, ToolList, ToolRef};
 use crate::text;
 
+use super::briefing::Told;
 use super::problem::Problem;
 use super::rules::{AfterUntrusted, RuleGlob, RuleSource};
 use super::schema::Schema;
@@ -157,7 +158,8 @@ pub struct Snapshot {
     pub(super) absent_names: HashMap<Arc<str>, ToolRef>,
     pub(super) grants: Arc<Vec<Grant>>,
     pub(super) list: Option<Arc<ToolList>>,
-    pub(super) instructions: Vec<(ServerName, Arc<str>)>,
+    /// What servers say of their use, where it was pinned or accepted.
+    pub(super) instructions: Vec<Told>,
     pub(super) after_untrusted: AfterUntrusted,
     /// Each tool's element of the list, by wire name.
     pub(super) functions: HashMap<Arc<str>, Arc<str>>,
@@ -228,7 +230,7 @@ impl Snapshot {
 
     /// What servers say about how to use them, where it was pinned or accepted. Untrusted text.
     pub fn instructions(&self) -> impl Iterator<Item = (&ServerName, &str)> {
-        self.instructions.iter().map(|(server, text)| (server, &**text))
+        self.instructions.iter().map(|told| (&told.server, &*told.text))
     }
 
     /// How many tools of a server are offered, and how many are set aside or withheld.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it stands")]
 
 mod architecture;
+mod briefing;
 mod cli;
 mod config;
 mod demo;

@@ -108,6 +108,7 @@ pub(super) fn entry(transport: Transport) -> ServerEntry {
         entry_hash: Arc::from("fake:0123"),
         disabled: None,
         sign_in: Default::default(),
+        features: Default::default(),
     }
 }
 

@@ -224,7 +224,9 @@ impl Home {
     fn servers(&self, fake: Option<&str>) -> PathBuf {
         let mut servers = json!({"demo": {"command": env!("CARGO_BIN_EXE_millrace"), "args": ["demo-server"]}});
         if let Some(script) = fake {
-            let script = format!("{PRELUDE}{script}\nserve\n");
+            // It says nothing of its own use: that would be part of every request.
+            let prelude = PRELUDE.replace(r#","instructions":"Be kind.""#, "");
+            let script = format!("{prelude}{script}\nserve\n");
             // Not as an argument: there `${…}` is a variable of the configuration.
             let script = self.file("fake.sh", &script);
             let log = self.path("log");

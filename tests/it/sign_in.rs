@@ -40,6 +40,7 @@ fn entry(name: &str, url: &str) -> ServerEntry {
         entry_hash: Arc::from(format!("{name}:0123")),
         disabled: None,
         sign_in: SignInSettings::default(),
+        features: Default::default(),
     }
 }
 

@@ -191,6 +191,7 @@ fn entry(url: String, context: &Value) -> ServerEntry {
         entry_hash: Arc::from(NAME),
         disabled: None,
         sign_in,
+        features: Default::default(),
     }
 }
 

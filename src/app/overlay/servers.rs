@@ -26,6 +26,8 @@ pub enum ServerStep {
     List,
     /// Its standard error, from this line; None: the end of it, whatever comes.
     Log { scroll: Option<usize> },
+    /// What it says of its own use.
+    Words { scroll: usize },
     /// Its tools.
     Tools { selected: usize },
     /// What changed in its definitions; accepted by `A` once its end was on the screen, and then exactly as shown here,
@@ -58,7 +60,7 @@ impl ServerList {
             let wanted = match &self.step {
                 ServerStep::List => true,
                 ServerStep::Log { .. } => Some(&row.status.server) == self.selected.as_ref(),
-                ServerStep::Tools { .. } | ServerStep::Changes { .. } => false,
+                ServerStep::Words { .. } | ServerStep::Tools { .. } | ServerStep::Changes { .. } => false,
             };
             if wanted && matches!(row.status.state, ServerState::Ready | ServerState::Starting) {
                 let server = row.status.server.clone();
@@ -117,6 +119,11 @@ impl ServerList {
                 let last = list.lines.saturating_sub(list.page);
                 let to = motion.row(scroll.unwrap_or(last).min(last), list.lines.max(1), list.page);
                 *scroll = (to < last).then_some(to);
+                Flow::Stay
+            }
+            ServerStep::Words { scroll } => {
+                let Some(motion) = motion(key, true) else { return Flow::Pass };
+                *scroll = scrolled(motion.row(*scroll, list.lines.max(1), list.page), 0, list);
                 Flow::Stay
             }
             ServerStep::Changes { scroll, .. } => {
@@ -180,6 +187,8 @@ impl ServerList {
             (KeyCode::Enter, _) if row.status.state == ServerState::Ready => {
                 state.overlays.push(Overlay::Tools(OfferedTools::at(&server, &state.toolbox)));
             }
+            (_, Some('w')) if row.status.life.instructions.is_some() => self.step = ServerStep::Words { scroll: 0 },
+            (_, Some('w')) => state.say(format!("{} says nothing of its own use", server.as_str()), out),
             (_, Some('v')) if !row.status.listed.is_empty() => self.step = ServerStep::Tools { selected: 0 },
             (KeyCode::Enter, _) | (_, Some('l')) => {
                 self.step = ServerStep::Log { scroll: None };

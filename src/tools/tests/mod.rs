@@ -81,6 +81,7 @@ pub(super) fn lines(changes: &[RegistryChange]) -> Vec<String> {
             RegistryChange::Quarantined { tool, reason } => format!("aside {}: {reason}", told(tool)),
             RegistryChange::Withheld { tool, before: None, .. } => format!("new {}", told(tool)),
             RegistryChange::Withheld { tool, before: Some(_), .. } => format!("changed {}", told(tool)),
+            RegistryChange::Introduced { server, text } => format!("introduced {}: {text:?}", server.as_str()),
             RegistryChange::InstructionsChanged { server, before, after } => {
                 format!("instructions {}: {before:?} to {after:?}", server.as_str())
             }

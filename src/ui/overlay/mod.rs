@@ -11,6 +11,7 @@ mod inquiry;
 mod models;
 mod preview;
 mod review;
+mod said;
 mod servers;
 mod sign_in;
 mod timeline;

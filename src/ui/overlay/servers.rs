@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::{choose, foot, heading, one, screen, scrolled, words};
+use super::{choose, foot, heading, one, said, screen, words};
 use crate::app::{Layout, ListLayout, ServerList, ServerRow, ServerStep, State, Target};
 use crate::chat::{Policy, ServerState, SignedIn, Standing, ToolLine};
 use crate::text::{cut, sanitize, visible, width};
@@ -27,14 +27,13 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, list: &ServerList, state
         list.selected.as_ref().and_then(|name| rows.iter().position(|r| r.status.server == *name)).unwrap_or(0);
     let chosen = rows.get(selected);
     match (&list.step, chosen) {
-        (ServerStep::Log { scroll }, Some(row)) => log(canvas, body, row, *scroll, layout),
+        (ServerStep::Log { scroll }, Some(row)) => said::log(canvas, body, row, *scroll, layout),
+        (ServerStep::Words { scroll }, Some(row)) => said::words(canvas, body, row, *scroll, layout),
         (ServerStep::Tools { selected }, Some(row)) => tools(canvas, body, row, *selected, layout),
         (ServerStep::Changes { shown, scroll, .. }, Some(row)) => {
             super::changes::draw(canvas, body, &row.status.server, shown, *scroll, layout);
         }
-        (ServerStep::List | ServerStep::Log { .. } | ServerStep::Tools { .. } | ServerStep::Changes { .. }, _) => {
-            table(canvas, body, state, selected, layout);
-        }
+        (ServerStep::List, _) | (_, None) => table(canvas, body, state, selected, layout),
     }
     let enter = match chosen {
         Some(row) if row.status.state == ServerState::NeedsConsent => "start",
@@ -44,7 +43,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, list: &ServerList, state
         Some(_) | None => "log",
     };
     let keys: &[(&str, &str)] = match (&list.step, columns) {
-        (ServerStep::Log { .. }, _) => &[("↑↓", "scroll")],
+        (ServerStep::Log { .. } | ServerStep::Words { .. }, _) => &[("↑↓", "scroll")],
         (ServerStep::Tools { .. }, _) => &[("↑↓", "select")],
         (ServerStep::Changes { end_seen: true, .. }, _) => &[("↑↓", "scroll"), ("A", "accept what is shown")],
         (ServerStep::Changes { end_seen: false, .. }, _) => &[("↑↓", "scroll to the end, then accept")],
@@ -84,7 +83,7 @@ struct Columns {
 }
 
 /// What else can be done, above the footer: the footer has no room for all of it.
-const MORE: &str = "n add a server   i import others'   f list its tools again   v what they claim";
+const MORE: &str = "n add   i import   f list its tools again   v what they claim   w its words";
 
 const WIDE: Columns = Columns {
     state: 14,
@@ -531,28 +530,4 @@ fn claims(tool: &ToolLine) -> String {
         (_, _) => "says nothing",
     }
     .to_owned()
-}
-
-fn log(canvas: &mut Canvas<'_>, body: Rect, row: &ServerRow, from: Option<usize>, layout: &mut Layout) {
-    let none = Row::new();
-    let width = usize::from(body.width).saturating_sub(4).max(1);
-    let mut head = Row::new();
-    head.push(
-        &format!("{}   standard error, the last of it", one(row.status.server.as_str())),
-        Tint::of(Ink::Text).bold(),
-    );
-    let life = &row.status.life;
-    if life.stderr_dropped > 0 {
-        head.push(&format!("   {} kept, {} dropped", size(life.stderr_kept), size(life.stderr_dropped)), Ink::Dim);
-    }
-    canvas.row(body, 1, 0, &head);
-    let mut rows = Vec::new();
-    for line in &row.status.stderr {
-        rows.extend(wrap_row(&Row::of(&sanitize(line).one_line(), Ink::Text), width, &none, &none));
-    }
-    if rows.is_empty() {
-        rows.push(Row::label("It has said nothing.", Ink::Dim));
-    }
-    let view = rows_of(body, 2, usize::from(body.height).saturating_sub(2));
-    scrolled(canvas, view, &rows, from.unwrap_or(usize::MAX), 3, layout);
 }

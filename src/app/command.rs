@@ -15,6 +15,8 @@ pub enum Command {
     History,
     Prompts,
     New,
+    /// Goes to a conversation that runs or waits elsewhere.
+    Elsewhere,
     Palette,
     Mouse,
     PanelToggle,
@@ -188,6 +190,14 @@ pub const COMMANDS: &[CommandInfo] = &[
     row(C::History, Global, "app.history", &["ctrl+r"], "history", "earlier conversations"),
     row(C::Prompts, Global, "app.prompts", &[], "prompts", "earlier prompts"),
     row(C::New, Global, "app.new", &["ctrl+n"], "new", "new conversation"),
+    row(
+        C::Elsewhere,
+        Global,
+        "app.elsewhere",
+        &["alt+r"],
+        "elsewhere",
+        "the conversation that waits for you, or runs, elsewhere",
+    ),
     row(C::Palette, Global, "app.palette", &["ctrl+p", "alt+x"], "commands", "all commands"),
     row(C::Mouse, Global, "app.mouse", &["f2"], "mouse", "mouse on or off"),
     row(C::PanelToggle, Global, "app.panel", &["f3"], "panel", "tool panel on or off"),

@@ -25,6 +25,8 @@ pub struct Composer {
     pub branch: Option<Branch>,
     pub(super) chip_number: u32,
     pub(super) draft_generation: u64,
+    /// What is kept of the draft is behind it.
+    pub(super) unsaved_draft: bool,
     pub(super) files_generation: u64,
     /// The first character is a slash that was typed, not pasted.
     pub(super) slash_typed: bool,
@@ -262,6 +264,17 @@ impl Composer {
         self.recall = None;
         self.branch = None;
         self.slash_typed = false;
+    }
+
+    /// Exchanges what is being written; what is remembered for recall and yank stays.
+    pub(super) fn exchange_drafts(&mut self, other: &mut Self) {
+        std::mem::swap(self, other);
+        std::mem::swap(&mut self.history, &mut other.history);
+        self.area.set_yank_text(other.area.yank_text());
+        self.completion = None;
+        // Labels are told apart by their number, and generations never come twice.
+        self.chip_number = self.chip_number.max(other.chip_number);
+        self.files_generation = self.files_generation.max(other.files_generation);
     }
 
     /// Empties it so that undo brings it back.

@@ -26,6 +26,8 @@ pub enum Effect {
     Open {
         generation: u64,
         conversation: ConversationId,
+        /// Those that go on meanwhile, and stay ours.
+        running: Vec<ConversationId>,
     },
     Newest,
     Prompts {

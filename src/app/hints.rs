@@ -44,7 +44,11 @@ impl State {
             Focus::Composer if self.composer.completion.as_ref().is_some_and(|open| !open.rows.is_empty()) => {
                 hints.push(Hint::new("tab", "take"));
                 hints.push(Hint::new("↑↓", "choose"));
-                hints.push(Hint::new("enter", "take and send"));
+                let runs = self.composer.completion.as_ref().is_some_and(|open| {
+                    open.rows.get(open.selected).is_some_and(|row| row.of == super::completion::RowOf::Command)
+                        && !open.rows[open.selected].text.contains(':')
+                });
+                hints.push(Hint::new("enter", if runs { "take and do it" } else { "take" }));
                 hints.push(Hint::new("esc", "close"));
             }
             Focus::Composer if waits_to_retry && self.composer.is_empty() => {

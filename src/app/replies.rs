@@ -71,9 +71,7 @@ impl State {
             }
             Reply::Renamed { conversation, title, result } => match result {
                 Ok(()) => {
-                    if self.transcript.conversation.as_ref() == Some(&conversation) {
-                        self.transcript.title.clone_from(&title);
-                    }
+                    self.renamed(&conversation, &title);
                     if let Some(browser) = self.browser() {
                         browser.change(&conversation, |summary| summary.title.clone_from(&title));
                     }

@@ -3,6 +3,7 @@
 use super::calls::Calls;
 use super::catalogs::Catalogs;
 use super::composer::Composer;
+use super::elsewhere::Elsewhere;
 use super::inquiries::Asked;
 use super::key::Key;
 use super::keymap::Keymap;
@@ -33,6 +34,8 @@ pub struct State {
     pub catalogs: Catalogs,
     /// What a server asks and nobody has answered yet.
     pub inquiry: Option<Asked>,
+    /// Conversations that go on while another is on the screen, as they were left.
+    pub elsewhere: Vec<Elsewhere>,
     pub toolbox: Toolbox,
     pub reviewed: Reviewed,
     pub status: Status,
@@ -72,6 +75,7 @@ impl State {
             servers: Servers::default(),
             catalogs: Catalogs::default(),
             inquiry: None,
+            elsewhere: Vec::new(),
             toolbox: Toolbox::default(),
             reviewed: Reviewed::default(),
             fill_generation: 0,

@@ -7,10 +7,10 @@ use super::inquiries::Asked;
 use super::overlay::Overlay;
 use super::state::{Focus, State};
 use super::status::{Context, Saved, ServerRow};
-use super::transcript::{AnswerEntry, EntryBody, FaultChoices, FaultEntry, Phase, Piece, Scroll, Transcript, Turn};
+use super::transcript::{AnswerEntry, EntryBody, FaultChoices, FaultEntry, Phase, Piece, Transcript, Turn};
 use crate::chat::{
-    AnswerState, Body, CallState, ContextParts, Conversation, ConversationId, Fault, FaultKind, Message, Order,
-    OutcomeKind, Retry, RoundTimes, ServerStatus, SpanKind, Stamp, TurnEvent, TurnId, TurnStatus,
+    Body, CallState, ConversationId, Fault, FaultKind, Message, Order, OutcomeKind, Retry, RoundTimes, ServerStatus,
+    SpanKind, Stamp, TurnEvent, TurnId, TurnStatus,
 };
 
 /// A turn that took longer than this calls the person back, microseconds.
@@ -22,7 +22,7 @@ impl State {
         self.transcript.turn.as_ref().is_none_or(|open| open.id != turn)
     }
 
-    pub(super) fn engine(&mut self, event: TurnEvent, at: Stamp, out: &mut Vec<Effect>) {
+    pub(super) fn engine_here(&mut self, event: TurnEvent, at: Stamp, out: &mut Vec<Effect>) {
         match event {
             TurnEvent::Notice { turn, kind, message } => {
                 if turn.is_none_or(|turn| !self.is_stale(turn)) {
@@ -466,68 +466,6 @@ impl State {
         self.panel.settle(&self.calls);
         self.transcript.settle_faults();
         self.transcript.turn = Some(Turn::new(turn, self.now, restated));
-    }
-
-    /// Shows a conversation as it was kept.
-    pub(super) fn load(&mut self, conversation: Conversation, out: &mut Vec<Effect>) {
-        self.take_toolset(conversation.toolset());
-        self.keep_draft(out);
-        self.transcript = super::transcript::Transcript {
-            conversation: Some(conversation.summary.id.clone()),
-            title: conversation.summary.title.clone(),
-            open_elsewhere: conversation.open_elsewhere,
-            next_key: self.transcript.next_key,
-            ..Default::default()
-        };
-        self.calls = super::calls::Calls::default();
-        let mut last_turn = Vec::new();
-        let mut round = 0;
-        for message in &conversation.messages {
-            match &message.body {
-                Body::User(parts) => {
-                    last_turn.clear();
-                    round = 0;
-                    self.transcript.push(EntryBody::User(parts.clone()), message.at, Some(message.id.clone()));
-                }
-                Body::Assistant(answer) => {
-                    round += 1;
-                    for call in &answer.calls {
-                        self.calls.settle(call, None, round, self.now);
-                        last_turn.push(call.id.clone());
-                    }
-                    self.transcript.push(
-                        EntryBody::Answer(AnswerEntry::stored(answer, round)),
-                        message.at,
-                        Some(message.id.clone()),
-                    );
-                }
-                Body::Tool(tool) => self.calls.outcome(&tool.call, &tool.outcome, None),
-            }
-        }
-        self.calls.this_turn = last_turn;
-        self.panel = super::panel::Panel { hidden: self.panel.hidden, ..Default::default() };
-        self.panel.settle(&self.calls);
-        // The tools of now may be others than those of then: the rest shares what was counted.
-        let messages = conversation.messages.iter().map(|message| &**message);
-        self.status.sent = ContextParts::of(self.session.settings.system.as_deref(), 0, messages);
-        self.status.answered = 0;
-        self.status.context = Some(match conversation.summary.tokens {
-            Some(tokens) => Context { tokens, estimated: false },
-            None => Context { tokens: self.status.sent.estimated_tokens(), estimated: true },
-        });
-        self.ask_usage(out);
-        self.status.saved = Saved::At(conversation.summary.updated);
-        self.transcript.scroll = Scroll::Follow;
-        self.overlays.clear();
-        self.focus = Focus::Composer;
-        if conversation.messages.last().is_some_and(
-            |message| matches!(&message.body, Body::Assistant(answer) if answer.state != AnswerState::Complete),
-        ) {
-            let fault = Fault::new(FaultKind::Truncated, "The last answer was interrupted; what came is kept.");
-            let tokens = self.transcript.estimated_last();
-            let body = FaultEntry { fault, choices: FaultChoices::Cut, tokens, calls_kept: 0, settled: false };
-            self.transcript.push(EntryBody::Fault(body), self.now.wall_ms, None);
-        }
     }
 
     /// Ends the count-down before an automatic retry.

@@ -7,6 +7,7 @@ use crate::chat::*;
 
 mod browsing;
 mod composing;
+mod elsewhere;
 mod inquiring;
 mod models;
 mod prompting;

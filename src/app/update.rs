@@ -13,6 +13,9 @@ use super::state::{Focus, State};
 use super::transcript::Scroll;
 use crate::chat::{ServerState, Stamped};
 
+/// How far what is kept of a draft may be behind it, milliseconds; the store's own work comes on top.
+const DRAFT_MS: u64 = 200;
+
 /// Changes the state by one event. Effects are to be carried out in their order.
 pub fn update(state: &mut State, event: Stamped<Event>) -> Vec<Effect> {
     let mut out = Vec::new();
@@ -63,7 +66,7 @@ impl State {
             Timer::Notice(id) => self.notice_over(id),
             Timer::Complete(generation) => self.complete_rested(generation, out),
             Timer::Draft(generation) => {
-                if generation == self.composer.draft_generation {
+                if generation == self.composer.draft_generation && self.composer.unsaved_draft {
                     self.keep_draft(out);
                 }
             }
@@ -251,9 +254,10 @@ impl State {
         }
         let offers = self.offers();
         self.composer.complete(&offers, generation, out);
-        out.push(Effect::CancelTimer(Timer::Draft(self.composer.draft_generation)));
-        self.composer.draft_generation = generation;
-        out.push(Effect::SetTimer { timer: Timer::Draft(generation), after_ms: 1_000 });
+        if !std::mem::replace(&mut self.composer.unsaved_draft, true) {
+            self.composer.draft_generation = generation;
+            out.push(Effect::SetTimer { timer: Timer::Draft(generation), after_ms: DRAFT_MS });
+        }
     }
 
     fn offers(&self) -> Offers {

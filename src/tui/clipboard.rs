@@ -25,6 +25,10 @@ impl Surroundings {
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         Self { ssh: set("SSH_CONNECTION"), tmux: set("TMUX") }
     }
+
+    pub(super) fn tmux(self) -> bool {
+        self.tmux
+    }
 }
 
 /// Blocks for as long as the system's clipboard does: not for the event loop.

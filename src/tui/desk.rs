@@ -1,5 +1,6 @@
 //! Effects that need the store, the network or the configuration.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -68,7 +69,8 @@ pub struct Desk {
     pub connector: Arc<dyn Connector>,
     pub folder: PathBuf,
     pub home: Option<PathBuf>,
-    held: Arc<Mutex<Option<ConversationId>>>,
+    /// Those whose right to be written this window asked for.
+    held: Arc<Mutex<HashSet<ConversationId>>>,
 }
 
 impl Desk {
@@ -107,8 +109,8 @@ impl Desk {
                 let result = self.read(&conversation).await.map(Arc::new);
                 replies.send(Reply::Preview { generation, result });
             }
-            Effect::Open { generation, conversation } => {
-                let result = self.open(&conversation).await;
+            Effect::Open { generation, conversation, running } => {
+                let result = self.open(&conversation, &running).await;
                 let draft = match (&result, &self.store) {
                     (Ok(_), Some(store)) => {
                         store.draft(DraftOf::Conversation(conversation.clone())).await.ok().flatten()
@@ -267,11 +269,18 @@ impl Desk {
         self.store()?.open_conversation(conversation).await.map_err(|error| error.fault())
     }
 
-    /// Opens for writing: the one before is let go, and another process's is shown only.
-    async fn open(&self, id: &ConversationId) -> Result<Conversation, Fault> {
+    /// Opens for writing: those before are let go where nothing of them runs, and another process's is shown only.
+    async fn open(
+        &self,
+        id: &ConversationId,
+        running: &[ConversationId],
+    ) -> Result<Conversation, Fault> {
         let store = self.store()?;
-        let before = self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(before) = before.filter(|before| before != id) {
+        let idle: Vec<ConversationId> = {
+            let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            held.extract_if(|before| before != id && !running.contains(before)).collect()
+        };
+        for before in idle {
             let _ = store.release(&before).await;
         }
         let claim = store.claim(id).await;
@@ -279,7 +288,7 @@ impl Desk {
         // A store that cannot be written cannot be claimed either: reading goes on.
         conversation.open_elsewhere = matches!(claim, Ok(Claim::Held { .. }));
         if !conversation.open_elsewhere {
-            *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(id.clone());
+            self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
         }
         Ok(conversation)
     }

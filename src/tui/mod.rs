@@ -18,6 +18,7 @@ mod files;
 mod input;
 mod keys;
 mod models;
+mod notify;
 pub mod page;
 mod run;
 mod screen;

@@ -17,7 +17,7 @@ use super::screen::Screen;
 use super::signals::{self, Signal, Signals};
 use super::terminal::{self, Raw, TuiError};
 use super::timers::Timers;
-use super::{Replies, Work, editor, files, input, page};
+use super::{Replies, Work, editor, files, input, notify, page};
 use crate::app::{self, EditorUse, Effect, Event, Reply, Saved, Start, State};
 use crate::chat::{ConversationId, Limits, Stamped};
 use crate::engine::Handle;
@@ -245,6 +245,9 @@ impl Loop {
 
     fn draw(&mut self) -> Result<(), TuiError> {
         let (layout, again) = self.screen.draw(&self.state)?;
+        if let Some(title) = self.screen.new_title(&self.state) {
+            notify::title(&title)?;
+        }
         self.drawn = Some(Instant::now());
         self.urgent = false;
         self.dirty = again;
@@ -287,7 +290,7 @@ impl Loop {
                         Err(fault) => Some(Reply::Failed(fault)),
                     }
                 })?,
-                Effect::Notify(text) => notify(&text)?,
+                Effect::Notify(text) => notify::notify(&text, self.around.tmux())?,
                 Effect::Copy { what, text } => {
                     let (around, folder) = (self.around, self.folder.clone());
                     self.aside(move || Reply::Copied(clipboard::copy(what, &text, around, &folder)));
@@ -392,16 +395,6 @@ async fn next_input(input: &mut Option<Keys>) -> Option<std::io::Result<crosster
         Some(keys) => keys.next().await,
         None => std::future::pending().await,
     }
-}
-
-/// Calls the person back: a notification where the terminal shows them, and the bell where it does not.
-fn notify(text: &str) -> Result<(), TuiError> {
-    use std::io::Write as _;
-    let text: String = crate::text::sanitize(text).as_str().chars().filter(|c| !c.is_control()).take(120).collect();
-    let mut out = std::io::stdout().lock();
-    write!(out, "\x1b]9;{text}\x07\x07")?;
-    out.flush()?;
-    Ok(())
 }
 
 /// The line of a server's entry in the configuration, from 1.

@@ -40,13 +40,15 @@ pub(super) struct Screen {
     gathered: Gathered,
     theme: Theme,
     memo: Memo,
+    /// The window's, as it was written last.
+    title: String,
 }
 
 impl Screen {
     pub(super) fn new(theme: Theme) -> io::Result<Self> {
         let gathered = Gathered(Arc::new(Mutex::new(Vec::with_capacity(64 * 1024))));
         let terminal = Terminal::new(CrosstermBackend::new(gathered.clone()))?;
-        Ok(Self { terminal, gathered, theme, memo: Memo::new() })
+        Ok(Self { terminal, gathered, theme, memo: Memo::new(), title: String::new() })
     }
 
     pub(super) fn size(&self) -> Size {
@@ -54,11 +56,18 @@ impl Screen {
         Size { columns: size.width, rows: size.height }
     }
 
+    /// The window's title, where it is another than the one before.
+    pub(super) fn new_title(&mut self, state: &State) -> Option<String> {
+        let title = crate::ui::title(state, &self.theme);
+        (title != self.title).then(|| self.title.clone_from(&title)).map(|()| title)
+    }
+
     /// Everything is drawn anew with the next frame.
     pub(super) fn forget(&mut self) -> io::Result<()> {
         // Not `Terminal::clear`: it asks the terminal where its cursor is, and waits for the answer among the keys.
         self.terminal = Terminal::new(CrosstermBackend::new(self.gathered.clone()))?;
         self.gathered.bytes().extend_from_slice(b"\x1b[0m\x1b[2J");
+        self.title.clear();
         Ok(())
     }
 

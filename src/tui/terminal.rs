@@ -6,14 +6,14 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Alternate screen first, since the keyboard flags are kept per screen; then bracketed paste, focus events, and the
-/// kitty keyboard protocol's first flag (escape codes told apart).
-const ENTER: &str = "\x1b[?1049h\x1b[?2004h\x1b[?1004h\x1b[>1u";
+/// kitty keyboard protocol's first flag (escape codes told apart). Before all, the window's title is put by.
+const ENTER: &str = "\x1b[22;2t\x1b[?1049h\x1b[?2004h\x1b[?1004h\x1b[>1u";
 /// Clicks, drags, and coordinates beyond 223 cells.
 const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1006h";
 const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1003l\x1b[?1002l\x1b[?1000l";
 /// The inverse of all that can be on, harmless where it is not: synchronised output, keyboard flags, mouse, focus,
-/// paste, an open link, colours, the cursor's shape and visibility, the alternate screen.
-const LEAVE: &str = "\x1b[?2026l\x1b[<1u\x1b[?1006l\x1b[?1003l\x1b[?1002l\x1b[?1000l\x1b[?1004l\x1b[?2004l\x1b]8;;\x1b\\\x1b[0m\x1b[0 q\x1b[?25h\x1b[?1049l";
+/// paste, an open link, colours, the cursor's shape and visibility, the alternate screen, the title.
+const LEAVE: &str = "\x1b[?2026l\x1b[<1u\x1b[?1006l\x1b[?1003l\x1b[?1002l\x1b[?1000l\x1b[?1004l\x1b[?2004l\x1b]8;;\x1b\\\x1b[0m\x1b[0 q\x1b[?25h\x1b[?1049l\x1b[23;2t";
 
 /// Whether the terminal is ours and has to be given back.
 static ENTERED: AtomicBool = AtomicBool::new(false);
@@ -148,7 +148,9 @@ mod tests {
             assert!(LEAVE.contains(&off), "{mode} stays on");
         }
         assert!(LEAVE.contains("\x1b[<1u") && ENTER.ends_with("\x1b[>1u"));
-        assert!(LEAVE.ends_with("\x1b[?1049l"), "the keyboard flags belong to the alternate screen");
+        let (flags, screen) = (LEAVE.find("\x1b[<1u"), LEAVE.find("\x1b[?1049l"));
+        assert!(flags < screen && screen.is_some(), "the keyboard flags belong to the alternate screen");
+        assert!(ENTER.starts_with("\x1b[22;2t") && LEAVE.ends_with("\x1b[23;2t"), "the title is put back last");
     }
 
     #[test]

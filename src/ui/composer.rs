@@ -3,7 +3,6 @@
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, hit, rows_of};
-use super::figures::counted;
 use super::ink::{Ink, Row, Tint};
 use super::markdown::wrap_row;
 use crate::app::{CompletionKind, Focus, Layout, State, Target};
@@ -77,10 +76,10 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, draft: &D
             None => String::new(),
         };
         canvas.put(area, 3, 0, &cut(&hint, room), Ink::Dim);
-    } else if draft.height() < height && !state.transcript.queued.is_empty() {
-        let count = state.transcript.queued.len() as u64;
-        let text = format!("{} for the answer's end", counted(count, "message waits", "messages wait"));
-        canvas.put(area, 3, height - 1, &text, Ink::Dim);
+    } else if draft.height() < height
+        && let Some(words) = waiting(state)
+    {
+        canvas.put(area, 3, height - 1, &cut(&words, usize::from(area.width).saturating_sub(4)), Ink::Dim);
     }
     for (y, row) in draft.rows.iter().skip(top).take(height).enumerate() {
         canvas.row(area, 3, y, row);
@@ -95,17 +94,17 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, draft: &D
     }
 }
 
-/// The messages that were written while an answer came, in a line. None where there are none.
+/// How many messages were written while an answer came, and what becomes of them. None where there are none.
 fn waiting(state: &State) -> Option<String> {
     let queued = &state.transcript.queued;
+    let count = queued.len();
     let next = queued.first()?;
-    let head: String = next.text.chars().take(200).collect();
-    let text = cut(sanitize(&head).one_line().as_str(), 32);
-    let count = counted(queued.len() as u64, "message waits", "messages wait");
-    Some(match state.transcript.turn {
-        Some(_) => format!("{count} for the answer's end: {text}   up takes it back"),
-        None => format!("{count}: {text}   enter sends, up takes it back"),
-    })
+    if state.transcript.turn.is_none() {
+        let head: String = next.text.chars().take(200).collect();
+        let text = cut(sanitize(&head).one_line().as_str(), 32);
+        return Some(format!("queued {count}   {text}   enter on the empty line: send   ↑ edit"));
+    }
+    Some(format!("queued {count}   sent after this answer   ↑ edit"))
 }
 
 /// The completion list stands above the composer, over the transcript's end.

@@ -38,6 +38,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, room: Roo
     if room == Room::Wide {
         part(searched(state));
     }
+    part(elsewhere(canvas, state, room));
     part(context(canvas, state, room));
     part(activity(canvas, state, room));
     let start = canvas.row_right(area, width.saturating_sub(1), 0, &right);
@@ -71,6 +72,26 @@ fn searched(state: &State) -> Row {
     let mut row = Row::new();
     if let Some((offered, of)) = state.toolbox.searched {
         row.push(&format!("find_tools {offered}/{of}"), Ink::Dim);
+    }
+    row
+}
+
+/// What runs and what waits in other conversations.
+fn elsewhere(canvas: &Canvas<'_>, state: &State, room: Room) -> Row {
+    let glyphs = canvas.theme.glyphs;
+    let mut row = Row::new();
+    let waits = state.elsewhere.iter().filter(|one| one.waits()).count();
+    let runs = state.elsewhere.iter().filter(|one| one.runs() && !one.waits()).count();
+    let words = room != Room::Narrow;
+    if waits > 0 {
+        row.push(&format!("{} {waits}", glyphs.asks), Tint::of(Ink::Warn).bold());
+        let verb = if waits == 1 { "waits" } else { "wait" };
+        row.push(&if words { format!(" {verb} elsewhere") } else { String::new() }, Ink::Warn);
+    }
+    if runs > 0 {
+        row.push(if waits > 0 { "  " } else { "" }, Ink::Text);
+        row.push(&format!("{} {runs}", glyphs.running), Ink::Accent);
+        row.push(if words && waits == 0 { " elsewhere" } else { "" }, Ink::Dim);
     }
     row
 }

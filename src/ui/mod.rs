@@ -28,11 +28,13 @@ mod prose;
 mod retry;
 mod strip;
 mod theme;
+mod title;
 mod tools;
 mod transcript;
 
 pub use memo::Memo;
 pub use theme::{Glyphs, Palette, Theme};
+pub use title::title;
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;

@@ -233,6 +233,9 @@ impl Browser {
                 state.overlays.push(Overlay::Ask(Ask::new(AskFor::Title(row.id), row.title)));
             }
             (_, Some('p'), Some(row)) => out.push(Effect::Pin { conversation: row.id, pinned: !row.pinned }),
+            (_, Some('d'), Some(row)) if state.answers(&row.id) => {
+                state.say("it is answering: stop that first", out);
+            }
             (_, Some('d'), Some(row)) if row.pinned => {
                 let question = format!("\"{}\" is pinned. Delete it? It is kept for 30 days.", row.title);
                 let confirm = Confirm::new(question, "delete", Confirmed::Delete(row.id), state.now);
@@ -253,11 +256,9 @@ impl Browser {
     fn enter(&mut self, state: &mut State, out: &mut Vec<Effect>) -> Flow {
         let Some(row) = self.rows.get(self.selected) else { return Flow::Stay };
         let conversation = row.summary.id.clone();
-        if state.transcript.turn.is_some() {
-            let question = "An answer is still coming. Stop it? What came is kept.";
-            let confirm = Confirm::new(question, "stop it and open", Confirmed::Open(conversation), state.now);
-            state.overlays.push(Overlay::Confirm(confirm));
-            return Flow::Stay;
+        if state.goes_on(&conversation) {
+            state.open(conversation, out);
+            return Flow::Close;
         }
         state.open(conversation, out);
         Flow::Stay
@@ -281,14 +282,6 @@ impl Browser {
             (false, Some(_)) => self.filter.model = None,
         }
         self.search_again(generation, out);
-    }
-}
-
-impl State {
-    pub(in crate::app) fn open(&mut self, conversation: ConversationId, out: &mut Vec<Effect>) {
-        let generation = self.session.fresh();
-        self.open_generation = generation;
-        out.push(Effect::Open { generation, conversation });
     }
 }
 

@@ -34,9 +34,6 @@ pub struct Confirm {
 /// What a yes does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Confirmed {
-    /// Stops the answer and goes to another conversation.
-    Leave(Command),
-    Open(ConversationId),
     Delete(ConversationId),
     /// Whether the process that has a conversation has ended.
     LookAgain(ConversationId),
@@ -105,11 +102,6 @@ impl Confirm {
             (KeyCode::Esc, _) | (_, Some('n')) => Flow::Close,
             (_, Some('y')) => {
                 match self.then.clone() {
-                    Confirmed::Leave(command) => state.leave(command, out),
-                    Confirmed::Open(conversation) => {
-                        state.leave(Command::New, out);
-                        state.open(conversation, out);
-                    }
                     Confirmed::Delete(conversation) => out.push(Effect::Delete { conversation }),
                     Confirmed::LookAgain(conversation) => state.open(conversation, out),
                     Confirmed::SignOut(server) => out.push(super::sign_in::order(&server, SignInStep::Out)),

@@ -77,7 +77,7 @@ pub(super) fn draw(
         preview(canvas, below, browser, state, memo, false);
     }
     let keys: &[(&str, &str)] = if browser.editing {
-        &[("enter", "open"), ("↓", "to the list"), ("^R", "earlier prompts")]
+        &[("enter", "open"), ("↓", "to the list: letters act there"), ("^R", "earlier prompts")]
     } else if narrow {
         &[("enter", "open"), ("space", "preview")]
     } else if browser.deleted.is_empty() {
@@ -160,6 +160,9 @@ fn list(canvas: &mut Canvas<'_>, area: Rect, browser: &Browser, state: &State, l
         }
         layout.targets.push((hit(rows_of(area, y, 1)), Target::Row(n)));
         conversation(canvas, area, y, row, &time(row).in_list(today));
+        if state.answers(&row.summary.id) {
+            canvas.put(area, 2, y, canvas.theme.glyphs.running, Ink::Accent);
+        }
         choose(canvas, area, y, n == browser.selected);
         y += 1;
         drawn += 1;

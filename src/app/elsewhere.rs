@@ -1,0 +1,341 @@
+//! Several conversations: one is on the screen, others go on while their person reads or writes here.
+//!
+//! # Invariants
+//! - A turn ends by its own end or by its person's word, never because another conversation was opened.
+//! - What happens elsewhere changes nothing that is looked at here: no layer, no focus, no text.
+//! - What was written stays with its conversation, sent or not.
+
+use super::calls::{Call, Calls};
+use super::composer::Composer;
+use super::effect::Effect;
+use super::event::Timer;
+use super::panel::Panel;
+use super::state::{Focus, State};
+use super::status::{Context, Saved};
+use super::transcript::{AnswerEntry, EntryBody, FaultChoices, FaultEntry, Scroll, Transcript};
+use super::usage::UsageLog;
+use crate::chat::{
+    AnswerState, Body, ContextParts, Conversation, ConversationId, Fault, FaultKind, Order, Stamp, Toolset, TurnEvent,
+    TurnId, TurnStatus,
+};
+
+/// Conversations that are kept here although nothing of them runs or waits: those that are on no disk.
+const MOST_IDLE: usize = 8;
+
+/// A conversation that is not on the screen, as it was left and as it went on.
+#[derive(Clone, Debug, Default)]
+pub struct Elsewhere {
+    pub transcript: Transcript,
+    pub calls: Calls,
+    panel: Panel,
+    usage: UsageLog,
+    composer: Composer,
+    toolset: Toolset,
+    searched: Option<(u32, u32)>,
+    context: Option<Context>,
+    answered: u64,
+    sent: ContextParts,
+    saved: Saved,
+}
+
+impl Elsewhere {
+    #[must_use]
+    pub fn runs(&self) -> bool {
+        self.transcript.turn.is_some()
+    }
+
+    /// A call of it wants a decision.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.calls.waiting().next().is_some()
+    }
+
+    fn is(&self, conversation: &ConversationId) -> bool {
+        self.transcript.conversation.as_ref() == Some(conversation)
+    }
+
+    /// Its title in quotation marks; raw.
+    fn name(&self) -> String {
+        let title = self.transcript.title.trim();
+        if title.is_empty() { "a conversation".to_owned() } else { format!("\"{title}\"") }
+    }
+}
+
+impl State {
+    /// Puts away what is on the screen and leaves it empty. What runs goes on; what is on no disk is kept. `next` is
+    /// where the person goes: to the same conversation, read again, nothing is kept.
+    fn set_aside(&mut self, next: Option<&ConversationId>, out: &mut Vec<Effect>) {
+        let same = next.is_some() && next == self.transcript.conversation.as_ref();
+        if self.composer.unsaved_draft || !self.composer.is_empty() {
+            self.keep_draft(out);
+        }
+        let mut left = Elsewhere::default();
+        left.transcript.next_key = self.session.fresh() << 32;
+        self.exchange(&mut left);
+        self.overlays.clear();
+        self.focus = Focus::Composer;
+        let said = !left.transcript.entries.is_empty();
+        let on_disk = matches!(left.saved, Saved::At(_)) && left.transcript.conversation.is_some();
+        let needed = left.runs() || !left.transcript.queued.is_empty() || (said && !on_disk);
+        if same || !needed {
+            return;
+        }
+        self.elsewhere.push(left);
+        let idle = |one: &Elsewhere| !one.runs() && one.transcript.queued.is_empty();
+        while self.elsewhere.iter().filter(|one| idle(one)).count() > MOST_IDLE {
+            let Some(oldest) = self.elsewhere.iter().position(idle) else { break };
+            self.elsewhere.remove(oldest);
+        }
+    }
+
+    /// Exchanges all that belongs to one conversation. What belongs to the session stays.
+    fn exchange(&mut self, other: &mut Elsewhere) {
+        use std::mem::swap;
+        swap(&mut self.transcript, &mut other.transcript);
+        swap(&mut self.calls, &mut other.calls);
+        swap(&mut self.panel, &mut other.panel);
+        swap(&mut self.panel.hidden, &mut other.panel.hidden);
+        swap(&mut self.usage, &mut other.usage);
+        self.composer.exchange_drafts(&mut other.composer);
+        swap(&mut self.toolbox.toolset, &mut other.toolset);
+        swap(&mut self.toolbox.searched, &mut other.searched);
+        swap(&mut self.status.context, &mut other.context);
+        swap(&mut self.status.answered, &mut other.answered);
+        swap(&mut self.status.sent, &mut other.sent);
+        // Whether a session saves at all is told once: it holds for the conversations to come.
+        if matches!(self.status.saved, Saved::At(_)) || !matches!(other.saved, Saved::Nothing) {
+            swap(&mut self.status.saved, &mut other.saved);
+        } else {
+            other.saved = self.status.saved.clone();
+        }
+    }
+
+    /// An empty conversation.
+    pub(super) fn start_new(&mut self, out: &mut Vec<Effect>) {
+        self.set_aside(None, out);
+        self.panel.settle(&self.calls);
+        out.push(Effect::Newest);
+    }
+
+    /// Opens a conversation: as it goes on where it does, else as it was kept.
+    pub(super) fn open(&mut self, conversation: ConversationId, out: &mut Vec<Effect>) {
+        if self.transcript.conversation.as_ref() == Some(&conversation) && !self.transcript.open_elsewhere {
+            self.overlays.clear();
+            self.focus = Focus::Composer;
+            return;
+        }
+        if let Some(at) = self.elsewhere.iter().position(|one| one.is(&conversation)) {
+            return self.bring(at, out);
+        }
+        let generation = self.session.fresh();
+        self.open_generation = generation;
+        let here = self.transcript.turn.as_ref().and(self.transcript.conversation.clone());
+        let there = self.elsewhere.iter().filter(|one| one.runs());
+        let running = there.filter_map(|one| one.transcript.conversation.clone()).chain(here).collect();
+        out.push(Effect::Open { generation, conversation, running });
+    }
+
+    /// The newest conversation of this folder that is not the one on the screen.
+    pub(super) fn open_newest(&mut self, out: &mut Vec<Effect>) {
+        match self.newest.as_ref().map(|newest| newest.id.clone()) {
+            Some(newest) => self.open(newest, out),
+            None => self.say("there is no earlier conversation in this folder", out),
+        }
+    }
+
+    /// Goes to the conversation that waits for its person, else to the one that was left longest ago and still runs.
+    pub(super) fn go_elsewhere(&mut self, out: &mut Vec<Effect>) {
+        let waits = self.elsewhere.iter().position(Elsewhere::waits);
+        let runs = || self.elsewhere.iter().position(Elsewhere::runs);
+        match waits.or_else(runs).or_else(|| (!self.elsewhere.is_empty()).then_some(0)) {
+            Some(at) => self.bring(at, out),
+            None => self.say("no other conversation runs; ^R lists all", out),
+        }
+    }
+
+    fn bring(&mut self, at: usize, out: &mut Vec<Effect>) {
+        let mut wanted = self.elsewhere.remove(at);
+        self.set_aside(None, out);
+        self.exchange(&mut wanted);
+        self.panel.settle(&self.calls);
+        self.tick(out);
+    }
+
+    /// Takes an event of the engine to the conversation that it is about.
+    pub(super) fn engine(&mut self, event: TurnEvent, at: Stamp, out: &mut Vec<Effect>) {
+        if let TurnEvent::Saved { conversation, at_ms } = &event
+            && let Some(one) = self.elsewhere.iter_mut().find(|one| one.is(conversation))
+        {
+            one.saved = Saved::At(*at_ms);
+            return;
+        }
+        let turn = turn_of(&event);
+        let there = |one: &Elsewhere| turn.is_some() && one.transcript.turn.as_ref().map(|turn| turn.id) == turn;
+        match self.elsewhere.iter().position(there) {
+            Some(place) => self.engine_elsewhere(place, event, at, out),
+            None => self.engine_here(event, at, out),
+        }
+    }
+
+    /// As if that conversation were on the screen, with nobody looking.
+    fn engine_elsewhere(&mut self, place: usize, event: TurnEvent, at: Stamp, out: &mut Vec<Effect>) {
+        let mut there = std::mem::take(&mut self.elsewhere[place]);
+        let ends = matches!(event, TurnEvent::Ended { .. });
+        let waited = there.calls.waiting().count();
+        let looked_at = (std::mem::take(&mut self.overlays), self.focus, self.status.twice.take());
+        let hint = self.status.hint.take();
+        self.exchange(&mut there);
+        let mut effects = Vec::new();
+        self.engine_here(event, at, &mut effects);
+        self.exchange(&mut there);
+        (self.overlays, self.focus, self.status.twice) = looked_at;
+        self.status.hint = hint;
+        out.extend(effects.into_iter().filter(|effect| !matches!(effect, Effect::Notify(_))));
+        let news = if there.calls.waiting().count() > waited {
+            Some(format!("{} needs your approval", there.name()))
+        } else if ends && !there.runs() {
+            Some(match there.transcript.last.as_ref().and_then(|turn| turn.status) {
+                Some(TurnStatus::Ok) => format!("the answer in {} is complete", there.name()),
+                Some(TurnStatus::Failed | TurnStatus::Limit) => format!("the answer in {} broke off", there.name()),
+                Some(TurnStatus::Cancelled) | None => format!("the answer in {} was stopped", there.name()),
+            })
+        } else {
+            None
+        };
+        self.elsewhere[place] = there;
+        if let Some(news) = news {
+            self.call_person(format!("millrace: {news}"), out);
+            let way = self.keymap.key_of(super::command::Command::Elsewhere).map(|key| key.short());
+            self.say(format!("{news}: {} goes there", way.as_deref().unwrap_or("/elsewhere")), out);
+        }
+    }
+
+    /// Stops every turn, here and elsewhere.
+    pub(super) fn stop_all(&mut self, out: &mut Vec<Effect>) {
+        let turns = self.elsewhere.iter().filter_map(|one| one.transcript.turn.as_ref());
+        for turn in turns.chain(&self.transcript.turn) {
+            out.push(Effect::Order(Order::CancelTurn { turn: turn.id }));
+        }
+    }
+
+    /// Calls that run, of every conversation.
+    pub(super) fn all_running(&self) -> impl Iterator<Item = &Call> {
+        self.calls.running().chain(self.elsewhere.iter().flat_map(|one| one.calls.running()))
+    }
+
+    /// Whether a conversation answers now, here or elsewhere.
+    #[must_use]
+    pub fn answers(&self, conversation: &ConversationId) -> bool {
+        let here = self.transcript.turn.is_some() && self.transcript.conversation.as_ref() == Some(conversation);
+        here || self.elsewhere.iter().any(|one| one.runs() && one.is(conversation))
+    }
+
+    /// Whether opening it only turns to what is here already.
+    pub(super) fn goes_on(&self, conversation: &ConversationId) -> bool {
+        let here = self.transcript.conversation.as_ref() == Some(conversation);
+        here || self.elsewhere.iter().any(|one| one.is(conversation))
+    }
+
+    /// A conversation has another title.
+    pub(super) fn renamed(&mut self, conversation: &ConversationId, title: &str) {
+        let there = self.elsewhere.iter_mut().map(|one| &mut one.transcript);
+        for transcript in there.chain([&mut self.transcript]) {
+            if transcript.conversation.as_ref() == Some(conversation) {
+                title.clone_into(&mut transcript.title);
+            }
+        }
+    }
+
+    pub(super) fn keep_draft(&mut self, out: &mut Vec<Effect>) {
+        if std::mem::take(&mut self.composer.unsaved_draft) {
+            out.push(Effect::CancelTimer(Timer::Draft(self.composer.draft_generation)));
+        }
+        let conversation = self.transcript.conversation.clone();
+        out.push(Effect::SaveDraft { conversation, text: self.composer.expanded() });
+    }
+
+    /// Shows a conversation as it was kept.
+    pub(super) fn load(&mut self, conversation: Conversation, out: &mut Vec<Effect>) {
+        self.set_aside(Some(&conversation.summary.id), out);
+        self.take_toolset(conversation.toolset());
+        self.transcript.conversation = Some(conversation.summary.id.clone());
+        self.transcript.title.clone_from(&conversation.summary.title);
+        self.transcript.open_elsewhere = conversation.open_elsewhere;
+        let mut last_turn = Vec::new();
+        let mut round = 0;
+        for message in &conversation.messages {
+            match &message.body {
+                Body::User(parts) => {
+                    last_turn.clear();
+                    round = 0;
+                    self.transcript.push(EntryBody::User(parts.clone()), message.at, Some(message.id.clone()));
+                }
+                Body::Assistant(answer) => {
+                    round += 1;
+                    for call in &answer.calls {
+                        self.calls.settle(call, None, round, self.now);
+                        last_turn.push(call.id.clone());
+                    }
+                    self.transcript.push(
+                        EntryBody::Answer(AnswerEntry::stored(answer, round)),
+                        message.at,
+                        Some(message.id.clone()),
+                    );
+                }
+                Body::Tool(tool) => self.calls.outcome(&tool.call, &tool.outcome, None),
+            }
+        }
+        self.calls.this_turn = last_turn;
+        self.panel.settle(&self.calls);
+        // The tools of now may be others than those of then: the rest shares what was counted.
+        let messages = conversation.messages.iter().map(|message| &**message);
+        self.status.sent = ContextParts::of(self.session.settings.system.as_deref(), 0, messages);
+        self.status.answered = 0;
+        self.status.context = Some(match conversation.summary.tokens {
+            Some(tokens) => Context { tokens, estimated: false },
+            None => Context { tokens: self.status.sent.estimated_tokens(), estimated: true },
+        });
+        self.ask_usage(out);
+        self.status.saved = Saved::At(conversation.summary.updated);
+        self.transcript.scroll = Scroll::Follow;
+        self.overlays.clear();
+        self.focus = Focus::Composer;
+        if conversation.messages.last().is_some_and(
+            |message| matches!(&message.body, Body::Assistant(answer) if answer.state != AnswerState::Complete),
+        ) {
+            let fault = Fault::new(FaultKind::Truncated, "The last answer was interrupted; what came is kept.");
+            let tokens = self.transcript.estimated_last();
+            let body = FaultEntry { fault, choices: FaultChoices::Cut, tokens, calls_kept: 0, settled: false };
+            self.transcript.push(EntryBody::Fault(body), self.now.wall_ms, None);
+        }
+    }
+}
+
+/// The turn that an event is about, where its reader is the conversation of that turn.
+fn turn_of(event: &TurnEvent) -> Option<TurnId> {
+    match event {
+        TurnEvent::Started { turn, .. }
+        | TurnEvent::Message { turn, .. }
+        | TurnEvent::Request { turn, .. }
+        | TurnEvent::Slow { turn, .. }
+        | TurnEvent::Retrying { turn, .. }
+        | TurnEvent::Text { turn, .. }
+        | TurnEvent::Reasoning { turn, .. }
+        | TurnEvent::Refusal { turn, .. }
+        | TurnEvent::Call { turn, .. }
+        | TurnEvent::Usage { turn, .. }
+        | TurnEvent::Finish { turn, .. }
+        | TurnEvent::Ended { turn, .. } => Some(*turn),
+        TurnEvent::Notice { turn, .. } | TurnEvent::Error { turn, .. } => *turn,
+        // Questions of servers and what they told are the session's.
+        TurnEvent::Inquiry { .. }
+        | TurnEvent::Server(_)
+        | TurnEvent::SignIn { .. }
+        | TurnEvent::Tools(_)
+        | TurnEvent::Saved { .. }
+        | TurnEvent::Replied { .. }
+        | TurnEvent::News { .. }
+        | TurnEvent::InquiryEnded { .. }
+        | TurnEvent::Unsaved { .. } => None,
+    }
+}

@@ -1,0 +1,151 @@
+//! What leaves the composer: messages, at once or when the answer that comes has ended, and slash commands.
+
+use super::command::{Command, Edit};
+use super::composer::Branch;
+use super::effect::Effect;
+use super::overlay::{Confirm, Overlay};
+use super::state::{Focus, State};
+use super::transcript::{EntryBody, Queued};
+use crate::chat::{CallId, ConversationId, MessageId, Order, Part, Submit, TurnId};
+
+impl State {
+    pub(super) fn send(&mut self, out: &mut Vec<Effect>) {
+        if self.composer.is_blank() {
+            if self.transcript.turn.is_none() {
+                self.send_queued(out);
+            }
+            return;
+        }
+        if let Some((word, rest)) = self.composer.slash() {
+            if word.contains(':') {
+                return self.slash_prompt(&word, &rest, out);
+            }
+            return match Command::slash(&word) {
+                Some(command) => {
+                    self.composer.reset();
+                    self.slash(command, &rest, out);
+                }
+                None => self.say(format!("there is no command /{word}; ^P lists them all"), out),
+            };
+        }
+        if self.composer.expand_chip() {
+            return self.text_changed(out);
+        }
+        let ends_open =
+            self.composer.at_end() && self.composer.area.lines().last().is_some_and(|line| line.ends_with('\\'));
+        if ends_open {
+            self.composer.edit(Edit::DeleteLeft);
+            self.composer.new_line();
+            return;
+        }
+        if self.composer.reading() {
+            return self.say("a file is still being read; enter again sends", out);
+        }
+        if self.transcript.open_elsewhere
+            && let Some(conversation) = self.transcript.conversation.clone()
+        {
+            self.overlays.push(Overlay::Confirm(Confirm::new(
+                "This conversation is open in another millrace. Once that has ended, you can write here. Look again?",
+                "look again",
+                super::overlay::Confirmed::LookAgain(conversation),
+                self.now,
+            )));
+            return;
+        }
+        if self.session.connection.is_none() {
+            return self.open_welcome(out);
+        }
+        if self.session.settings.model.is_empty() {
+            return self.open_models(true, out);
+        }
+        let (text, parts) = (self.composer.text(), self.composer.parts());
+        let prompt = self.composer.expanded();
+        self.composer.remember(&prompt);
+        out.push(Effect::RememberPrompt { text: prompt });
+        let branch = self.composer.branch.take();
+        self.composer.reset();
+        self.keep_draft(out);
+        if self.transcript.turn.is_some() {
+            self.transcript.queued.push(Queued { text, parts });
+            return;
+        }
+        self.submit(parts, branch, out);
+    }
+
+    fn slash(&mut self, command: Command, rest: &str, out: &mut Vec<Effect>) {
+        match command {
+            Command::Rename if !rest.is_empty() && self.transcript.conversation.is_some() => {
+                if let Some(conversation) = self.transcript.conversation.clone() {
+                    out.push(Effect::Rename { conversation, title: rest.to_owned() });
+                }
+            }
+            Command::Models if !rest.is_empty() => self.choose_model(rest.to_owned(), None, false, out),
+            Command::System if !rest.is_empty() => self.set_system(rest.to_owned(), out),
+            Command::Find if !rest.is_empty() => {
+                self.open_find();
+                self.find_text(rest);
+            }
+            _ => self.perform(command, out),
+        }
+    }
+
+    pub(super) fn submit(&mut self, parts: Vec<Part>, branch: Option<Branch>, out: &mut Vec<Effect>) {
+        let turn = self.session.turn();
+        let mut parent: Option<MessageId> = None;
+        if let Some(branch) = branch {
+            let stays = |key: u64| key < branch.key || (branch.keep && key == branch.key);
+            self.transcript.entries.retain(|entry| stays(entry.key));
+            parent = branch.parent;
+        }
+        self.watch(turn, false);
+        self.transcript.push(EntryBody::User(parts.clone()), self.now.wall_ms, None);
+        if self.transcript.title.is_empty() {
+            let first = parts.iter().find_map(|part| match part {
+                Part::Text { text } => text.lines().find(|line| !line.trim().is_empty()),
+                Part::File { .. } | Part::Image { .. } => None,
+            });
+            self.transcript.title = first.unwrap_or_default().trim().to_owned();
+        }
+        self.follow();
+        out.push(Effect::Order(Order::Submit(Box::new(Submit {
+            turn,
+            conversation: self.transcript.conversation.clone(),
+            parent,
+            parts,
+            settings: self.turn_settings(),
+        }))));
+    }
+
+    /// Lets the model go on from what stands, or discards the last answer and asks again.
+    pub(super) fn restate(&mut self, go_on: bool, out: &mut Vec<Effect>) {
+        if self.transcript.turn.is_some() {
+            return self.say("an answer is still coming: esc stops it", out);
+        }
+        let Some(conversation) = self.transcript.conversation.clone() else {
+            return self.say("there is nothing to answer yet", out);
+        };
+        let turn: TurnId = self.session.turn();
+        let settings = Box::new(self.turn_settings());
+        if !go_on {
+            let last_user = self.transcript.entries.iter().rposition(|entry| matches!(entry.body, EntryBody::User(_)));
+            self.transcript.entries.truncate(last_user.map_or(0, |at| at + 1));
+        }
+        self.watch(turn, true);
+        self.focus = Focus::Composer;
+        self.follow();
+        out.push(Effect::Order(if go_on {
+            Order::Continue { turn, conversation, settings }
+        } else {
+            Order::AskAgain { turn, conversation, settings }
+        }));
+    }
+
+    /// Runs a call again, by a new review; the model then goes on with its result.
+    pub(super) fn run_again(&mut self, conversation: ConversationId, call: CallId, out: &mut Vec<Effect>) {
+        let turn: TurnId = self.session.turn();
+        let settings = Box::new(self.turn_settings());
+        self.watch(turn, true);
+        self.follow();
+        out.push(Effect::Order(Order::RunAgain { turn, conversation, call, settings }));
+    }
+}

@@ -52,6 +52,8 @@ pub enum Command {
     Send,
     NewLine,
     Editor,
+    /// Attaches the picture that the clipboard holds.
+    PastePicture,
     RecallUp,
     RecallDown,
     ScrollUp,
@@ -229,6 +231,7 @@ pub const COMMANDS: &[CommandInfo] = &[
     row(C::Send, Composer, "composer.send", &["enter"], "", "send"),
     row(C::NewLine, Composer, "composer.newline", &["shift+enter", "alt+enter", "ctrl+j"], "", "new line"),
     row(C::Editor, Composer, "composer.editor", &["ctrl+g", "ctrl+x ctrl+e"], "editor", "write in $EDITOR"),
+    row(C::PastePicture, Composer, "composer.paste_picture", &["ctrl+v"], "picture", "attach the clipboard's picture"),
     row(C::RecallUp, Composer, "composer.recall", &["up"], "", "earlier prompt"),
     row(C::RecallDown, Composer, "composer.recall_down", &["down"], "", "later prompt"),
     row(C::ScrollUp, Composer, "composer.scroll_up", &["pgup"], "", "scroll up"),

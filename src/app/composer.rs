@@ -1,11 +1,13 @@
 //! The composer: the text being written, its paste chips, attachments, recall.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use tui_textarea::{CursorMove, TextArea};
 
 use super::command::Edit;
 use super::completion::Completion;
+use super::running::Run;
 use crate::chat::{MessageId, Part, PromptText};
 
 /// # Invariants
@@ -21,15 +23,19 @@ pub struct Composer {
     pub history: Vec<String>,
     /// Which of them is shown, and the draft that it replaced.
     pub recall: Option<(usize, String)>,
+    /// The command of the person's own that runs, for this message.
+    pub run: Option<Run>,
     /// What the draft answers instead of the newest message.
     pub branch: Option<Branch>,
+    /// Those of the history that were run, not sent.
+    ran: HashSet<String>,
     pub(super) chip_number: u32,
     pub(super) draft_generation: u64,
     /// What is kept of the draft is behind it.
     pub(super) unsaved_draft: bool,
     pub(super) files_generation: u64,
-    /// The first character is a slash that was typed, not pasted.
-    pub(super) slash_typed: bool,
+    /// The first character is a `/` or a `!` that was typed, not pasted.
+    pub(super) sign_typed: bool,
 }
 
 /// A long paste, shown as one line and sent in full.
@@ -87,8 +93,8 @@ impl Composer {
     }
 
     pub fn type_char(&mut self, c: char) {
-        if c == '/' && self.area.is_empty() {
-            self.slash_typed = true;
+        if matches!(c, '/' | '!') && self.area.is_empty() {
+            self.sign_typed = true;
         }
         self.recall = None;
         self.area.insert_char(c);
@@ -121,7 +127,7 @@ impl Composer {
         }
         self.recall = None;
         if self.area.is_empty() {
-            self.slash_typed = false;
+            self.sign_typed = false;
         }
         let lines = text.lines().count();
         if chip || lines > Self::CHIP_LINES || text.chars().nth(Self::CHIP_CHARS).is_some() {
@@ -197,7 +203,7 @@ impl Composer {
     /// The word of a typed slash command and what follows it.
     #[must_use]
     pub fn slash(&self) -> Option<(String, String)> {
-        if !self.slash_typed || self.area.lines().len() != 1 {
+        if !self.sign_typed || self.area.lines().len() != 1 {
             return None;
         }
         let line = self.area.lines().first()?.strip_prefix('/')?;
@@ -252,6 +258,21 @@ impl Composer {
         }
     }
 
+    /// A picture of the clipboard stands in the text under a name of its own.
+    pub(super) fn attach_picture(&mut self, part: Part) {
+        let Part::Image { mime, data, .. } = part else { return };
+        self.chip_number += 1;
+        let ending = mime.strip_prefix("image/").unwrap_or("png");
+        let path = format!("clipboard-{}.{ending}", self.chip_number);
+        let label = format!("@{path}");
+        if self.text().chars().next_back().is_some_and(|c| !c.is_whitespace()) {
+            self.area.insert_char(' ');
+        }
+        self.area.insert_str(format!("{label} "));
+        let part = Some(Part::Image { name: path.clone(), mime, data });
+        self.attachments.push(Attachment { label, path, part });
+    }
+
     /// Empties it for good: sent, or another conversation's.
     pub fn reset(&mut self) {
         let area = TextArea::default();
@@ -263,13 +284,14 @@ impl Composer {
         self.completion = None;
         self.recall = None;
         self.branch = None;
-        self.slash_typed = false;
+        self.sign_typed = false;
     }
 
     /// Exchanges what is being written; what is remembered for recall and yank stays.
     pub(super) fn exchange_drafts(&mut self, other: &mut Self) {
         std::mem::swap(self, other);
         std::mem::swap(&mut self.history, &mut other.history);
+        std::mem::swap(&mut self.ran, &mut other.ran);
         self.area.set_yank_text(other.area.yank_text());
         self.completion = None;
         // Labels are told apart by their number, and generations never come twice.
@@ -288,7 +310,7 @@ impl Composer {
     pub fn set(&mut self, text: &str) {
         self.area.clear();
         self.area.insert_str(text);
-        self.slash_typed = false;
+        self.sign_typed = false;
     }
 
     pub fn edit(&mut self, edit: Edit) {
@@ -376,6 +398,7 @@ impl Composer {
         };
         let text = self.history[at].clone();
         self.set(&text);
+        self.sign_typed = self.ran.contains(&text);
         self.recall = Some((at, draft));
         true
     }
@@ -386,6 +409,7 @@ impl Composer {
             Some((at, draft)) if at + 1 < self.history.len() => {
                 let text = self.history[at + 1].clone();
                 self.set(&text);
+                self.sign_typed = self.ran.contains(&text);
                 self.recall = Some((at + 1, draft));
             }
             Some((_, draft)) => self.set(&draft),
@@ -402,6 +426,12 @@ impl Composer {
         if self.history.len() > 500 {
             self.history.remove(0);
         }
+    }
+
+    /// For recall in this session: recalled, it is a command again.
+    pub(super) fn remember_command(&mut self, text: &str) {
+        self.remember(text);
+        self.ran.insert(text.trim_end().to_owned());
     }
 
     pub(super) fn jump(&mut self, row: usize, column: usize) {

@@ -96,6 +96,16 @@ pub enum Effect {
         text: String,
         extension: &'static str,
     },
+    /// Runs a command line of the person's own in their shell, in the working folder. Answered by `Reply::Ran`.
+    Run {
+        generation: u64,
+        command: String,
+    },
+    StopRun {
+        generation: u64,
+    },
+    /// Reads the picture that the clipboard holds.
+    PastePicture,
     Files {
         generation: u64,
         query: String,

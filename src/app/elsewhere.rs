@@ -76,12 +76,16 @@ impl State {
         self.focus = Focus::Composer;
         let said = !left.transcript.entries.is_empty();
         let on_disk = matches!(left.saved, Saved::At(_)) && left.transcript.conversation.is_some();
-        let needed = left.runs() || !left.transcript.queued.is_empty() || (said && !on_disk);
-        if same || !needed {
+        let busy = left.runs() || left.composer.run.is_some();
+        let needed = busy || !left.transcript.queued.is_empty() || (said && !on_disk);
+        if same {
+            return self.composer.exchange_drafts(&mut left.composer);
+        }
+        if !needed {
             return;
         }
         self.elsewhere.push(left);
-        let idle = |one: &Elsewhere| !one.runs() && one.transcript.queued.is_empty();
+        let idle = |one: &Elsewhere| !one.runs() && one.composer.run.is_none() && one.transcript.queued.is_empty();
         while self.elsewhere.iter().filter(|one| idle(one)).count() > MOST_IDLE {
             let Some(oldest) = self.elsewhere.iter().position(idle) else { break };
             self.elsewhere.remove(oldest);
@@ -234,6 +238,11 @@ impl State {
     pub(super) fn goes_on(&self, conversation: &ConversationId) -> bool {
         let here = self.transcript.conversation.as_ref() == Some(conversation);
         here || self.elsewhere.iter().any(|one| one.is(conversation))
+    }
+
+    /// What is being written, here first.
+    pub(super) fn composers(&mut self) -> impl Iterator<Item = &mut Composer> {
+        std::iter::once(&mut self.composer).chain(self.elsewhere.iter_mut().map(|one| &mut one.composer))
     }
 
     /// A conversation has another title.

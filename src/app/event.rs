@@ -7,6 +7,7 @@ use super::key::{Key, Mouse};
 use super::layout::{Layout, Size};
 use super::model::Switched;
 use super::overlay::{ImportSource, LocalServer, ModelRow, ModelSource};
+use super::running::Ran;
 use crate::chat::{
     Conversation, ConversationId, Fault, Hit, MessageId, Part, Prices, RoundUsage, ServerName, StoredTurn, Summary,
     TurnEvent,
@@ -141,6 +142,13 @@ pub enum Reply {
         path: String,
         result: Result<Part, Fault>,
     },
+    /// A command has ended, or could not be started.
+    Ran {
+        generation: u64,
+        result: Result<Ran, Fault>,
+    },
+    /// What the clipboard holds.
+    Picture(Result<Part, Fault>),
     /// What is kept from the last time: an unsent draft.
     Draft {
         conversation: Option<ConversationId>,

@@ -58,7 +58,7 @@ impl State {
                 hints.insert(0, Hint::new("r", "ask now"));
             }
             Focus::Composer => {
-                add(Command::Send, "send");
+                add(Command::Send, if self.composer.bang().is_some() { "run it in your shell" } else { "send" });
                 add(Command::NewLine, "newline");
                 if running {
                     add(Command::Back, "stop");

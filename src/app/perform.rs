@@ -105,11 +105,13 @@ impl State {
                 let text = self.composer.expanded();
                 out.push(Effect::Editor { what: EditorUse::Composer, text, extension: "md" });
             }
+            C::PastePicture => out.push(Effect::PastePicture),
             C::RecallUp => {
                 if self.composer.is_empty()
                     && self.composer.recall.is_none()
-                    && let Some(queued) = self.transcript.queued.pop()
+                    && let Some(at) = self.transcript.queued.iter().rposition(|queued| !queued.handed_over)
                 {
+                    let queued = self.transcript.queued.remove(at);
                     // A message that waits is edited before an old one is recalled.
                     self.composer.set(&queued.text);
                 } else {

@@ -174,6 +174,12 @@ impl State {
                     self.fault_notice(&fault, out);
                 }
             },
+            Reply::Ran { generation, result } => self.ran(generation, result, out),
+            Reply::Picture(Ok(part)) => {
+                self.composer.attach_picture(part);
+                self.text_changed(out);
+            }
+            Reply::Picture(Err(fault)) => self.fault_notice(&fault, out),
             Reply::Draft { conversation, text } => {
                 if self.composer.is_empty() && self.transcript.conversation == conversation {
                     self.composer.set(&text);

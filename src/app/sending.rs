@@ -11,8 +11,9 @@ use crate::chat::{CallId, ConversationId, MessageId, Order, Part, Submit, TurnId
 impl State {
     pub(super) fn send(&mut self, out: &mut Vec<Effect>) {
         if self.composer.is_blank() {
-            if self.transcript.turn.is_none() {
-                self.send_queued(out);
+            match self.transcript.turn.as_ref().map(|turn| turn.id) {
+                Some(turn) => self.hand_over(turn, out),
+                None => self.send_queued(out),
             }
             return;
         }
@@ -27,6 +28,9 @@ impl State {
                 }
                 None => self.say(format!("there is no command /{word}; ^P lists them all"), out),
             };
+        }
+        if let Some(command) = self.composer.bang() {
+            return self.run_command(command, out);
         }
         if self.composer.expand_chip() {
             return self.text_changed(out);
@@ -66,10 +70,18 @@ impl State {
         self.composer.reset();
         self.keep_draft(out);
         if self.transcript.turn.is_some() {
-            self.transcript.queued.push(Queued { text, parts });
+            self.transcript.queued.push(Queued { text, parts, handed_over: false });
             return;
         }
         self.submit(parts, branch, out);
+    }
+
+    /// The first of the messages that wait goes with the next round's tool results instead of after the answer.
+    fn hand_over(&mut self, turn: TurnId, out: &mut Vec<Effect>) {
+        if let Some(queued) = self.transcript.queued.iter_mut().find(|queued| !queued.handed_over) {
+            queued.handed_over = true;
+            out.push(Effect::Order(Order::Interject { turn, parts: queued.parts.clone() }));
+        }
     }
 
     fn slash(&mut self, command: Command, rest: &str, out: &mut Vec<Effect>) {

@@ -33,6 +33,9 @@ impl State {
         if self.composer.branch.take().is_some() {
             return self.say("no branch: the message goes to the end", out);
         }
+        if self.stop_command(out) {
+            return;
+        }
         if self.transcript.turn.is_some() {
             let at_risk: Vec<String> =
                 self.calls.running().filter(|call| !call.known_read_only()).map(super::calls::Call::name).collect();
@@ -68,6 +71,9 @@ impl State {
             self.text_changed(out);
             self.disarm(out);
             return;
+        }
+        if self.stop_command(out) {
+            return self.disarm(out);
         }
         if self.transcript.turn.as_ref().is_some_and(|turn| !turn.stopping) {
             self.disarm(out);

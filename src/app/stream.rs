@@ -245,6 +245,15 @@ impl State {
     fn message(&mut self, turn: TurnId, message: &Message, at: Stamp) {
         match &message.body {
             Body::User(parts) => {
+                // One that was handed over is under way now.
+                self.transcript.queued.retain({
+                    let mut found = false;
+                    move |queued| {
+                        let this = !found && queued.handed_over && queued.parts == *parts;
+                        found |= this;
+                        !this
+                    }
+                });
                 let pending = self.transcript.entries.iter_mut().rev().find(|entry| {
                     entry.message.as_ref() == Some(&message.id)
                         || (entry.message.is_none() && matches!(entry.body, EntryBody::User(_)))
@@ -360,6 +369,9 @@ impl State {
             self.status.context = Some(Context { tokens: sent + self.status.answered, estimated: true });
         }
         self.transcript.last = Some(open);
+        for queued in &mut self.transcript.queued {
+            queued.handed_over = false;
+        }
         self.close_settled_reviews();
         self.disarm(out);
         if status == TurnStatus::Ok {
@@ -482,6 +494,7 @@ impl State {
     /// Asks for ticks while something on the screen counts time, and only then.
     pub(super) fn tick(&mut self, out: &mut Vec<Effect>) {
         let counts = self.transcript.turn.is_some()
+            || self.composer.run.is_some()
             || self.overlays.iter().any(|overlay| matches!(overlay, Overlay::Review(_) | Overlay::Inquiry(_)));
         let servers = self.overlays.iter().any(|overlay| matches!(overlay, Overlay::Servers(_)));
         if counts && (!self.status.ticking || self.status.slow_tick) {

@@ -12,6 +12,7 @@ mod inquiring;
 mod models;
 mod prompting;
 mod reviewing;
+mod running;
 mod signing_in;
 mod stopping;
 mod streaming;

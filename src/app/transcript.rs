@@ -132,6 +132,8 @@ pub struct Find {
 pub struct Queued {
     pub text: String,
     pub parts: Vec<Part>,
+    /// Handed over, to go with the next round's tool results. Where no round follows, it waits on as it did.
+    pub handed_over: bool,
 }
 
 /// A turn as it is watched.

@@ -49,6 +49,10 @@ pub struct Limits {
     pub inquiry: Duration,
     /// Questions of one server that wait at a time.
     pub inquiries: u32,
+    /// A command of the person's own, in all.
+    pub command: Duration,
+    /// What is kept of its output, bytes.
+    pub command_output: u64,
     /// Automatic attempts of one request.
     pub attempts: u32,
     /// The longest wait that an endpoint may ask for; asked for a longer one, the request is not sent again by itself.
@@ -95,6 +99,8 @@ impl Default for Limits {
             resource: MIB,
             inquiry: secs(600),
             inquiries: 8,
+            command: secs(600),
+            command_output: 256 * KIB,
             attempts: 5,
             retry_after: secs(120),
             import: 256 * MIB,

@@ -49,6 +49,12 @@ pub enum Order {
     CancelTurn {
         turn: TurnId,
     },
+    /// A message for a turn that is under way: it stands behind the results of this round's calls, and goes with the
+    /// next request. Void where none follows: whoever gave it learns of it by `TurnEvent::Message`, or not at all.
+    Interject {
+        turn: TurnId,
+        parts: Vec<Part>,
+    },
     /// Ends the count-down before an automatic retry.
     RetryNow {
         turn: TurnId,

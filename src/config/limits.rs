@@ -60,6 +60,7 @@ fn duration<'a>(limits: &'a mut Limits, name: &str) -> Option<&'a mut Duration> 
         "call" => &mut limits.call,
         "validation" => &mut limits.validation,
         "inquiry" => &mut limits.inquiry,
+        "command" => &mut limits.command,
         "retry_after" => &mut limits.retry_after,
         _ => return None,
     })
@@ -80,6 +81,7 @@ fn size<'a>(limits: &'a mut Limits, name: &str) -> Option<&'a mut u64> {
         "import" => &mut limits.import,
         "resource" => &mut limits.resource,
         "image" => &mut limits.image,
+        "command_output" => &mut limits.command_output,
         _ => return None,
     })
 }

@@ -384,6 +384,8 @@ pub const LIMITS: &[Key] = &[
     key("resource", Kind::Size, "\"1 MiB\"", "A text of a resource or a prompt."),
     key("inquiry", Kind::Duration, "\"10 min\"", "A server's question to you, until it counts as cancelled."),
     key("inquiries", ANY_NUMBER, "8", "Questions of one server that wait for you."),
+    key("command", Kind::Duration, "\"10 min\"", "A command of your own (!), in all."),
+    key("command_output", Kind::Size, "\"256 KiB\"", "What is kept of its output: head and tail."),
     key("attempts", Kind::Int { min: 1, max: 100 }, "5", "Automatic attempts of one request."),
     key("retry_after", Kind::Duration, "\"120 s\"", "The longest wait that an endpoint may ask for between them."),
     key("import", Kind::Size, "\"256 MiB\"", "An imported file, or a recording."),

@@ -341,6 +341,7 @@ impl Engine {
             Order::Decide { turn, call, hash, decision } => self.drive(turn, Event::Decided { call, hash, decision }),
             Order::CancelCall { turn, call } => self.drive(turn, Event::CancelCall { call }),
             Order::CancelTurn { turn } => self.cancel(turn),
+            Order::Interject { turn, parts } => self.drive(turn, Event::Interject { parts }),
             Order::RetryNow { turn } => self.drive(turn, Event::RetryNow),
             Order::Server { server, action } => self.server_order(&server, action),
             Order::Query { generation, server, query } => {

@@ -135,6 +135,7 @@ pub(super) fn begins_turn(order: &Order) -> bool {
         Order::Decide { .. }
         | Order::CancelCall { .. }
         | Order::CancelTurn { .. }
+        | Order::Interject { .. }
         | Order::RetryNow { .. }
         | Order::Server { .. }
         | Order::SignIn { .. }

@@ -156,6 +156,7 @@ fn started(order: &Order) -> Option<TurnId> {
         Order::Decide { .. }
         | Order::CancelCall { .. }
         | Order::CancelTurn { .. }
+        | Order::Interject { .. }
         | Order::RetryNow { .. }
         | Order::Server { .. }
         | Order::SignIn { .. }
@@ -267,6 +268,7 @@ impl Player<'_> {
             }
             order @ (Order::CancelCall { .. }
             | Order::CancelTurn { .. }
+            | Order::Interject { .. }
             | Order::RetryNow { .. }
             | Order::Server { .. }
             | Order::SignIn { .. }

@@ -29,6 +29,10 @@ impl Surroundings {
     pub(super) fn tmux(self) -> bool {
         self.tmux
     }
+
+    pub(super) fn ssh(self) -> bool {
+        self.ssh
+    }
 }
 
 /// Blocks for as long as the system's clipboard does: not for the event loop.

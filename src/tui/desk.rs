@@ -245,6 +245,9 @@ impl Desk {
             | Effect::SaveText { .. }
             | Effect::Editor { .. }
             | Effect::EditConfig { .. }
+            | Effect::Run { .. }
+            | Effect::StopRun { .. }
+            | Effect::PastePicture
             | Effect::Files { .. }
             | Effect::Attach { .. }
             | Effect::SetTimer { .. }

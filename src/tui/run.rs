@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -17,7 +17,7 @@ use super::screen::Screen;
 use super::signals::{self, Signal, Signals};
 use super::terminal::{self, Raw, TuiError};
 use super::timers::Timers;
-use super::{Replies, Work, editor, files, input, notify, page};
+use super::{Replies, Work, editor, files, input, notify, page, picture, shell};
 use crate::app::{self, EditorUse, Effect, Event, Reply, Saved, Start, State};
 use crate::chat::{ConversationId, Limits, Stamped};
 use crate::engine::Handle;
@@ -84,6 +84,8 @@ struct Loop {
     limits: Arc<Limits>,
     around: Surroundings,
     working: JoinSet<()>,
+    /// The command of the person's own that runs; dropped, it is stopped.
+    shell: Option<(u64, oneshot::Sender<()>)>,
     /// Something to draw, and whether now.
     dirty: bool,
     urgent: bool,
@@ -117,6 +119,7 @@ pub async fn run(config: TuiConfig, services: Services, drawn: impl FnOnce()) ->
         limits,
         around: Surroundings::look(),
         working: JoinSet::new(),
+        shell: None,
         dirty: true,
         urgent: true,
         drawn: None,
@@ -146,6 +149,7 @@ pub async fn run(config: TuiConfig, services: Services, drawn: impl FnOnce()) ->
     };
     it.raw = None;
     it.input = None;
+    it.shell = None;
     // A draft on its way to the store.
     let _ = timeout(LAST_WORDS, async { while it.working.join_next().await.is_some() {} }).await;
     if terminal::panicked() {
@@ -323,6 +327,24 @@ impl Loop {
                         let result = files::save(&folder, &name, extension, text.as_bytes());
                         Reply::Saved { what, result: result.map(|path| path.display().to_string()) }
                     });
+                }
+                Effect::Run { generation, command } => {
+                    let (told, stop) = oneshot::channel();
+                    self.shell = Some((generation, told));
+                    let (folder, limits) = (self.folder.clone(), Arc::clone(&self.limits));
+                    let replies = self.replies.clone();
+                    self.working.spawn(async move {
+                        let result = shell::run(command, folder, limits, stop).await;
+                        replies.send(Reply::Ran { generation, result });
+                    });
+                }
+                Effect::StopRun { generation } => {
+                    // Told by what becomes of it.
+                    drop(self.shell.take_if(|(running, _)| *running == generation));
+                }
+                Effect::PastePicture => {
+                    let (around, limits) = (self.around, Arc::clone(&self.limits));
+                    self.aside(move || Reply::Picture(picture::picture(around, &limits)));
                 }
                 Effect::Files { generation, query } => {
                     let folder = self.folder.clone();

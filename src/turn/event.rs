@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::chat::{
-    CallId, Change, Decision, Durability, EventDeltas, Fault, Grant, Request, ToolList, ToolOutcome, TurnEvent,
+    CallId, Change, Decision, Durability, EventDeltas, Fault, Grant, Part, Request, ToolList, ToolOutcome, TurnEvent,
     TurnStatus,
 };
 use crate::tools::{Problem, Snapshot, Tool};
@@ -73,6 +73,10 @@ pub enum Event {
         call: CallId,
     },
     Cancel,
+    /// A person's message for the next round's request.
+    Interject {
+        parts: Vec<Part>,
+    },
     RetryNow,
     /// The tools changed: grants, pins, trust, listings.
     Tools(Arc<Snapshot>),

@@ -11,7 +11,7 @@ use super::recorder::Recorder;
 use super::round::Round;
 use crate::chat::{
     CallId, CallState, CallUpdate, Change, ContextParts, ConversationId, Durability, Fault, FaultKind, Message,
-    MessageId, PastCall, Request, ServerName, Stamp, Stamped, ToolChoice, ToolList, TurnEvent, TurnStatus,
+    MessageId, Part, PastCall, Request, ServerName, Stamp, Stamped, ToolChoice, ToolList, TurnEvent, TurnStatus,
 };
 use crate::tools::Snapshot;
 
@@ -63,6 +63,8 @@ pub struct Turn {
     pub(super) messages: u32,
     pub(super) last_text: String,
     pub(super) stopping: bool,
+    /// What a person said meanwhile, for the next request.
+    pub(super) interjected: Vec<Vec<Part>>,
     pub(super) now_at: Stamp,
     pub(super) out: Vec<Step>,
 }
@@ -87,6 +89,7 @@ impl Turn {
             messages: 0,
             last_text: String::new(),
             stopping: false,
+            interjected: Vec::new(),
             now_at: at,
             out: Vec::new(),
             plan,
@@ -129,6 +132,11 @@ impl Turn {
             Event::Decided { call, hash, decision } => self.decided(&call, &hash, decision),
             Event::CancelCall { call } => self.cancel_call(&call),
             Event::Cancel => self.stop(TurnStatus::Cancelled, None),
+            Event::Interject { parts } => {
+                if !self.ending() {
+                    self.interjected.push(parts);
+                }
+            }
             Event::RetryNow => {
                 if matches!(self.phase, Phase::Waiting) {
                     self.request(self.round.attempt + 1);

@@ -391,7 +391,20 @@ impl Turn {
                 let fault = Fault::new(FaultKind::Limit, message).hint("Continue it, or raise --max-rounds.");
                 self.finish(TurnStatus::Limit, Some(fault), changes);
             }
-            Then::Next => self.arm(self.round.number + 1, changes),
+            Then::Next => {
+                for parts in std::mem::take(&mut self.interjected) {
+                    let message = Arc::new(Message {
+                        id: self.next_id(),
+                        parent: self.history.last().map(|m| m.id.clone()),
+                        at: self.now_at.wall_ms,
+                        body: Body::User(parts),
+                    });
+                    changes.push(self.saved(&message));
+                    self.emit(TurnEvent::Message { turn: self.plan.turn, message: Arc::clone(&message) });
+                    self.history.push(message);
+                }
+                self.arm(self.round.number + 1, changes);
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, hit, rows_of};
+use super::figures::clock;
 use super::ink::{Ink, Row, Tint};
 use super::markdown::wrap_row;
 use crate::app::{CompletionKind, Focus, Layout, State, Target};
@@ -67,8 +68,20 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, draft: &D
     let focused = state.focus == Focus::Composer && state.overlays.is_empty();
     let top = (draft.caret.0 + 1).saturating_sub(height);
     let ink = if focused { Tint::of(Ink::Accent).bold() } else { Tint::of(Ink::Dim) };
-    canvas.put(area, 1, 0, ">", ink);
-    if state.composer.is_empty() {
+    let bang = state.composer.bang().is_some();
+    let (sign, ink) = if bang { ("!", Tint::of(Ink::Warn).bold()) } else { (">", ink) };
+    canvas.put(area, 1, 0, sign, ink);
+    if let Some(run) = &state.composer.run {
+        let seconds = state.now.since_us(run.since);
+        let room = usize::from(area.width).saturating_sub(4);
+        let head: String = run.command.chars().take(200).collect();
+        let command = cut(sanitize(&head).one_line().as_str(), room.saturating_sub(28));
+        let text = format!("{} running {command}   {}   esc stops it", canvas.theme.glyphs.running, clock(seconds));
+        let y = if state.composer.is_empty() { 0 } else { height - 1 };
+        if y == 0 || draft.height() < height {
+            canvas.put(area, 3, y, &cut(&text, room), Ink::Accent);
+        }
+    } else if state.composer.is_empty() {
         let room = usize::from(area.width).saturating_sub(4);
         let hint = match waiting(state) {
             Some(words) => words,
@@ -104,7 +117,14 @@ fn waiting(state: &State) -> Option<String> {
         let text = cut(sanitize(&head).one_line().as_str(), 32);
         return Some(format!("queued {count}   {text}   enter on the empty line: send   ↑ edit"));
     }
-    Some(format!("queued {count}   sent after this answer   ↑ edit"))
+    let handed_over = queued.iter().filter(|queued| queued.handed_over).count();
+    Some(if handed_over == count {
+        format!("queued {count}   goes with the next round's tool results, else after this answer")
+    } else {
+        format!(
+            "queued {count}   sent after this answer   ↑ edit   enter on the empty line: send with the next round's tool results"
+        )
+    })
 }
 
 /// The completion list stands above the composer, over the transcript's end.

@@ -241,6 +241,33 @@ async fn stopping_the_turn_reaches_the_server_and_leaves_a_valid_history() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_person_says_meanwhile_stands_behind_the_results_in_the_next_request() {
+    let first = vec![call(0, "c0", "a__echo", r#"{"ms":1000,"say":"x"}"#), finish("tool_calls"), done()];
+    let mut rig = Rig::new(vec![first, answer("Both."), answer("And again.")]).await;
+    let turn = rig.submit("go");
+    rig.until(|e| matches!(e, TurnEvent::Finish { .. })).await;
+    let said_text = || millrace::chat::Part::text("and mind the gap");
+    let parts = vec![said_text()];
+    rig.handle.order(Order::Interject { turn, parts: parts.clone() });
+    rig.ended().await;
+    let bodies: Vec<Body> = messages(&rig).iter().map(|message| message.body.clone()).collect();
+    let [Body::User(_), Body::Assistant(_), Body::Tool(_), Body::User(said)] = &bodies[..] else {
+        panic!("{bodies:?}")
+    };
+    assert_eq!(*said, parts);
+    assert_valid(&messages(&rig));
+    // In the last round there is nothing that it could go with: it is void, and not in the history.
+    let turn = rig.submit("go");
+    rig.until(|e| matches!(e, TurnEvent::Text { .. })).await;
+    rig.handle.order(Order::Interject { turn, parts });
+    rig.ended().await;
+    let said_again = rig.seen.iter().any(|event| {
+        matches!(&event.body, TurnEvent::Message { turn: of, message } if *of == turn && matches!(&message.body, Body::User(parts) if parts[0] == said_text()))
+    });
+    assert!(!said_again);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cut_stream_lets_running_calls_end_and_starts_nothing_new() {
     let cut = Fault::new(FaultKind::Network, "connection reset");
     let stream = vec![

@@ -243,7 +243,8 @@ async fn stopping_the_turn_reaches_the_server_and_leaves_a_valid_history() {
 #[tokio::test(start_paused = true)]
 async fn what_a_person_says_meanwhile_stands_behind_the_results_in_the_next_request() {
     let first = vec![call(0, "c0", "a__echo", r#"{"ms":1000,"say":"x"}"#), finish("tool_calls"), done()];
-    let mut rig = Rig::new(vec![first, answer("Both."), answer("And again.")]).await;
+    let again = vec![text("And again."), Act::Wait(1000), finish("stop"), done()];
+    let mut rig = Rig::new(vec![first, answer("Both."), again]).await;
     let turn = rig.submit("go");
     rig.until(|e| matches!(e, TurnEvent::Finish { .. })).await;
     let said_text = || millrace::chat::Part::text("and mind the gap");

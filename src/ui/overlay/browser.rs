@@ -76,7 +76,9 @@ pub(super) fn draw(
         let below = columns_of(rows_of(body, rows + 1, room.saturating_sub(rows + 1)), 1, columns.saturating_sub(2));
         preview(canvas, below, browser, state, memo, false);
     }
-    let keys: &[(&str, &str)] = if browser.editing {
+    let keys: &[(&str, &str)] = if browser.editing && narrow {
+        &[("enter", "open"), ("↓", "to the list")]
+    } else if browser.editing {
         &[("enter", "open"), ("↓", "to the list: letters act there"), ("^R", "earlier prompts")]
     } else if narrow {
         &[("enter", "open"), ("space", "preview")]

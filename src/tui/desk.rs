@@ -273,11 +273,7 @@ impl Desk {
     }
 
     /// Opens for writing: those before are let go where nothing of them runs, and another process's is shown only.
-    async fn open(
-        &self,
-        id: &ConversationId,
-        running: &[ConversationId],
-    ) -> Result<Conversation, Fault> {
+    async fn open(&self, id: &ConversationId, running: &[ConversationId]) -> Result<Conversation, Fault> {
         let store = self.store()?;
         let idle: Vec<ConversationId> = {
             let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);

@@ -164,7 +164,9 @@ mod tests {
 
     async fn check(command: &str, limits: Limits) -> Ran {
         let (_stay, stop) = oneshot::channel();
-        run(command.to_owned(), std::env::temp_dir(), Arc::new(limits), stop).await.unwrap()
+        run(command.to_owned(), std::env::temp_dir(), Arc::new(limits), stop)
+            .await
+            .unwrap_or_else(|fault| panic!("{fault:?}"))
     }
 
     #[tokio::test]

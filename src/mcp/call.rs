@@ -4,6 +4,7 @@
 //! - It is sent once. Nothing here, on any path, sends it again.
 //! - `Sent` comes before any progress and any answer; the last progress comes before the answer.
 //! - Whoever stops waiting tells the server, and says truthfully whether the call may have run.
+//! - A call that goes on as a task (`task`) is the same call: one order, one end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,12 @@ use super::report::Gate;
 use super::rounds::{Kind, ROUNDS, Required};
 use super::server::{Order, Phase, until_or_never};
 use super::tap::{Departure, Progress, Reply, Waiter};
+use super::task::{self as tasks, Told};
 use super::ticket::{CallEnd, CallEvent, CallOrder};
+
+mod task;
+
+use task::end_of_task;
 
 /// A header says something else than the body (2026-07-28).
 const HEADER_MISMATCH: i64 = -32020;
@@ -53,7 +59,7 @@ pub(super) fn start(order: CallOrder, line: Line, events: mpsc::UnboundedSender<
     let waiter = Waiter::of_call(order.call.clone());
     let queued = ready.and_then(|connection| {
         // Pending only where a thousand requests are queued already; then it waits its turn on its task.
-        let send = connection.send_call(CallRequest::of(&order), waiter.clone());
+        let send = connection.send_call(connection.request_of(&order, line.longest), waiter.clone());
         tokio::task::unconstrained(send).now_or_never().map(|handed| (connection, handed))
     });
     tokio::spawn(async move {
@@ -82,7 +88,7 @@ async fn later(
         },
     };
     let waiter = Waiter::of_call(order.call.clone());
-    let handed = connection.send_call(CallRequest::of(&order), waiter.clone()).await;
+    let handed = connection.send_call(connection.request_of(&order, line.longest), waiter.clone()).await;
     follow(connection, handed, waiter, order, line, events, stop).await
 }
 
@@ -112,10 +118,21 @@ async fn follow(
         Ok(handle) => handle,
         Err(error) => return CallEnd::NotSent { message: format!("its connection has ended: {error}") },
     };
-    let under_way = connection.asker.call(order.call.clone());
-    let gate = Gate::new(line.limits.messages_per_second);
-    let (told_sent, pending, round) = (false, None, 0);
-    let mut call = Call { connection, handle, waiter, order, round, under_way, line, events, told_sent, pending, gate };
+    let mut call = Call {
+        handle,
+        waiter,
+        round: 0,
+        under_way: connection.asker.call(order.call.clone()),
+        line,
+        events,
+        told_sent: false,
+        pending: None,
+        last: None,
+        status: None,
+        gate: Gate::new(line.limits.messages_per_second),
+        connection,
+        order,
+    };
     let end = call.run(stop).await;
     call.connection.forget(call.handle.id());
     end
@@ -137,6 +154,10 @@ struct Call<'a> {
     told_sent: bool,
     /// Progress that came too fast to be told yet.
     pending: Option<Progress>,
+    /// The count that was last told, and its total.
+    last: Option<(f64, Option<f64>)>,
+    /// What was last told of its task.
+    status: Option<String>,
     gate: Gate,
 }
 
@@ -189,7 +210,12 @@ impl Call<'_> {
                         }
                         Err(end) => return end,
                     },
-                    Kind::Complete => return self.end_of_reply(Reply::Result(result)).await,
+                    Kind::Complete => match self.task_of(&result) {
+                        Some(Ok(told)) => return self.follow_task(told, stop, hard).await,
+                        Some(Err(message)) => return self.end_of_reply(Reply::Error { code: 0, message }).await,
+                        None => return self.end_of_reply(Reply::Result(result)).await,
+                    },
+                    Kind::Task(told) => return self.follow_task(*told, stop, hard).await,
                     Kind::Strange(message) => {
                         return self.end_of_reply(Reply::Error { code: 0, message }).await;
                     }
@@ -245,7 +271,7 @@ impl Call<'_> {
         let request = CallRequest {
             inputs: inputs.map(|inputs| inputs.into_iter().collect()),
             state: required.state,
-            ..CallRequest::of(&self.order)
+            ..self.connection.request_of(&self.order, self.line.longest)
         };
         self.waiter = Waiter::of_call(self.order.call.clone());
         match self.connection.send_call(request, self.waiter.clone()).await {
@@ -270,6 +296,7 @@ impl Call<'_> {
 
     fn tell_pending(&mut self) {
         if let Some(Progress { progress, total, message }) = self.pending.take() {
+            self.last = Some((progress, total));
             let _ = self.events.send(CallEvent::Progress { progress, total, message });
         }
     }
@@ -277,6 +304,12 @@ impl Call<'_> {
     /// Whether the server may have received it.
     fn may_have_left(&self) -> bool {
         matches!(self.waiter.departure(), Departure::Leaving | Departure::Sent)
+    }
+
+    /// The task that the answer to a call made as one tells of (2025-11-25); None: the server answered the call itself.
+    fn task_of(&self, result: &Value) -> Option<Result<Told, String>> {
+        let task = result.get("task").filter(|_| self.connection.calls_as_task(&self.order.tool))?;
+        Some(Told::read(task))
     }
 
     /// The server's own word, as it came.
@@ -391,7 +424,18 @@ impl Call<'_> {
         };
         let _ = tokio::time::timeout(GRACE, last_word).await;
         self.tell_sent();
-        match self.waiter.take_reply() {
+        let reply = self.waiter.take_reply();
+        if let Some(Reply::Result(result)) = &reply {
+            let task = match (Kind::of(result), self.task_of(result)) {
+                (Kind::Task(told), _) => Some(*told),
+                (_, Some(Ok(told))) => Some(told),
+                (Kind::Complete | Kind::Input(_) | Kind::Strange(_), Some(Err(_)) | None) => None,
+            };
+            if let Some(told) = task {
+                return self.cancel_task(&told).await;
+            }
+        }
+        match reply {
             Some(Reply::Result(result)) if Kind::of(&result) == Kind::Complete => CallEnd::Result(result),
             Some(Reply::Error { code, message }) if !is_cancellation(code, &message) => {
                 // It failed by itself while the word to stop was on its way.
@@ -408,10 +452,16 @@ impl Call<'_> {
 pub fn answered(mut message: Value) -> CallEnd {
     match Reply::of(&mut message) {
         Reply::Result(result) => match Kind::of(&result) {
-            Kind::Complete => CallEnd::Result(result),
+            Kind::Complete => match tasks::ended(&result) {
+                Some(told) => end_of_task(told),
+                None => CallEnd::Result(result),
+            },
             Kind::Strange(message) => CallEnd::RpcError { code: 0, message },
             Kind::Input(_) => {
                 CallEnd::RpcError { code: 0, message: "the server asked for input; it did not finish".to_owned() }
+            }
+            Kind::Task(_) => {
+                CallEnd::ServerGone { sent: true, message: "the server went on with it as a task".to_owned() }
             }
         },
         Reply::Error { code, message } => CallEnd::RpcError { code, message },

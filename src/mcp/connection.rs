@@ -3,23 +3,26 @@
 use rmcp::RoleClient;
 use rmcp::model::{
     CallToolRequest, CallToolRequestParams, CancelledNotification, CancelledNotificationParam, ClientRequest,
-    GetExtensions, InputResponses, ListToolsRequest, PaginatedRequestParams, RequestId, ServerCapabilities,
-    ServerPeerInfo, ServerResult,
+    CustomRequest, GetExtensions, InputResponses, ListToolsRequest, PaginatedRequestParams, ProgressToken, RequestId,
+    ServerCapabilities, ServerPeerInfo, ServerResult,
 };
 use rmcp::service::{Peer, PeerRequestOptions, RequestHandle, ServiceError};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::chat::Limits;
+use crate::chat::{CallId, Limits};
 
 use super::bare::Bare;
 use super::failure::{Failure, FailureKind};
 use super::http::Params;
 use super::inquiry::Asker;
 use super::open::Way;
-use super::tap::{Reply, Tap, Waiter};
+use super::tap::{Reply, Tap, TaskWatch, Waiter};
+use super::task;
 use super::ticket::CallOrder;
 
 /// The least and the most time that a list of tools is taken as it is, whatever its server says.
@@ -36,6 +39,8 @@ pub(super) struct Connection {
     pub asker: Asker,
     /// Told apart from the connections before and after it.
     pub generation: u64,
+    /// The tools that can only be called as tasks (2025-11-25), as they were last listed.
+    pub as_tasks: Mutex<HashSet<String>>,
 }
 
 /// What is at its other end.
@@ -104,6 +109,13 @@ impl Handed {
         }
     }
 
+    pub(super) fn progress_token(&self) -> Option<ProgressToken> {
+        match self {
+            Self::Mcp(handle) => Some(handle.progress_token.clone()),
+            Self::Bare(_) => None,
+        }
+    }
+
     /// The SDK's answer. Cancel-safe.
     pub(super) async fn answer(&mut self) -> Answer {
         match self {
@@ -121,15 +133,17 @@ pub(super) struct CallRequest {
     /// What the server asked for in the round before, and its own state, unread.
     pub inputs: Option<InputResponses>,
     pub state: Option<String>,
-}
-
-impl CallRequest {
-    pub(super) fn of(order: &CallOrder) -> Self {
-        Self { tool: order.tool.clone(), arguments: order.arguments.clone(), inputs: None, state: None }
-    }
+    /// It is to run as a task, and its result to be kept for so long (2025-11-25).
+    pub task: Option<Duration>,
 }
 
 impl Connection {
+    /// What is to be sent of a call that takes at most `longest`.
+    pub(super) fn request_of(&self, order: &CallOrder, longest: Duration) -> CallRequest {
+        let task = self.calls_as_task(&order.tool).then_some(longest);
+        CallRequest { tool: order.tool.clone(), arguments: order.arguments.clone(), inputs: None, state: None, task }
+    }
+
     /// Lists the tools, page by page.
     ///
     /// # Errors
@@ -142,6 +156,13 @@ impl Connection {
                 let mut found = pages(peer, tap, limits.tool_pages, most, deadline).await?;
                 if let (Way::Modern, Some(params)) = (self.way, params) {
                     found.remarks.append(&mut params.learn(&mut found.tools));
+                }
+                // An extension of 2026-07-28 leaves it to the server; before, it is the tool that says so, and counts
+                // only where the server says that it runs tasks at all.
+                if self.way != Way::Modern && tap.runs_tasks() {
+                    let required = found.tools.iter().filter(|tool| task::is_required(tool));
+                    let names = required.filter_map(|tool| tool.get("name")?.as_str()).map(str::to_owned);
+                    *held(&self.as_tasks) = names.collect();
                 }
                 Ok(found)
             }
@@ -158,17 +179,70 @@ impl Connection {
     pub(super) async fn send_call(&self, call: CallRequest, waiter: Waiter) -> Result<Handed, ServiceError> {
         match &self.link {
             Link::Mcp { peer, .. } => {
-                let mut params = CallToolRequestParams::new(call.tool).with_arguments(call.arguments);
-                params.input_responses = call.inputs;
-                params.request_state = call.state;
-                let mut request = CallToolRequest::new(params);
-                request.extensions.insert(waiter);
-                let request = ClientRequest::CallToolRequest(request);
+                let mut request = match call.task {
+                    // The SDK does not know tasks of the core.
+                    Some(ttl) => custom(
+                        "tools/call",
+                        json!({"name": call.tool, "arguments": call.arguments, "task": {"ttl": ms(ttl)}}),
+                    ),
+                    None => {
+                        let mut params = CallToolRequestParams::new(call.tool).with_arguments(call.arguments);
+                        params.input_responses = call.inputs;
+                        params.request_state = call.state;
+                        ClientRequest::CallToolRequest(CallToolRequest::new(params))
+                    }
+                };
+                request.extensions_mut().insert(waiter);
                 peer.send_cancellable_request(request, PeerRequestOptions::no_options())
                     .await
                     .map(|handle| Handed::Mcp(Box::new(handle)))
             }
             Link::Bare(bare) => Ok(Handed::Bare(bare.call(&call.tool, call.arguments, waiter))),
+        }
+    }
+
+    /// Asks about a task, and waits at most `limit` for the answer. `call`: the answer may be the call's.
+    pub(super) async fn ask_of_task(
+        self: Arc<Self>,
+        method: &'static str,
+        params: Value,
+        call: Option<CallId>,
+        limit: Duration,
+    ) -> Reply {
+        let Link::Mcp { peer, tap, .. } = &self.link else { return Reply::Gone("it has no tasks".to_owned()) };
+        let waiter = call.map_or_else(Waiter::default, Waiter::of_call);
+        let mut request = custom(method, params);
+        request.extensions_mut().insert(waiter.clone());
+        let sent = peer.send_cancellable_request(request, PeerRequestOptions::no_options()).await;
+        let mut handle = match sent {
+            Ok(handle) => handle,
+            Err(error) => return Reply::Gone(format!("its connection has ended: {error}")),
+        };
+        let _seat = Seat { tap, id: handle.id.clone() };
+        let answer = tokio::time::timeout(limit, async {
+            tokio::select! {
+                biased;
+                () = waiter.answered() => None,
+                answer = &mut handle.rx => Some(answer),
+            }
+        });
+        let Ok(answer) = answer.await else {
+            return Reply::Failed(Failure::new(FailureKind::TimedOut, format!("it did not answer {method} in time")));
+        };
+        match (waiter.take_reply(), answer) {
+            (Some(reply), _) => reply,
+            (None, Some(Ok(Ok(result)))) => serde_json::to_value(result).map_or_else(
+                |error| Reply::Failed(Failure::new(FailureKind::Protocol, error.to_string())),
+                Reply::Result,
+            ),
+            (None, Some(Ok(Err(ServiceError::McpError(error))))) => {
+                Reply::Error { code: error.code.0.into(), message: error.message.into_owned() }
+            }
+            (None, Some(Ok(Err(ServiceError::TransportSend(error))))) => {
+                Reply::Failed(Failure::of_transport(error.error.as_ref()))
+            }
+            (None, Some(Ok(Err(error)))) => Reply::Failed(Failure::new(FailureKind::Gone, error.to_string())),
+            (None, None | Some(Err(_))) => Reply::Gone("the connection was closed".to_owned()),
         }
     }
 
@@ -180,6 +254,25 @@ impl Connection {
         let told = peer.send_notification(notification.into());
         if tokio::time::timeout(Duration::from_secs(2), told).await.is_err() {
             tracing::debug!("a cancellation could not be handed over");
+        }
+    }
+
+    /// Whether a tool is called as a task (2025-11-25).
+    pub(super) fn calls_as_task(&self, tool: &str) -> bool {
+        held(&self.as_tasks).contains(tool)
+    }
+
+    /// Hears from now on what the server says of a task on its own, and gives its progress to `waiter`.
+    pub(super) fn follow_task(&self, id: &str, token: ProgressToken, waiter: Waiter) -> Option<TaskWatch> {
+        match &self.link {
+            Link::Mcp { tap, .. } => Some(tap.follow_task(id, token, waiter)),
+            Link::Bare(_) => None,
+        }
+    }
+
+    pub(super) fn leave_task(&self, id: &str, token: &ProgressToken) {
+        if let Link::Mcp { tap, .. } = &self.link {
+            tap.leave_task(id, token);
         }
     }
 
@@ -263,6 +356,30 @@ async fn pages(
         cursor = Some(next.to_owned());
     }
     Ok(found)
+}
+
+/// A request's place at the tap, left when nobody waits for it any more.
+struct Seat<'a> {
+    tap: &'a Tap,
+    id: RequestId,
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.tap.forget(&self.id);
+    }
+}
+
+fn custom(method: &str, params: Value) -> ClientRequest {
+    ClientRequest::CustomRequest(CustomRequest::new(method, Some(params)))
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Asks and waits for the answer, as the server wrote it.

@@ -12,7 +12,8 @@ use rmcp::handler::client::ClientHandler;
 use rmcp::model::{
     ClientCapabilities, ClientConfig, CreateMessageRequestParams, CreateMessageResult, CustomRequest, CustomResult,
     ElicitRequestParams, ElicitResult, ElicitationCapability, ErrorCode, FormElicitationCapability, Implementation,
-    ListRootsResult, LoggingLevel, LoggingMessageNotificationParam, ProtocolVersion, UrlElicitationCapability,
+    JsonObject, ListRootsResult, LoggingLevel, LoggingMessageNotificationParam, ProtocolVersion, TASKS_EXTENSION_ID,
+    UrlElicitationCapability,
 };
 use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::{RoleClient, service};
@@ -129,6 +130,7 @@ impl ClientHandler for Handler {
         let mut capabilities = ClientCapabilities::default();
         // Declared where nobody is there, too: the tools that a server lists must not depend on that.
         capabilities.elicitation = Some(elicitation);
+        capabilities.extensions = Some([(TASKS_EXTENSION_ID.to_owned(), JsonObject::new())].into_iter().collect());
         ClientConfig::new(capabilities, Implementation::new("millrace", env!("CARGO_PKG_VERSION")))
             .with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE)
     }

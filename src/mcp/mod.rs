@@ -33,6 +33,7 @@ mod rounds;
 mod server;
 mod stdio;
 mod tap;
+mod task;
 mod ticket;
 pub mod watchdog;
 

@@ -10,7 +10,7 @@
 //! - A server that understood `initialize` is never sent `list_tools`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rmcp::RoleClient;
@@ -216,7 +216,8 @@ impl Opener<'_> {
                 bare.list_tools().await?;
                 let link = Link::Bare(bare);
                 let (asker, generation) = (self.asker(), self.generation);
-                let connection = Connection { link, way, late_replies: false, asker, generation };
+                let connection =
+                    Connection { link, way, late_replies: false, asker, generation, as_tasks: Mutex::default() };
                 Ok(Opened {
                     connection: Arc::new(connection),
                     service: None,
@@ -284,7 +285,7 @@ impl Opener<'_> {
         let link = Link::Mcp { peer: service.peer().clone(), tap, params };
         // Over Streamable HTTP the stream of a cancelled request is gone, and its answer with it.
         let (late_replies, generation) = (!streamable, self.generation);
-        let connection = Connection { link, way, late_replies, asker, generation };
+        let connection = Connection { link, way, late_replies, asker, generation, as_tasks: Mutex::default() };
         let (connection, info) = (Arc::new(connection), Arc::new(Info::of(&info)));
         Ok(Opened { connection, service: Some(service), child, info, tools_changed })
     }

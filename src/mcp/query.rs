@@ -177,6 +177,9 @@ impl Connection {
             let required = match Kind::of(&result) {
                 Kind::Complete => return Ok(result),
                 Kind::Strange(why) => return Err(strange(why)),
+                Kind::Task(_) => {
+                    return Err(strange("it answered with a task, which only a call can become".to_owned()));
+                }
                 Kind::Input(required) => required,
             };
             if let Some(pause) = required.pause(round) {

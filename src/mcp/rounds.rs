@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::task::Told;
+
 /// How often a server may come back with another question about one request.
 pub(super) const ROUNDS: u32 = 10;
 
@@ -25,6 +27,8 @@ pub(super) struct Required {
 pub(super) enum Kind {
     Complete,
     Input(Required),
+    /// It goes on as a task (2026-07-28, `io.modelcontextprotocol/tasks`).
+    Task(Box<Told>),
     /// Not to be understood; why, as the end of a sentence.
     Strange(String),
 }
@@ -35,6 +39,7 @@ impl Kind {
             None => Self::Complete,
             Some(Value::String(kind)) => match kind.as_str() {
                 "complete" => Self::Complete,
+                "task" => Told::read(result).map_or_else(Self::Strange, |told| Self::Task(Box::new(told))),
                 "input_required" => Required::read(result).map_or_else(Self::Strange, Self::Input),
                 other => Self::Strange(format!("the server answered with a result of the unknown type {other:?}")),
             },

@@ -172,6 +172,27 @@ impl Waiter {
     }
 }
 
+/// What a server says of a task on its own; the newest word counts.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TaskWatch(Arc<(Mutex<Option<Value>>, Notify)>);
+
+impl TaskWatch {
+    /// Waits for the next word. Cancel-safe.
+    pub(super) async fn next(&self) -> Value {
+        loop {
+            if let Some(told) = held(&self.0.0).take() {
+                return told;
+            }
+            self.0.1.notified().await;
+        }
+    }
+
+    fn tell(&self, told: Value) {
+        *held(&self.0.0) = Some(told);
+        self.0.1.notify_one();
+    }
+}
+
 /// Requests of a server that wait to be looked at; an older one is then read as the SDK decoded it.
 const REQUESTS: usize = 64;
 
@@ -196,6 +217,10 @@ struct Seats {
     by_token: HashMap<ProgressToken, Waiter>,
     /// What the server asks of the person, as it wrote it, until it is taken.
     requests: VecDeque<(RequestId, Value)>,
+    /// Tasks that are followed, by their ids.
+    tasks: HashMap<String, TaskWatch>,
+    /// Whether the greeting of a server of 2025-11-25 offers to run tools as tasks; the SDK's types drop it.
+    runs_tasks: bool,
     /// Why the connection ended: whoever comes later is told at once.
     closed: Option<String>,
 }
@@ -244,13 +269,22 @@ impl Tap {
                 self.progress(message);
                 return Seen::Consumed;
             }
+            if matches!(method.as_str(), Some("notifications/tasks" | "notifications/tasks/status")) {
+                self.task(message);
+                return Seen::Consumed;
+            }
             if matches!(method.as_str(), Some("elicitation/create" | "sampling/createMessage")) {
                 self.request(message);
             }
             return Seen::Other;
         }
         let Some(id) = message.get("id").and_then(number_or_string) else { return Seen::Other };
-        let Some(waiter) = self.leave_seat(&id) else { return Seen::Other };
+        let Some(waiter) = self.leave_seat(&id) else {
+            if message.pointer("/result/capabilities/tasks/requests/tools/call").is_some_and(Value::is_object) {
+                held(&self.seats).runs_tasks = true;
+            }
+            return Seen::Other;
+        };
         waiter.answer(Reply::of(message));
         Seen::Answered(id)
     }
@@ -266,6 +300,35 @@ impl Tap {
                 message: params.get("message").and_then(Value::as_str).map(str::to_owned),
             });
         }
+    }
+
+    fn task(&self, message: &mut Value) {
+        let Some(params) = message.get_mut("params") else { return };
+        let watch =
+            params.get("taskId").and_then(Value::as_str).and_then(|id| held(&self.seats).tasks.get(id).cloned());
+        if let Some(watch) = watch {
+            watch.tell(params.take());
+        }
+    }
+
+    /// Whether the server offers to run tools as tasks (2025-11-25).
+    pub(super) fn runs_tasks(&self) -> bool {
+        held(&self.seats).runs_tasks
+    }
+
+    /// From now on hears what the server says of a task on its own; progress of the request that began it (`token`)
+    /// goes on to `waiter` (2025-11-25, tasks).
+    pub(super) fn follow_task(&self, id: &str, token: ProgressToken, waiter: Waiter) -> TaskWatch {
+        let mut seats = held(&self.seats);
+        seats.by_token.insert(token, waiter);
+        seats.tasks.entry(id.to_owned()).or_default().clone()
+    }
+
+    /// The task is over, or nobody waits for it any more.
+    pub(super) fn leave_task(&self, id: &str, token: &ProgressToken) {
+        let mut seats = held(&self.seats);
+        seats.by_token.remove(token);
+        seats.tasks.remove(id);
     }
 
     fn request(&self, message: &Value) {

@@ -23,6 +23,7 @@ mod http;
 mod probe;
 mod rounds;
 mod sse;
+mod tasks;
 mod web;
 
 /// A fake server: answers by method. `$1` of every function is the message's id; what it reads goes to `$LOG`.

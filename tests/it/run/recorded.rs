@@ -322,6 +322,33 @@ fn what_a_recording_lacks_is_said_and_nothing_runs() {
     assert_eq!(turn["text"], "done");
 }
 
+/// A call that goes on as a task, in both eras: its result stands in another frame than that of the call.
+#[test]
+fn a_task_is_played_to_its_result() {
+    let old = r#"
+        initialize() { reply "$1" '{"protocolVersion":"2025-11-25","capabilities":{"tools":{},"tasks":{"requests":{"tools":{"call":{}}}}},"serverInfo":{"name":"f","version":"1"}}'; }
+        list() { reply "$1" '{"tools":[{"name":"echo","inputSchema":{"type":"object"},"execution":{"taskSupport":"required"}}]}'; }
+        call() { reply "$1" '{"task":{"taskId":"t","status":"working","statusMessage":"reading","pollInterval":200}}'; }
+        other() { case $line in
+          *tasks/get*) reply "$1" '{"taskId":"t","status":"completed"}'; reply "$waits" '{"content":[{"type":"text","text":"at last"}]}' ;;
+          *tasks/result*) waits=$1 ;;
+        esac; }"#;
+    let new = r#"
+        discover() { reply "$1" '{"resultType":"complete","ttlMs":0,"cacheScope":"private","supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"extensions":{"io.modelcontextprotocol/tasks":{}}}}'; }
+        call() { reply "$1" '{"resultType":"task","taskId":"t","status":"working","statusMessage":"reading","ttlMs":null,"pollIntervalMs":200}'; }
+        other() { reply "$1" '{"resultType":"complete","taskId":"t","status":"completed","ttlMs":null,"result":{"content":[{"type":"text","text":"at last"}]}}'; }"#;
+    for script in [old, new] {
+        let home = Home::new();
+        let servers = home.servers(Some(script));
+        let provider = Provider::start(vec![Reply::calls(&[("fake__echo", "{}")]), Reply::text("good")]);
+        let (live, file) =
+            recorded(&home, home.run(&provider, &["--mcp", servers.to_str().unwrap(), "--approve", "all", "go"]), 0);
+        let told = live["messages"].as_array().unwrap().iter().find(|message| message["role"] == "tool").unwrap();
+        assert_eq!(told["content"], "at last");
+        the_same(live, &file, 0);
+    }
+}
+
 /// Each recording among the fixtures with what it must come to, turn after turn.
 #[test]
 fn every_recording_is_played_to_its_conversation() {

@@ -9,7 +9,7 @@
 //! # Does not
 //! Hold what a person types: that is the screen's.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 /// More fields than a person fills in.
 const MOST_FIELDS: usize = 64;
@@ -340,6 +340,18 @@ fn within(number: f64, least: Option<f64>, most: Option<f64>) -> Result<(), Stri
         (_, Some(most)) if number > most => Err(format!("at most {most}")),
         _ => Ok(()),
     }
+}
+
+/// What was typed for a number, as JSON writes it; a whole one without its fraction of noughts.
+#[must_use]
+pub fn number(text: &str, whole: bool) -> Option<Value> {
+    let number: Number = serde_json::from_str(text.strip_prefix('+').unwrap_or(text)).ok()?;
+    let float = number.as_f64().filter(|float| float.is_finite())?;
+    // Beyond 2^53 a fraction cannot be told from none.
+    if whole && number.is_f64() && float.fract() == 0.0 && float.abs() < 9.0e15 {
+        return Some(Value::from(float as i64));
+    }
+    Some(Value::Number(number))
 }
 
 /// Whether a text names something that a form must not ask for.

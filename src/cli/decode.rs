@@ -45,10 +45,12 @@ pub fn run(args: &DecodeArgs) -> Result<u8, Fault> {
         None => None,
     };
     let mut body = Vec::new();
+    // What is behind the limit is not read by a live turn either; one byte more shows that it is there.
+    let most = Limits::default().body.saturating_add(1);
     let read = if args.file.as_os_str() == "-" {
-        std::io::stdin().lock().read_to_end(&mut body)
+        std::io::stdin().lock().take(most).read_to_end(&mut body)
     } else {
-        File::open(&args.file).and_then(|mut file| file.read_to_end(&mut body))
+        File::open(&args.file).and_then(|file| file.take(most).read_to_end(&mut body))
     };
     read.map_err(|error| bad(&args.file, error.to_string()))?;
     let options = DecodeOptions {

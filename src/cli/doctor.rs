@@ -15,7 +15,7 @@ use crate::net::Http;
 use crate::store::{OpenMode, Store};
 
 use super::args::DoctorArgs;
-use super::endpoint::{endpoint, http};
+use super::endpoint::{endpoint, http, keyed, unchosen};
 use super::setup::{Setup, environment, paths};
 use super::window;
 
@@ -82,6 +82,17 @@ async fn look(args: &DoctorArgs) -> Result<Report, Fault> {
 }
 
 async fn ask_endpoint(setup: &Setup, resolved: &Resolved, http: &Http) -> Vec<Check> {
+    if let Err(fault) = keyed(setup, resolved) {
+        // Nobody chose the one that stands in for none: whether it can be reached says nothing.
+        return match (&resolved.profile, unchosen(setup, resolved)) {
+            (None, Some(fix)) => vec![Check::not_ok("endpoint", Status::Warn, "none of the profiles is chosen", fix)],
+            (None, None) => doctor::endpoint(http, None, None).await,
+            (Some(_), _) => {
+                let fix = fault.hint.unwrap_or_default();
+                vec![Check::not_ok("endpoint.key", Status::Broken, fault.message, fix)]
+            }
+        };
+    }
     match endpoint(setup, resolved).await {
         Ok(endpoint) => doctor::endpoint(http, Some(&endpoint), resolved.model.as_deref()).await,
         Err(fault) => {

@@ -22,11 +22,24 @@ fn is_later(fault: &Fault) -> bool {
 ///
 /// # Errors
 /// `Auth`, naming what to set.
-pub fn keyed(resolved: &Resolved) -> Result<(), Fault> {
+pub fn keyed(setup: &Setup, resolved: &Resolved) -> Result<(), Fault> {
     let Some(why) = resolved.key_missing.as_ref().filter(|_| resolved.key_needed) else { return Ok(()) };
+    let hint = match unchosen(setup, resolved) {
+        Some(hint) => hint,
+        None => "Set it, or name another endpoint with --base-url or -p; `millrace demo` needs neither.".to_owned(),
+    };
     Err(Fault::new(FaultKind::Auth, format!("There is no key for {}: {why}.", resolved.endpoint.host))
-        .hint("Set it, or name another endpoint with --base-url or -p; `millrace demo` needs neither.")
+        .hint(hint)
         .retry(Retry::AfterChange))
+}
+
+/// What to do where there are profiles, and none is chosen.
+#[must_use]
+pub fn unchosen(setup: &Setup, resolved: &Resolved) -> Option<String> {
+    let names: Vec<&str> = setup.config.profiles.keys().map(String::as_str).collect();
+    let first = names.first().filter(|_| resolved.profile.is_none())?;
+    let which = if names.len() == 1 { "your profile".to_owned() } else { format!("one of {}", names.join(", ")) };
+    Some(format!("Choose {which}: -p {first}, or for good: millrace config set profile {first}"))
 }
 
 /// The process's HTTP client, being built on a thread of its own from now on.

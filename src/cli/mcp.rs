@@ -5,6 +5,7 @@
 //! - Nothing is started whose exact command was not shown, unless its entry has consent or `--yes` was given.
 
 mod add;
+mod answers;
 mod call;
 mod frames;
 mod import;

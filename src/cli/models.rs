@@ -19,6 +19,8 @@ use super::once;
 use super::session::SessionArgs;
 use super::setup::Setup;
 
+const NO_FAVOURITES: &str = "No favourites there: f marks one in the picker (/models in the chat screen).";
+
 /// A model with what is known of it beside its endpoint's list.
 struct Row {
     provider: String,
@@ -29,15 +31,26 @@ struct Row {
     used: Option<UnixMs>,
 }
 
-/// Lists the models of the endpoint that would be asked, or of every profile's.
+/// Lists the models of the endpoint that would be asked, or of every profile's; favourites wherever they are.
 ///
 /// # Errors
 /// As the configuration, the key or the endpoint fail; of several endpoints, where none answers.
 pub fn run(args: &ModelsArgs) -> Result<u8, Fault> {
     let setup = Setup::load()?;
     let resolved = setup.resolve_endpoint(&args.endpoint)?;
+    let marks = marks(&setup)?;
     let mut providers = Vec::new();
-    if args.all {
+    if args.favourites && marks.favourites.is_empty() {
+        eprintln!("{NO_FAVOURITES}");
+        if args.json {
+            println!("[]");
+        }
+        return Ok(0);
+    }
+    // Favourites are few, and were marked wherever they are.
+    let named = args.endpoint.profile.is_some() || args.endpoint.base_url.is_some();
+    let everywhere = args.all || args.favourites && !named;
+    if everywhere {
         let session = SessionArgs { endpoint: args.endpoint.clone(), ..SessionArgs::default() };
         providers = setup.providers(&session);
         // What the command line or the environment names without a profile.
@@ -45,15 +58,15 @@ pub fn run(args: &ModelsArgs) -> Result<u8, Fault> {
             providers.insert(0, resolved.provider());
         }
     } else {
-        keyed(&resolved)?;
+        keyed(&setup, &resolved)?;
         providers.push(resolved.provider());
+    }
+    if args.favourites {
+        providers
+            .retain(|provider| marks.favourites.iter().any(|(base_url, _)| *base_url == provider.endpoint.base_url));
     }
     let shared = http(&resolved);
     let rows = once::on_runtime(async {
-        let marks = match Store::open(&setup.paths.store_file(), OpenMode::Read) {
-            Ok(store) => Marks::of(store.all_learnt().await.unwrap_or_default()),
-            Err(_) => Marks::default(),
-        };
         let catalogue = Catalogue::new(Some(setup.paths.cache.join("models")));
         let client = |provider: &Provider| match provider.proxy.is_some() || provider.ca_file.is_some() {
             true => Http::new(HttpOptions {
@@ -72,12 +85,15 @@ pub fn run(args: &ModelsArgs) -> Result<u8, Fault> {
         for (provider, list) in providers.iter().zip(join_all(asked).await) {
             match list {
                 Ok(models) => rows.extend(models.into_iter().map(|model| marked(provider, model, &marks))),
-                Err(fault) if providers.len() == 1 => return Err(fault),
+                Err(fault) if providers.len() == 1 && !args.favourites => return Err(fault),
                 Err(fault) => {
                     eprintln!("{}", sanitize(&format!("{}: {}", provider.name(), fault.message)));
                     failed.push(fault);
                 }
             }
+        }
+        if args.favourites {
+            rows.extend(unseen(&rows, &marks, &providers, named));
         }
         match failed.pop() {
             Some(fault) if rows.is_empty() => Err(fault),
@@ -85,12 +101,47 @@ pub fn run(args: &ModelsArgs) -> Result<u8, Fault> {
         }
     })?;
     let rows: Vec<Row> = rows.into_iter().filter(|row| row.favourite || !args.favourites).collect();
+    let several = everywhere && (args.all || rows.iter().any(|row| row.base_url != rows[0].base_url));
+    if args.favourites && rows.is_empty() && !args.json {
+        eprintln!("{NO_FAVOURITES}");
+        return Ok(0);
+    }
     let mut out = io::stdout().lock();
     let text =
-        if args.json { as_json(&rows) } else { as_text(&rows, resolved.model.as_deref(), args.all, out.is_terminal()) };
+        if args.json { as_json(&rows) } else { as_text(&rows, resolved.model.as_deref(), several, out.is_terminal()) };
     // A reader that has seen enough is no error.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     Ok(0)
+}
+
+/// What the person marked and what was used when; nothing where there is no store yet.
+fn marks(setup: &Setup) -> Result<Marks, Fault> {
+    once::on_runtime(async {
+        Ok(match Store::open(&setup.paths.store_file(), OpenMode::Read) {
+            Ok(store) => Marks::of(store.all_learnt().await.unwrap_or_default()),
+            Err(_) => Marks::default(),
+        })
+    })
+}
+
+/// Favourites that no list has: their endpoint does not answer, lists them no more, or is in no profile.
+fn unseen(rows: &[Row], marks: &Marks, providers: &[Provider], named: bool) -> Vec<Row> {
+    let mut left: Vec<&(String, String)> = marks
+        .favourites
+        .iter()
+        .filter(|(base_url, model)| !rows.iter().any(|row| row.base_url == *base_url && row.model.id == *model))
+        .filter(|(base_url, _)| !named || providers.iter().any(|provider| provider.endpoint.base_url == *base_url))
+        .collect();
+    left.sort();
+    let row = |(base_url, id): &(String, String)| {
+        let known = providers.iter().find(|provider| provider.endpoint.base_url == *base_url);
+        let provider = known.map_or_else(|| base_url.clone(), |provider| provider.name().to_owned());
+        let prices = known.and_then(|provider| provider.prices_of(id));
+        let used = marks.used.get(&(base_url.clone(), id.clone())).copied();
+        let model = ModelInfo { id: id.clone(), ..ModelInfo::default() };
+        Row { provider, base_url: base_url.clone(), model, prices, favourite: true, used }
+    };
+    left.into_iter().map(row).collect()
 }
 
 async fn listed(

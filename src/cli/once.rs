@@ -130,7 +130,7 @@ pub async fn prepare(args: &SessionArgs, plain: bool) -> Result<Ready, Fault> {
         return Err(Fault::new(FaultKind::Usage, "-r without an ID opens the browser, which needs the chat screen.")
             .hint("Name the conversation: -r=ID; `millrace history` lists them."));
     }
-    endpoint::keyed(&resolved)?;
+    endpoint::keyed(&setup, &resolved)?;
     let http = endpoint::http(&resolved);
     let endpoint = endpoint::endpoint(&setup, &resolved).await?;
     let last = match &store {

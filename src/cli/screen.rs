@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::app::{Endpoint as Shown, Keymap, Session, Start, State};
 use crate::chat::{Api, Approve, Conversation, Fault, FaultKind, NoticeKind, TurnSettings};
-use crate::config::{Provider, Resolved};
+use crate::config::{Provider, Resolved, ThemeChoice};
 use crate::demo::{Demo, DemoOptions};
 use crate::engine::Orders;
 use crate::engine::live::{LiveClock, LiveServers};
@@ -391,11 +391,12 @@ pub(super) fn theme(args: &SessionArgs, setup: &Setup, resolved: &Resolved) -> T
         Some(ColorWord::Never) => false,
         Some(ColorWord::Auto) | None => env("NO_COLOR").is_none() && env("TERM") != Some("dumb"),
     };
-    let theme = match (colour && !args.output.plain, ui.theme.as_str()) {
+    let theme = match (colour && !args.output.plain, ui.theme) {
         (false, _) => Theme::plain(),
-        (true, "light") => Theme::light(),
-        (true, _) => match env("COLORFGBG").and_then(|v| v.rsplit(';').next()) {
-            Some("7" | "15") if ui.theme == "auto" => Theme::light(),
+        (true, ThemeChoice::Light) => Theme::light(),
+        (true, ThemeChoice::Dark) => Theme::dark(),
+        (true, ThemeChoice::Auto) => match env("COLORFGBG").and_then(|v| v.rsplit(';').next()) {
+            Some("7" | "15") => Theme::light(),
             Some(_) | None => Theme::dark(),
         },
     };

@@ -73,8 +73,7 @@ impl Default for ToolSettings {
 /// `[ui]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UiSettings {
-    /// `auto`, `dark`, `light` or a theme's name.
-    pub theme: String,
+    pub theme: ThemeChoice,
     pub glyphs: Glyphs,
     /// Spinners and moving bars.
     pub motion: bool,
@@ -84,6 +83,16 @@ pub struct UiSettings {
     pub panel: bool,
     /// Whether reasoning is shown unfolded.
     pub reasoning: bool,
+}
+
+/// For which background colours are chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ThemeChoice {
+    /// As the terminal says of itself.
+    #[default]
+    Auto,
+    Dark,
+    Light,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,7 +114,7 @@ pub enum Screen {
 impl Default for UiSettings {
     fn default() -> Self {
         Self {
-            theme: "auto".into(),
+            theme: ThemeChoice::Auto,
             glyphs: Glyphs::Auto,
             motion: true,
             screen: Screen::Full,
@@ -225,9 +234,12 @@ impl Config {
 impl UiSettings {
     /// Takes what a checked `[ui]` names.
     pub(super) fn apply(&mut self, node: &Node) {
-        if let Some(theme) = node.text("theme") {
-            self.theme = theme;
-        }
+        self.theme = match node.text("theme").as_deref() {
+            Some("auto") => ThemeChoice::Auto,
+            Some("dark") => ThemeChoice::Dark,
+            Some("light") => ThemeChoice::Light,
+            _ => self.theme,
+        };
         self.glyphs = match node.text("glyphs").as_deref() {
             Some("auto") => Glyphs::Auto,
             Some("unicode") => Glyphs::Unicode,

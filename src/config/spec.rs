@@ -332,7 +332,12 @@ const POLICY_KEYS: &[Key] = &[
 ];
 
 const UI: &[Key] = &[
-    key("theme", Kind::Text, "\"auto\"", "\"auto\", \"dark\", \"light\", or the name of a theme."),
+    key(
+        "theme",
+        Kind::Words(&["auto", "dark", "light"]),
+        "\"auto\"",
+        "Colours for a \"dark\" or a \"light\" background; \"auto\": as the terminal says.",
+    ),
     key("glyphs", Kind::Words(&["auto", "unicode", "ascii"]), "\"auto\"", "What states and lines are drawn with."),
     key("motion", Kind::Bool, "true", "Spinners and moving bars."),
     key("screen", Kind::Words(&["full", "inline", "plain"]), "\"full\"", "As --inline and --plain."),

@@ -81,12 +81,15 @@ impl Questions {
     }
 
     /// Throws away what was typed and not read.
-    fn discard(&mut self) {
+    pub fn discard(&mut self) {
         #[cfg(unix)]
         let _ = rustix::termios::tcflush(&*self.terminal, rustix::termios::QueueSelector::IFlush);
         #[cfg(not(unix))]
         let _ = &self.terminal;
-        while self.lines.try_recv().is_ok() {}
+        while self.lines.try_recv().is_ok() {
+            // It was the line that was asked for: the next one has to be asked for again.
+            self.reading = false;
+        }
     }
 }
 

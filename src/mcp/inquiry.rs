@@ -150,7 +150,7 @@ impl Asker {
     ) -> Result<InquiryAnswer, InquiryEnd> {
         let shared = &*self.0.inquiries.0;
         if !shared.attended.load(Ordering::Acquire) {
-            self.declined(&question, "nobody is there to answer");
+            self.declined(&question, "nobody is there to answer; in the chat screen somebody is");
             return Ok(InquiryAnswer::Decline);
         }
         let Some(_pending) = self.pend(call.clone()) else {
@@ -596,7 +596,10 @@ mod tests {
         let asker = Asker::new(inquiries, "one".into(), Reporter::new("one".into(), sender, 10));
         assert_eq!(ask(&asker, "hello?").await.unwrap().unwrap(), json!({"action": "decline"}));
         let Some(HostEvent::Log { text, .. }) = events.recv().await else { panic!("no word") };
-        assert_eq!(text, "it asks you to fill in a form (hello?); declined: nobody is there to answer");
+        assert_eq!(
+            text,
+            "it asks you to fill in a form (hello?); declined: nobody is there to answer; in the chat screen somebody is"
+        );
     }
 
     #[test]

@@ -204,3 +204,23 @@ fn a_recording_that_is_not_there_is_what_a_replay_complains_of() {
     let (_, err) = Home::new().run(&["replay", "nofile.jsonl"], 2);
     assert!(err.contains("nofile.jsonl") && !err.contains("terminal"), "{err}");
 }
+
+#[test]
+fn a_theme_that_is_not_there_is_refused_with_those_that_are() {
+    let home = Home::new();
+    let (_, err) = home.run(&["config", "set", "ui.theme", "banana"], 3);
+    assert!(["auto", "dark", "light"].iter().all(|name| err.contains(name)), "{err}");
+    home.run(&["config", "set", "ui.theme", "light"], 0);
+    assert!(
+        home.run(&["config", "show"], 0)
+            .0
+            .lines()
+            .any(|line| line.starts_with("ui.theme ") && line.ends_with("= \"light\""))
+    );
+}
+
+#[test]
+fn how_a_server_is_added_is_shown_in_both_ways() {
+    let (_, err) = Home::new().run(&["mcp", "add", "files"], 2);
+    assert!(err.contains("mcp add [OPTIONS] <NAME> -- <COMMAND> [ARG]...") && err.contains("<NAME> <URL>"), "{err}");
+}

@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::mcp::PRELUDE;
+pub(super) use answers::in_a_terminal;
 
 mod answers;
+mod around;
 mod contract;
 mod mistakes;
 mod policy;

@@ -4,12 +4,12 @@
 //! - What is sent was checked against the form as it was read; nothing is sent while a field has a problem.
 //! - Enter goes on to the next field, and only on a button does it do what the button says.
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 use super::stepped;
 use crate::app::key::{Key, KeyCode};
 use crate::app::line::LineEdit;
-use crate::chat::{Field, FieldKind, Form};
+use crate::chat::{Field, FieldKind, Form, number};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct FormEdit {
@@ -247,17 +247,6 @@ impl FieldEdit {
         self.problem = value.as_ref().err().cloned();
         value.map_err(|_| ())
     }
-}
-
-/// A number as JSON writes it; a whole one without its fraction of noughts.
-fn number(text: &str, whole: bool) -> Option<Value> {
-    let number: Number = serde_json::from_str(text.strip_prefix('+').unwrap_or(text)).ok()?;
-    let float = number.as_f64().filter(|float| float.is_finite())?;
-    // Beyond 2^53 a fraction cannot be told from none.
-    if whole && number.is_f64() && float.fract() == 0.0 && float.abs() < 9.0e15 {
-        return Some(Value::from(float as i64));
-    }
-    Some(Value::Number(number))
 }
 
 impl FieldValue {

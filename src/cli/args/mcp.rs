@@ -29,6 +29,7 @@ pub enum McpCommand {
     },
     /// Call one tool, and see all of it: progress, log messages, times
     ///
+    /// What the server asks of you meanwhile is asked here, line by line, where this is a terminal; else it is declined.
     /// Standard output is the result alone. Exit codes: 0 a result, 2 arguments that do not fit, 4 it wants a sign-in,
     /// 5 the tool or the server failed, 6 no answer in time, 130 stopped by ctrl+c, which is told to the server.
     Call {
@@ -64,6 +65,9 @@ pub enum McpCommand {
         frames: bool,
     },
     /// Add a server: NAME -- COMMAND [ARG]..., or NAME URL
+    #[command(
+        override_usage = "millrace mcp add [OPTIONS] <NAME> -- <COMMAND> [ARG]...\n       millrace mcp add [OPTIONS] <NAME> <URL>"
+    )]
     Add {
         /// What it shall be called here: a-z, 0-9, - and _
         name: String,

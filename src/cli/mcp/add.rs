@@ -10,7 +10,7 @@ use crate::config::{
 };
 use crate::text::{hidden, visible};
 
-use super::show::{found, say, shown, tool_line};
+use super::show::{beginning, found, say, say_line, shown, tool_line};
 use super::visit::{Visit, failures};
 use super::{Bench, ask, config_fault};
 
@@ -99,10 +99,10 @@ impl Bench {
         }
         say(&found(visit));
         for tool in &visit.tools {
-            say(&format!("  {}", tool_line(name, tool)));
+            say_line(&format!("  {}", tool_line(name, tool)), "");
         }
         if let Some(instructions) = &visit.instructions {
-            say(&format!("It says of itself: {instructions}"));
+            say(&format!("It says of itself: {}", beginning(instructions)));
         }
     }
 

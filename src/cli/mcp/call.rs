@@ -1,6 +1,7 @@
 //! `millrace mcp call`: one call by hand, for whoever uses a tool, and for whoever writes one.
 //!
 //! # Invariants
+//! - What a server asks of the person is asked at the terminal; where there is none it is declined, and said.
 //! - Standard output is the result alone; progress, log messages and how it went are on standard error.
 //! - Every outcome has its exit code: 0 the tool's result; 5 the tool's or the server's error, or no server; 2 arguments
 //!   that do not fit; 4 a sign-in that is missing; 6 a time-out; 130 stopped by ctrl+c.
@@ -15,11 +16,12 @@ use futures_util::{Stream, StreamExt as _};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
-use crate::chat::{CallId, Fault, FaultKind, ServerName, ServerState, ToolRef, payloads};
+use crate::chat::{CallId, Fault, FaultKind, InquiryAnswer, ServerName, ServerState, ToolRef, payloads};
 use crate::headless::{Stop, stops};
 use crate::mcp::{CallEnd, CallEvent, CallOrder, Host, HostEvent};
 use crate::tools::{Registry, RegistryRules, Snapshot};
 
+use super::answers::Answers;
 use super::show::{bytes, readable, say, say_json, shown};
 use super::{Bench, block_on};
 
@@ -58,10 +60,12 @@ impl Bench {
         };
         let Some(entry) = self.agreed(vec![entry], wishes.yes)?.pop() else { return Ok(2) };
         let (host, events) = self.host_within(limits)?;
+        let mut answers = Answers::open();
+        let host = if answers.attended() { host.attended() } else { host };
         block_on(async {
             let server = entry.name.clone();
             host.start(entry);
-            let outcome = self.called(&host, events, server, arguments, wishes).await;
+            let outcome = self.called(&host, events, server, arguments, wishes, &mut answers).await;
             host.shutdown().await;
             outcome
         })?
@@ -74,18 +78,19 @@ impl Bench {
         server: ServerName,
         arguments: Map<String, Value>,
         wishes: &Wishes,
+        answers: &mut Answers,
     ) -> Result<u8, Fault> {
         let begun = Instant::now();
         // Listened to from here on, so that none is missed between two waits.
         let mut stops = std::pin::pin!(stops());
-        let tools = self.up(&mut events, &server, stops.as_mut()).await?;
+        let tools = self.up(host, &mut events, &server, stops.as_mut()).await?;
         let reference = ToolRef::new(server.as_str(), wishes.tool.as_str());
         check(&tools, &reference, &arguments, wishes.validate)?;
         let ready = begun.elapsed();
         let mut seen = Seen::default();
         let order = CallOrder { call: CallId::new("call-1"), server, tool: wishes.tool.clone(), arguments };
         let begun = Instant::now();
-        let end = follow(host, &mut events, order, &mut seen, stops.as_mut()).await;
+        let end = follow(host, &mut events, order, &mut seen, answers, stops.as_mut()).await;
         let took = begun.elapsed();
         // What the server said before its answer may stand behind it in the channel.
         while let Ok(event) = events.try_recv() {
@@ -99,6 +104,7 @@ impl Bench {
     /// Waits until the server is ready: its tools as the registry sees them.
     async fn up(
         &self,
+        host: &Host,
         events: &mut mpsc::Receiver<HostEvent>,
         server: &ServerName,
         mut stops: Pin<&mut impl Stream<Item = Stop>>,
@@ -125,6 +131,10 @@ impl Bench {
                         return Err(super::visit::Visit::of(status).fault());
                     }
                 },
+                Some(HostEvent::Inquiry(inquiry)) => {
+                    eprintln!("asks      it asks something before it is ready, which was declined");
+                    host.answer(inquiry.id, InquiryAnswer::Decline);
+                }
                 Some(other) => tell(other, &mut quiet),
                 None => return Err(Fault::new(FaultKind::Internal, format!("{} was lost", server.as_str()))),
             }
@@ -270,6 +280,7 @@ async fn follow(
     events: &mut mpsc::Receiver<HostEvent>,
     order: CallOrder,
     seen: &mut Seen,
+    answers: &mut Answers,
     mut stops: Pin<&mut impl Stream<Item = Stop>>,
 ) -> CallEnd {
     let mut ticket = host.call(order);
@@ -280,6 +291,12 @@ async fn follow(
             biased;
             event = events.recv(), if heard => {
                 match event {
+                    Some(HostEvent::Inquiry(inquiry)) => {
+                        if let Some((id, answer)) = answers.ask(inquiry) {
+                            host.answer(id, answer);
+                        }
+                    }
+                    Some(HostEvent::InquiryEnded { id, end }) => answers.over(id, end),
                     Some(event) => tell(event, seen),
                     None => heard = false,
                 }
@@ -293,6 +310,12 @@ async fn follow(
                 stopping = true;
                 eprintln!("cancelling: the server is told");
                 ticket.cancel();
+                continue;
+            }
+            line = answers.line() => {
+                if let Some((id, answer)) = answers.take(line) {
+                    host.answer(id, answer);
+                }
                 continue;
             }
         };
@@ -321,11 +344,9 @@ fn tell(event: HostEvent, seen: &mut Seen) {
             let message = status.message.as_deref().map(|message| format!(": {}", shown(message))).unwrap_or_default();
             eprintln!("{:<9} {}{message}", "server", status.state.word());
         }
-        // Without a person these are declined before anybody is told; should that change, it is seen.
-        HostEvent::Inquiry(_) => {
-            eprintln!("asks      it asked the user something, which was declined: nobody answers here")
-        }
-        HostEvent::Status(_)
+        // Questions are answered where calls are followed; here all of them are over.
+        HostEvent::Inquiry(_)
+        | HostEvent::Status(_)
         | HostEvent::Listing(_)
         | HostEvent::InquiryEnded { .. }
         | HostEvent::News { .. }

@@ -5,9 +5,10 @@ use std::io::{IsTerminal as _, Write as _};
 use serde_json::{Value, json};
 
 use crate::chat::ToolRef;
+use crate::cli::window;
 use crate::config::{Consent, ServerEntry, Source};
 use crate::mcp::SignIns;
-use crate::text::{sanitize, visible};
+use crate::text::{cut, sanitize, visible, width};
 use crate::tools::wire_name;
 
 use super::visit::Visit;
@@ -115,6 +116,36 @@ pub(super) fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     // A reader that has closed the pipe wants no more; that is no error.
     let _ = if out.is_terminal() { writeln!(out, "{}", sanitize(text)) } else { writeln!(out, "{text}") };
+}
+
+/// The same as one line of a list, which a terminal shows as far as it is wide; its tail is never cut.
+pub(super) fn say_line(text: &str, tail: &str) {
+    let mut out = std::io::stdout().lock();
+    let columns = window::size().map(|(columns, _)| usize::from(columns)).filter(|_| out.is_terminal());
+    let _ = match columns {
+        Some(columns) => {
+            let tail = sanitize(tail).one_line();
+            let room = columns.saturating_sub(width(tail.as_str())).max(columns / 2);
+            writeln!(out, "{}{tail}", cut(sanitize(text).one_line().as_str(), room))
+        }
+        None => writeln!(out, "{text}{tail}"),
+    };
+}
+
+/// The first lines of a longer text; whoever wants the rest finds it elsewhere.
+pub(super) fn beginning(text: &str) -> String {
+    const LINES: usize = 6;
+    let mut lines: Vec<&str> = text.trim().lines().take(LINES).collect();
+    let left = text.trim().lines().count() - lines.len();
+    let more = format!("… and {left} more lines, which the server screen shows");
+    if left > 0 {
+        lines.push(&more);
+    }
+    if lines.len() > 1 {
+        // All of it below what it is called.
+        lines.insert(0, "");
+    }
+    lines.join("\n  ")
 }
 
 pub(super) fn say_json(value: &Value) {

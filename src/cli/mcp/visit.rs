@@ -11,7 +11,7 @@ use crate::mcp::{HostEvent, LogLevel};
 use crate::store::{OpenMode, Store};
 use crate::text::sanitize;
 
-use super::show::{found, say, say_json, tool_line, tool_rows};
+use super::show::{found, say, say_json, say_line, tool_line, tool_rows};
 use super::standing::Standings;
 use super::{Bench, block_on};
 
@@ -71,7 +71,7 @@ impl Bench {
                 let (server, known) = (visit.status.server.as_str(), standings(visit)?);
                 for tool in &visit.tools {
                     let (more, lines) = known.more(tool);
-                    say(&format!("{}{more}", tool_line(server, tool)));
+                    say_line(&tool_line(server, tool), &more);
                     lines.iter().for_each(|line| say(line));
                 }
                 eprintln!("{server}: {} tools, about {} tokens of every request", visit.tools.len(), known.tokens());

@@ -7,7 +7,9 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 
 use super::Fake;
+use super::rounds::curious;
 use super::web::{Web, legacy};
+use crate::run::in_a_terminal;
 
 /// A fake with a file that names it, and a home.
 struct Bench {
@@ -207,6 +209,41 @@ async fn a_server_that_failed_is_not_said_to_be_tried_again_by_a_command_that_en
     assert!(err.contains("nobody answers") && !err.contains("Trying again"), "{err}");
 }
 
+/// A call of a server that asks twice.
+async fn asked_twice(dialogue: &'static [(&'static str, &'static str)]) -> (u32, String) {
+    let web = Web::serve(curious).await;
+    let bench = Bench::new("");
+    std::fs::write(&bench.file, json!({"mcpServers": {"web": {"url": format!("{}/mcp", web.url)}}}).to_string())
+        .unwrap();
+    let command = bench.command(&["call", "web", "echo", "--json"]);
+    tokio::task::spawn_blocking(move || in_a_terminal(command, dialogue)).await.unwrap()
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn at_a_terminal_a_server_is_answered_line_by_line() {
+    let (code, shown) =
+        asked_twice(&[("name: ", "Ada\r"), ("Send this to \"web\"?", "y\r"), ("name: ", "/no\r")]).await;
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.contains("\"web\" asks you: first") && shown.contains("\"web\" asks you: second"), "{shown}");
+    let told = &shown[shown.find("\"told\"").unwrap_or_else(|| panic!("{shown}"))..];
+    for said in ["\"action\": \"accept\"", "\"name\": \"Ada\"", "\"action\": \"decline\""] {
+        assert!(told.contains(said), "{said}: {shown}");
+    }
+}
+
+#[tokio::test]
+async fn where_nobody_is_there_questions_are_declined_and_said() {
+    let web = Web::serve(curious).await;
+    let bench = Bench::new("");
+    std::fs::write(&bench.file, json!({"mcpServers": {"web": {"url": format!("{}/mcp", web.url)}}}).to_string())
+        .unwrap();
+    let (out, err) = beside(bench.command(&["call", "web", "echo", "--json"]), 0).await;
+    let result = serde_json::from_str::<Value>(&out).unwrap();
+    assert_eq!(result["told"], json!({"z": {"action": "decline"}, "a": {"action": "decline"}}));
+    assert!(err.contains("(first); declined: nobody is there to answer; in the chat screen somebody is"), "{err}");
+}
+
 #[test]
 fn without_servers_the_commands_say_so() {
     let bench = Bench::new("");
@@ -305,7 +342,15 @@ fn a_server_is_added_as_it_was_shown_and_removed_again() {
     let header = "Authorization: Bearer ${env:NOTES_TOKEN}";
     let (_, err) = add(&["web", "https://notes.example/mcp", "--header", header, "--yes", "--no-start"], 3);
     assert!(err.contains("$NOTES_TOKEN is not set"), "{err}");
-    for name in ["notes", "pinned", "odd", "gone"] {
+    // At a terminal one that did not come up is kept only if that is wanted.
+    for (answer, kept) in [("n", false), ("y", true)] {
+        let mut command = bench.command(&["add", "maybe", "--", "no-such-program"]);
+        command.env("PATH", &path);
+        let (code, shown) = in_a_terminal(command, &[("[y/N]", "y\r"), ("[y/N]", &format!("{answer}\r"))]);
+        assert!(code == 5 && shown.contains("Save it all the same?"), "{shown}");
+        assert_eq!(text().contains("[servers.maybe]"), kept, "{shown}");
+    }
+    for name in ["notes", "pinned", "odd", "gone", "maybe"] {
         bench.run(&["remove", name], 0);
     }
     assert!(!text().contains("[servers"), "{}", text());

@@ -12,7 +12,7 @@ fn form(message: &str) -> Value {
 }
 
 /// Asks twice at once, keeps its state with the client, and answers with what it was told.
-fn curious(asked: &Asked) -> Response {
+pub(super) fn curious(asked: &Asked) -> Response {
     let params = &asked.json()["params"];
     match (asked.method().as_str(), params.get("inputResponses")) {
         ("tools/call", None) => result(

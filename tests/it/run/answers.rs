@@ -184,7 +184,7 @@ fn a_terminal_is_shown_no_escape_of_a_result_or_an_answer() {
 
 /// Runs a command in a terminal of its own; types each text once the other was shown after what was shown before.
 /// Returns the exit code and everything that was shown.
-pub(super) fn in_a_terminal(command: Command, dialogue: &[(&str, &str)]) -> (u32, String) {
+pub(crate) fn in_a_terminal(command: Command, dialogue: &[(&str, &str)]) -> (u32, String) {
     use portable_pty::{CommandBuilder, PtySize, native_pty_system};
     let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
     let pair = native_pty_system().openpty(size).unwrap();

@@ -269,3 +269,21 @@ pub enum AskReason {
     /// The store cannot be written, and the tool is not known to be read-only.
     Unsaved,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_left_and_was_not_answered_may_have_run_unless_its_server_confirmed_that_it_stopped() {
+        let of = |kind, sent, notes: &[&str]| {
+            let notes = notes.iter().map(|note| (*note).to_owned()).collect();
+            ToolOutcome { sent, notes, ..ToolOutcome::unsent(kind, "") }.may_have_run()
+        };
+        assert!(of(OutcomeKind::Unknown, true, &[]));
+        assert!(of(OutcomeKind::TimedOut, true, &[]) && !of(OutcomeKind::TimedOut, false, &[]));
+        assert!(of(OutcomeKind::Cancelled, true, &[]) && !of(OutcomeKind::Cancelled, false, &[]));
+        assert!(!of(OutcomeKind::Cancelled, true, &[STOPPED]));
+        assert!(!of(OutcomeKind::Done, true, &[]) && !of(OutcomeKind::Denied, false, &[]));
+    }
+}

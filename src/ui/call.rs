@@ -230,3 +230,25 @@ pub(super) fn name(call: &Call, short: bool) -> String {
     };
     if name.is_empty() { "…".to_owned() } else { line(&name) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_servers_are_short() {
+        for (number, shown) in
+            [(3.0, "3"), (100.0, "100"), (0.1 + 0.2, "0.3"), (-2.5, "-2.5"), (1e300, "1e300"), (0.0, "0")]
+        {
+            assert_eq!(amount(number), shown);
+        }
+    }
+
+    #[test]
+    fn a_denial_is_shown_without_the_name_above_it() {
+        let of = |line: &str| Telling { result: vec![line.to_owned()], ..Telling::default() };
+        assert_eq!(reason(&of("denied fs/write: nobody is here to ask")), "nobody is here to ask");
+        assert_eq!(reason(&of("exit 1: two failed")), "exit 1: two failed");
+        assert_eq!(reason(&Telling::default()), "");
+    }
+}

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CallUpdate, Claims, ContextParts, ConversationId, Fault, Inquiry, InquiryEnd, InquiryId, Message, Policy,
-    ServerName, ServerNews, ServerReply, SignInStage, SignedIn, ToolRef, ToolRow, TurnId, Usage,
+    CallUpdate, Claims, ContextParts, ConversationId, Fault, Inquiry, InquiryEnd, InquiryId, Message, Policy, Root,
+    ServerLog, ServerName, ServerNews, ServerReply, SignInStage, SignedIn, ToolRef, ToolRow, TurnId, Usage,
 };
 
 /// One event of the engine, in the order in which it acted. Text deltas may be merged for a slow reader and call
@@ -295,6 +295,10 @@ pub struct ServerLife {
     pub trusted: bool,
     /// What it says of its own use; None: nothing.
     pub instructions: Option<Instructions>,
+    /// What it said by log messages.
+    pub log: ServerLog,
+    /// The folders that it may be told of.
+    pub roots: Vec<Root>,
 }
 
 /// What a server says of its own use, and whether the model is told.

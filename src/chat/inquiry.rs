@@ -1,4 +1,5 @@
-//! What a server asks of the person: a form, a visit to an address, an answer of the model, its roots.
+//! What a server asks of the person: a form, a visit to an address, an answer of the model. And the folders that it
+//! may be told of, which are configured.
 //!
 //! Source: MCP 2026-07-28, client/elicitation, client/sampling, client/roots. The old era asks by requests of its own,
 //! the new one by results that require input; both become the same inquiry.
@@ -43,8 +44,6 @@ pub enum Question {
     },
     /// To let the model answer for the server.
     Sample(Box<Sample>),
-    /// To be told which folders it may work in.
-    Roots,
 }
 
 /// A request for an answer of the model.
@@ -114,7 +113,6 @@ pub enum InquiryAnswer {
     /// A form's content, checked; empty for an address.
     Accept(Map<String, Value>),
     Sample(SampleReply),
-    Roots(Vec<Root>),
     /// No; the server may go on without.
     Decline,
     /// Closed without a decision; the server should give up what it was doing.

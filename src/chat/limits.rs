@@ -40,6 +40,8 @@ pub struct Limits {
     /// Progress and log messages, each, a second.
     pub messages_per_second: u32,
     pub stderr: u64,
+    /// What is kept of a server's log messages.
+    pub log: u64,
     /// What a server says of how it is to be used, as far as the model is told: of one server, and of all.
     pub instructions: u64,
     pub instructions_in_all: u64,
@@ -94,6 +96,7 @@ impl Default for Limits {
             validation: Duration::from_millis(50),
             messages_per_second: 20,
             stderr: 12 * KIB,
+            log: 64 * KIB,
             instructions: 8 * KIB,
             instructions_in_all: 32 * KIB,
             resource: MIB,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Approve, CallId, ConversationId, Decision, Difference, Dispatch, InquiryAnswer, InquiryId, Lacks, MessageId, Part,
-    Sampling, ServerName, ServerQuery, SignInStep, ToolChoice, Toolset, TurnId,
+    Approve, CallId, ConversationId, Decision, Difference, Dispatch, InquiryAnswer, InquiryId, Lacks, LoggingLevel,
+    MessageId, Part, Sampling, ServerName, ServerQuery, SignInStep, ToolChoice, Toolset, TurnId,
 };
 
 /// Its serialised form stands in recordings: a name that changes here needs its old one as an alias.
@@ -150,4 +150,6 @@ pub enum ServerAction {
     Refresh,
     /// Tell what it holds and what it last said on its standard error.
     Look,
+    /// Ask it for log messages from this level on.
+    Log(LoggingLevel),
 }

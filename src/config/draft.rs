@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::chat::{Dispatch, Policy, ServerName};
+use crate::chat::{Dispatch, LoggingLevel, Policy, Root, ServerName};
 
 use super::file::{Config, dispatch, headers, policy, policy_word};
 use super::node::Node;
@@ -48,6 +48,8 @@ pub struct ServerDraft {
     pub source: Source,
     pub sign_in: SignInSettings,
     pub features: ServerFeatures,
+    /// As written: paths, from the working folder.
+    pub roots: Vec<String>,
 }
 
 /// How it is reached, as written. Values may hold secrets, so Debug leaves them out.
@@ -109,6 +111,7 @@ impl ServerDraft {
             source,
             sign_in: SignInSettings::default(),
             features: ServerFeatures::default(),
+            roots: Vec::new(),
         }
     }
 
@@ -193,6 +196,8 @@ impl ServerDraft {
                 }
             }
         };
+        let roots: Vec<String> = self.roots.iter().map(|path| fill(path)).collect();
+        let roots = roots.iter().filter_map(|path| root(&variables.folder.join(path))).collect();
         if reason.is_none()
             && let Transport::Http { url, headers }
             | Transport::Sse { url, headers }
@@ -221,9 +226,23 @@ impl ServerDraft {
             entry_hash: self.hash(),
             disabled: reason,
             sign_in: self.sign_in_with(variables),
-            features: self.features.clone(),
+            features: ServerFeatures { roots, ..self.features.clone() },
         }
     }
+}
+
+/// A folder as a server is told of it: absolute, without steps back.
+fn root(path: &std::path::Path) -> Option<Root> {
+    let mut whole = PathBuf::new();
+    for part in path.components() {
+        match part {
+            std::path::Component::ParentDir => drop(whole.pop()),
+            std::path::Component::CurDir => {}
+            part => whole.push(part),
+        }
+    }
+    let name = whole.file_name().map(|name| name.to_string_lossy().into_owned());
+    Some(Root { uri: url::Url::from_file_path(&whole).ok()?.into(), name })
 }
 
 /// Checks a `[servers.NAME.sign_in]`.
@@ -446,6 +465,8 @@ pub(super) fn checked(name: &str, node: &Node, source: Source, found: &mut Findi
         found.warn(&at, true, format!("[{path}] {secret}"), "put it in env or headers");
     }
     draft.sign_in = sign_in(node, &path, found);
+    draft.features.log_level = node.text("log_level").and_then(|word| LoggingLevel::of(&word));
+    draft.roots = node.texts("roots").unwrap_or_default();
     draft.features.instructions = node.bool("instructions").unwrap_or(true);
     draft.trust = node.bool("trust").unwrap_or(false);
     draft.policy = policy(node, "policy");

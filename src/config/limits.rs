@@ -76,6 +76,7 @@ fn size<'a>(limits: &'a mut Limits, name: &str) -> Option<&'a mut u64> {
         "result_kept" => &mut limits.result_kept,
         "schema" => &mut limits.schema,
         "stderr" => &mut limits.stderr,
+        "log" => &mut limits.log,
         "instructions" => &mut limits.instructions,
         "instructions_in_all" => &mut limits.instructions_in_all,
         "import" => &mut limits.import,

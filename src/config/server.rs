@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::chat::{Dispatch, Policy, ServerName};
+use crate::chat::{Dispatch, LoggingLevel, Policy, Root, ServerName};
 
 use super::{KeySource, Secret};
 
@@ -49,11 +49,15 @@ pub struct ServerEntry {
 pub struct ServerFeatures {
     /// The model is told what it says of its own use.
     pub instructions: bool,
+    /// The least severe log messages that it is asked for; None: it is asked for none.
+    pub log_level: Option<LoggingLevel>,
+    /// The folders that it is told of when it asks; none: it is not told that it may ask.
+    pub roots: Vec<Root>,
 }
 
 impl Default for ServerFeatures {
     fn default() -> Self {
-        Self { instructions: true }
+        Self { instructions: true, log_level: None, roots: Vec::new() }
     }
 }
 

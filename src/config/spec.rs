@@ -245,6 +245,18 @@ pub const SERVER: &[Key] = &[
         "\"legacy\"",
         "How it is greeted: \"modern\" (2026-07-28) or \"legacy\" (before). Without it that is found out once, and remembered.",
     ),
+    sample(
+        "log_level",
+        Kind::Words(LOG_LEVELS),
+        "\"warning\"",
+        "The least severe log messages that it is asked for; without it, it sends what it likes, or nothing. On the screen: ctrl+o, l.",
+    ),
+    sample(
+        "roots",
+        Kind::Texts,
+        "[\".\"]",
+        "Folders that it is told to work in when it asks; without it, it is told of none. Gives it no access by itself.",
+    ),
     sample("start_timeout", Kind::Duration, "\"30 s\"", "Instead of [limits] server_start."),
     sample("call_timeout", Kind::Duration, "\"30 min\"", "Instead of [limits] call."),
     key("disabled", Kind::Bool, "false", "Keep the entry, do not use it."),
@@ -255,6 +267,8 @@ pub const SERVER: &[Key] = &[
         "Show the command and ask before its first start. Imported servers carry it.",
     ),
 ];
+
+const LOG_LEVELS: &[&str] = &["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
 pub const TRANSPORTS: &[&str] = &["stdio", "http", "sse", "simple-rpc"];
 
@@ -384,6 +398,7 @@ pub const LIMITS: &[Key] = &[
     key("validation", Kind::Duration, "\"50 ms\"", "Checking arguments against a schema."),
     key("messages_per_second", ANY_NUMBER, "20", "Progress messages, and log messages, of a server."),
     key("stderr", Kind::Size, "\"12 KiB\"", "What is kept of a server's stderr."),
+    key("log", Kind::Size, "\"64 KiB\"", "What is kept of a server's log messages."),
     key("instructions", Kind::Size, "\"8 KiB\"", "How much the model is told of what a server says of its use."),
     key("instructions_in_all", Kind::Size, "\"32 KiB\"", "The same for all servers of a turn."),
     key("resource", Kind::Size, "\"1 MiB\"", "A text of a resource or a prompt."),

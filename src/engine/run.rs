@@ -397,7 +397,8 @@ impl Engine {
             | ServerAction::Restart
             | ServerAction::Off
             | ServerAction::Refresh
-            | ServerAction::Look => self.servers.act(server, action),
+            | ServerAction::Look
+            | ServerAction::Log(_) => self.servers.act(server, action),
         }
     }
 

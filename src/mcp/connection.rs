@@ -1,10 +1,12 @@
 //! One live connection: what can be asked over it.
 
+#![expect(deprecated, reason = "the protocol deprecates logging, but servers still use it")]
+
 use rmcp::RoleClient;
 use rmcp::model::{
     CallToolRequest, CallToolRequestParams, CancelledNotification, CancelledNotificationParam, ClientRequest,
-    CustomRequest, GetExtensions, InputResponses, ListToolsRequest, PaginatedRequestParams, ProgressToken, RequestId,
-    ServerCapabilities, ServerPeerInfo, ServerResult,
+    CustomRequest, GetExtensions, GetMeta, InputResponses, ListToolsRequest, PaginatedRequestParams, ProgressToken,
+    RequestId, ServerCapabilities, ServerPeerInfo, ServerResult, SetLevelRequest, SetLevelRequestParams,
 };
 use rmcp::service::{Peer, PeerRequestOptions, RequestHandle, ServiceError};
 use serde_json::{Map, Value, json};
@@ -14,10 +16,11 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::chat::{CallId, Limits};
+use crate::chat::{CallId, Limits, LoggingLevel};
 
 use super::bare::Bare;
 use super::failure::{Failure, FailureKind};
+use super::handler::level_to;
 use super::http::Params;
 use super::inquiry::Asker;
 use super::open::Way;
@@ -37,6 +40,8 @@ pub(super) struct Connection {
     pub late_replies: bool,
     /// How it asks the person.
     pub asker: Asker,
+    /// From which level on the server is asked for log messages.
+    pub log_level: Mutex<Option<LoggingLevel>>,
     /// Told apart from the connections before and after it.
     pub generation: u64,
     /// The tools that can only be called as tasks (2025-11-25), as they were last listed.
@@ -175,6 +180,26 @@ impl Connection {
         }
     }
 
+    /// In the modern era each request says which log messages are wanted while it is answered.
+    pub(super) fn ask_for_log(&self, request: &mut ClientRequest) {
+        let level = *held(&self.log_level);
+        if let (Way::Modern, Some(level)) = (self.way, level) {
+            request.get_meta_mut().set_log_level(level_to(level));
+        }
+    }
+
+    /// In the old era it is asked once.
+    ///
+    /// # Errors
+    /// Where the server refuses, is gone, or does not answer within `limits.server_start`.
+    pub(super) async fn set_log_level(&self, level: LoggingLevel, limits: &Limits) -> Result<(), Failure> {
+        *held(&self.log_level) = Some(level);
+        let (Link::Mcp { peer, tap, .. }, Way::Legacy | Way::Sse) = (&self.link, self.way) else { return Ok(()) };
+        let request = SetLevelRequest::new(SetLevelRequestParams::new(level_to(level)));
+        let deadline = Instant::now() + limits.server_start;
+        ask(peer, tap, ClientRequest::SetLevelRequest(request), "take a log level", deadline).await.map(drop)
+    }
+
     /// Hands a call over. It may not have left yet when this returns; `waiter` will know.
     pub(super) async fn send_call(&self, call: CallRequest, waiter: Waiter) -> Result<Handed, ServiceError> {
         match &self.link {
@@ -193,6 +218,7 @@ impl Connection {
                     }
                 };
                 request.extensions_mut().insert(waiter);
+                self.ask_for_log(&mut request);
                 peer.send_cancellable_request(request, PeerRequestOptions::no_options())
                     .await
                     .map(|handle| Handed::Mcp(Box::new(handle)))

@@ -1,6 +1,6 @@
 //! What the host tells the engine about its servers, outside of calls.
 
-use crate::chat::{Inquiry, InquiryEnd, InquiryId, ServerName, ServerNews, ServerStatus, SignInStage};
+use crate::chat::{Inquiry, InquiryEnd, InquiryId, LoggingLevel, ServerName, ServerNews, ServerStatus, SignInStage};
 use crate::tools::Listing;
 
 /// One event of the host. Text in it is raw: whoever draws it sanitises it.
@@ -11,7 +11,8 @@ pub enum HostEvent {
     /// A server's tools: first those of the cache (`from_cache`), then those that it told itself.
     Listing(Listing),
     /// A log message of the server, or a remark of the host about it. At most `limits.messages_per_second` per server.
-    Log { server: ServerName, level: LogLevel, text: String },
+    /// `said`: in its own words.
+    Log { server: ServerName, level: LogLevel, text: String, said: bool },
     /// What a server holds beside tools has changed.
     News { server: ServerName, news: ServerNews },
     /// A server asks the person something. The one before it has ended. Only where a person attends.
@@ -32,6 +33,15 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
+    pub(super) fn of(level: LoggingLevel) -> Self {
+        match level {
+            LoggingLevel::Debug => Self::Debug,
+            LoggingLevel::Info | LoggingLevel::Notice => Self::Info,
+            LoggingLevel::Warning => Self::Warning,
+            LoggingLevel::Error | LoggingLevel::Critical | LoggingLevel::Alert | LoggingLevel::Emergency => Self::Error,
+        }
+    }
+
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {

@@ -1,7 +1,8 @@
 //! What a server may ask of us, and what it tells on its own.
 //!
 //! # Does not
-//! Declare what is not offered: no roots, no sampling. A server that asks for them all the same is refused.
+//! Declare what is not offered: roots only where they are configured, no sampling. A server that asks for them all the
+//! same is refused.
 
 #![expect(deprecated, reason = "the protocol deprecates logging and roots, but servers still use and ask for them")]
 
@@ -12,8 +13,8 @@ use rmcp::handler::client::ClientHandler;
 use rmcp::model::{
     ClientCapabilities, ClientConfig, CreateMessageRequestParams, CreateMessageResult, CustomRequest, CustomResult,
     ElicitRequestParams, ElicitResult, ElicitationCapability, ErrorCode, FormElicitationCapability, Implementation,
-    JsonObject, ListRootsResult, LoggingLevel, LoggingMessageNotificationParam, ProtocolVersion, TASKS_EXTENSION_ID,
-    UrlElicitationCapability,
+    JsonObject, ListRootsResult, LoggingLevel, LoggingMessageNotificationParam, ProtocolVersion, RootsCapabilities,
+    TASKS_EXTENSION_ID, UrlElicitationCapability,
 };
 use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::{RoleClient, service};
@@ -24,7 +25,6 @@ use tokio::sync::Notify;
 
 use crate::chat::ServerNews;
 
-use super::event::LogLevel;
 use super::inquiry::{Asker, Refused};
 use super::report::Reporter;
 use super::tap::Tap;
@@ -54,6 +54,35 @@ impl Handler {
         let params = written.unwrap_or_else(|| serde_json::to_value(decoded).unwrap_or_default());
         let answer = self.asker.request(method, &params, &context.ct).await.map_err(refused)?;
         serde_json::from_value(answer).map_err(|error| ErrorData::internal_error(error.to_string(), None))
+    }
+}
+
+/// The SDK's level.
+pub(super) fn level_to(level: crate::chat::LoggingLevel) -> LoggingLevel {
+    use crate::chat::LoggingLevel as Ours;
+    match level {
+        Ours::Debug => LoggingLevel::Debug,
+        Ours::Info => LoggingLevel::Info,
+        Ours::Notice => LoggingLevel::Notice,
+        Ours::Warning => LoggingLevel::Warning,
+        Ours::Error => LoggingLevel::Error,
+        Ours::Critical => LoggingLevel::Critical,
+        Ours::Alert => LoggingLevel::Alert,
+        Ours::Emergency => LoggingLevel::Emergency,
+    }
+}
+
+fn level_of(level: LoggingLevel) -> crate::chat::LoggingLevel {
+    use crate::chat::LoggingLevel as Ours;
+    match level {
+        LoggingLevel::Debug => Ours::Debug,
+        LoggingLevel::Info => Ours::Info,
+        LoggingLevel::Notice => Ours::Notice,
+        LoggingLevel::Warning => Ours::Warning,
+        LoggingLevel::Error => Ours::Error,
+        LoggingLevel::Critical => Ours::Critical,
+        LoggingLevel::Alert => Ours::Alert,
+        LoggingLevel::Emergency => Ours::Emergency,
     }
 }
 
@@ -94,20 +123,8 @@ impl ClientHandler for Handler {
     }
 
     async fn on_logging_message(&self, log: LoggingMessageNotificationParam, _: NotificationContext<RoleClient>) {
-        let level = match log.level {
-            LoggingLevel::Debug => LogLevel::Debug,
-            LoggingLevel::Info | LoggingLevel::Notice => LogLevel::Info,
-            LoggingLevel::Warning => LogLevel::Warning,
-            LoggingLevel::Error | LoggingLevel::Critical | LoggingLevel::Alert | LoggingLevel::Emergency => {
-                LogLevel::Error
-            }
-        };
-        self.reporter.log(level, || {
-            let text = log.data.as_str().map_or_else(|| log.data.to_string(), str::to_owned);
-            match log.logger {
-                Some(logger) => format!("{logger}: {text}"),
-                None => text,
-            }
+        self.reporter.said(level_of(log.level), log.logger.as_deref(), || {
+            log.data.as_str().map_or_else(|| log.data.to_string(), str::to_owned)
         });
     }
 
@@ -131,6 +148,8 @@ impl ClientHandler for Handler {
         // Declared where nobody is there, too: the tools that a server lists must not depend on that.
         capabilities.elicitation = Some(elicitation);
         capabilities.extensions = Some([(TASKS_EXTENSION_ID.to_owned(), JsonObject::new())].into_iter().collect());
+        // They never change while it runs: no `listChanged`.
+        capabilities.roots = self.asker.tells_roots().then(RootsCapabilities::default);
         ClientConfig::new(capabilities, Implementation::new("millrace", env!("CARGO_PKG_VERSION")))
             .with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE)
     }

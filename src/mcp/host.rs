@@ -10,8 +10,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::chat::{
-    InquiryAnswer, InquiryId, Limits, ServerName, ServerQuery, ServerReply, ServerState, ServerStatus, SignInStage,
-    SignInStep, Wiretap,
+    InquiryAnswer, InquiryId, Limits, LoggingLevel, ServerLife, ServerName, ServerQuery, ServerReply, ServerState,
+    ServerStatus, SignInStage, SignInStep, Wiretap,
 };
 use crate::config::{ServerEntry, Transport};
 
@@ -179,7 +179,8 @@ impl Host {
             inquiries: self.0.inquiries.clone(),
             wiretap: self.0.wiretap.get().cloned(),
             once: self.0.once.load(Ordering::Relaxed),
-            reporter: Reporter::new(name.clone(), self.0.events.clone(), self.0.limits.messages_per_second),
+            reporter: Reporter::new(name.clone(), self.0.events.clone(), self.0.limits.messages_per_second)
+                .keeping(self.0.limits.log),
             phase,
             orders: order_rx,
             stop: stop.clone(),
@@ -188,6 +189,7 @@ impl Host {
             generation: 0,
             fingerprint: None,
             begun: None,
+            log_level: entry.features.log_level,
             entry: entry.clone(),
         };
         let task = tokio::spawn(async move {
@@ -228,6 +230,11 @@ impl Host {
     /// Has a server's status told anew, with what it holds and what it last said on its standard error.
     pub fn look(&self, server: &ServerName) {
         self.order(server, Order::Look);
+    }
+
+    /// Asks a server for log messages from this level on; also after it was restarted.
+    pub fn log(&self, server: &ServerName, level: LoggingLevel) {
+        self.order(server, Order::Log(level));
     }
 
     fn order(&self, server: &ServerName, order: Order) {
@@ -358,7 +365,7 @@ fn first_status(entry: &ServerEntry) -> ServerStatus {
         differences: Default::default(),
         sign_in: None,
         listed: Default::default(),
-        life: Default::default(),
+        life: Box::new(ServerLife { roots: entry.features.roots.clone(), ..ServerLife::default() }),
     }
 }
 

@@ -22,6 +22,8 @@ use crate::chat::{
     CallId, Form, Inquiry, InquiryAnswer, InquiryEnd, InquiryId, Limits, Question, Root, SampleReply, ServerName,
 };
 
+use crate::config::ServerFeatures;
+
 use super::event::{HostEvent, LogLevel};
 use super::report::Reporter;
 
@@ -83,10 +85,9 @@ fn fits(question: &Question, answer: &InquiryAnswer) -> bool {
         (_, InquiryAnswer::Decline | InquiryAnswer::Cancel) => true,
         (Question::Form { form, .. }, InquiryAnswer::Accept(content)) => form.problems(content).is_empty(),
         (Question::Address { .. }, InquiryAnswer::Accept(content)) => content.is_empty(),
-        (Question::Sample(_), InquiryAnswer::Sample(_)) | (Question::Roots, InquiryAnswer::Roots(_)) => true,
-        (Question::Form { .. } | Question::Address { .. }, InquiryAnswer::Sample(_) | InquiryAnswer::Roots(_))
-        | (Question::Sample(_), InquiryAnswer::Accept(_) | InquiryAnswer::Roots(_))
-        | (Question::Roots, InquiryAnswer::Accept(_) | InquiryAnswer::Sample(_)) => false,
+        (Question::Sample(_), InquiryAnswer::Sample(_)) => true,
+        (Question::Form { .. } | Question::Address { .. }, InquiryAnswer::Sample(_))
+        | (Question::Sample(_), InquiryAnswer::Accept(_)) => false,
     }
 }
 
@@ -98,6 +99,7 @@ struct Desk {
     inquiries: Inquiries,
     server: ServerName,
     reporter: Reporter,
+    roots: Vec<Root>,
     /// Ends with the connection.
     gone: CancellationToken,
     /// The calls under way, each with what ends its questions.
@@ -116,7 +118,35 @@ impl Asker {
     pub(super) fn new(inquiries: Inquiries, server: ServerName, reporter: Reporter) -> Self {
         let (pending, _) = watch::channel(Vec::new());
         let gone = CancellationToken::new();
-        Self(Arc::new(Desk { inquiries, server, reporter, gone, calls: Mutex::default(), pending }))
+        let roots = Vec::new();
+        Self(Arc::new(Desk { inquiries, server, reporter, roots, gone, calls: Mutex::default(), pending }))
+    }
+
+    /// With what the server's entry lets it have. Only before it is shared.
+    pub(super) fn offering(mut self, features: &ServerFeatures) -> Self {
+        if let Some(desk) = Arc::get_mut(&mut self.0) {
+            desk.roots.clone_from(&features.roots);
+        }
+        self
+    }
+
+    /// Whether there are folders that the server may be told of.
+    pub(super) fn tells_roots(&self) -> bool {
+        !self.0.roots.is_empty()
+    }
+
+    /// What needs no asking: the folders of the server's own entry, which a person wrote for nothing else.
+    fn answered(&self, method: &str) -> Option<Value> {
+        if method != "roots/list" || !self.tells_roots() {
+            return None;
+        }
+        let uris: Vec<&str> = self.0.roots.iter().map(|root| root.uri.as_str()).collect();
+        self.0.reporter.log(LogLevel::Info, || format!("it asked for its folders and was told {}", uris.join(", ")));
+        let root = |root: &Root| match &root.name {
+            Some(name) => json!({"uri": root.uri, "name": name}),
+            None => json!({"uri": root.uri}),
+        };
+        Some(json!({"roots": self.0.roots.iter().map(root).collect::<Vec<_>>()}))
     }
 
     /// The connection is gone: what it asked is over.
@@ -217,7 +247,6 @@ impl Asker {
             Question::Form { message, .. } => format!("asks you to fill in a form ({message})"),
             Question::Address { url, .. } => format!("asks you to visit {url}"),
             Question::Sample(_) => "asks for an answer of the model".to_owned(),
-            Question::Roots => "asks for the folders it may work in".to_owned(),
         };
         self.0.reporter.log(LogLevel::Warning, || format!("it {what}; declined: {why}"));
     }
@@ -232,6 +261,9 @@ impl Asker {
         params: &Value,
         withdrawn: &CancellationToken,
     ) -> Result<Value, Refused> {
+        if let Some(answer) = self.answered(method) {
+            return Ok(answer);
+        }
         let question = read(method, params)?;
         let answer = self.ask(self.only_call(), question.clone(), withdrawn).await;
         result(&question, &answer.unwrap_or(InquiryAnswer::Cancel))
@@ -253,6 +285,10 @@ impl Asker {
         let mut cancelled = false;
         for (key, request) in requests {
             let method = request.get("method").and_then(Value::as_str).unwrap_or_default();
+            if let Some(answer) = self.answered(method) {
+                responses.insert(key.clone(), answer);
+                continue;
+            }
             let question = read(method, request.get("params").unwrap_or(&Value::Null))?;
             let answer = match cancelled {
                 true => InquiryAnswer::Cancel,
@@ -403,7 +439,7 @@ fn result(question: &Question, answer: &InquiryAnswer) -> Result<Value, Refused>
     Ok(match (question, answer) {
         (Question::Form { .. } | Question::Address { .. }, InquiryAnswer::Decline) => json!({"action": "decline"}),
         (Question::Form { .. } | Question::Address { .. }, InquiryAnswer::Cancel) => json!({"action": "cancel"}),
-        (Question::Sample(_) | Question::Roots, InquiryAnswer::Decline | InquiryAnswer::Cancel) => {
+        (Question::Sample(_), InquiryAnswer::Decline | InquiryAnswer::Cancel) => {
             return Err(Refused { code: Refused::REJECTED, message: "the user rejected the request".into() });
         }
         (Question::Address { .. }, InquiryAnswer::Accept(_)) => json!({"action": "accept"}),
@@ -414,13 +450,6 @@ fn result(question: &Question, answer: &InquiryAnswer) -> Result<Value, Refused>
             "model": model,
             "stopReason": stop.word(),
         }),
-        (_, InquiryAnswer::Roots(roots)) => {
-            let root = |root: &Root| match &root.name {
-                Some(name) => json!({"uri": root.uri, "name": name}),
-                None => json!({"uri": root.uri}),
-            };
-            json!({"roots": roots.iter().map(root).collect::<Vec<_>>()})
-        }
     })
 }
 

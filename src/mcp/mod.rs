@@ -25,6 +25,7 @@ mod host;
 mod http;
 mod inquiry;
 mod listen;
+mod log;
 mod oauth;
 mod open;
 mod query;

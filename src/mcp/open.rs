@@ -216,8 +216,15 @@ impl Opener<'_> {
                 bare.list_tools().await?;
                 let link = Link::Bare(bare);
                 let (asker, generation) = (self.asker(), self.generation);
-                let connection =
-                    Connection { link, way, late_replies: false, asker, generation, as_tasks: Mutex::default() };
+                let connection = Connection {
+                    link,
+                    way,
+                    late_replies: false,
+                    asker,
+                    log_level: Mutex::default(),
+                    generation,
+                    as_tasks: Mutex::default(),
+                };
                 Ok(Opened {
                     connection: Arc::new(connection),
                     service: None,
@@ -239,6 +246,7 @@ impl Opener<'_> {
 
     fn asker(&self) -> Asker {
         Asker::new(self.inquiries.clone(), self.entry.name.clone(), self.reporter.clone())
+            .offering(&self.entry.features)
     }
 
     fn line(&self) -> usize {
@@ -285,7 +293,8 @@ impl Opener<'_> {
         let link = Link::Mcp { peer: service.peer().clone(), tap, params };
         // Over Streamable HTTP the stream of a cancelled request is gone, and its answer with it.
         let (late_replies, generation) = (!streamable, self.generation);
-        let connection = Connection { link, way, late_replies, asker, generation, as_tasks: Mutex::default() };
+        let (log_level, as_tasks) = (Mutex::default(), Mutex::default());
+        let connection = Connection { link, way, late_replies, asker, log_level, generation, as_tasks };
         let (connection, info) = (Arc::new(connection), Arc::new(Info::of(&info)));
         Ok(Opened { connection, service: Some(service), child, info, tools_changed })
     }

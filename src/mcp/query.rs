@@ -100,9 +100,12 @@ impl Connection {
     }
 
     /// One request, its answer as the server wrote it. The bare dialect knows none of these.
-    async fn asked(&self, request: ClientRequest, what: &str, deadline: Instant) -> Result<Value, Failure> {
+    async fn asked(&self, mut request: ClientRequest, what: &str, deadline: Instant) -> Result<Value, Failure> {
         match &self.link {
-            Link::Mcp { peer, tap, .. } => ask(peer, tap, request, what, deadline).await,
+            Link::Mcp { peer, tap, .. } => {
+                self.ask_for_log(&mut request);
+                ask(peer, tap, request, what, deadline).await
+            }
             Link::Bare(_) => Err(Failure::new(FailureKind::Protocol, format!("it cannot {what}: it is no MCP server"))),
         }
     }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::chat::{ServerName, ServerNews, ServerStatus};
+use crate::chat::{LoggingLevel, ServerName, ServerNews, ServerStatus};
 use crate::tools::Listing;
 
 use super::event::{HostEvent, LogLevel};
+use super::log::Messages;
 
 /// Tells of one server; clones share its allowance of log messages.
 #[derive(Clone, Debug)]
@@ -17,11 +18,23 @@ pub(super) struct Reporter {
     server: ServerName,
     events: mpsc::Sender<HostEvent>,
     gate: Arc<Mutex<Gate>>,
+    messages: Messages,
 }
 
 impl Reporter {
     pub(super) fn new(server: ServerName, events: mpsc::Sender<HostEvent>, per_second: u32) -> Self {
-        Self { server, events, gate: Arc::new(Mutex::new(Gate::new(per_second))) }
+        let gate = Arc::new(Mutex::new(Gate::new(per_second)));
+        Self { server, events, gate, messages: Messages::new(0) }
+    }
+
+    /// Keeps so many bytes of the server's own messages.
+    pub(super) fn keeping(self, bytes: u64) -> Self {
+        Self { messages: Messages::new(usize::try_from(bytes).unwrap_or(usize::MAX)), ..self }
+    }
+
+    /// What the server said, as far as it is kept.
+    pub(super) fn messages(&self) -> &Messages {
+        &self.messages
     }
 
     pub(super) async fn status(&self, status: ServerStatus) {
@@ -37,23 +50,37 @@ impl Reporter {
         let _ = self.events.send(HostEvent::News { server: self.server.clone(), news }).await;
     }
 
-    /// A log message, unless there were too many in this second or the reader is far behind; `text` is made only then.
+    /// A remark of the host, unless there were too many in this second or the reader is far behind; `text` is made only
+    /// then.
     pub(super) fn log(&self, level: LogLevel, text: impl FnOnce() -> String) {
-        let skipped = {
-            let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-            match gate.pass(Instant::now()) {
-                Some(skipped) => skipped,
-                None => return,
-            }
-        };
+        let Some(skipped) = self.pass() else { return };
         if skipped > 0 {
-            self.put(LogLevel::Info, format!("{skipped} messages were left out"));
+            self.put(LogLevel::Info, format!("{skipped} messages were left out"), false);
         }
-        self.put(level, text());
+        self.put(level, text(), false);
     }
 
-    fn put(&self, level: LogLevel, text: String) {
-        let _ = self.events.try_send(HostEvent::Log { server: self.server.clone(), level, text });
+    /// A message of the server itself, under the same allowance; it is kept too.
+    pub(super) fn said(&self, level: LoggingLevel, logger: Option<&str>, text: impl FnOnce() -> String) {
+        let Some(skipped) = self.pass() else { return };
+        if skipped > 0 {
+            let left_out = format!("{skipped} messages were left out ([limits] messages_per_second)");
+            self.messages.push(LoggingLevel::Notice, None, &left_out);
+            self.put(LogLevel::Info, left_out, true);
+        }
+        let text = text();
+        self.messages.push(level, logger, &text);
+        let text = logger.map(|logger| format!("{logger}: {text}")).unwrap_or(text);
+        self.put(LogLevel::of(level), text, true);
+    }
+
+    /// How many were skipped since the last that passed; None: this one is.
+    fn pass(&self) -> Option<u64> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner).pass(Instant::now())
+    }
+
+    fn put(&self, level: LogLevel, text: String, said: bool) {
+        let _ = self.events.try_send(HostEvent::Log { server: self.server.clone(), level, text, said });
     }
 }
 

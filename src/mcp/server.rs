@@ -17,7 +17,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::chat::{Limits, ServerExit, ServerState, ServerStatus, Wiretap};
+use crate::chat::{Limits, LoggingLevel, ServerExit, ServerState, ServerStatus, Wiretap};
 use crate::config::{Consent, ServerEntry, Transport};
 use crate::tools::Listing;
 
@@ -50,6 +50,8 @@ pub(super) enum Order {
     Refresh,
     /// Tell the status anew, with what it holds and what it said.
     Look,
+    /// Ask for log messages from this level on.
+    Log(LoggingLevel),
     /// A call found this connection unusable.
     Broken {
         generation: u64,
@@ -90,6 +92,8 @@ pub(super) struct Server {
     pub generation: u64,
     /// Of the last list that was told.
     pub fingerprint: Option<String>,
+    /// From which level on log messages are asked for.
+    pub log_level: Option<LoggingLevel>,
     /// When the connection of now, or the attempt at one, began.
     pub begun: Option<Instant>,
 }
@@ -217,6 +221,7 @@ impl Server {
                 () = self.stop.cancelled() => return Waited::Stop,
                 order = self.orders.recv() => match order {
                     Some(Order::Restart | Order::Refresh) => return Waited::Go,
+                    Some(Order::Log(level)) => self.log_level = Some(level),
                     Some(Order::Broken { .. } | Order::Look) => {}
                     None => return Waited::Stop,
                 },
@@ -276,6 +281,7 @@ impl Server {
             Ok(fresh) => {
                 self.phase.send_replace(Phase::Ready(life.connection.clone()));
                 self.tell(ServerState::Ready, None).await;
+                self.ask_for_log(&life);
                 let listening = life.listen(&self.reporter);
                 let result = self.watch(&mut life, fresh).await;
                 drop(listening);
@@ -321,6 +327,11 @@ impl Server {
                         refresh = self.refresh(life, true).await;
                     }
                     Some(Order::Look) => self.look(life).await,
+                    Some(Order::Log(level)) => {
+                        self.log_level = Some(level);
+                        self.ask_for_log(life);
+                        self.look(life).await;
+                    }
                     Some(Order::Broken { generation, reason }) if generation == self.generation => {
                         // A fresh greeting tells whether it is really gone, and in which state that leaves it.
                         self.reporter.log(LogLevel::Info, || format!("connecting again: {reason}"));
@@ -344,6 +355,21 @@ impl Server {
         }
     }
 
+    /// Asks the server for the log messages that are wanted, where it says that it can be asked.
+    fn ask_for_log(&mut self, life: &Life) {
+        let log = &mut self.status.life.log;
+        log.asks = life.info.capabilities.logging.is_some();
+        let Some(level) = self.log_level.filter(|_| log.asks) else { return };
+        log.level = Some(level);
+        let (connection, reporter, limits) =
+            (Arc::clone(&life.connection), self.reporter.clone(), Arc::clone(&self.limits));
+        tokio::spawn(async move {
+            if let Err(failure) = connection.set_log_level(level, &limits).await {
+                reporter.log(LogLevel::Warning, || format!("its log level could not be set: {failure}"));
+            }
+        });
+    }
+
     /// Tells what it holds and what it last said, as far as that has changed.
     async fn look(&mut self, life: &Life) {
         let before = (self.status.life.clone(), self.status.stderr.len());
@@ -351,6 +377,7 @@ impl Server {
             self.status.stderr = tail.last(usize::MAX);
             (self.status.life.stderr_kept, self.status.life.stderr_dropped) = tail.counts();
         }
+        (self.status.life.log.lines, self.status.life.log.dropped) = self.reporter.messages().kept();
         if let Some(pid) = self.status.pid {
             self.status.life.memory =
                 tokio::task::spawn_blocking(move || super::child::memory(pid)).await.ok().flatten();

@@ -677,3 +677,20 @@ mod properties {
         }
     }
 }
+
+#[test]
+fn what_a_server_may_have_beside_tools() {
+    let text = "[servers.a]\ncommand = \"x\"\nlog_level = \"warning\"\ninstructions = false\nroots = [\".\", \"../b c\", \"/srv\"]\n";
+    let file = Config::parse(Path::new("c.toml"), text).unwrap().0;
+    let variables = millrace::config::Variables {
+        env: &BTreeMap::new(),
+        refused: &Default::default(),
+        folder: Path::new("/w x/a"),
+        home: None,
+    };
+    let features = file.servers[0].expand(&variables).features;
+    assert_eq!((features.instructions, features.log_level), (false, Some(millrace::chat::LoggingLevel::Warning)));
+    let roots: Vec<(&str, Option<&str>)> = features.roots.iter().map(|r| (r.uri.as_str(), r.name.as_deref())).collect();
+    let want = [("file:///w%20x/a", Some("a")), ("file:///w%20x/b%20c", Some("b c")), ("file:///srv", Some("srv"))];
+    assert_eq!(roots, want);
+}

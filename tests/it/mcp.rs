@@ -22,6 +22,7 @@ mod hostile;
 mod http;
 mod probe;
 mod rounds;
+mod said;
 mod sse;
 mod tasks;
 mod web;

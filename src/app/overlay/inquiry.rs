@@ -1,4 +1,4 @@
-//! What a server asks of the person: a form, a visit to an address, an answer of the model, the folder it may work in.
+//! What a server asks of the person: a form, a visit to an address, an answer of the model.
 //!
 //! # Invariants
 //! - Nothing is sent, opened or asked of the model before a fresh key said so, 350 ms after the question came up.
@@ -40,7 +40,6 @@ pub enum InquiryStep {
     Sample {
         scroll: usize,
     },
-    Roots,
 }
 
 /// An address, and what a person should know of it.
@@ -83,7 +82,6 @@ impl InquiryBox {
                 InquiryStep::Address(Visit::of(url).unwrap_or_else(unknown))
             }
             Question::Sample(_) => InquiryStep::Sample { scroll: 0 },
-            Question::Roots => InquiryStep::Roots,
         };
         Self { turn, inquiry, told, deaf_until_us: now.mono_us + DEAF_US, refused: None, step }
     }
@@ -99,7 +97,7 @@ impl InquiryBox {
     pub(super) fn paste(&mut self, text: &str) {
         match &mut self.step {
             InquiryStep::Form(form) => form.paste(text),
-            InquiryStep::Address(_) | InquiryStep::Sample { .. } | InquiryStep::Roots => {
+            InquiryStep::Address(_) | InquiryStep::Sample { .. } => {
                 self.refused = Some("a paste decides nothing");
             }
         }
@@ -157,7 +155,7 @@ impl InquiryBox {
                 FormKey::Pressed(FormButton::Decline) => self.answer(InquiryAnswer::Decline, state, out),
                 FormKey::Pressed(FormButton::Cancel) => self.answer(InquiryAnswer::Cancel, state, out),
             },
-            InquiryStep::Address(_) | InquiryStep::Sample { .. } | InquiryStep::Roots => self.decide(key, state, out),
+            InquiryStep::Address(_) | InquiryStep::Sample { .. } => self.decide(key, state, out),
         }
     }
 
@@ -177,7 +175,7 @@ impl InquiryBox {
                 out.push(Effect::OpenPage { url: visit.url.clone() });
                 return self.answer(InquiryAnswer::Accept(Map::new()), state, out);
             }
-            (Some('y'), InquiryStep::Sample { .. } | InquiryStep::Roots) => {
+            (Some('y'), InquiryStep::Sample { .. }) => {
                 return self.answer(InquiryAnswer::Accept(Map::new()), state, out);
             }
             (Some('c'), InquiryStep::Address(visit)) => {

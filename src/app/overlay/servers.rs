@@ -10,7 +10,7 @@ use crate::app::key::{Key, KeyCode};
 use crate::app::layout::ListLayout;
 use crate::app::state::State;
 use crate::app::status::{ServerRow, Servers};
-use crate::chat::{Difference, Order, ServerAction, ServerName, ServerState};
+use crate::chat::{Difference, LoggingLevel, Order, ServerAction, ServerName, ServerState};
 
 #[derive(Clone, Debug, Default)]
 pub struct ServerList {
@@ -24,8 +24,8 @@ pub struct ServerList {
 pub enum ServerStep {
     #[default]
     List,
-    /// Its standard error, from this line; None: the end of it, whatever comes.
-    Log { scroll: Option<usize> },
+    /// Its standard error or its log messages, from this line; None: the end of it, whatever comes.
+    Log { scroll: Option<usize>, view: LogView, least: LoggingLevel },
     /// What it says of its own use.
     Words { scroll: usize },
     /// Its tools.
@@ -35,8 +35,20 @@ pub enum ServerStep {
     Changes { shown: Arc<[Difference]>, scroll: usize, end_seen: bool, deaf_until_us: u64 },
 }
 
-/// How often servers whose states are on the screen are asked what they hold.
+/// Which part of a server's log is on the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogView {
+    StandardError,
+    Messages,
+}
+
+/// How often servers whose states are on the screen are asked what they hold, and one whose log is, microseconds.
 const LOOK_US: u64 = 2_000_000;
+const LOOK_AT_LOG_US: u64 = 500_000;
+
+/// The levels that a key asks a server for, one after the other.
+const ASKED_FOR: [LoggingLevel; 4] =
+    [LoggingLevel::Debug, LoggingLevel::Info, LoggingLevel::Warning, LoggingLevel::Error];
 
 impl ServerList {
     pub(in crate::app) fn new(servers: &Servers) -> Self {
@@ -52,7 +64,8 @@ impl ServerList {
 
     /// Asks what is on the screen to be told anew, where that was long ago.
     pub(in crate::app) fn look(&mut self, servers: &Servers, now_us: u64, out: &mut Vec<Effect>) {
-        if self.looked_us != 0 && now_us < self.looked_us + LOOK_US {
+        let pause = if matches!(self.step, ServerStep::Log { .. }) { LOOK_AT_LOG_US } else { LOOK_US };
+        if self.looked_us != 0 && now_us < self.looked_us + pause {
             return;
         }
         self.looked_us = now_us.max(1);
@@ -114,7 +127,33 @@ impl ServerList {
                 *selected = motion.row((*selected).min(count.saturating_sub(1)), count, list.page);
                 Flow::Stay
             }
-            ServerStep::Log { scroll } => {
+            ServerStep::Log { scroll, view, least } => {
+                match (key.code, key.typed(), row) {
+                    (KeyCode::Tab, _, _) => {
+                        *view = match view {
+                            LogView::StandardError => LogView::Messages,
+                            LogView::Messages => LogView::StandardError,
+                        };
+                        *scroll = None;
+                        return Flow::Stay;
+                    }
+                    (_, Some(digit @ '1'..='4'), _) if *view == LogView::Messages => {
+                        *least = match digit {
+                            '1' => LoggingLevel::Debug,
+                            '2' => LoggingLevel::Info,
+                            '3' => LoggingLevel::Warning,
+                            _ => LoggingLevel::Error,
+                        };
+                        *scroll = None;
+                        return Flow::Stay;
+                    }
+                    (_, Some('a'), Some(row)) => {
+                        self.looked_us = 0;
+                        ask_for_log(&row, state, out);
+                        return Flow::Stay;
+                    }
+                    _ => {}
+                }
                 let Some(motion) = motion(key, true) else { return Flow::Pass };
                 let last = list.lines.saturating_sub(list.page);
                 let to = motion.row(scroll.unwrap_or(last).min(last), list.lines.max(1), list.page);
@@ -191,7 +230,12 @@ impl ServerList {
             (_, Some('w')) => state.say(format!("{} says nothing of its own use", server.as_str()), out),
             (_, Some('v')) if !row.status.listed.is_empty() => self.step = ServerStep::Tools { selected: 0 },
             (KeyCode::Enter, _) | (_, Some('l')) => {
-                self.step = ServerStep::Log { scroll: None };
+                let said = !row.status.life.log.lines.is_empty() || row.status.transport != "stdio";
+                let view = match said && row.status.stderr.is_empty() {
+                    true => LogView::Messages,
+                    false => LogView::StandardError,
+                };
+                self.step = ServerStep::Log { scroll: None, view, least: LoggingLevel::Debug };
                 self.looked_us = 0;
                 self.look(&state.servers, state.now.mono_us, out);
             }
@@ -269,4 +313,16 @@ impl ServerList {
         }
         Flow::Stay
     }
+}
+
+/// Asks a server for the next level of log messages.
+fn ask_for_log(row: &ServerRow, state: &mut State, out: &mut Vec<Effect>) {
+    let (server, log) = (row.status.server.clone(), &row.status.life.log);
+    if !log.asks {
+        return state.say(format!("{} cannot be asked for log messages", server.as_str()), out);
+    }
+    let at = log.level.and_then(|level| ASKED_FOR.iter().position(|asked| *asked == level));
+    let level = at.map_or(LoggingLevel::Info, |at| ASKED_FOR[(at + 1) % ASKED_FOR.len()]);
+    state.say(format!("{} is asked for log messages from {} on", server.as_str(), level.word()), out);
+    out.push(Effect::Order(Order::Server { server, action: ServerAction::Log(level) }));
 }

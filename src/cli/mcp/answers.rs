@@ -72,7 +72,6 @@ impl Answers {
             }
             Question::Address { message, url, elicitation: _ } => (Asked::Address, address(&server, &message, &url)),
             Question::Sample(_) => return decline("an answer of a model"),
-            Question::Roots => return decline("the folders that it may work in"),
         };
         if let Some(terminal) = &mut self.terminal {
             terminal.discard();

@@ -98,7 +98,7 @@ impl Bench {
                 json!({
                     "server": status.server.as_str(), "state": status.state.word(), "tools": visit.tools.len(),
                     "protocol": status.protocol, "transport": status.transport, "message": status.message, "ms": visit.ms as u64,
-                    "line": status.line, "stderr": status.stderr,
+                    "line": status.line, "stderr": status.stderr, "instructions": visit.instructions,
                 })
             });
             say_json(&rows.collect());
@@ -131,7 +131,7 @@ impl Bench {
                         let ms = begun.elapsed().as_millis();
                         visits.entry(status.server.clone()).or_insert(Visit { status, tools, instructions, ms });
                     }
-                    Some(HostEvent::Log { server, level: LogLevel::Warning | LogLevel::Error, text }) => {
+                    Some(HostEvent::Log { server, level: LogLevel::Warning | LogLevel::Error, text, .. }) => {
                         eprintln!("{}: {}", server.as_str(), sanitize(&text));
                     }
                     Some(

@@ -59,14 +59,15 @@ impl LiveServers {
                         ServerEvent::Status(status)
                     }
                     HostEvent::Listing(listing) => ServerEvent::Listing(listing),
-                    HostEvent::Log { server, level: LogLevel::Warning | LogLevel::Error, text } => {
+                    HostEvent::Log { server, level: LogLevel::Warning | LogLevel::Error, text, said: false } => {
                         ServerEvent::Notice { server, message: text }
                     }
                     HostEvent::News { server, news } => ServerEvent::News { server, news },
                     HostEvent::Inquiry(inquiry) => ServerEvent::Inquiry(inquiry),
                     HostEvent::InquiryEnded { id, end } => ServerEvent::InquiryEnded { id, end },
                     HostEvent::SignIn { server, stage } => ServerEvent::SignIn { server, stage },
-                    HostEvent::Log { level: LogLevel::Debug | LogLevel::Info, .. } => continue,
+                    // Its own messages are in its log, never in the chat.
+                    HostEvent::Log { .. } => continue,
                 };
                 if out.send(event).await.is_err() {
                     return;
@@ -163,6 +164,7 @@ impl Servers for LiveServers {
             ServerAction::Refresh => self.host.refresh(server),
             ServerAction::Off => self.host.stop(server),
             ServerAction::Look => self.host.look(server),
+            ServerAction::Log(level) => self.host.log(server, level),
             // For now it is the registry's business; later starts are told by what is kept.
             ServerAction::Trust | ServerAction::Distrust => {
                 if let Some(entry) = held(&self.entries).get(server) {

@@ -33,7 +33,6 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, open: &InquiryBox, state
         Question::Form { .. } => "asks you",
         Question::Address { .. } => "wants you to visit an address",
         Question::Sample(_) => "wants an answer of your model",
-        Question::Roots => "wants to know your folder",
     };
     title.push(&format!(" {} {what}", one(open.inquiry.server.as_str())), Tint::of(Ink::Text).bold());
     let left = clock(open.left_ms(state.now).saturating_mul(1_000));
@@ -62,9 +61,6 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, open: &InquiryBox, state
                 super::scrolled(canvas, view, &rows, *scroll, 1, layout);
             }
         }
-        InquiryStep::Roots => {
-            canvas.put(view, 3, 0, &cut(&one(&state.session.folder), inner.saturating_sub(2)), Ink::Accent);
-        }
     }
     for (y, row) in bottom.iter().enumerate() {
         canvas.row(body, 1, height.saturating_sub(bottom.len()) + y, row);
@@ -83,7 +79,6 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, open: &InquiryBox, state
         (InquiryStep::Form(_), true) => &[("tab", "next"), ("^S", "submit")],
         (InquiryStep::Address(_), _) => &[("y", "open"), ("n", "decline"), ("c", "copy")],
         (InquiryStep::Sample { .. }, _) => &[("y", "ask the model"), ("n", "decline"), ("j/k", "scroll")],
-        (InquiryStep::Roots, _) => &[("y", "tell it"), ("n", "decline")],
     };
     foot(canvas, area, keys, ("esc", "cancel"));
 }
@@ -94,7 +89,7 @@ fn about(open: &InquiryBox, state: &State, inner: usize, narrow: bool) -> Vec<Ro
     let mut out = Vec::new();
     let message = match &open.inquiry.question {
         Question::Form { message, .. } | Question::Address { message, .. } => message.as_str(),
-        Question::Sample(_) | Question::Roots => "",
+        Question::Sample(_) => "",
     };
     if !narrow {
         out.push(Row::new());
@@ -138,11 +133,6 @@ fn about(open: &InquiryBox, state: &State, inner: usize, narrow: bool) -> Vec<Ro
             row.push("The model would be asked this, at your cost; you see its answer before it goes back.", Ink::Text);
             out.extend(wrap_row(&row, inner, &none, &none));
         }
-        Question::Roots => {
-            let mut row = Row::new();
-            row.push("It would be told the folder that you work in. That gives it no access by itself.", Ink::Text);
-            out.extend(wrap_row(&row, inner, &none, &none));
-        }
     }
     out.push(Row::new());
     out
@@ -170,7 +160,7 @@ fn below(canvas: &Canvas<'_>, open: &InquiryBox, inner: usize) -> Vec<Row> {
             }
         }
         (InquiryStep::Address(visit), _) => visit.warnings.iter().for_each(|warning| warn(warning)),
-        (InquiryStep::Sample { .. } | InquiryStep::Roots, _) => {}
+        (InquiryStep::Sample { .. }, _) => {}
     }
     out.push(Row::new());
     let mut keys = Row::label("  ", Ink::Text);
@@ -186,10 +176,6 @@ fn below(canvas: &Canvas<'_>, open: &InquiryBox, inner: usize) -> Vec<Row> {
         InquiryStep::Sample { .. } => {
             letter(&mut keys, "n", "decline");
             letter(&mut keys, "y", "ask the model");
-        }
-        InquiryStep::Roots => {
-            letter(&mut keys, "n", "decline");
-            letter(&mut keys, "y", "tell it");
         }
     }
     out.push(keys);

@@ -1,13 +1,13 @@
-//! What a server says: of its own use, and on its standard error.
+//! What a server says: of its own use, on its standard error, in its log messages.
 
 use ratatui::layout::Rect;
 
 use super::{one, scrolled};
-use crate::app::{Layout, ServerRow};
-use crate::chat::{Instructions, InstructionsStanding};
+use crate::app::{Layout, ServerRow, State};
+use crate::chat::{Instructions, InstructionsStanding, LoggingLevel};
 use crate::text::{sanitize, visible};
 use crate::ui::canvas::{Canvas, rows_of};
-use crate::ui::figures::size;
+use crate::ui::figures::{Moment, counted, size};
 use crate::ui::ink::{Ink, Row, Tint};
 use crate::ui::markdown::wrap_row;
 
@@ -47,7 +47,7 @@ fn standing_words(standing: InstructionsStanding) -> (&'static str, Ink) {
     }
 }
 
-pub(super) fn log(canvas: &mut Canvas<'_>, body: Rect, row: &ServerRow, from: Option<usize>, layout: &mut Layout) {
+pub(super) fn stderr(canvas: &mut Canvas<'_>, body: Rect, row: &ServerRow, from: Option<usize>, layout: &mut Layout) {
     let none = Row::new();
     let width = usize::from(body.width).saturating_sub(4).max(1);
     let mut head = Row::new();
@@ -69,4 +69,84 @@ pub(super) fn log(canvas: &mut Canvas<'_>, body: Rect, row: &ServerRow, from: Op
     }
     let view = rows_of(body, 2, usize::from(body.height).saturating_sub(2));
     scrolled(canvas, view, &rows, from.unwrap_or(usize::MAX), 3, layout);
+}
+
+/// Its log messages from a level on, each with its time, level and logger; `shown`: from which line, and which level.
+pub(super) fn messages(
+    canvas: &mut Canvas<'_>,
+    body: Rect,
+    row: &ServerRow,
+    (from, least): (Option<usize>, LoggingLevel),
+    state: &State,
+    layout: &mut Layout,
+) {
+    let width = usize::from(body.width).saturating_sub(4).max(1);
+    let narrow = body.width < 60;
+    let log = &row.status.life.log;
+    let mut head = Row::new();
+    head.push(&format!("{}   messages", one(row.status.server.as_str())), Tint::of(Ink::Text).bold());
+    if least > LoggingLevel::Debug {
+        head.push(&format!("   {} and worse", least.word()), Ink::Warn);
+    }
+    match log.level {
+        _ if narrow => {}
+        Some(level) => head.push(&format!("   asked for {} and worse", level.word()), Ink::Dim),
+        None if log.asks => head.push("   it sends what it likes: a asks", Ink::Dim),
+        None => {}
+    }
+    if log.dropped > 0 {
+        head.push(&format!("   {} dropped", log.dropped), Ink::Dim);
+    }
+    canvas.row(body, 1, 0, &head);
+    let mut rows = Vec::new();
+    let shown = log.lines.iter().filter(|line| line.level >= least);
+    for line in shown {
+        let mut text = Row::new();
+        if !narrow {
+            text.push(&Moment::new(line.at, state.session.utc_offset_s).second(), Ink::Dim);
+            text.push("  ", Ink::Text);
+        }
+        let ink = match line.level {
+            LoggingLevel::Debug => Ink::Dim,
+            LoggingLevel::Info | LoggingLevel::Notice => Ink::Text,
+            LoggingLevel::Warning => Ink::Warn,
+            LoggingLevel::Error | LoggingLevel::Critical | LoggingLevel::Alert | LoggingLevel::Emergency => Ink::Bad,
+        };
+        text.push(&format!("{:<9} ", line.level.word()), ink);
+        let indent = if narrow { 2 } else { text.width() };
+        if let Some(logger) = &line.logger {
+            text.push(&format!("{}: ", one(logger)), Ink::Dim);
+        }
+        let mut lines = wrap_text(text, &line.text, width, indent);
+        rows.append(&mut lines);
+    }
+    if rows.is_empty() {
+        let hidden = log.lines.len() as u64;
+        let text = match hidden {
+            0 if log.asks && log.level.is_none() => "Nothing yet. a asks it for messages.".to_owned(),
+            0 => "Nothing.".to_owned(),
+            _ => format!("Nothing of that level; {} below it.", counted(hidden, "message", "messages")),
+        };
+        let mut row = Row::new();
+        row.push(&text, Ink::Dim);
+        rows.push(row);
+    }
+    let view = rows_of(body, 2, usize::from(body.height).saturating_sub(2));
+    scrolled(canvas, view, &rows, from.unwrap_or(usize::MAX), 3, layout);
+}
+
+/// A message behind its head, its further lines under it.
+fn wrap_text(mut head: Row, text: &str, width: usize, columns: usize) -> Vec<Row> {
+    let mut indent = Row::new();
+    indent.pad_to(columns);
+    let mut out = Vec::new();
+    for (n, line) in sanitize(text).as_str().lines().enumerate() {
+        let mut row = if n == 0 { std::mem::take(&mut head) } else { indent.clone() };
+        row.push_safe(line, Tint::default());
+        out.extend(wrap_row(&row, width, &Row::new(), &indent));
+    }
+    if out.is_empty() {
+        out.push(head);
+    }
+    out
 }

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::{choose, foot, heading, one, said, screen, words};
-use crate::app::{Layout, ListLayout, ServerList, ServerRow, ServerStep, State, Target};
+use crate::app::{Layout, ListLayout, LogView, ServerList, ServerRow, ServerStep, State, Target};
 use crate::chat::{Policy, ServerState, SignedIn, Standing, ToolLine};
 use crate::text::{cut, sanitize, visible, width};
 use crate::ui::canvas::{Canvas, hit, rows_of};
@@ -27,7 +27,12 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, list: &ServerList, state
         list.selected.as_ref().and_then(|name| rows.iter().position(|r| r.status.server == *name)).unwrap_or(0);
     let chosen = rows.get(selected);
     match (&list.step, chosen) {
-        (ServerStep::Log { scroll }, Some(row)) => said::log(canvas, body, row, *scroll, layout),
+        (ServerStep::Log { scroll, view: LogView::StandardError, .. }, Some(row)) => {
+            said::stderr(canvas, body, row, *scroll, layout);
+        }
+        (ServerStep::Log { scroll, view: LogView::Messages, least }, Some(row)) => {
+            said::messages(canvas, body, row, (*scroll, *least), state, layout);
+        }
         (ServerStep::Words { scroll }, Some(row)) => said::words(canvas, body, row, *scroll, layout),
         (ServerStep::Tools { selected }, Some(row)) => tools(canvas, body, row, *selected, layout),
         (ServerStep::Changes { shown, scroll, .. }, Some(row)) => {
@@ -43,7 +48,12 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, list: &ServerList, state
         Some(_) | None => "log",
     };
     let keys: &[(&str, &str)] = match (&list.step, columns) {
-        (ServerStep::Log { .. } | ServerStep::Words { .. }, _) => &[("↑↓", "scroll")],
+        (ServerStep::Words { .. }, _) => &[("↑↓", "scroll")],
+        (ServerStep::Log { view: LogView::StandardError, .. }, _) => &[("↑↓", "scroll"), ("tab", "messages")],
+        (ServerStep::Log { view: LogView::Messages, .. }, 60..) => {
+            &[("↑↓", "scroll"), ("tab", "stderr"), ("1-4", "all, info, warnings, errors"), ("a", "ask for")]
+        }
+        (ServerStep::Log { view: LogView::Messages, .. }, _) => &[("tab", "stderr"), ("1-4", "level"), ("a", "ask")],
         (ServerStep::Tools { .. }, _) => &[("↑↓", "select")],
         (ServerStep::Changes { end_seen: true, .. }, _) => &[("↑↓", "scroll"), ("A", "accept what is shown")],
         (ServerStep::Changes { end_seen: false, .. }, _) => &[("↑↓", "scroll to the end, then accept")],

@@ -1,0 +1,109 @@
+//! Log messages and the level that they are asked for; the folders that a server may be told of.
+
+use millrace::chat::{LoggingLevel, Root, ServerLog};
+
+use super::*;
+
+const LOGS: &str = r#"
+initialize() { reply "$1" '{"protocolVersion":"2025-06-18","capabilities":{"tools":{},"logging":{}},"serverInfo":{"name":"fake","version":"1"}}'; }
+say() { put '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"'"$1"'","logger":"db","data":'"$2"'}}'; }
+other() { reply "$1" '{}'; say debug '{"rows":[1,2]}'; say critical '"disk\u001b[2J full"'; }
+"#;
+
+impl Up {
+    /// Asks what it said until there is so much of it.
+    async fn log(&mut self, lines: usize) -> ServerLog {
+        let name = ServerName::new("fake");
+        for _ in 0..200 {
+            self.host.look(&name);
+            if let Ok(Some(HostEvent::Status(status))) =
+                tokio::time::timeout(Duration::from_millis(50), self.events.recv()).await
+                && status.life.log.lines.len() >= lines
+            {
+                return status.life.log;
+            }
+        }
+        panic!("it said less than {lines} lines");
+    }
+}
+
+/// How often the server read a text.
+fn written(fake: &Fake, text: &str) -> usize {
+    std::fs::read_to_string(fake.log()).unwrap_or_default().matches(text).count()
+}
+
+fn lines(log: &ServerLog) -> Vec<(LoggingLevel, Option<&str>, &str)> {
+    log.lines.iter().map(|line| (line.level, line.logger.as_deref(), &*line.text)).collect()
+}
+
+#[tokio::test]
+async fn a_level_is_asked_for_as_configured_and_what_comes_is_kept_with_it() {
+    let fake = Fake::new(LOGS);
+    let mut entry = fake.entry();
+    entry.features.log_level = Some(LoggingLevel::Debug);
+    let mut up = Up::new(Limits::default(), None, entry).await;
+    up.status(ServerState::Ready).await;
+    let log = up.log(2).await;
+    assert_eq!(
+        lines(&log),
+        [
+            (LoggingLevel::Debug, Some("db"), r#"{"rows":[1,2]}"#),
+            (LoggingLevel::Critical, Some("db"), "disk\u{1b}[2J full"),
+        ]
+    );
+    assert_eq!((log.asks, log.level, log.dropped), (true, Some(LoggingLevel::Debug), 0));
+    up.host.log(&ServerName::new("fake"), LoggingLevel::Error);
+    up.log(4).await;
+    assert_eq!(written(&fake, r#""level":"debug""#), 1);
+    assert_eq!(written(&fake, r#""level":"error""#), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_asked_for_unless_it_was_wished_and_a_flood_is_summed_up() {
+    let fake = Fake::new(&LOGS.replace(
+        "other()",
+        "ready() { n=0; while [ $n -lt 300 ]; do n=$((n+1)); say info $n; done; sleep 1.1; say info '\"last\"'; }\nother()",
+    ));
+    let mut up = Up::new(Limits { messages_per_second: 5, ..Limits::default() }, None, fake.entry()).await;
+    up.status(ServerState::Ready).await;
+    let mut log = up.log(6).await;
+    while log.lines.last().is_none_or(|line| &*line.text != "last") {
+        log = up.log(log.lines.len() + 1).await;
+    }
+    assert!(log.lines.len() < 30, "{}", log.lines.len());
+    let left_out = |line: &&str| line.ends_with("messages were left out ([limits] messages_per_second)");
+    assert!(log.lines.iter().any(|line| left_out(&&*line.text)));
+    assert_eq!(fake.read("logging/setLevel"), 0);
+}
+
+#[tokio::test]
+async fn a_server_is_told_the_folders_of_its_entry_and_no_others() {
+    let script = r#"
+ready() { put '{"jsonrpc":"2.0","id":"r1","method":"roots/list"}'; }
+"#;
+    let fake = Fake::new(script);
+    let mut entry = fake.entry();
+    entry.features.roots = vec![Root { uri: "file:///srv/notes".into(), name: Some("notes".into()) }];
+    let mut up = Up::new(Limits::default(), None, entry).await;
+    up.status(ServerState::Ready).await;
+    for _ in 0..200 {
+        if written(&fake, r#""roots":[{"#) == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(written(&fake, r#""roots":[{"uri":"file:///srv/notes","name":"notes"}]"#), 1);
+    assert!(written(&fake, r#""roots":{}"#) > 0, "it was told that it may ask");
+
+    let fake = Fake::new(script);
+    let mut up = Up::new(Limits::default(), None, fake.entry()).await;
+    up.status(ServerState::Ready).await;
+    for _ in 0..200 {
+        if written(&fake, "roots/list is not offered") == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(written(&fake, "roots/list is not offered"), 1);
+    assert_eq!(written(&fake, r#""roots":{}"#), 0);
+}

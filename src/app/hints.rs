@@ -1,5 +1,6 @@
 //! What the footer names: only keys that work now.
 
+use super::blocks::Source;
 use super::calls::CallPhase;
 use super::command::Command;
 use super::state::{Focus, State};
@@ -22,6 +23,17 @@ impl Hint {
 }
 
 impl State {
+    /// What `Y` copies of what is chosen.
+    fn other_form(&self) -> &'static str {
+        let entry = self.transcript.selected.and_then(|key| self.transcript.entry(key));
+        match entry.zip(self.transcript.block).and_then(|(entry, at)| entry.block(at)) {
+            Some(Source::Call(_)) => "as JSON",
+            Some(Source::Text(text)) if super::blocks::table_csv(text).is_some() => "as CSV",
+            Some(Source::Code(_)) => "with its fence",
+            Some(Source::Text(_) | Source::Thinking(_)) | None => "code",
+        }
+    }
+
     /// The keys of the chat that work in the present focus, most telling first. The last one is drawn at the right.
     #[must_use]
     pub fn hints(&self) -> Vec<Hint> {
@@ -87,9 +99,10 @@ impl State {
                     FaultChoices::None => hints.push(Hint::new("j/k", "scroll")),
                 }
                 hints.push(Hint::new("[ ]", "message"));
+                hints.push(Hint::new("{ }", "block"));
                 hints.push(Hint::new("/", "find"));
                 hints.push(Hint::new("y", "copy"));
-                hints.push(Hint::new("Y", "code"));
+                hints.push(Hint::new("Y", self.other_form()));
                 if !running {
                     hints.push(Hint::new("e", "edit"));
                     hints.push(Hint::new("R", "again"));

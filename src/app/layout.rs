@@ -1,6 +1,7 @@
 //! What the last frame looked like: heights and hit areas, handed back by the view so that keys and clicks can be
 //! understood. Sent as an event when it changed.
 
+use super::blocks::Spot;
 use super::transcript::Anchor;
 use crate::chat::CallId;
 
@@ -82,6 +83,8 @@ pub enum Target {
     Transcript,
     /// An entry of the transcript, by its key.
     Entry(u64),
+    /// A block of one.
+    Block(Spot),
     /// The fold of an entry's thinking.
     Fold(u64),
     /// A call's row in the transcript, panel or strip.

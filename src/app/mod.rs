@@ -11,6 +11,7 @@
 //! # Does not
 //! Read a clock, a file or the environment; know the terminal, the engine or the store.
 
+mod blocks;
 mod calls;
 mod catalogs;
 mod command;
@@ -47,6 +48,7 @@ mod usage;
 #[cfg(test)]
 mod tests;
 
+pub use blocks::{BlockAt, Source, Spot};
 pub use calls::*;
 pub use catalogs::Catalogs;
 pub use command::*;

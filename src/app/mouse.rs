@@ -1,5 +1,6 @@
 //! The mouse: wheel and clicks become commands. It never approves.
 
+use super::blocks::Spot;
 use super::command::Command;
 use super::effect::Effect;
 use super::key::{Key, KeyCode, Mouse, MouseAction};
@@ -16,13 +17,44 @@ impl State {
             MouseAction::WheelUp => self.wheel(-WHEEL, mouse, out),
             MouseAction::WheelDown => self.wheel(WHEEL, mouse, out),
             MouseAction::Press => {
+                self.transcript.dragged = false;
                 let hit = self.layout.targets.iter().rev().find(|(area, _)| area.contains(mouse.x, mouse.y));
                 if let Some((_, target)) = hit {
                     let target = target.clone();
                     self.click(target, out);
                 }
             }
-            MouseAction::Drag | MouseAction::Release => {}
+            MouseAction::Drag => self.drag(mouse),
+            MouseAction::Release => {
+                if std::mem::take(&mut self.transcript.dragged) {
+                    self.copy_chosen(out);
+                }
+            }
+        }
+    }
+
+    /// Chooses all blocks between the one that was pressed and the one under the pointer; at the edge the text moves.
+    fn drag(&mut self, mouse: Mouse) {
+        let area = self.layout.transcript.area;
+        if !self.overlays.is_empty() || self.focus != Focus::Transcript || self.transcript.selected.is_none() {
+            return;
+        }
+        if mouse.y <= area.y {
+            self.scroll_lines(-1);
+        } else if mouse.y + 1 >= area.y + area.height && !self.layout.transcript.at_end {
+            self.scroll_lines(1);
+        }
+        let under = self.layout.targets.iter().rev().find_map(|(area, target)| match target {
+            Target::Block(spot) if area.contains(mouse.x, mouse.y) => Some(*spot),
+            Target::Entry(key) if area.contains(mouse.x, mouse.y) => Some(Spot { key: *key, block: None }),
+            _ => None,
+        });
+        let from = self.transcript.selected.map(|key| Spot { key, block: self.transcript.block });
+        if let Some(spot) =
+            under.filter(|spot| from.is_some_and(|from| from != *spot) || self.transcript.until.is_some())
+        {
+            self.transcript.until = Some(spot);
+            self.transcript.dragged = true;
         }
     }
 
@@ -69,7 +101,16 @@ impl State {
             Target::Transcript => self.focus = Focus::Transcript,
             Target::Entry(key) => {
                 self.focus = Focus::Transcript;
-                self.transcript.selected = Some(key);
+                self.transcript.choose(Some(Spot { key, block: None }));
+            }
+            Target::Block(spot) => {
+                let again = self.focus == Focus::Transcript && self.transcript.chosen() == Some((spot, spot));
+                self.focus = Focus::Transcript;
+                self.transcript.choose(Some(spot));
+                if again {
+                    // A second click on what is chosen folds it, as enter does.
+                    self.fold();
+                }
             }
             Target::Fold(key) => self.fold_entry(key),
             Target::Call(id) => {

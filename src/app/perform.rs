@@ -144,6 +144,8 @@ impl State {
             C::Find => self.open_find(),
             C::FindNext => self.find_step(true, out),
             C::FindPrevious => self.find_step(false, out),
+            C::BlockPrevious => self.step_block(false),
+            C::BlockNext => self.step_block(true),
             C::CopyMessage => self.copy_message(out),
             C::CopyCode => self.copy_code(out),
             C::EditMessage => self.edit_message(out),

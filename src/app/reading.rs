@@ -1,5 +1,6 @@
 //! The reader: scrolling, messages, finding, copying, branching.
 
+use super::blocks::{Source, Spot, last_code, result_json, table_csv, written};
 use super::command::Command;
 use super::composer::Branch;
 use super::effect::{EditorUse, Effect};
@@ -18,7 +19,7 @@ impl State {
         let anchor = match self.transcript.scroll {
             Scroll::Anchored(anchor) => anchor,
             Scroll::Follow if by > 0 => return,
-            Scroll::Follow => match self.layout.transcript.top {
+            Scroll::Follow | Scroll::Shown(_) => match self.layout.transcript.top {
                 Some(top) => top,
                 None => return,
             },
@@ -44,18 +45,66 @@ impl State {
 
     pub(super) fn follow(&mut self) {
         self.transcript.scroll = Scroll::Follow;
-        self.transcript.selected = None;
+        self.transcript.choose(None);
     }
 
     fn go_to(&mut self, key: u64) {
         self.transcript.downward = false;
         self.transcript.scroll = Scroll::Anchored(Anchor { key, line: 0 });
-        self.transcript.selected = Some(key);
+        self.transcript.choose(Some(Spot { key, block: None }));
+    }
+
+    /// Chooses a block and brings it onto the screen; nothing moves where it is there already.
+    fn show(&mut self, spot: Spot) {
+        self.transcript.downward = false;
+        self.transcript.scroll = Scroll::Shown(spot);
+        self.transcript.choose(Some(spot));
+    }
+
+    /// To the next block, or the one before, across messages.
+    pub(super) fn step_block(&mut self, forward: bool) {
+        let entries = &self.transcript.entries;
+        let spots = |entry: &Entry| -> Vec<Spot> {
+            let blocks: Vec<Spot> =
+                entry.blocks().into_iter().map(|(at, _)| Spot { key: entry.key, block: Some(at) }).collect();
+            if blocks.is_empty() { vec![Spot { key: entry.key, block: None }] } else { blocks }
+        };
+        let top = match self.transcript.scroll {
+            Scroll::Anchored(anchor) => Some(Spot { key: anchor.key, block: None }),
+            Scroll::Shown(spot) => Some(spot),
+            Scroll::Follow => None,
+        };
+        let from = match self.transcript.chosen() {
+            Some((first, last)) => Some(if forward { last } else { first }),
+            None => top,
+        };
+        let Some(from) = from else {
+            if let Some(last) = entries.last().and_then(|entry| spots(entry).pop()).filter(|_| !forward) {
+                self.show(last);
+            }
+            return;
+        };
+        let at = entries.partition_point(|entry| entry.key < from.key);
+        // What is chosen whole counts as before its blocks.
+        let next = if forward {
+            entries[at..].iter().take(2).flat_map(spots).find(|spot| *spot > from)
+        } else {
+            entries[..entries.len().min(at + 1)]
+                .iter()
+                .rev()
+                .take(2)
+                .flat_map(|e| spots(e).into_iter().rev())
+                .find(|spot| *spot < from)
+        };
+        if let Some(spot) = next {
+            self.show(spot);
+        }
     }
 
     pub(super) fn step_message(&mut self, forward: bool) {
         let from = self.transcript.selected.or(match self.transcript.scroll {
             Scroll::Anchored(anchor) => Some(anchor.key),
+            Scroll::Shown(spot) => Some(spot.key),
             Scroll::Follow => None,
         });
         let entries = &self.transcript.entries;
@@ -97,20 +146,27 @@ impl State {
     /// Finds and goes to the match nearest above the end.
     pub(super) fn find_text(&mut self, text: &str) {
         let wanted = text.to_lowercase();
-        let matches: Vec<u64> = if wanted.is_empty() {
-            Vec::new()
-        } else {
-            let hits = self.transcript.entries.iter().filter(|entry| entry.text().to_lowercase().contains(&wanted));
-            hits.map(|entry| entry.key).collect()
-        };
+        let mut matches = Vec::new();
+        for entry in self.transcript.entries.iter().filter(|_| !wanted.is_empty()) {
+            let holds = |text: &str| text.to_lowercase().contains(&wanted);
+            let blocks = entry.blocks();
+            if blocks.is_empty() && holds(&entry.text()) {
+                matches.push(Spot { key: entry.key, block: None });
+            }
+            let hits = blocks.into_iter().filter(|(_, source)| match source {
+                Source::Code(text) | Source::Text(text) => holds(text),
+                Source::Thinking(_) | Source::Call(_) => false,
+            });
+            matches.extend(hits.map(|(at, _)| Spot { key: entry.key, block: Some(at) }));
+        }
         let Some(find) = &mut self.transcript.find else { return };
         if find.line.text != text {
             find.line = LineEdit::with(text);
         }
         find.at = matches.len().saturating_sub(1);
         find.matches = matches;
-        if let Some(key) = find.matches.last().copied() {
-            self.go_to(key);
+        if let Some(spot) = find.matches.last().copied() {
+            self.show(spot);
         }
     }
 
@@ -121,8 +177,8 @@ impl State {
             return self.say("no match", out);
         }
         find.at = if forward { (find.at + 1) % count } else { (find.at + count - 1) % count };
-        let key = find.matches[find.at];
-        self.go_to(key);
+        let spot = find.matches[find.at];
+        self.show(spot);
     }
 
     // What letters act on.
@@ -137,17 +193,84 @@ impl State {
         }
     }
 
-    pub(super) fn copy_message(&mut self, out: &mut Vec<Effect>) {
-        match self.entry_at_hand().map(Entry::text).filter(|text| !text.is_empty()) {
-            Some(text) => out.push(Effect::Copy { what: "the message", text }),
-            None => self.say("no message to copy", out),
-        }
+    /// The chosen block, where one is and nothing else.
+    fn block_at_hand(&self) -> Option<Source<'_>> {
+        let entry = self.transcript.selected.and_then(|key| self.transcript.entry(key))?;
+        self.transcript.block.filter(|_| self.transcript.until.is_none()).and_then(|at| entry.block(at))
     }
 
+    /// Copies what is chosen as it was written: a block, several, else the message.
+    pub(super) fn copy_message(&mut self, out: &mut Vec<Effect>) {
+        if self.transcript.until.is_some() {
+            return self.copy_chosen(out);
+        }
+        let (what, text) = match self.block_at_hand() {
+            Some(Source::Call(id)) => {
+                let id = id.clone();
+                return self.on_call(Command::CopyResult, Some(id), out);
+            }
+            Some(source @ Source::Code(_)) => ("the code block", written(source).into_owned()),
+            Some(source @ Source::Thinking(_)) => ("the thinking", written(source).into_owned()),
+            Some(source @ Source::Text(text)) => {
+                (if table_csv(text).is_some() { "the table" } else { "the block" }, written(source).into_owned())
+            }
+            None => ("the message", self.entry_at_hand().map(Entry::text).unwrap_or_default()),
+        };
+        if text.is_empty() {
+            return self.say("no message to copy", out);
+        }
+        out.push(Effect::Copy { what, text });
+    }
+
+    /// All blocks from the first chosen to the last, with a blank line between two.
+    pub(super) fn copy_chosen(&mut self, out: &mut Vec<Effect>) {
+        let Some((from, until)) = self.transcript.chosen() else { return };
+        let mut parts: Vec<String> = Vec::new();
+        for entry in self.transcript.entries.iter().filter(|entry| (from.key..=until.key).contains(&entry.key)) {
+            let blocks = entry.blocks();
+            if blocks.is_empty() {
+                parts.push(entry.text());
+            }
+            for (at, source) in blocks {
+                if !self.transcript.is_chosen(Spot { key: entry.key, block: Some(at) }) {
+                    continue;
+                }
+                parts.push(match source {
+                    // Among other words code keeps its fence.
+                    Source::Code(text) | Source::Text(text) => text.trim_end().to_owned(),
+                    Source::Call(id) => {
+                        self.calls.by_id.get(id).map(|call| call.result().into_owned()).unwrap_or_default()
+                    }
+                    Source::Thinking(_) => String::new(),
+                });
+            }
+        }
+        parts.retain(|part| !part.is_empty());
+        if parts.is_empty() {
+            return self.say("nothing of that can be copied", out);
+        }
+        out.push(Effect::Copy { what: "what you chose", text: parts.join("\n\n") });
+    }
+
+    /// Copies the chosen block in its other form: a table as CSV, a call's result as JSON. Else the last code block
+    /// of the message, or its table.
     pub(super) fn copy_code(&mut self, out: &mut Vec<Effect>) {
-        let code = self.entry_at_hand().and_then(|entry| last_code(&entry.text()));
-        match code {
-            Some(text) => out.push(Effect::Copy { what: "the code block", text }),
+        let found = match self.block_at_hand() {
+            Some(Source::Call(id)) => {
+                self.calls.by_id.get(id).and_then(result_json).map(|json| ("the result as JSON", json))
+            }
+            Some(Source::Code(text)) => Some(("the code block with its fence", text.trim_end().to_owned())),
+            Some(Source::Text(text)) if table_csv(text).is_some() => {
+                table_csv(text).map(|csv| ("the table as CSV", csv))
+            }
+            Some(Source::Text(_) | Source::Thinking(_)) | None => self.entry_at_hand().and_then(|entry| {
+                let text = entry.text();
+                let code = last_code(&text).map(|code| ("the code block", code));
+                code.or_else(|| table_csv(&text).map(|csv| ("the table as CSV", csv)))
+            }),
+        };
+        match found {
+            Some((what, text)) => out.push(Effect::Copy { what, text }),
             None => self.say("no code block in this message; [ and ] choose another", out),
         }
     }
@@ -186,7 +309,15 @@ impl State {
         self.say("the next message branches here; esc undoes that", out);
     }
 
+    /// Folds or unfolds the chosen block: a call, or thinking. Else that of the message at hand.
     pub(super) fn fold(&mut self) {
+        let call = match self.block_at_hand() {
+            Some(Source::Call(id)) => Some(id.clone()),
+            Some(Source::Thinking(_) | Source::Code(_) | Source::Text(_)) | None => None,
+        };
+        if let Some(call) = call {
+            return self.fold_call(&call);
+        }
         let key = self.entry_at_hand().map(|entry| entry.key);
         if let Some(key) = key {
             self.fold_entry(key);
@@ -210,10 +341,26 @@ impl State {
         }
     }
 
+    /// Shows what a call was given and came to under its row, or no longer.
+    pub(super) fn fold_call(&mut self, call: &CallId) {
+        let Some(entry) = self.transcript.entry_of_call(call) else { return };
+        let EntryBody::Answer(answer) = &mut entry.body else { return };
+        match answer.unfolded.iter().position(|id| id == call) {
+            Some(at) => drop(answer.unfolded.remove(at)),
+            None => answer.unfolded.push(call.clone()),
+        }
+        entry.revision += 1;
+    }
+
     // Calls.
 
-    /// The call that is being looked at: in its detail, on the timeline, else the panel's row.
+    /// The call that is being looked at: in its detail, on the timeline, in the transcript, else the panel's row.
     pub(super) fn chosen_call(&self) -> Option<CallId> {
+        if self.focus == Focus::Transcript
+            && let Some(Source::Call(id)) = self.block_at_hand()
+        {
+            return Some(id.clone());
+        }
         self.panel.selected.clone().or_else(|| self.calls.this_turn.last().cloned())
     }
 
@@ -283,43 +430,5 @@ impl State {
         let mut open = super::overlay::ReviewBox::new(turn, waiting[place].clone(), self.now, revision);
         (open.waiting, open.place) = (waiting.len(), place + 1);
         self.overlays.push(Overlay::Review(Box::new(open)));
-    }
-}
-
-/// The last fenced block of a markdown text, without its fence; an open one to its end.
-fn last_code(text: &str) -> Option<String> {
-    let mut found = None;
-    let mut open: Option<(char, usize, String)> = None;
-    for line in text.lines() {
-        let bare = line.trim_start();
-        let mark = bare.chars().next().filter(|c| matches!(c, '`' | '~'));
-        let run = mark.map_or(0, |mark| bare.chars().take_while(|c| *c == mark).count());
-        match (&mut open, mark) {
-            (None, Some(mark)) if run >= 3 => open = Some((mark, run, String::new())),
-            (Some((fence, length, code)), Some(mark))
-                if mark == *fence && run >= *length && bare.trim_end().chars().count() == run =>
-            {
-                found = Some(std::mem::take(code));
-                open = None;
-            }
-            (Some((_, _, code)), _) => {
-                code.push_str(line);
-                code.push('\n');
-            }
-            (None, _) => {}
-        }
-    }
-    open.map(|(_, _, code)| code).or(found)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::last_code;
-
-    #[test]
-    fn the_last_code_block_is_taken_without_its_fence() {
-        assert_eq!(last_code("a\n```rust\nx\n```\nb\n~~~~\ny\n```\nz\n~~~~\nc").as_deref(), Some("y\n```\nz\n"));
-        assert_eq!(last_code("```\nopen"), Some("open\n".into()));
-        assert_eq!(last_code("none `x`"), None);
     }
 }

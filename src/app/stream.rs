@@ -346,7 +346,7 @@ impl State {
         // The choices take the focus, but never from a text.
         if choices != FaultChoices::None && self.composer.is_blank() && self.focus == Focus::Composer {
             self.focus = Focus::Transcript;
-            self.transcript.selected = Some(key);
+            self.transcript.choose(Some(super::blocks::Spot { key, block: None }));
         }
     }
 

@@ -6,6 +6,7 @@ use super::*;
 use crate::chat::*;
 
 mod browsing;
+mod choosing;
 mod composing;
 mod elsewhere;
 mod inquiring;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::blocks::{BlockAt, Spot};
 use crate::chat::{
     Answer, AnswerState, CallId, ConversationId, Fault, Message, MessageId, Part, Stamp, TurnId, TurnStatus, TurnTimes,
     UnixMs,
@@ -17,12 +18,18 @@ pub struct Transcript {
     pub scroll: Scroll,
     /// The key of the entry that letters act on.
     pub selected: Option<u64>,
+    /// The block of it, where not the whole entry is chosen.
+    pub block: Option<BlockAt>,
+    /// The other end of what a drag has chosen.
+    pub until: Option<Spot>,
     pub find: Option<Find>,
     /// Messages typed while an answer streams: sent in order when it has ended.
     pub queued: Vec<Queued>,
     pub turn: Option<Turn>,
     /// The last turn that ended, for the header and the timeline.
     pub last: Option<Turn>,
+    /// The mouse has chosen more than where it was pressed, and is still held.
+    pub(super) dragged: bool,
     /// The reader's last move was down: at the end that is following.
     pub(super) downward: bool,
     pub(super) next_key: u64,
@@ -63,6 +70,8 @@ pub struct AnswerEntry {
     pub finish: Option<String>,
     /// A person opened the thinking by hand, or closed it; None: open while it comes, folded after.
     pub thinking: Option<bool>,
+    /// Calls of which more than their row is shown.
+    pub unfolded: Vec<CallId>,
     /// The answer as it settled, where it has.
     pub settled: Option<Arc<Answer>>,
 }
@@ -107,6 +116,8 @@ pub enum Scroll {
     Follow,
     /// Never moved by anything but the reader.
     Anchored(Anchor),
+    /// This is to be on the screen: where it is, nothing moves. The layout then tells the anchor.
+    Shown(Spot),
 }
 
 /// The first visible line: `line` of the entry `key`, from 0. After a key it may lie outside the entry (negative:
@@ -122,8 +133,8 @@ pub struct Find {
     pub line: super::line::LineEdit,
     /// The caret is in the field.
     pub editing: bool,
-    /// Keys of the entries that match, in order; `at` is the current one.
-    pub matches: Vec<u64>,
+    /// The blocks that match, in order; `at` is the current one.
+    pub matches: Vec<Spot>,
     pub at: usize,
 }
 
@@ -180,6 +191,13 @@ pub enum Phase {
 }
 
 impl Transcript {
+    /// Chooses an entry or a block of it; None: nothing.
+    pub(super) fn choose(&mut self, spot: Option<Spot>) {
+        self.selected = spot.map(|spot| spot.key);
+        self.block = spot.and_then(|spot| spot.block);
+        self.until = None;
+    }
+
     pub(super) fn push(&mut self, body: EntryBody, at: UnixMs, message: Option<MessageId>) -> u64 {
         self.next_key += 1;
         let key = self.next_key;

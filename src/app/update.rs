@@ -83,11 +83,9 @@ impl State {
             list.laid_out(layout.list);
         }
         // The reader's place in its normal form; at the end, reading on is following.
-        if let (Scroll::Anchored(anchor), Some(top)) = (&mut self.transcript.scroll, layout.transcript.top) {
-            *anchor = top;
-            if layout.transcript.at_end && self.transcript.downward {
-                self.transcript.scroll = Scroll::Follow;
-            }
+        if let (Scroll::Anchored(_) | Scroll::Shown(_), Some(top)) = (self.transcript.scroll, layout.transcript.top) {
+            let follows = layout.transcript.at_end && self.transcript.downward;
+            self.transcript.scroll = if follows { Scroll::Follow } else { Scroll::Anchored(top) };
         }
         self.layout = layout;
     }

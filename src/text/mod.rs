@@ -10,12 +10,14 @@
 //! # Does not
 //! Style anything, keep colours of escape sequences, or reorder right-to-left text.
 
+mod blocks;
 mod hidden;
 mod safe;
 mod terminal;
 mod width;
 mod wrap;
 
+pub use blocks::{Block, BlockKind, Splitter, blocks, fence_closes, fence_opens};
 pub use hidden::{hidden, strip_hidden};
 pub use safe::{SafeText, sanitize, sanitize_counted, visible};
 pub use width::{cut, cut_middle, cut_start, graphemes, width};

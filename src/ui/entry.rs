@@ -5,9 +5,9 @@ use super::ink::{Ink, Row, Tint};
 use super::markdown::{Document, Highlighter, wrap_row};
 use super::prose::Prose;
 use super::theme::Glyphs;
-use crate::app::{AnswerEntry, Entry, EntryBody, FaultChoices, FaultEntry, Piece};
+use crate::app::{AnswerEntry, BlockAt, Call, Calls, Entry, EntryBody, FaultChoices, FaultEntry, Piece};
 use crate::chat::{AnswerState, CallId, FaultKind, Part};
-use crate::text::{sanitize, strip_hidden};
+use crate::text::{sanitize, strip_hidden, visible};
 
 /// How an entry is to be laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub(super) struct Laid {
     revision: u64,
     shape: Shape,
     parts: Vec<LaidPart>,
+    /// The piece of an answer that is being laid out.
+    piece: Option<usize>,
     pub height: usize,
     pub bytes: usize,
     /// The frame that last drew it.
@@ -40,6 +42,8 @@ pub(super) struct Laid {
 struct LaidPart {
     /// Blank rows before it.
     gap: usize,
+    /// The piece of an answer that it shows.
+    piece: Option<usize>,
     body: PartBody,
 }
 
@@ -93,18 +97,18 @@ pub(super) enum Line<'a> {
 }
 
 impl Laid {
-    pub(super) fn new(entry: &Entry, shape: Shape, glyphs: &Glyphs) -> Self {
-        let mut laid = Self { revision: 0, shape, parts: Vec::new(), height: 0, bytes: 0, seen: 0 };
-        laid.lay(entry, glyphs);
+    pub(super) fn new(entry: &Entry, calls: &Calls, shape: Shape, glyphs: &Glyphs) -> Self {
+        let mut laid = Self { revision: 0, shape, parts: Vec::new(), piece: None, height: 0, bytes: 0, seen: 0 };
+        laid.lay(entry, calls, glyphs);
         laid
     }
 
     /// Lays out again where the entry or its shape changed; what of an answer has not changed is kept.
-    pub(super) fn update(&mut self, entry: &Entry, shape: Shape, glyphs: &Glyphs) {
+    pub(super) fn update(&mut self, entry: &Entry, calls: &Calls, shape: Shape, glyphs: &Glyphs) {
         if self.shape != shape {
-            *self = Self { seen: self.seen, ..Self::new(entry, shape, glyphs) };
+            *self = Self { seen: self.seen, ..Self::new(entry, calls, shape, glyphs) };
         } else if self.revision != entry.revision {
-            self.lay(entry, glyphs);
+            self.lay(entry, calls, glyphs);
         }
     }
 
@@ -117,7 +121,7 @@ impl Laid {
         }
     }
 
-    fn lay(&mut self, entry: &Entry, glyphs: &Glyphs) {
+    fn lay(&mut self, entry: &Entry, calls: &Calls, glyphs: &Glyphs) {
         self.revision = entry.revision;
         let mut kept = Kept::default();
         for part in std::mem::take(&mut self.parts).into_iter().rev() {
@@ -136,7 +140,7 @@ impl Laid {
                     self.push(0, PartBody::Rows(rows));
                 }
             }
-            EntryBody::Answer(answer) => self.answer(answer, &mut kept, glyphs),
+            EntryBody::Answer(answer) => self.answer(answer, calls, &mut kept, glyphs),
             EntryBody::Fault(fault) => {
                 let rows = fault_rows(fault, self.shape.width, glyphs);
                 self.push(0, PartBody::Rows(rows));
@@ -152,7 +156,7 @@ impl Laid {
     }
 
     fn push(&mut self, gap: usize, body: PartBody) {
-        self.parts.push(LaidPart { gap, body });
+        self.parts.push(LaidPart { gap, piece: self.piece, body });
     }
 
     /// The gap before the entry, and the line that names its speaker.
@@ -179,11 +183,12 @@ impl Laid {
         self.push(0, PartBody::Role { name, time });
     }
 
-    fn answer(&mut self, answer: &AnswerEntry, kept: &mut Kept, glyphs: &Glyphs) {
+    fn answer(&mut self, answer: &AnswerEntry, calls: &Calls, kept: &mut Kept, glyphs: &Glyphs) {
         let width = self.shape.width;
         let mut before: Option<&Piece> = None;
         for (n, piece) in answer.pieces.iter().enumerate() {
             let last = n + 1 == answer.pieces.len();
+            self.piece = Some(n);
             let gap = usize::from(match (before, piece) {
                 (None, _) | (Some(Piece::Call(_)), Piece::Call(_)) => false,
                 (Some(Piece::Thinking { .. }), _) => answer.thinking == Some(true),
@@ -215,10 +220,16 @@ impl Laid {
                         self.push(gap, PartBody::Document(Box::new(document)));
                     }
                 }
-                Piece::Call(id) => self.push(gap, PartBody::Call(id.clone())),
+                Piece::Call(id) => {
+                    self.push(gap, PartBody::Call(id.clone()));
+                    if let Some(call) = calls.by_id.get(id).filter(|_| answer.unfolded.contains(id)) {
+                        self.push(0, PartBody::Rows(unfolded(call, width)));
+                    }
+                }
             }
             before = Some(piece);
         }
+        self.piece = None;
         if answer.state == AnswerState::Interrupted && !answer.streaming {
             self.push(0, PartBody::Rows(vec![Row::label("(stopped here)", Ink::Dim)]));
         }
@@ -276,6 +287,54 @@ impl Laid {
     }
 }
 
+impl Laid {
+    /// The block that a line belongs to; None between blocks, and where the entry is one whole.
+    pub(super) fn block_at(&self, n: usize) -> Option<BlockAt> {
+        let mut at = 0;
+        for part in &self.parts {
+            at += part.gap;
+            let height = part.body.height();
+            if n < at {
+                return None;
+            }
+            if n < at + height {
+                let piece = part.piece?;
+                let start = match &part.body {
+                    PartBody::Document(document) => document.block_at(n - at)?,
+                    PartBody::Rows(_)
+                    | PartBody::Role { .. }
+                    | PartBody::Prose(_)
+                    | PartBody::Fold(_)
+                    | PartBody::Call(_)
+                    | PartBody::Apart => 0,
+                };
+                return Some(BlockAt { piece, start });
+            }
+            at += height;
+        }
+        None
+    }
+
+    /// The first line of a block, and how many it has. None where it is not drawn.
+    pub(super) fn lines_of(&self, block: BlockAt) -> Option<(usize, usize)> {
+        let mut at = 0;
+        let mut found: Option<(usize, usize)> = None;
+        for part in &self.parts {
+            at += part.gap;
+            let height = part.body.height();
+            if part.piece == Some(block.piece) {
+                if let PartBody::Document(document) = &part.body {
+                    return document.rows_of(block.start).map(|(first, rows)| (at + first, rows));
+                }
+                // A call and what is unfolded of it, a fold and its thinking.
+                found = Some(found.map_or((at, height), |(first, _)| (first, at + height - first)));
+            }
+            at += height;
+        }
+        found
+    }
+}
+
 impl PartBody {
     fn bytes(&self) -> usize {
         match self {
@@ -286,6 +345,41 @@ impl PartBody {
         }
     }
 }
+
+/// How many rows of a call's arguments and of its result stand under its row where it is unfolded.
+const GIVEN: usize = 6;
+const CAME: usize = 12;
+
+/// What a call was given and came to, as much of it as is worth reading in passing.
+fn unfolded(call: &Call, width: usize) -> Vec<Row> {
+    let indent = Row::label("    ", Ink::Text);
+    let mut rows = Vec::new();
+    let mut lay = |text: &crate::text::SafeText, most: usize, ink: Ink| {
+        // Long texts are cut before they are wrapped.
+        let all = wrap_row(&Row::of_lines(text, ink), width, &indent, &indent);
+        let left = all.len().saturating_sub(most);
+        rows.extend(all.into_iter().take(most));
+        left
+    };
+    let head = |text: &str| text[..text.floor_char_boundary(UNFOLDED)].trim_end().to_owned();
+    let arguments = lay(&visible(&head(&call.arguments)), GIVEN, Ink::Dim);
+    let result = lay(&sanitize(&head(call.result_head())), CAME, Ink::Text);
+    let cut = call.arguments.len().max(call.result_head().len()) > UNFOLDED;
+    if arguments + result > 0 || cut {
+        let mut row = indent.clone();
+        row.push("more of it: o opens the call", Ink::Dim);
+        rows.push(row);
+    }
+    if call.outcome.is_none() {
+        let mut row = indent.clone();
+        row.push("no result yet", Ink::Dim);
+        rows.push(row);
+    }
+    rows
+}
+
+/// Of arguments and result, what an unfolded call looks at, bytes.
+const UNFOLDED: usize = 4 * 1024;
 
 /// About how high an entry is, without laying it out.
 pub(super) fn estimate(entry: &Entry, width: usize) -> usize {

@@ -9,7 +9,8 @@ use super::figures::size;
 use super::ink::{Ink, Row, Tint};
 use super::memo::{Height, Memo};
 use crate::app::{
-    Anchor, Call, CallPhase, Entry, EntryBody, Focus, Layout, Piece, Scroll, State, Target, TranscriptLayout,
+    Anchor, Call, CallPhase, Calls, Entry, EntryBody, Focus, Layout, Piece, Scroll, Spot, State, Target,
+    TranscriptLayout,
 };
 use crate::chat::OutcomeKind;
 use crate::text::{cut, graphemes, width};
@@ -26,6 +27,7 @@ struct Place {
 
 struct Reader<'a> {
     entries: &'a [Entry],
+    calls: &'a Calls,
     memo: &'a mut Memo,
     shape: Shape,
 }
@@ -37,8 +39,8 @@ impl Reader<'_> {
         let shape = self.shape_of(n);
         let glyphs = self.memo.glyphs.unwrap_or(super::Theme::dark().glyphs);
         let frame = self.memo.frame();
-        let laid = self.memo.entries.entry(entry.key).or_insert_with(|| Laid::new(entry, shape, glyphs));
-        laid.update(entry, shape, glyphs);
+        let laid = self.memo.entries.entry(entry.key).or_insert_with(|| Laid::new(entry, self.calls, shape, glyphs));
+        laid.update(entry, self.calls, shape, glyphs);
         laid.seen = frame;
         if let Some(height) = self.memo.heights.get_mut(n) {
             *height = Height { key: entry.key, revision: entry.revision, lines: laid.height };
@@ -104,6 +106,34 @@ impl Reader<'_> {
         }
     }
 
+    /// Where the page begins so that `spot` is on it: where it begins now, if that will do.
+    fn showing(&mut self, spot: Spot, now: Option<Anchor>, page: usize) -> Option<Place> {
+        let entry = self.entries.iter().position(|entry| entry.key == spot.key)?;
+        let lines = spot.block.and_then(|block| self.laid(entry).lines_of(block));
+        let (line, height) = lines.unwrap_or((0, 1));
+        // Of what is higher than the page its beginning is shown; two rows tell of what is below.
+        let height = height.min(page / 2);
+        if let Some(top) = now.and_then(|now| self.resolve(now)) {
+            let mut below = None;
+            if (top.entry, top.line) <= (entry, line) {
+                let mut lines = 0;
+                for n in top.entry..entry {
+                    lines += self.height(n);
+                    if lines > page + top.line {
+                        break;
+                    }
+                }
+                below = (lines + line).checked_sub(top.line);
+            }
+            if below.is_some_and(|below| below + height + 2 <= page) {
+                return Some(top);
+            }
+        }
+        let key = self.entries[entry].key;
+        let line = isize::try_from(line).unwrap_or(isize::MAX).saturating_sub(isize::try_from(page / 4).unwrap_or(0));
+        self.resolve(Anchor { key, line })
+    }
+
     /// Lines from a place to the end, exact as far as `enough`.
     fn lines_from(&mut self, place: Place, enough: usize) -> usize {
         let mut lines = self.height(place.entry).saturating_sub(place.line);
@@ -132,13 +162,16 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, memo: &mu
     let offset_s = super::offset(state);
     let times = state.size.columns >= 100;
     let shape = Shape { width: prose, narrow, times, continues: false, first: false, offset_s };
-    let mut reader = Reader { entries, memo, shape };
+    let mut reader = Reader { entries, calls: &state.calls, memo, shape };
     reader.heights(prose);
     let page = usize::from(area.height);
     let (mut top, mut at_end) = (reader.above_end(page), true);
-    if let Scroll::Anchored(anchor) = state.transcript.scroll
-        && let Some(place) = reader.resolve(anchor)
-    {
+    let place = match state.transcript.scroll {
+        Scroll::Follow => None,
+        Scroll::Anchored(anchor) => reader.resolve(anchor),
+        Scroll::Shown(spot) => reader.showing(spot, state.layout.transcript.top, page),
+    };
+    if let Some(place) = place {
         let lines = reader.lines_from(place, page);
         at_end = lines <= page;
         layout.transcript.below = lines.saturating_sub(page);
@@ -165,14 +198,14 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, memo: &mu
         let Some(laid) = laid.get_mut(&entry.key) else { break };
         laid.colour(highlighter);
         let height = laid.height;
-        let from = y;
-        while y < shown && place.line < height {
+        let rows = (shown - y).min(height.saturating_sub(place.line));
+        if rows > 0 {
+            layout.targets.push((hit(rows_of(area, y, rows)), Target::Entry(entry.key)));
+        }
+        for _ in 0..rows {
             draw_line(canvas, area, y, place, state, reader.memo, layout, prose);
             y += 1;
             place.line += 1;
-        }
-        if y > from {
-            layout.targets.push((hit(rows_of(area, from, y - from)), Target::Entry(entry.key)));
         }
         place = Place { entry: place.entry + 1, line: 0 };
     }
@@ -214,7 +247,11 @@ fn draw_line(
         return;
     }
     let glyphs = canvas.theme.glyphs;
-    let selected = state.focus == Focus::Transcript && state.transcript.selected == Some(entry.key);
+    let block = laid.block_at(place.line);
+    if let Some(block) = block {
+        layout.targets.push((hit(rows_of(area, y, 1)), Target::Block(Spot { key: entry.key, block: Some(block) })));
+    }
+    let selected = state.focus == Focus::Transcript && state.transcript.is_chosen(Spot { key: entry.key, block });
     let ink = match entry.body {
         EntryBody::User(_) => Ink::Accent,
         EntryBody::Answer(_) => Ink::Second,
@@ -247,7 +284,6 @@ fn draw_line(
         }
         Line::Call(id) => {
             let id = id.clone();
-            layout.targets.push((hit(rows_of(area, y, 1)), Target::Call(id.clone())));
             match state.calls.by_id.get(&id) {
                 Some(call) => draw_call(canvas, area, y, call, state, memo),
                 None => {

@@ -1,11 +1,10 @@
 //! A fenced code block at the top level: grows line by line, is plain at first and coloured as time allows.
 
-use crate::text::sanitize;
+use crate::text::{fence_closes, fence_opens, sanitize};
 use crate::ui::ink::{Ink, Row};
 
 use super::code::{Highlighter, LineState};
 use super::inline::wrap_row;
-use super::split::{fence_closes, fence_opens};
 
 /// Code beyond this is not coloured, nor are lines longer than [`LONGEST_LINE`]; bytes.
 const LARGEST: usize = 256 * 1024;

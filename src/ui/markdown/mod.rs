@@ -1,13 +1,13 @@
 //! Markdown that is still being written, as rows.
 //!
-//! The source is cut into blocks by [`split`]; a block is final once a later line proves that it has ended, and is
+//! The source is cut into blocks by [`crate::text::Splitter`]; a block is final once a later line proves that it has ended, and is
 //! laid out once. Only the last, open block is laid out again as it grows, with what is half-typed repaired for the
 //! eye. Fenced code grows by its lines.
 //!
 //! # Invariants
 //! - Where blocks end depends on the text before alone: however it was split into deltas, the whole text is drawn as if
 //!   it had come at once.
-//! - Work per added byte is bounded: blocks are at most [`split::LONGEST`] bytes, fences grow line by line.
+//! - Work per added byte is bounded: blocks have a greatest length, fences grow line by line.
 //! - Input is raw; each block is sanitised before it is parsed.
 //!
 //! # Does not
@@ -18,7 +18,6 @@ mod fence;
 mod inline;
 mod render;
 mod repair;
-mod split;
 mod table;
 
 pub(super) use code::Highlighter;
@@ -26,10 +25,10 @@ pub(super) use inline::{plain, wrap_row};
 
 use fence::Fence;
 use render::render;
-use split::{Block, BlockKind, Splitter};
 
 use super::ink::Row;
 use super::theme::Glyphs;
+use crate::text::{Block, BlockKind, Splitter};
 
 /// One document, laid out for a width.
 #[derive(Debug)]
@@ -45,6 +44,8 @@ pub(super) struct Document {
     settled: usize,
     settled_bytes: usize,
     rows: Vec<Row>,
+    /// Where the rows of each block begin, and its source: `(row, byte)`, growing. What is cut for its length goes on.
+    marks: Vec<(usize, usize)>,
     /// The fence that is open or was last drawn, where the last block is one.
     open: Option<Fence>,
     /// Closed fences whose colours are not all there.
@@ -63,6 +64,7 @@ impl Document {
             settled: 0,
             settled_bytes: 0,
             rows: Vec::new(),
+            marks: Vec::new(),
             open: None,
             uncoloured: Vec::new(),
         }
@@ -148,6 +150,26 @@ impl Document {
         if !self.rows.is_empty() && !block.joined {
             self.rows.push(Row::new());
         }
+        self.marks.truncate(self.marks.partition_point(|(_, start)| *start < block.range.start));
+        if !block.joined {
+            self.marks.push((self.rows.len(), block.range.start));
+        }
+    }
+
+    /// Where the source of the block begins that a row belongs to; None for the blank rows between blocks.
+    pub(super) fn block_at(&self, row: usize) -> Option<usize> {
+        let next = self.marks.partition_point(|(first, _)| *first <= row);
+        let (_, start) = *self.marks.get(next.checked_sub(1)?)?;
+        let blank = self.marks.get(next).is_some_and(|(first, _)| *first == row + 1);
+        (!blank || !self.rows.get(row)?.text().is_empty()).then_some(start)
+    }
+
+    /// The first row of a block, and how many it has.
+    pub(super) fn rows_of(&self, start: usize) -> Option<(usize, usize)> {
+        let at = self.marks.iter().position(|(_, from)| *from == start)?;
+        let first = self.marks[at].0;
+        let end = self.marks.get(at + 1).map_or(self.rows.len(), |(next, _)| next.saturating_sub(1));
+        Some((first, end.saturating_sub(first).max(1)))
     }
 
     pub(super) fn rows(&self) -> &[Row] {

@@ -185,6 +185,10 @@ proptest! {
         let mut once = Document::new(width);
         once.update(&source, true, Theme::dark().glyphs);
         prop_assert_eq!(streamed.rows(), once.rows());
+        // What is chosen by a key is what is drawn as chosen: both know the same blocks.
+        prop_assert_eq!(&streamed.marks, &once.marks);
+        let blocks: Vec<usize> = crate::text::blocks(&source).iter().map(|block| block.range.start).collect();
+        prop_assert_eq!(once.marks.iter().map(|(_, start)| *start).collect::<Vec<_>>(), blocks);
     }
 
     #[test]

@@ -1,21 +1,29 @@
-//! Where a block of markdown ends, found line by line and only forward.
+//! Where a block of markdown ends, found line by line and only forward: what is drawn, chosen and copied by itself.
+//!
+//! # Invariants
+//! - Where a block ends depends on the text before it alone, however that came.
+//!
+//! # Does not
+//! Parse what is inside a block.
 
 use std::ops::Range;
 
 /// The longest a block may grow, bytes; then it is cut at a line's end, a blank, or where it stands. Keeps the work for
 /// each added byte bounded, at the price of a break inside a paragraph or table of that size.
-pub(super) const LONGEST: usize = 16 * 1024;
+pub const LONGEST: usize = 16 * 1024;
 
+/// One block, by its bytes in the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Block {
+pub struct Block {
     pub range: Range<usize>,
     pub kind: BlockKind,
     /// It follows the block before without a gap, because that was cut for its length.
     pub joined: bool,
 }
 
+/// What a block is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BlockKind {
+pub enum BlockKind {
     /// Fenced code at the top level, its fences included.
     Fence,
     /// Everything else.
@@ -38,8 +46,9 @@ enum Open {
     },
 }
 
+/// Reads a text that grows.
 #[derive(Debug, Default)]
-pub(super) struct Splitter {
+pub struct Splitter {
     /// Start of the open block, and of the first line that is not complete.
     start: usize,
     line: usize,
@@ -51,7 +60,7 @@ pub(super) struct Splitter {
 
 impl Splitter {
     /// Reads the lines that became complete and returns the blocks that ended with them.
-    pub(super) fn push(&mut self, source: &str) -> Vec<Block> {
+    pub fn push(&mut self, source: &str) -> Vec<Block> {
         let mut done = Vec::new();
         loop {
             let rest = &source[self.line..];
@@ -74,7 +83,8 @@ impl Splitter {
     }
 
     /// The block that is still open, with the unfinished line. None where there is nothing to draw.
-    pub(super) fn open(&self, source: &str) -> Option<Block> {
+    #[must_use]
+    pub fn open(&self, source: &str) -> Option<Block> {
         let rest = &source[self.start..];
         if rest.trim().is_empty() {
             return None;
@@ -181,6 +191,22 @@ impl Splitter {
     }
 }
 
+/// All blocks of a text, those that were cut for their length in one.
+#[must_use]
+pub fn blocks(source: &str) -> Vec<Block> {
+    let mut splitter = Splitter::default();
+    let mut found = splitter.push(source);
+    found.extend(splitter.open(source));
+    let mut whole: Vec<Block> = Vec::with_capacity(found.len());
+    for block in found {
+        match whole.last_mut() {
+            Some(last) if block.joined => last.range.end = block.range.end,
+            Some(_) | None => whole.push(block),
+        }
+    }
+    whole
+}
+
 fn memchr(bytes: &[u8]) -> Option<usize> {
     bytes.iter().position(|b| *b == b'\n')
 }
@@ -198,7 +224,8 @@ fn indent_of(text: &str) -> usize {
 }
 
 /// The sign and length of a fence that this line opens.
-pub(super) fn fence_opens(line: &str) -> Option<(u8, usize)> {
+#[must_use]
+pub fn fence_opens(line: &str) -> Option<(u8, usize)> {
     let line = line.lines().next().unwrap_or("");
     if indent_of(line) >= 4 {
         return None;
@@ -213,7 +240,9 @@ pub(super) fn fence_opens(line: &str) -> Option<(u8, usize)> {
     (length >= 3 && (sign == b'~' || !body[length..].contains('`'))).then_some((sign, length))
 }
 
-pub(super) fn fence_closes(body: &str, sign: u8, length: usize) -> bool {
+/// Whether a line, without its indent, closes such a fence.
+#[must_use]
+pub fn fence_closes(body: &str, sign: u8, length: usize) -> bool {
     let signs = body.bytes().take_while(|b| *b == sign).count();
     signs >= length && body[signs..].trim().is_empty()
 }

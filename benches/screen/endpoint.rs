@@ -2,13 +2,24 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+/// When each token was written to a socket, since the last request.
+pub type Sent = Arc<Mutex<Vec<Instant>>>;
+
 /// Answers every request with the tokens: each after `pause`, or all at once. Returns the base URL.
 pub fn serve(tokens: &[String], pause: Option<Duration>) -> String {
+    serve_told(tokens, pause).0
+}
+
+/// The same, and tells when it wrote which.
+pub fn serve_told(tokens: &[String], pause: Option<Duration>) -> (String, Sent) {
+    let sent = Sent::default();
+    let told = Arc::clone(&sent);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let events: Vec<Vec<u8>> = tokens.iter().map(|text| event(json!({ "content": text }), None)).collect();
@@ -18,19 +29,21 @@ pub fn serve(tokens: &[String], pause: Option<Duration>) -> String {
             stream.set_nodelay(true).unwrap();
             if read_request(&mut stream) {
                 // Whoever asked may have gone.
-                let _ = answer(&mut stream, &events, pause);
+                told.lock().unwrap().clear();
+                let _ = answer(&mut stream, &events, pause, &told);
             }
         }
     });
-    format!("http://{address}/v1")
+    (format!("http://{address}/v1"), sent)
 }
 
-fn answer(stream: &mut TcpStream, events: &[Vec<u8>], pause: Option<Duration>) -> std::io::Result<()> {
+fn answer(stream: &mut TcpStream, events: &[Vec<u8>], pause: Option<Duration>, sent: &Sent) -> std::io::Result<()> {
     stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")?;
     match pause {
         None => stream.write_all(&events.concat())?,
         Some(pause) => {
             for event in events {
+                sent.lock().unwrap().push(Instant::now());
                 stream.write_all(event)?;
                 thread::sleep(pause);
             }

@@ -1,6 +1,6 @@
 //! What the screen costs: frames in this process, and the real program on a pseudo-terminal. Prints; judges nothing.
 //!
-//! `cargo bench --bench screen -- [frames|large|stream|program]`; without a word, all of them.
+//! `cargo bench --bench screen -- [frames|large|reading|stream|program]`; without a word, all of them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a measurement that cannot be made should stop")]
 
@@ -9,6 +9,7 @@ mod endpoint;
 mod frames;
 mod large;
 mod program;
+mod reading;
 mod stream;
 
 fn main() {
@@ -31,6 +32,9 @@ fn main() {
     }
     if wanted("large") {
         large::all();
+    }
+    if wanted("reading") {
+        reading::all();
     }
     if wanted("stream") {
         stream::fast();

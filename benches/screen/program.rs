@@ -34,6 +34,7 @@ pub fn all() {
     drop(fresh);
     rest(home.path());
     stream(home.path());
+    latency();
     let size = std::fs::metadata(env!("CARGO_BIN_EXE_millrace")).unwrap().len();
     println!("this build of the program: {:.1} MB on disk (to hold, stripped: 20)", size as f64 / 1e6);
 }
@@ -88,6 +89,8 @@ struct Program {
     began: Instant,
     /// What came, and when the first frame had ended.
     seen: Arc<Mutex<(Vec<u8>, Option<Instant>)>>,
+    /// How much had come when.
+    arrived: Arc<Mutex<Vec<(usize, Instant)>>>,
 }
 
 impl Program {
@@ -103,12 +106,15 @@ impl Program {
         command.env("MILLRACE_HOME", home);
         command.cwd(home);
         let seen: Arc<Mutex<(Vec<u8>, Option<Instant>)>> = Arc::default();
+        let arrived: Arc<Mutex<Vec<(usize, Instant)>>> = Arc::default();
+        let times = Arc::clone(&arrived);
         let (mut reader, gathered) = (pty.master.try_clone_reader().unwrap(), Arc::clone(&seen));
         std::thread::spawn(move || {
             let mut buffer = vec![0; 64 << 10];
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
                 let mut seen = gathered.lock().unwrap();
                 seen.0.extend_from_slice(&buffer[..count]);
+                times.lock().unwrap().push((seen.0.len(), Instant::now()));
                 if seen.1.is_none() && seen.0.windows(FRAME_END.len()).any(|w| w == FRAME_END) {
                     seen.1 = Some(Instant::now());
                 }
@@ -118,7 +124,7 @@ impl Program {
         let began = Instant::now();
         let child = pty.slave.spawn_command(command).unwrap();
         drop(pty.slave);
-        Self { _master: pty.master, writer, child, began, seen }
+        Self { _master: pty.master, writer, child, began, seen, arrived }
     }
 
     /// Waits for it; how long it took.
@@ -179,7 +185,7 @@ fn rest(home: &Path) {
     // Until every server is connected, its tools have settled and the store has tidied up.
     std::thread::sleep(Duration::from_secs(8));
     let (wakes, bytes, cpu) = (program.wakes(), program.written(), process_cpu(program.pid()));
-    std::thread::sleep(Duration::from_secs(5));
+    std::thread::sleep(Duration::from_secs(10));
     let after = program.wakes();
     let woken: Vec<String> = wakes
         .iter()
@@ -188,7 +194,7 @@ fn rest(home: &Path) {
         .map(|(before, after)| format!("{} {}", after.0, after.1 - before.1))
         .collect();
     println!(
-        "at rest for 5 s, 20 servers: {} bytes, wake-ups: {}; {:.2} ms of processor time, {:.1} MB resident (to hold: 0)",
+        "at rest for 10 s, 20 servers: {} bytes, wake-ups: {}; {:.2} ms of processor time, {:.1} MB resident (to hold: 0)",
         program.written() - bytes,
         if woken.is_empty() { "none".to_owned() } else { woken.join(", ") },
         (process_cpu(program.pid()) - cpu) as f64 / 1e6,
@@ -211,5 +217,33 @@ fn stream(home: &Path) {
         "the program at some 100 tokens/s for 10 s: {:.1} % of a core (to hold: 3), {} bytes a second",
         share * 100.0,
         (program.written() - bytes) / 10
+    );
+}
+
+/// From a token on the socket to its last byte for the terminal, 50 tokens a second.
+fn latency() {
+    let words: Vec<String> = (0..500).map(|n| format!("k{n:04} ")).collect();
+    let (base_url, sent) = endpoint::serve_told(&words, Some(Duration::from_millis(20)));
+    let home = home(&base_url, 0, 0);
+    let mut program = Program::open(home.path());
+    program.first_frame();
+    std::thread::sleep(Duration::from_secs(1));
+    program.writer.write_all(b"go on\r").unwrap();
+    program.writer.flush().unwrap();
+    std::thread::sleep(Duration::from_secs(15));
+    let (seen, arrived, sent) = (program.seen.lock().unwrap(), program.arrived.lock().unwrap(), sent.lock().unwrap());
+    let mut times = Vec::new();
+    for (word, at) in words.iter().zip(sent.iter()) {
+        let word = word.trim_end().as_bytes();
+        let Some(place) = seen.0.windows(word.len()).position(|window| window == word) else { continue };
+        let came = arrived[arrived.partition_point(|(length, _)| *length < place + word.len())].1;
+        times.push(came.saturating_duration_since(*at));
+    }
+    assert!(times.len() > words.len() / 2, "{} of {} were seen whole", times.len(), words.len());
+    let (count, (p50, p99, most)) = (times.len(), spread(times));
+    println!(
+        "a delta to its bytes for the terminal, {count} of 500: p50 {p50:.2} ms (to hold: 10), p99 {p99:.2} ms (to hold: 20), \
+         most {most:.2} ms; {:.1} MB resident",
+        program.resident(),
     );
 }

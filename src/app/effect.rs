@@ -82,6 +82,12 @@ pub enum Effect {
         name: String,
         outcome: Arc<ToolOutcome>,
     },
+    /// What stands where a call would write, for its review: text of at most so many bytes.
+    LookAtFile {
+        call: CallId,
+        path: String,
+        most: u64,
+    },
     /// Writes a text to a new file in the working folder.
     SaveText {
         /// What it is: `the timeline`.

@@ -6,11 +6,11 @@ use super::effect::EditorUse;
 use super::key::{Key, Mouse};
 use super::layout::{Layout, Size};
 use super::model::Switched;
-use super::overlay::{ImportSource, LocalServer, ModelRow, ModelSource};
+use super::overlay::{ImportSource, LocalServer, ModelRow, ModelSource, OnDisk};
 use super::running::Ran;
 use crate::chat::{
-    Conversation, ConversationId, Fault, Hit, MessageId, Part, Prices, RoundUsage, ServerName, StoredTurn, Summary,
-    TurnEvent,
+    CallId, Conversation, ConversationId, Fault, Hit, MessageId, Part, Prices, RoundUsage, ServerName, StoredTurn,
+    Summary, TurnEvent,
 };
 
 #[derive(Clone, Debug)]
@@ -108,6 +108,12 @@ pub enum Reply {
     Usage {
         generation: u64,
         rounds: Vec<(RoundUsage, Option<Prices>)>,
+    },
+    /// What stands where a call would write.
+    FileStands {
+        call: CallId,
+        path: String,
+        standing: OnDisk,
     },
     /// The turn that a timeline asked for; None where there is none.
     Turn {

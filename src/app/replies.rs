@@ -115,6 +115,7 @@ impl State {
             Reply::ModelFacts(row) => self.facts(&row, out),
             Reply::Switched(to) => self.switched(*to, out),
             Reply::Usage { generation, rounds } => self.usage.answered(generation, rounds),
+            Reply::FileStands { call, path, standing } => self.file_stands(&call, path, standing),
             Reply::Turn { generation, turn } => self.turn_read(generation, turn),
             Reply::EverApproved(ever) => self.reviewed.answered(ever),
             Reply::Said(text) => self.say(text, out),

@@ -50,6 +50,9 @@ pub fn update(state: &mut State, event: Stamped<Event>) -> Vec<Effect> {
         state.reviewed.ask(&mut out);
     }
     state.ask_what_waits();
+    if let Some(Overlay::Review(open)) = state.overlays.last_mut() {
+        open.look_beside(&mut out);
+    }
     state.tick(&mut out);
     out
 }

@@ -243,6 +243,7 @@ impl Desk {
             | Effect::SaveBytes { .. }
             | Effect::SaveResult { .. }
             | Effect::SaveText { .. }
+            | Effect::LookAtFile { .. }
             | Effect::Editor { .. }
             | Effect::EditConfig { .. }
             | Effect::Run { .. }

@@ -321,6 +321,13 @@ impl Loop {
                         Reply::Saved { what: "the result", result }
                     });
                 }
+                Effect::LookAtFile { call, path, most } => {
+                    let folder = self.folder.clone();
+                    self.aside(move || {
+                        let standing = files::standing(&folder, &path, most);
+                        Reply::FileStands { call, path, standing }
+                    });
+                }
                 Effect::SaveText { what, name, extension, text } => {
                     let folder = self.folder.clone();
                     self.aside(move || {

@@ -302,6 +302,8 @@ fn reviewed(arguments: &str) -> State {
         scroll: 0,
         full: false,
         pretty: false,
+        beside: Beside::Nothing,
+        differs: false,
         step: ReviewStep::Choose,
         refused: None,
         waiting: 1,
@@ -324,6 +326,26 @@ fn approval_at_the_three_sizes() {
     assert_snapshot!("approval-80x24", frame(&state, 80, 24));
     assert_snapshot!("approval-40x20", frame(&state, 40, 20));
     assert_snapshot!("approval-short-120x36", frame(&reviewed(WRITE), 120, 36));
+}
+
+#[test]
+fn a_file_that_is_written_is_shown_beside_the_one_on_disk() {
+    let old: String = (80..100).map(|n| format!("    line {n}\n")).collect();
+    let new = old.replace("    line 84\n", "    first\n    second\n").replace("    line 90\n", "");
+    let arguments = serde_json::json!({"path": "src/retry.rs", "content": new}).to_string();
+    let mut state = reviewed(&arguments);
+    let Some(Overlay::Review(review)) = state.overlays.last_mut() else { panic!("a review") };
+    review.beside = Beside::Stands(FileBeside { path: "src/retry.rs".into(), text: Some(old.as_str().into()) });
+    review.differs = true;
+    assert_snapshot!("approval-difference-120x36", frame(&state, 120, 36));
+    assert_snapshot!("approval-difference-80x24", frame(&state, 80, 24));
+    // Every line of the new text is in the rows, and those that go.
+    let layout = buffer(&state, &Theme::dark(), &mut Memo::new(), 120, 36).1.review.unwrap();
+    assert_eq!(layout.lines, 2 + new.lines().count() + 2);
+    // Of another path than the one that was looked at, no difference is drawn.
+    let Some(Overlay::Review(review)) = state.overlays.last_mut() else { panic!("a review") };
+    review.beside = Beside::Stands(FileBeside { path: "other".into(), text: None });
+    assert!(!frame(&state, 120, 36).contains("against the file"));
 }
 
 #[test]

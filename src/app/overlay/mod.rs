@@ -7,6 +7,7 @@
 mod ask;
 mod browser;
 mod consent;
+mod difference;
 mod fill;
 mod form;
 mod import;
@@ -25,6 +26,7 @@ mod welcome;
 pub use ask::*;
 pub use browser::*;
 pub use consent::*;
+pub use difference::*;
 pub use fill::*;
 pub use form::*;
 pub use import::*;

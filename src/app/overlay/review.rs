@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{DEAF_US, Flow};
+use super::{Beside, DEAF_US, Flow};
 use crate::app::command::Command;
 use crate::app::effect::{EditorUse, Effect};
 use crate::app::key::{Key, KeyCode};
@@ -32,6 +32,10 @@ pub struct ReviewBox {
     pub scroll: usize,
     pub full: bool,
     pub pretty: bool,
+    /// Where the call writes a file: what stands there now.
+    pub beside: Beside,
+    /// The new text is shown as its difference from that.
+    pub differs: bool,
     pub step: ReviewStep,
     /// Why the last key did nothing.
     pub refused: Option<Cow<'static, str>>,
@@ -69,6 +73,8 @@ impl ReviewBox {
             scroll: 0,
             full: false,
             pretty: false,
+            beside: Beside::default(),
+            differs: false,
             step: ReviewStep::Choose,
             refused: None,
             waiting: 1,
@@ -174,6 +180,7 @@ impl ReviewBox {
                 Lookup::Prefix | Lookup::Nothing => match key.typed() {
                     Some('j') => self.scroll_by(1, layout.as_ref()),
                     Some('k') => self.scroll_by(-1, layout.as_ref()),
+                    Some('v') => self.switch_difference(),
                     _ => self.refused = Some("this key decides nothing here".into()),
                 },
             },

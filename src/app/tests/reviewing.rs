@@ -317,3 +317,51 @@ fn a_person_who_let_calls_run_before_is_told_nothing_of_it() {
     desk.reply(Reply::EverApproved(true));
     assert_eq!(desk.state.reviewed.guide(&ToolRef::new("fs", "write_file")), None);
 }
+
+/// A review of a call that writes a file, on a server that is on this computer.
+fn writing() -> Desk {
+    let mut desk = desk();
+    desk.ask("hi");
+    desk.call("a", review("a", "h1"));
+    desk
+}
+
+#[test]
+fn a_file_that_would_be_written_is_looked_at_once() {
+    let mut desk = writing();
+    let looked = |desk: &Desk| {
+        desk.effects.iter().filter(|effect| matches!(effect, Effect::LookAtFile { path, .. } if path == "a")).count()
+    };
+    assert_eq!(looked(&desk), 1);
+    let stands = |path: &str| Reply::FileStands {
+        call: CallId::new("a"),
+        path: path.into(),
+        standing: OnDisk::Text("old".into()),
+    };
+    let revision = open(&desk).unwrap().revision;
+    desk.after(5, Event::Reply(stands("a")));
+    let shown = open(&desk).unwrap();
+    assert!(shown.differs && shown.revision != revision && !shown.end_seen);
+    let (file, field, text) = shown.difference().unwrap();
+    assert_eq!((file.text.as_deref(), field.as_str(), text.as_str()), (Some("old"), "content", "b"));
+    desk.after(400, Event::Key(Key::parse("v").unwrap()));
+    assert!(open(&desk).unwrap().difference().is_none(), "v shows the exact bytes");
+    assert_eq!(looked(&desk), 1);
+    // A second answer to the same question changes nothing.
+    desk.event(Event::Reply(stands("a")));
+    assert!(!open(&desk).unwrap().differs);
+}
+
+#[test]
+fn an_answer_that_comes_late_changes_nothing_under_a_reader() {
+    let mut desk = writing();
+    let revision = open(&desk).unwrap().revision;
+    desk.after(
+        2_000,
+        Event::Reply(Reply::FileStands { call: CallId::new("a"), path: "a".into(), standing: OnDisk::Absent }),
+    );
+    let shown = open(&desk).unwrap();
+    assert!(!shown.differs && shown.revision == revision);
+    desk.keys("v");
+    assert!(open(&desk).unwrap().difference().is_some_and(|(file, _, _)| file.text.is_none()));
+}

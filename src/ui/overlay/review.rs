@@ -6,9 +6,10 @@
 
 use ratatui::layout::Rect;
 use serde_json::value::RawValue;
+use similar::{ChangeTag, TextDiff};
 
 use super::{field, foot, heading, one, screen, words};
-use crate::app::{Guide, Layout, ListLayout, ReviewBox, ReviewLayout, ReviewStep, State};
+use crate::app::{Beside, Guide, Layout, ListLayout, ReviewBox, ReviewLayout, ReviewStep, State};
 use crate::chat::AskReason;
 use crate::text::{cut, hidden, visible, width};
 use crate::ui::canvas::{Canvas, rows_of};
@@ -88,6 +89,10 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, review: &ReviewBox, stat
     });
     let keys: &[(&str, &str)] = match (&review.step, tier) {
         (ReviewStep::Reason(_), _) => &[("enter", "deny and say so")],
+        (_, Tier::Wide) if matches!(review.beside, Beside::Stands(_)) => {
+            let other = if review.differs { "exact bytes" } else { "difference" };
+            &[("j/k", "scroll"), ("space", "page"), ("f", "to its end"), ("v", other), ("^C", "stop the turn")]
+        }
         (_, Tier::Wide) => {
             &[("j/k", "scroll"), ("space", "page"), ("f", "to its end"), ("p", "pretty"), ("^C", "stop the turn")]
         }
@@ -236,6 +241,40 @@ fn claims(review: &ReviewBox) -> String {
     .join("   ")
 }
 
+/// The rows of a new text beside the file that it would replace: every line of it, and those that would go. Unchanged
+/// lines are numbered once, as they will be; a line that goes has the number that it has now.
+fn difference(before: Option<&str>, after: &str, indent: &Row, room: usize) -> (Vec<Row>, usize, usize) {
+    let old = before.unwrap_or_default();
+    let lines = TextDiff::from_lines(old, after);
+    let (mut added, mut removed) = (0, 0);
+    let mut rows = Vec::new();
+    for change in lines.iter_all_changes() {
+        let (sign, ink, at) = match change.tag() {
+            ChangeTag::Equal => (" ", Ink::Dim, change.new_index()),
+            ChangeTag::Insert => ("+", Ink::Good, change.new_index()),
+            ChangeTag::Delete => ("-", Ink::Bad, change.old_index()),
+        };
+        added += usize::from(sign == "+");
+        removed += usize::from(sign == "-");
+        let mut first = indent.clone();
+        first.push(&format!("{:>4} ", at.map_or(0, |at| at + 1)), Ink::Dim);
+        first.push(sign, Tint::of(ink).bold());
+        first.push(" ", Ink::Text);
+        let mut rest = Row::new();
+        rest.pad_to(first.width());
+        let line = change.value();
+        let (line, end) = match line.strip_suffix('\n') {
+            Some(line) => (line, ""),
+            None => (line, " (no line end)"),
+        };
+        let mut row = Row::new();
+        row.push_lines(&visible(line), Tint::of(if sign == " " { Ink::Text } else { ink }));
+        row.push(end, Ink::Dim);
+        rows.extend(wrap_row(&escaped(&row), room, &first, &rest));
+    }
+    (rows, added, removed)
+}
+
 fn argument_head(canvas: &mut Canvas<'_>, body: Rect, y: usize, review: &ReviewBox, tier: Tier) {
     let columns = usize::from(body.width);
     let bytes = grouped(review.shown().len() as u64);
@@ -243,6 +282,10 @@ fn argument_head(canvas: &mut Canvas<'_>, body: Rect, y: usize, review: &ReviewB
     canvas.row(body, 1, y, &heading("ARGUMENTS"));
     let text = match (review.pretty, tier) {
         (true, _) => format!("as a tree, of {bytes} B; p shows the exact bytes"),
+        (false, Tier::Wide) if review.difference().is_some() => {
+            format!("beside the file on disk, every line of {bytes} B; v shows the exact bytes")
+        }
+        (false, Tier::Middle | Tier::Narrow) if review.difference().is_some() => format!("{bytes} B; v: exact bytes"),
         (false, _) if yours => format!("yours, in place of the model's, {bytes} B"),
         (false, Tier::Wide) => format!("exact bytes that will be sent, {bytes} B, nothing elided"),
         (false, Tier::Middle | Tier::Narrow) => format!("exact, {bytes} B, nothing elided"),
@@ -307,7 +350,19 @@ fn arguments(review: &ReviewBox, tier: Tier, columns: usize) -> Vec<Row> {
     let keys = fields.iter().map(|(key, _)| width(visible(key).as_str())).max().unwrap_or(0);
     let column = if tier == Tier::Narrow { 6 } else { 9 }.max((keys + 2).min(room / 3));
     let mut out = Vec::new();
+    let differs = review.difference();
     for (key, value) in &fields {
+        if let Some((file, field, text)) = differs.as_ref().filter(|(_, field, _)| field == key) {
+            let (rows, added, removed) = difference(file.text.as_deref(), text, &indent, room);
+            let mut head = indent.clone();
+            head.push(field, Ink::Dim);
+            head.pad_to(indent.width() + column);
+            head.push(&format!("+{added} -{removed}"), Tint::of(Ink::Text).bold());
+            head.push(if file.text.is_some() { " against the file on disk" } else { ", a new file" }, Ink::Dim);
+            out.push(head);
+            out.extend(rows);
+            continue;
+        }
         let mut first = indent.clone();
         // A key too long for its column is written out in full above its value.
         let key = visible(key);

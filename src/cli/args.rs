@@ -233,6 +233,12 @@ pub struct DoctorArgs {
     /// One JSON value instead of text
     #[arg(long)]
     pub json: bool,
+    /// Set a damaged store aside and save what can be read of it into a new one
+    #[arg(long)]
+    pub repair: bool,
+    /// Give the store's free space back to the disk
+    #[arg(long)]
+    pub vacuum: bool,
 }
 
 #[derive(Debug, Args)]

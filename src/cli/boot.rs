@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 
-use crate::chat::{Fault, FaultKind, Limits, Policy, ServerName, Wiretap};
+use crate::chat::{Fault, FaultKind, Limits, NoticeKind, Policy, ServerName, Wiretap};
 use crate::config::{Consent, Consents, Edit, Paths, Resolved, ServerEntry, Source};
 use crate::engine::live::{Kept, LiveClock, LiveJournal, LiveModel, LiveServers};
 use crate::engine::port::Model;
@@ -11,7 +11,7 @@ use crate::engine::{Engine, EngineConfig, Handle, Ports};
 use crate::mcp::{Host, SignIns};
 use crate::net::{Endpoint, Http};
 use crate::record::{self, Recorder, Scope};
-use crate::store::{OpenMode, Store};
+use crate::store::Store;
 use crate::tools::{AfterUntrusted, FindRules, RegistryRules, RuleError, RuleGlob, ServerRules, ToolGlob};
 
 /// What an engine is started with.
@@ -222,12 +222,14 @@ pub fn server_rules(entry: &ServerEntry) -> Result<ServerRules, RuleError> {
     Ok(rules)
 }
 
-/// The user's store.
+/// The user's store. One that is damaged is set aside and what can be read of it saved: a notice says so.
 ///
 /// # Errors
 /// `Store`: why it does not open, and what to do.
-pub fn open_store(paths: &Paths) -> Result<Store, Fault> {
-    Store::open(&paths.store_file(), OpenMode::Write).map_err(|error| error.fault())
+pub fn open_store(paths: &Paths, notices: &mut Vec<(NoticeKind, String)>) -> Result<Store, Fault> {
+    let (store, salvaged) = Store::open_or_salvage(&paths.store_file()).map_err(|error| error.fault())?;
+    notices.extend(salvaged.map(|salvaged| (NoticeKind::Info, salvaged.to_string())));
+    Ok(store)
 }
 
 /// What answers before an endpoint was chosen.

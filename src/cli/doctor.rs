@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::config::{Config, ConfigError, Resolved, ServerEntry, Severity};
 use crate::doctor::{self, Check, ConfigFacts, Finding, Report, Status, StoreFacts, TerminalFacts};
 use crate::mcp::{Host, HostEvent};
 use crate::net::Http;
-use crate::store::{OpenMode, Store};
+use crate::store::{OpenMode, Store, StoreError};
 
 use super::args::DoctorArgs;
 use super::endpoint::{endpoint, http, keyed, unchosen};
@@ -71,7 +72,7 @@ async fn look(args: &DoctorArgs) -> Result<Report, Fault> {
             report.add([Check::not_ok("configuration", Status::Broken, fault.message.clone(), fix)]);
         }
     }
-    report.add([store(&paths.store_file(), &paths.show(&paths.store_file())).await]);
+    report.add(store(&paths.store_file(), &paths.show(&paths.store_file()), args).await);
     let Ok((resolved, setup)) = resolved else { return Ok(report) };
     let http = http(&resolved);
     report.add(ask_endpoint(&setup, &resolved, &http).await);
@@ -102,21 +103,47 @@ async fn ask_endpoint(setup: &Setup, resolved: &Resolved, http: &Http) -> Vec<Ch
     }
 }
 
-/// A store that is there is opened as any other command opens it; one that is not is not made.
-async fn store(path: &std::path::Path, shown: &str) -> Check {
+/// A store that is there is opened as any other command opens it; one that is not is not made. A damaged one is
+/// replaced only where that was asked for.
+async fn store(path: &Path, shown: &str, args: &DoctorArgs) -> Vec<Check> {
     if !path.exists() {
-        return Check::ok("store", format!("none yet; it will be {shown}"));
+        return vec![Check::ok("store", format!("none yet; it will be {shown}"))];
     }
-    let found = async {
-        let store = Store::open(path, OpenMode::Write)?;
-        let conversations = store.count(None).await?;
-        let damage = store.check().await?;
-        store.close().await?;
-        let conversations = conversations as u64;
-        Ok(StoreFacts { path: shown.to_owned(), conversations, writable: true, damage })
+    let mut found = facts(path, shown, args.vacuum).await;
+    let damaged = matches!(&found, Err(StoreError::Corrupt { .. }) | Ok(StoreFacts { damage: Some(_), .. }));
+    let mut checks = Vec::new();
+    if args.repair && damaged {
+        match Store::salvage(path) {
+            Ok(salvaged) => checks.push(Check::ok("store", salvaged.to_string())),
+            Err(error) => return vec![doctor::store(Err(&error.fault()))],
+        }
+        found = facts(path, shown, args.vacuum).await;
+    }
+    checks.push(doctor::store(found.as_ref().map_err(|error| error.fault()).as_ref().copied()));
+    checks
+}
+
+async fn facts(path: &Path, shown: &str, vacuum: bool) -> Result<StoreFacts, StoreError> {
+    let store = Store::open(path, OpenMode::Write)?;
+    if vacuum {
+        store.vacuum().await?;
+    }
+    let conversations = store.count(None).await? as u64;
+    let damage = match store.check().await {
+        // A page that the check itself could not read.
+        Err(StoreError::Corrupt { detail, .. }) => Some(detail),
+        checked => checked?,
     };
-    let found: Result<StoreFacts, crate::store::StoreError> = found.await;
-    doctor::store(found.as_ref().map_err(|error| error.fault()).as_ref().copied())
+    let space = store.space().await?;
+    store.close().await?;
+    Ok(StoreFacts {
+        path: shown.to_owned(),
+        conversations,
+        writable: true,
+        damage,
+        bytes: space.bytes,
+        free: space.free,
+    })
 }
 
 /// Starts every server that may start and waits until each has come to a state that lasts.

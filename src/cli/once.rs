@@ -113,7 +113,7 @@ pub async fn prepare(args: &SessionArgs, plain: bool) -> Result<Ready, Fault> {
         false => asked::message(args, &resolved.limits)?,
     };
     let mut notices: Vec<_> = resolved.notices.iter().map(|n| (NoticeKind::Config, n.clone())).collect();
-    let store = match store(&setup, args, &resolved) {
+    let store = match store(&setup, args, &resolved, &mut notices) {
         Ok(store) => store,
         Err(fault) if args.keep.cont || args.keep.resume.is_some() => return Err(fault),
         Err(fault) => {
@@ -161,8 +161,13 @@ pub async fn prepare(args: &SessionArgs, plain: bool) -> Result<Ready, Fault> {
     Ok(Ready { boot, parts, conversation, settings, questions, prices, notices, redactor })
 }
 
-fn store(setup: &Setup, args: &SessionArgs, resolved: &Resolved) -> Result<Option<Store>, Fault> {
-    let store = boot::open_store(&setup.paths).map(Some);
+fn store(
+    setup: &Setup,
+    args: &SessionArgs,
+    resolved: &Resolved,
+    notices: &mut Vec<(NoticeKind, String)>,
+) -> Result<Option<Store>, Fault> {
+    let store = boot::open_store(&setup.paths, notices).map(Some);
     if resolved.save || args.keep.cont || args.keep.resume.is_some() {
         return store;
     }

@@ -68,7 +68,7 @@ async fn opened(args: &SessionArgs) -> Result<u8, Fault> {
     }
     let mut notices: Vec<_> = resolved.notices.iter().map(|text| (NoticeKind::Config, text.clone())).collect();
     // Pins and grants are kept also where the conversation is not.
-    let store = match boot::open_store(&setup.paths) {
+    let store = match boot::open_store(&setup.paths, &mut notices) {
         Err(_) if !resolved.save => Ok(None),
         opened => opened.map(Some),
     };

@@ -43,6 +43,9 @@ pub fn configuration(facts: &ConfigFacts) -> Vec<Check> {
     facts.findings.iter().map(check).collect()
 }
 
+/// Less free space is not worth a word, in bytes.
+const WORTH_GIVING_BACK: u64 = 16 * 1024 * 1024;
+
 /// The store as it was opened.
 #[derive(Clone, Debug)]
 pub struct StoreFacts {
@@ -51,6 +54,10 @@ pub struct StoreFacts {
     pub writable: bool,
     /// What a check of the file's integrity found.
     pub damage: Option<String>,
+    /// Of the file, in bytes.
+    pub bytes: u64,
+    /// How much of that holds nothing.
+    pub free: u64,
 }
 
 #[must_use]
@@ -61,10 +68,18 @@ pub fn store(found: Result<&StoreFacts, &Fault>) -> Check {
             NAME,
             Status::Broken,
             format!("{path} is damaged: {damage}"),
-            "Copy it aside first; `millrace history export ID` still reads what can be read.",
+            "`millrace doctor --repair` sets it aside and saves what can be read into a new one.",
         ),
         Ok(facts) if facts.writable => {
-            Check::ok(NAME, format!("{}, {} conversations", facts.path, facts.conversations))
+            let mib = |bytes: u64| bytes.div_ceil(1024 * 1024);
+            let mut what = format!("{}, {} conversations, {} MiB", facts.path, facts.conversations, mib(facts.bytes));
+            if facts.free > WORTH_GIVING_BACK && facts.free > facts.bytes / 5 {
+                what.push_str(&format!(
+                    ", {} of them free: `millrace doctor --vacuum` gives them back",
+                    mib(facts.free)
+                ));
+            }
+            Check::ok(NAME, what)
         }
         Ok(facts) => Check::not_ok(
             NAME,

@@ -88,6 +88,14 @@ pub struct Erased {
     pub log_is_read: bool,
 }
 
+/// How large the file is, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    pub bytes: u64,
+    /// How much of that holds nothing.
+    pub free: u64,
+}
+
 /// Whose draft a text is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum DraftOf {

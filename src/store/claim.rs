@@ -26,6 +26,9 @@ impl ProcessLock {
         let held = File::options().create_new(true).write(true).open(&file).map_err(|e| StoreError::io(&file, &e))?;
         // Only rows of `process` are ever looked at, so the lock is held before anyone can ask for it.
         held.lock().map_err(|e| StoreError::io(&file, &e))?;
+        // For a store that can no longer be read: see `living`.
+        std::io::Write::write_all(&mut &held, std::process::id().to_string().as_bytes())
+            .map_err(|e| StoreError::io(&file, &e))?;
         db.execute(
             "INSERT INTO process (token, pid, started) VALUES (?1, ?2, ?3)",
             params![token, std::process::id(), ledger::now()],
@@ -63,6 +66,15 @@ pub(super) fn lives(store: &Path, token: &str) -> bool {
         },
         Err(e) => e.kind() != std::io::ErrorKind::NotFound,
     }
+}
+
+/// A process that has a store open and lives; by its lock alone, for a store that cannot be read.
+pub(super) fn living(store: &Path) -> Option<u32> {
+    let held = std::fs::read_dir(locks(store)).ok()?;
+    held.filter_map(Result::ok).filter_map(|entry| entry.file_name().into_string().ok()).find_map(|token| {
+        let pid = std::fs::read_to_string(lock_file(store, &token)).unwrap_or_default();
+        lives(store, &token).then(|| pid.trim().parse().unwrap_or(0))
+    })
 }
 
 /// The processes that the store knows and that are gone.

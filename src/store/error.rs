@@ -53,11 +53,10 @@ impl StoreError {
         match self {
             Self::Full { .. } => "Free some space; it is tried again with the next change.".into(),
             Self::ReadOnly { .. } => "Make it writable, or set MILLRACE_HOME to a folder that is.".into(),
-            Self::Corrupt { path, .. } => format!(
-                "Nothing was changed. Keep a copy; `sqlite3 {0} .recover` may save most of it. Move it aside (with its \
-                 -wal) and a new one is begun.",
-                path.display()
-            ),
+            Self::Corrupt { .. } => {
+                "Nothing was changed. `millrace doctor --repair` sets it aside and saves what can be read into a new one."
+                    .into()
+            }
             Self::Foreign { path } => format!("Move {} aside, or set MILLRACE_HOME to another folder.", path.display()),
             Self::Newer { .. } => "Use that version, or set MILLRACE_HOME to another folder.".into(),
             Self::Locked { .. } => "Close the other program that has it open, then try again.".into(),

@@ -29,6 +29,7 @@ mod listing;
 mod query;
 mod recover;
 mod rows;
+mod salvage;
 mod schema;
 mod search;
 mod snippet;
@@ -44,9 +45,10 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-pub use ask::{Claim, Cursor, Draft, DraftOf, Erased, Learnt, OpenMode, Page, SearchPage, Sort};
+pub use ask::{Claim, Cursor, Draft, DraftOf, Erased, Learnt, OpenMode, Page, SearchPage, Sort, Space};
 pub use error::StoreError;
 pub use query::Query;
+pub use salvage::Salvaged;
 
 use crate::chat::{
     CallId, Change, Conversation, ConversationId, Durability, Grant, PastCall, Pin, RoundUsage, StoredTurn, Summary,
@@ -86,6 +88,30 @@ impl Store {
     /// Everything of [`StoreError`] that concerns the file. The file is left as it was.
     pub fn open(path: &Path, mode: OpenMode) -> Result<Self, StoreError> {
         Self::start(path, mode, None, true)
+    }
+
+    /// The same; a damaged file is set aside and what can be read of it is saved into a new one. Nothing is deleted.
+    ///
+    /// # Errors
+    /// As [`Store::open`], and [`StoreError::Held`] where another process has the damaged file open.
+    pub fn open_or_salvage(path: &Path) -> Result<(Self, Option<Salvaged>), StoreError> {
+        match Self::open(path, OpenMode::Write) {
+            Err(StoreError::Corrupt { .. }) => {
+                let salvaged = salvage::salvage(path)?;
+                Ok((Self::open(path, OpenMode::Write)?, Some(salvaged)))
+            }
+            opened => Ok((opened?, None)),
+        }
+    }
+
+    /// Sets a damaged file aside and saves what can be read of it into a new one. Nothing is deleted. Blocks for as long
+    /// as reading it takes.
+    ///
+    /// # Errors
+    /// [`StoreError::Held`] where another process has it open, or where the new one cannot be written; then the file is
+    /// where it was.
+    pub fn salvage(path: &Path) -> Result<Salvaged, StoreError> {
+        salvage::salvage(path)
     }
 
     /// A store in a temporary folder, gone with its last handle; never synced.
@@ -495,6 +521,22 @@ impl Store {
     /// Where the store cannot be read.
     pub async fn check(&self) -> Result<Option<String>, StoreError> {
         self.read(schema::check).await
+    }
+
+    /// The size of the file.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn space(&self) -> Result<Space, StoreError> {
+        self.read(schema::space).await
+    }
+
+    /// Writes the file anew without its free space. Needs as much space again while it works; slow on a large store.
+    ///
+    /// # Errors
+    /// Where the store cannot be written, or the disk is full; then the file is as it was.
+    pub async fn vacuum(&self) -> Result<(), StoreError> {
+        self.write(|desk| schema::vacuum(&desk.db)).await
     }
 
     /// Waits until everything queued is written and synced, and gives this process's claims back. The threads end with

@@ -159,6 +159,10 @@ fn answer_calls(
         };
         last = apply::insert(db, &message, &columns)?;
     }
+    if last != was_last {
+        // What was said after it (known only where outcomes were lost from the middle) stands on them now.
+        db.execute("UPDATE message SET parent = ?2 WHERE parent = ?1 AND role <> 'tool'", params![was_last, last])?;
+    }
     if apply::head(db, round.conversation)? == Some(was_last) {
         apply::move_head(db, round.conversation, last)?;
     }
@@ -243,3 +247,34 @@ fn unknown(left: &Left) -> ToolOutcome {
 pub(super) fn origin(base_url: &str) -> String {
     url::Url::parse(base_url).map_or_else(|_| base_url.to_owned(), |u| u.origin().ascii_serialization())
 }
+
+/// Gives every call its tool message where a damaged store lost it: what became of it is not known.
+pub(super) fn answer_lost_calls(db: &Connection) -> Result<(), StoreError> {
+    let answers: Vec<(i64, i64, String, String)> = db
+        .prepare(
+            "SELECT no, conversation, text, body FROM message WHERE role = 'assistant' AND body LIKE '%\"calls\":%'",
+        )?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+        .collect::<Result<_, _>>()?;
+    for (no, conversation, text, body) in answers {
+        let answer = rows::answer(text, &body)?;
+        let left: Vec<Left> = answer
+            .calls
+            .iter()
+            .map(|call| Left {
+                no: 0,
+                call: call.clone(),
+                known_arguments: true,
+                asked: false,
+                approved: false,
+                sent: true,
+                outcome: Some(ToolOutcome::unsent(OutcomeKind::Unknown, LOST)),
+            })
+            .collect();
+        let round = Round { turn: 0, conversation, round: 0, answer: String::new(), parent: None };
+        answer_calls(db, &round, no, &answer.calls, &left)?;
+    }
+    Ok(())
+}
+
+const LOST: &str = "Outcome unknown: the store was damaged and the result of this call is lost. It may have run.";

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::{OpenMode, StoreError, backup, squeeze};
+use super::{OpenMode, Space, StoreError, backup, squeeze};
 
 /// Marks the file as ours (`MLRC`).
 const APPLICATION: i64 = 0x4D4C_5243;
@@ -118,9 +118,12 @@ fn settle(db: &Connection) -> Result<(), StoreError> {
 
 /// The schema's version; 0 for an empty file.
 fn recognise(db: &Connection) -> Result<u32, StoreError> {
-    let number = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    // One moment of the file: another process may be making its tables.
+    let moment = db.unchecked_transaction()?;
+    let number = |name: &str| moment.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let (application, version) = (number("application_id")?, number("user_version")?);
-    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let tables: i64 = moment.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    moment.finish()?;
     if tables == 0 && version == 0 {
         return Ok(0);
     }
@@ -180,4 +183,26 @@ pub(super) fn check(db: &Connection) -> Result<Option<String>, StoreError> {
     let mut statement = db.prepare("PRAGMA integrity_check(20)")?;
     let lines = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
     Ok(if lines == ["ok"] { None } else { Some(lines.join("; ")) })
+}
+
+pub(super) fn space(db: &Connection) -> Result<Space, StoreError> {
+    let number = |name: &str| -> Result<u64, StoreError> {
+        let number: i64 = db.pragma_query_value(None, name, |row| row.get(0))?;
+        Ok(u64::try_from(number).unwrap_or(0))
+    };
+    let page = number("page_size")?;
+    Ok(Space {
+        bytes: number("page_count")?.saturating_mul(page),
+        free: number("freelist_count")?.saturating_mul(page),
+    })
+}
+
+pub(super) fn vacuum(db: &Connection) -> Result<(), StoreError> {
+    // The copy that it makes may be larger than memory.
+    db.pragma_update(None, "temp_store", "FILE")?;
+    let done = db.execute_batch("VACUUM");
+    db.pragma_update(None, "temp_store", "MEMORY")?;
+    done?;
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    Ok(())
 }

@@ -5,6 +5,8 @@
 #[cfg(unix)]
 mod erased;
 
+mod damaged;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -1,0 +1,223 @@
+//! A damaged file is set aside, and what can be read of it is saved as valid history.
+
+use super::*;
+
+/// So many conversations, each with a call, its outcome and an answer after it.
+fn full(path: &Path, conversations: usize) {
+    let store = open(path);
+    block(async {
+        for n in 0..conversations {
+            let name = |what: &str| format!("c{n}-{what}");
+            let c = format!("c{n}");
+            let k = name("k");
+            let words = format!("question {n} {}", "with some words ".repeat(20));
+            synced(
+                &store,
+                vec![
+                    begin(&c, n as i64),
+                    user(&c, &name("u"), None, &words),
+                    turn(&c, &name("u")),
+                    armed(&name("u"), &name("a")),
+                    opened(&name("u"), &k, 0),
+                    closed(&name("u"), &k, "{}"),
+                    ended(&name("u"), &k, done("a result")),
+                    message(
+                        &c,
+                        &name("a"),
+                        Some(&name("u")),
+                        2,
+                        Body::Assistant(answer("Looking.", AnswerState::Complete, vec![call(&k, 0, "{}")])),
+                    ),
+                    message(&c, &name("t"), Some(&name("a")), 3, told(&k, done("a result"))),
+                    message(
+                        &c,
+                        &name("b"),
+                        Some(&name("t")),
+                        4,
+                        Body::Assistant(answer(&"So it is. ".repeat(30), AnswerState::Complete, vec![])),
+                    ),
+                    Change::TurnEnded { turn: MessageId::new(name("u")), status: "ok", at_us: 9 },
+                ],
+            )
+            .await;
+        }
+        store.flush().await.unwrap();
+        store.close().await.unwrap();
+    });
+    // All of it in the one file.
+    let db = rusqlite::Connection::open(path).unwrap();
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+}
+
+fn overwrite(path: &Path, at: usize, with: &[u8]) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let end = (at + with.len()).min(bytes.len());
+    bytes[at..end].copy_from_slice(&with[..end - at]);
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// Every conversation of a store, each checked to be valid history.
+fn all_valid(path: &Path) -> Vec<Conversation> {
+    let store = open(path);
+    block(async {
+        assert_eq!(store.check().await.unwrap(), None);
+        let mut all = Vec::new();
+        for row in store.list(Page { limit: usize::MAX, ..Page::default() }).await.unwrap() {
+            let conversation = store.open_conversation(&row.id).await.unwrap();
+            assert_valid(&conversation);
+            all.push(conversation);
+        }
+        store.flush().await.unwrap();
+        store.close().await.unwrap();
+        all
+    })
+}
+
+/// The pages of one table, from the file's own statistics of itself.
+fn pages(path: &Path, table: &str) -> Vec<usize> {
+    let db = rusqlite::Connection::open(path).unwrap();
+    let root: usize = db
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [table], |row| row.get::<_, i64>(0))
+        .unwrap()
+        .try_into()
+        .unwrap();
+    // An interior page of a table: right-most pointer at 8, cells of four bytes of page number and a key.
+    let bytes = std::fs::read(path).unwrap();
+    let page = &bytes[(root - 1) * 4096..root * 4096];
+    assert_eq!(page[0], 5, "{table} must be larger than one page");
+    let cells = usize::from(u16::from_be_bytes([page[3], page[4]]));
+    (0..cells)
+        .map(|n| {
+            let at = usize::from(u16::from_be_bytes([page[12 + 2 * n], page[13 + 2 * n]]));
+            u32::from_be_bytes(page[at..at + 4].try_into().unwrap()) as usize
+        })
+        .collect()
+}
+
+#[test]
+fn a_damaged_page_costs_only_what_stood_on_it() {
+    let (_folder, path) = folder();
+    full(&path, 120);
+    let pages = pages(&path, "message");
+    let middle = pages[pages.len() / 2];
+    overwrite(&path, (middle - 1) * 4096, &[0xA5; 4096]);
+    let damaged = std::fs::read(&path).unwrap();
+
+    let salvaged = Store::salvage(&path).unwrap();
+    assert!(salvaged.holes);
+    assert_eq!(std::fs::read(&salvaged.aside).unwrap(), damaged, "the damaged file keeps its bytes");
+    assert_eq!(salvaged.conversations, 120);
+    // A page holds about eight of these messages.
+    assert!(salvaged.messages > 440, "{salvaged:?}");
+    let all = all_valid(&path);
+    assert_eq!(all.len(), 120);
+    let whole = all.iter().filter(|c| c.messages.len() == 4).count();
+    assert!(whole > 110, "{whole} of 120 are whole");
+    // The index is made anew.
+    let store = open(&path);
+    assert!(!block(store.search("question 3", 10)).unwrap().hits.is_empty());
+}
+
+#[test]
+fn a_file_without_a_header_is_set_aside_and_begun_anew() {
+    let (_folder, path) = folder();
+    full(&path, 3);
+    overwrite(&path, 0, &[0; 100]);
+    let damaged = std::fs::read(&path).unwrap();
+    assert!(matches!(Store::open(&path, OpenMode::Write), Err(StoreError::Corrupt { .. })));
+    let (store, salvaged) = Store::open_or_salvage(&path).unwrap();
+    let salvaged = salvaged.unwrap();
+    assert_eq!((salvaged.conversations, salvaged.holes), (0, true));
+    assert_eq!(std::fs::read(&salvaged.aside).unwrap(), damaged);
+    block(synced(&store, vec![begin("new", 1), user("new", "u", None, "goes on")]));
+    drop(store);
+    let (_, again) = Store::open_or_salvage(&path).unwrap();
+    assert_eq!(again, None, "what is whole is not salvaged");
+    assert_eq!(all_valid(&path).len(), 1);
+}
+
+#[test]
+fn a_store_that_another_process_has_open_is_not_moved_away() {
+    let (_folder, path) = folder();
+    full(&path, 2);
+    let living = open(&path);
+    assert_eq!(block(living.claim(&id("c0"))).unwrap(), Claim::Ours);
+    let error = Store::salvage(&path).unwrap_err();
+    assert!(matches!(error, StoreError::Held { pid } if pid == std::process::id()), "{error}");
+    block(living.close()).unwrap();
+    assert_eq!(Store::salvage(&path).unwrap().conversations, 2);
+}
+
+#[test]
+fn the_newest_rows_come_from_the_log() {
+    let (_folder, path) = folder();
+    full(&path, 2);
+    // A process that was killed leaves its log; the file itself is then damaged.
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute("UPDATE conversation SET title = 'from the log' WHERE id = 'c1'", []).unwrap();
+    let wal = path.with_file_name("store.db-wal");
+    let log = std::fs::read(&wal).unwrap();
+    assert!(!log.is_empty());
+    let file = std::fs::read(&path).unwrap();
+    drop(db);
+    std::fs::write(&path, &file).unwrap();
+    std::fs::write(&wal, &log).unwrap();
+    let salvaged = Store::salvage(&path).unwrap();
+    assert_eq!((salvaged.conversations, salvaged.holes), (2, false));
+    assert!(all_valid(&path).iter().any(|c| c.summary.title == "from the log"));
+}
+
+#[test]
+fn run_saves_into_what_is_left_and_says_so_and_doctor_repairs() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("data").join("millrace.db");
+    full(&path, 3);
+    let millrace = |args: &[&str]| {
+        let ran = Command::new(env!("CARGO_BIN_EXE_millrace"))
+            .args(args)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("MILLRACE_HOME", home.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (ran.status.code(), text(&ran.stdout), text(&ran.stderr))
+    };
+    assert!(path.is_file(), "the store stands where the program looks for it");
+    overwrite(&path, 0, &[0; 100]);
+    // A command that only reads changes nothing, and says what helps.
+    let (code, _, err) = millrace(&["history", "list"]);
+    assert_eq!(code, Some(7));
+    assert!(err.contains("doctor --repair"), "{err}");
+    // Nothing listens there: the turn fails, and what was asked is kept all the same.
+    let (code, _, err) = millrace(&["run", "-v", "--base-url", "http://127.0.0.1:9/v1", "-m", "m", "kept?"]);
+    assert_eq!(code, Some(5), "{err}");
+    assert!(err.contains("The store was damaged") && err.contains("millrace.db-damaged-"), "{err}");
+    assert!(millrace(&["history", "list"]).1.contains("kept?"));
+    overwrite(&path, 0, &[0; 100]);
+    let (code, out, err) = millrace(&["doctor", "--repair", "--vacuum", "--json"]);
+    let checks: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {code:?} {out} {err}"));
+    assert!(checks.to_string().contains("The store was damaged"), "{out}");
+    assert_eq!(millrace(&["history", "list", "--json"]), (Some(0), "[]\n".into(), String::new()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_was_overwritten_what_is_saved_is_valid(
+        holes in prop::collection::vec((0usize..1000, prop::collection::vec(any::<u8>(), 1..600)), 1..5),
+    ) {
+        let (_folder, path) = folder();
+        full(&path, 12);
+        let size = std::fs::metadata(&path).unwrap().len() as usize;
+        for (at, with) in &holes {
+            overwrite(&path, at * (size - 1) / 1000, with);
+        }
+        match Store::salvage(&path) {
+            Ok(_) => drop(all_valid(&path)),
+            Err(error) => prop_assert!(false, "{error}"),
+        }
+    }
+}

@@ -8,6 +8,7 @@ use tui_textarea::{CursorMove, TextArea};
 use super::command::Edit;
 use super::completion::Completion;
 use super::running::Run;
+use super::vi::Vi;
 use crate::chat::{MessageId, Part, PromptText};
 
 /// # Invariants
@@ -27,6 +28,8 @@ pub struct Composer {
     pub run: Option<Run>,
     /// What the draft answers instead of the newest message.
     pub branch: Option<Branch>,
+    /// Where the keys are vi's: what they do now.
+    pub vi: Option<Vi>,
     /// Those of the history that were run, not sent.
     ran: HashSet<String>,
     pub(super) chip_number: u32,
@@ -285,6 +288,7 @@ impl Composer {
         self.recall = None;
         self.branch = None;
         self.sign_typed = false;
+        self.vi = self.vi.map(|_| Vi::Insert);
     }
 
     /// Exchanges what is being written; what is remembered for recall and yank stays.
@@ -292,6 +296,7 @@ impl Composer {
         std::mem::swap(self, other);
         std::mem::swap(&mut self.history, &mut other.history);
         std::mem::swap(&mut self.ran, &mut other.ran);
+        self.vi = other.vi.map(|_| Vi::Insert);
         self.area.set_yank_text(other.area.yank_text());
         self.completion = None;
         // Labels are told apart by their number, and generations never come twice.

@@ -165,6 +165,15 @@ pub enum Effect {
         generation: u64,
         conversation: ConversationId,
     },
+    /// What the configuration file says of the settings.
+    Settings {
+        generation: u64,
+    },
+    /// Writes one key of the configuration, as TOML; None takes it away. Answered by `Reply::Set`.
+    SetSetting {
+        key: String,
+        value: Option<String>,
+    },
     ProbeLocal,
     FindImports,
     /// Writes servers of other clients into the configuration; none starts unasked.
@@ -190,6 +199,11 @@ pub enum Effect {
     },
     CancelTimer(Timer),
     MouseCapture(bool),
+    /// Draws with another theme, or with other glyphs, by their names in the configuration.
+    Theme {
+        theme: Option<String>,
+        glyphs: Option<String>,
+    },
     /// Repaint every cell.
     Redraw,
     Suspend,

@@ -1,5 +1,6 @@
 //! What can happen to the front end: a closed list of plain data.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::effect::EditorUse;
@@ -147,6 +148,17 @@ pub enum Reply {
     Attached {
         path: String,
         result: Result<Part, Fault>,
+    },
+    /// What the configuration file says, by key, as TOML; and the themes of the person's own.
+    Settings {
+        generation: u64,
+        written: BTreeMap<String, String>,
+        themes: Vec<String>,
+    },
+    Set {
+        key: String,
+        value: Option<String>,
+        result: Result<(), Fault>,
     },
     /// A command has ended, or could not be started.
     Ran {

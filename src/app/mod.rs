@@ -44,6 +44,7 @@ mod toolbox;
 mod transcript;
 mod update;
 mod usage;
+mod vi;
 
 #[cfg(test)]
 mod tests;
@@ -74,3 +75,4 @@ pub use toolbox::*;
 pub use transcript::*;
 pub use update::update;
 pub use usage::*;
+pub use vi::{Pending, Vi};

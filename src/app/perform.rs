@@ -84,6 +84,7 @@ impl State {
                 Some(id) => out.push(Effect::Export { conversation: id.clone() }),
                 None => self.say("nothing to export yet", out),
             },
+            C::Settings => self.open_settings(out),
             C::Config => out.push(Effect::EditConfig { server: None }),
             C::ImportServers => {
                 self.overlays.push(Overlay::Import(super::overlay::Import::default()));

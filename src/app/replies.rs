@@ -175,6 +175,14 @@ impl State {
                     self.fault_notice(&fault, out);
                 }
             },
+            Reply::Settings { generation, written, themes } => {
+                for overlay in &mut self.overlays {
+                    if let Overlay::Settings(list) = overlay {
+                        list.read(generation, written.clone(), &themes);
+                    }
+                }
+            }
+            Reply::Set { key, value, result } => self.set(&key, value.as_deref(), &result, out),
             Reply::Ran { generation, result } => self.ran(generation, result, out),
             Reply::Picture(Ok(part)) => {
                 self.composer.attach_picture(part);

@@ -36,6 +36,8 @@ pub struct Session {
     pub greeting: Option<String>,
     /// A recording is played: turns begin by themselves, and are taken onto the screen.
     pub replay: bool,
+    /// Clocks tell whole seconds.
+    pub still: bool,
     /// Where servers are written, for people: `config.toml line 38`; raw.
     pub server_places: std::collections::BTreeMap<ServerName, String>,
     /// Counted by `update`.

@@ -59,6 +59,7 @@ impl State {
             Overlay::Browser(_)
             | Overlay::Models(_)
             | Overlay::Usage(_)
+            | Overlay::Settings(_)
             | Overlay::Palette(_)
             | Overlay::Prompts(_)
             | Overlay::Ask(_),

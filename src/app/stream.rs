@@ -419,6 +419,7 @@ impl State {
             | Overlay::Detail(_)
             | Overlay::Timeline(_)
             | Overlay::Usage(_)
+            | Overlay::Settings(_)
             | Overlay::Welcome(_) => true,
         });
     }
@@ -499,7 +500,8 @@ impl State {
         let servers = self.overlays.iter().any(|overlay| matches!(overlay, Overlay::Servers(_)));
         if counts && (!self.status.ticking || self.status.slow_tick) {
             (self.status.ticking, self.status.slow_tick) = (true, false);
-            out.push(Effect::SetTimer { timer: Timer::Tick, after_ms: 100 });
+            let after_ms = if self.session.still { 1_000 } else { 100 };
+            out.push(Effect::SetTimer { timer: Timer::Tick, after_ms });
         } else if servers && !self.status.ticking {
             // The list of servers counts seconds.
             (self.status.ticking, self.status.slow_tick) = (true, true);

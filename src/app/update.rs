@@ -182,6 +182,10 @@ impl State {
         if self.focus == Focus::Composer && self.completion_key(key, out) {
             return;
         }
+        if self.focus == Focus::Composer && self.prefix.is_none() && self.composer.vi_key(key) {
+            self.disarm(out);
+            return self.text_changed(out);
+        }
         let prefix = self.prefix.take();
         if prefix.is_none() && self.fault_key(key, out) {
             return;

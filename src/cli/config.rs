@@ -203,7 +203,7 @@ fn show(endpoint: &EndpointArgs, origin: bool) -> Result<(), Fault> {
     }
     let ui = &resolved.ui;
     for (key, value) in [
-        ("ui.theme", format!("{:?}", format!("{:?}", ui.theme).to_lowercase())),
+        ("ui.theme", format!("{:?}", ui.theme)),
         ("ui.glyphs", format!("{:?}", format!("{:?}", ui.glyphs).to_lowercase())),
         ("ui.motion", ui.motion.to_string()),
         ("ui.screen", format!("{:?}", format!("{:?}", ui.screen).to_lowercase())),

@@ -31,6 +31,7 @@ pub mod screen;
 pub mod secrets;
 pub mod session;
 pub mod setup;
+mod theme;
 pub mod timeline;
 mod window;
 

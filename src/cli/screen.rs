@@ -5,21 +5,21 @@ use std::io::{IsTerminal as _, Read as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::app::{Endpoint as Shown, Keymap, Session, Start, State};
+use crate::app::{Endpoint as Shown, Keymap, Session, Start, State, Vi};
 use crate::chat::{Api, Approve, Conversation, Fault, FaultKind, NoticeKind, TurnSettings};
-use crate::config::{Provider, Resolved, ThemeChoice};
+use crate::config::{Provider, Resolved};
 use crate::demo::{Demo, DemoOptions};
 use crate::engine::Orders;
 use crate::engine::live::{LiveClock, LiveServers};
 use crate::net::{Catalogue, Endpoint, Http, HttpOptions};
 use crate::store::Store;
 use crate::tui::{self, DemoStart, Desk, Held, LiveConnector, Parts, Services, TuiConfig};
-use crate::ui::Theme;
 
 use super::boot::{self, Boot};
 use super::demo::Prepared;
-use super::session::{ColorWord, SessionArgs};
+use super::session::SessionArgs;
 use super::setup::Setup;
+use super::theme::Looks;
 use super::{endpoint, once, plain, record, secrets};
 
 /// A piped standard input longer than this is not taken into the composer, bytes.
@@ -122,7 +122,7 @@ async fn opened(args: &SessionArgs) -> Result<u8, Fault> {
     let screen = Screen {
         state: state(&setup, &resolved, settings, connection, resolved.where_messages_go.clone()),
         start,
-        theme: theme(args, &setup, &resolved),
+        looks: Looks::new(args, &setup, &resolved),
         notices,
         no_store,
         config_file: Some(setup.paths.config_file()),
@@ -161,7 +161,7 @@ pub fn demo(args: &SessionArgs) -> Result<u8, Fault> {
         let screen = Screen {
             state: state(setup, resolved, settings, connection, greeting),
             start,
-            theme: theme(args, setup, resolved),
+            looks: Looks::new(args, setup, resolved),
             notices: resolved.notices.iter().map(|text| (NoticeKind::Config, text.clone())).collect(),
             no_store: None,
             config_file: None,
@@ -175,7 +175,7 @@ pub fn demo(args: &SessionArgs) -> Result<u8, Fault> {
 struct Screen {
     state: State,
     start: Start,
-    theme: Theme,
+    looks: Looks,
     notices: Vec<(NoticeKind, String)>,
     /// Why there is no store.
     no_store: Option<Fault>,
@@ -187,7 +187,7 @@ struct Screen {
 
 /// Runs the screen over a booted engine, and ends everything behind it.
 async fn show(screen: Screen, boot: Boot, setup: &Setup, resolved: &Resolved) -> Result<u8, Fault> {
-    let Screen { state, start, theme, notices, no_store, config_file, providers } = screen;
+    let Screen { state, start, looks, notices, no_store, config_file, providers } = screen;
     let (http, limits, endpoint) = (boot.http.clone(), Arc::clone(&boot.limits), boot.endpoint.clone());
     let (running, held) = boot.start_held()?;
     let (orders, store) = (running.handle.orders.clone(), running.store.clone());
@@ -224,8 +224,15 @@ async fn show(screen: Screen, boot: Boot, setup: &Setup, resolved: &Resolved) ->
         setup.folder.clone(),
         setup.paths.home.clone(),
     );
-    let config =
-        TuiConfig { state, start, theme, folder: setup.folder.clone(), config_file: setup.paths.config_file(), limits };
+    let config = TuiConfig {
+        state,
+        start,
+        themes: Box::new(looks),
+        folder: setup.folder.clone(),
+        config_file: setup.paths.config_file(),
+        writes: config_file.is_some(),
+        limits,
+    };
     let services = Services { engine: running.handle, clock: Arc::new(LiveClock), work: Arc::new(desk) };
     let left = tui::run(config, services, || drop(held)).await;
     orders.shutdown().await;
@@ -307,6 +314,8 @@ pub(super) fn state(
     });
     state.keymap = Keymap::configured(&resolved.keymap);
     state.panel.hidden = !resolved.ui.panel;
+    state.session.still = !resolved.ui.motion;
+    state.composer.vi = resolved.ui.vi.then(Vi::default);
     state
 }
 
@@ -380,33 +389,4 @@ async fn conversation(
     let mut conversation = store.open_conversation(&id).await.map_err(|error| error.fault())?;
     conversation.open_elsewhere = matches!(claim, Ok(crate::store::Claim::Held { .. }));
     Ok(Some(Box::new(conversation)))
-}
-
-/// Colours and glyphs, by the options, the configuration and what the terminal says of itself.
-pub(super) fn theme(args: &SessionArgs, setup: &Setup, resolved: &Resolved) -> Theme {
-    let ui = &resolved.ui;
-    let env = |name: &str| setup.env.get(name).map(String::as_str).filter(|v| !v.is_empty());
-    let colour = match args.output.color {
-        Some(ColorWord::Always) => true,
-        Some(ColorWord::Never) => false,
-        Some(ColorWord::Auto) | None => env("NO_COLOR").is_none() && env("TERM") != Some("dumb"),
-    };
-    let theme = match (colour && !args.output.plain, ui.theme) {
-        (false, _) => Theme::plain(),
-        (true, ThemeChoice::Light) => Theme::light(),
-        (true, ThemeChoice::Dark) => Theme::dark(),
-        (true, ThemeChoice::Auto) => match env("COLORFGBG").and_then(|v| v.rsplit(';').next()) {
-            Some("7" | "15") => Theme::light(),
-            Some(_) | None => Theme::dark(),
-        },
-    };
-    let utf8 = ["LC_ALL", "LC_CTYPE", "LANG"]
-        .into_iter()
-        .find_map(env)
-        .is_none_or(|v| v.to_ascii_lowercase().replace('-', "").contains("utf8"));
-    match ui.glyphs {
-        crate::config::Glyphs::Ascii => theme.ascii(),
-        crate::config::Glyphs::Auto if !utf8 || env("TERM") == Some("linux") => theme.ascii(),
-        crate::config::Glyphs::Auto | crate::config::Glyphs::Unicode => theme,
-    }
 }

@@ -7,6 +7,7 @@ use crate::chat::{Api, Dispatch, FindTools, Limits, Policy, Prices};
 
 use super::draft::{self, ServerDraft};
 use super::node::{self, Node, Raw};
+use super::theme::{BUILT_IN_THEMES, theme_path};
 use super::problem::{Findings, Problem, Severity, place};
 use super::{Auth, KeySource, Keymap, Profile, Secret, limits, spec};
 
@@ -73,26 +74,19 @@ impl Default for ToolSettings {
 /// `[ui]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UiSettings {
-    pub theme: ThemeChoice,
+    /// One that needs no file (`BUILT_IN_THEMES`), or the name of one that does.
+    pub theme: String,
     pub glyphs: Glyphs,
-    /// Spinners and moving bars.
+    /// Clocks by tenths of a second.
     pub motion: bool,
+    /// The composer's keys are vi's.
+    pub vi: bool,
     pub screen: Screen,
     pub mouse: bool,
     /// Whether the tool panel is open where there is room.
     pub panel: bool,
     /// Whether reasoning is shown unfolded.
     pub reasoning: bool,
-}
-
-/// For which background colours are chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ThemeChoice {
-    /// As the terminal says of itself.
-    #[default]
-    Auto,
-    Dark,
-    Light,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,9 +108,10 @@ pub enum Screen {
 impl Default for UiSettings {
     fn default() -> Self {
         Self {
-            theme: ThemeChoice::Auto,
+            theme: "auto".into(),
             glyphs: Glyphs::Auto,
             motion: true,
+            vi: false,
             screen: Screen::Full,
             mouse: true,
             panel: true,
@@ -234,12 +229,9 @@ impl Config {
 impl UiSettings {
     /// Takes what a checked `[ui]` names.
     pub(super) fn apply(&mut self, node: &Node) {
-        self.theme = match node.text("theme").as_deref() {
-            Some("auto") => ThemeChoice::Auto,
-            Some("dark") => ThemeChoice::Dark,
-            Some("light") => ThemeChoice::Light,
-            _ => self.theme,
-        };
+        if let Some(theme) = node.text("theme") {
+            self.theme = theme;
+        }
         self.glyphs = match node.text("glyphs").as_deref() {
             Some("auto") => Glyphs::Auto,
             Some("unicode") => Glyphs::Unicode,
@@ -254,6 +246,7 @@ impl UiSettings {
         };
         let flag = |name: &str, old: bool| node.bool(name).unwrap_or(old);
         self.motion = flag("motion", self.motion);
+        self.vi = node.text("editing").map_or(self.vi, |word| word == "vi");
         self.mouse = flag("mouse", self.mouse);
         self.panel = flag("panel", self.panel);
         self.reasoning = flag("reasoning", self.reasoning);
@@ -430,6 +423,17 @@ fn names_exist(tree: &Node, config: &Config, found: &mut Findings<'_>) {
     missing(tree.get("role"), "roles", &roles);
     for (_, profile) in tree.get("profiles").map(Node::entries).unwrap_or_default() {
         missing(profile.get("role"), "roles", &roles);
+    }
+    if let Some(node) = tree.get("ui").and_then(|ui| ui.get("theme"))
+        && let Some(name) = node.as_text()
+    {
+        let folder = found.file.parent().unwrap_or(Path::new("")).join("themes");
+        let is_there = theme_path(&folder, name).is_some_and(|path| path.is_file());
+        if !is_there && !BUILT_IN_THEMES.contains(&name.as_str()) {
+            let shown: String = name.chars().filter(|c| !c.is_control()).take(60).collect();
+            let label = format!("expected {}, or the name of a file in themes/", BUILT_IN_THEMES.join(", "));
+            found.error(&node.span, false, format!("there is no theme {shown:?}"), label);
+        }
     }
 }
 

@@ -31,7 +31,9 @@ mod resolve;
 mod saved;
 mod secret;
 mod server;
+mod settings;
 mod spec;
+mod theme;
 mod units;
 mod words;
 
@@ -45,7 +47,7 @@ pub use edit::{Edit, EditError};
 pub use endpoint::{Endpoint, EndpointError};
 pub use external::External;
 pub use file::{
-    Config, ConfigError, Glyphs, PolicySettings, Screen, StoreSettings, ThemeChoice, ToolSettings, UiSettings,
+    Config, ConfigError, Glyphs, PolicySettings, Screen, StoreSettings, ToolSettings, UiSettings,
 };
 pub use key::KeyError;
 pub use keymap::{KeyChord, KeyCode, KeySequence, Keymap, Meaning, parse as parse_key, show as show_keys};
@@ -58,7 +60,9 @@ pub use resolve::{Flags, Given, Origin, Resolved, Setting, resolve};
 pub use saved::{Consents, SavedKeys, Trusted, write_private};
 pub use secret::Secret;
 pub use server::{Consent, Era, ServerEntry, ServerFeatures, SignInSettings, Source, Transport};
+pub use settings::{SettingInfo, SettingKind, settings};
 pub use spec::nearest;
+pub use theme::{BUILT_IN_THEMES, Colour, Style as ThemeStyle, ThemeFile, own_themes, theme_path};
 pub use words::words;
 
 /// Whether a text is a rule over tools: a glob `server/tool`.

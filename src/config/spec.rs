@@ -348,16 +348,53 @@ const POLICY_KEYS: &[Key] = &[
 const UI: &[Key] = &[
     key(
         "theme",
-        Kind::Words(&["auto", "dark", "light"]),
+        Kind::Text,
         "\"auto\"",
-        "Colours for a \"dark\" or a \"light\" background; \"auto\": as the terminal says.",
+        "\"auto\" (dark or light, as the terminal's ground is), \"dark\", \"light\", \"high-contrast\", \"ansi\", or the name of a theme of your own: themes/NAME.toml beside this file.",
     ),
     key("glyphs", Kind::Words(&["auto", "unicode", "ascii"]), "\"auto\"", "What states and lines are drawn with."),
-    key("motion", Kind::Bool, "true", "Spinners and moving bars."),
+    key("motion", Kind::Bool, "true", "Clocks that run by tenths of a second. Without it they tell whole seconds."),
+    key(
+        "editing",
+        Kind::Words(&["readline", "vi"]),
+        "\"readline\"",
+        "The keys of the composer; with \"vi\" esc leaves inserting, and esc again is esc.",
+    ),
     key("screen", Kind::Words(&["full", "inline", "plain"]), "\"full\"", "As --inline and --plain."),
     key("mouse", Kind::Bool, "true", "Wheel and clicks; f2 switches."),
     key("panel", Kind::Bool, "true", "The tool panel beside the chat, where there is room; f3 switches."),
     key("reasoning", Kind::Bool, "false", "Show reasoning unfolded."),
+];
+
+/// `themes/NAME.toml`.
+pub const THEME: &[Key] = &[
+    key(
+        "base",
+        Kind::Words(&["dark", "light", "high-contrast", "ansi"]),
+        "\"dark\"",
+        "What it does not name is as there.",
+    ),
+    key("inks", Kind::Table(INKS), "", "Colours and weights: \"bold #5fafff on black\"."),
+];
+
+const INKS: &[Key] = &[
+    sample("text", Kind::Text, "\"cyan\"", "What is read."),
+    sample("dim", Kind::Text, "\"cyan\"", "Metadata, rules, hints."),
+    sample("accent", Kind::Text, "\"cyan\"", "The person, headings, keys."),
+    sample("second", Kind::Text, "\"cyan\"", "The model."),
+    sample("good", Kind::Text, "\"cyan\"", "Done."),
+    sample("bad", Kind::Text, "\"cyan\"", "Failed."),
+    sample("warn", Kind::Text, "\"cyan\"", "Wants attention."),
+    sample("code", Kind::Text, "\"cyan\"", "Inline code and plain code blocks."),
+    sample("link", Kind::Text, "\"cyan\"", "Links."),
+    sample("keyword", Kind::Text, "\"cyan\"", "In code."),
+    sample("literal", Kind::Text, "\"cyan\"", "In code."),
+    sample("number", Kind::Text, "\"cyan\"", "In code."),
+    sample("comment", Kind::Text, "\"cyan\"", "In code."),
+    sample("function", Kind::Text, "\"cyan\"", "In code."),
+    sample("type", Kind::Text, "\"cyan\"", "In code."),
+    sample("match", Kind::Text, "\"cyan\"", "A found word."),
+    sample("selection", Kind::Text, "\"cyan\"", "The row that is chosen."),
 ];
 
 const STORE: &[Key] = &[

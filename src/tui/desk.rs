@@ -249,6 +249,9 @@ impl Desk {
             | Effect::Run { .. }
             | Effect::StopRun { .. }
             | Effect::PastePicture
+            | Effect::Settings { .. }
+            | Effect::SetSetting { .. }
+            | Effect::Theme { .. }
             | Effect::Files { .. }
             | Effect::Attach { .. }
             | Effect::SetTimer { .. }

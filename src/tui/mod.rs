@@ -10,6 +10,7 @@
 //! # Does not
 //! Decide anything: it turns the terminal's events into `app`'s, and `app`'s effects into deeds.
 
+mod backdrop;
 mod clipboard;
 mod connect;
 mod desk;
@@ -23,6 +24,7 @@ pub mod page;
 mod picture;
 mod run;
 mod screen;
+mod settings;
 mod shell;
 mod signals;
 mod terminal;
@@ -31,7 +33,7 @@ mod timers;
 pub use connect::{DemoStart, Held, LiveConnector, Parts};
 pub use desk::{Connected, Connector, Desk};
 pub use models::Marks;
-pub use run::{Exit, Services, TuiConfig, run};
+pub use run::{Exit, Services, Themes, TuiConfig, run};
 pub use terminal::{TuiError, restore};
 
 use std::future::Future;

@@ -11,15 +11,16 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::backdrop::{Backdrop, Seen};
 use super::clipboard::{self, Surroundings};
 use super::keys::Keys;
 use super::screen::Screen;
 use super::signals::{self, Signal, Signals};
 use super::terminal::{self, Raw, TuiError};
 use super::timers::Timers;
-use super::{Replies, Work, editor, files, input, notify, page, picture, shell};
+use super::{Replies, Work, editor, files, input, notify, page, picture, settings, shell};
 use crate::app::{self, EditorUse, Effect, Event, Reply, Saved, Start, State};
-use crate::chat::{ConversationId, Limits, Stamped};
+use crate::chat::{ConversationId, Fault, Limits, Stamped};
 use crate::engine::Handle;
 use crate::engine::port::Clock;
 use crate::ui::Theme;
@@ -34,12 +35,29 @@ const BURST: usize = 256;
 pub struct TuiConfig {
     pub state: State,
     pub start: Start,
-    pub theme: Theme,
+    pub themes: Box<dyn Themes>,
     /// The working folder: for `@` files, attachments, saved results.
     pub folder: PathBuf,
     /// The configuration file that `/config` opens.
     pub config_file: PathBuf,
+    /// It may be written.
+    pub writes: bool,
     pub limits: Arc<Limits>,
+}
+
+/// The themes that can be chosen, and the one that is.
+pub trait Themes: Send {
+    /// The chosen one; `light`: the terminal's ground, where it has told.
+    ///
+    /// # Errors
+    /// Where it is not there, or says what no theme says.
+    fn theme(&self, light: Option<bool>) -> Result<Theme, Fault>;
+    /// The chosen one depends on the terminal's ground.
+    fn follows(&self) -> bool;
+    /// Chooses another, or other glyphs, by their names in the configuration.
+    fn choose(&mut self, theme: Option<String>, glyphs: Option<String>);
+    /// The names of the person's own.
+    fn own(&self) -> Vec<String>;
 }
 
 pub struct Services {
@@ -81,6 +99,11 @@ struct Loop {
     raw: Option<Raw>,
     folder: PathBuf,
     config_file: PathBuf,
+    writes: bool,
+    themes: Box<dyn Themes>,
+    backdrop: Backdrop,
+    /// The terminal's ground, where it has told.
+    light: Option<bool>,
     limits: Arc<Limits>,
     around: Surroundings,
     working: JoinSet<()>,
@@ -99,7 +122,11 @@ struct Loop {
 /// # Errors
 /// Where there is no terminal, or it fails.
 pub async fn run(config: TuiConfig, services: Services, drawn: impl FnOnce()) -> Result<Exit, TuiError> {
-    let TuiConfig { state, start, theme, folder, config_file, limits } = config;
+    let TuiConfig { state, start, themes, folder, config_file, writes, limits } = config;
+    let (theme, no_theme) = match themes.theme(None) {
+        Ok(theme) => (theme, None),
+        Err(fault) => (Theme::default(), Some(fault)),
+    };
     terminal::hook_panics();
     // Before the terminal is entered: a signal from now on finds somebody who gives it back.
     let mut signals = Signals::listen()?;
@@ -116,6 +143,10 @@ pub async fn run(config: TuiConfig, services: Services, drawn: impl FnOnce()) ->
         raw: Some(raw),
         folder,
         config_file,
+        writes,
+        themes,
+        backdrop: Backdrop::default(),
+        light: None,
         limits,
         around: Surroundings::look(),
         working: JoinSet::new(),
@@ -133,6 +164,10 @@ pub async fn run(config: TuiConfig, services: Services, drawn: impl FnOnce()) ->
     drawn();
     it.input = Some(Keys::open()?);
     it.carry(effects)?;
+    it.look_behind()?;
+    if let Some(fault) = no_theme {
+        it.replies.send(Reply::Failed(fault));
+    }
     let ended = it.turn(&mut signals, &mut answers).await;
     let ended = match ended {
         // A write that failed because nobody is there any more.
@@ -225,9 +260,22 @@ impl Loop {
                 // Half the old frame may be gone.
                 self.dirty = true;
             }
-            if let Some(event) = input::event(event) {
-                self.apply(event)?;
-                self.urgent = true;
+            match self.backdrop.take(event) {
+                Seen::Typed(events) => {
+                    for event in events.into_iter().filter_map(input::event) {
+                        let front = matches!(event, Event::FocusGained);
+                        self.apply(event)?;
+                        self.urgent = true;
+                        if front {
+                            self.look_behind()?;
+                        }
+                    }
+                }
+                Seen::Light(light) => {
+                    self.light = Some(light);
+                    self.wear();
+                }
+                Seen::Held | Seen::Unclear => {}
             }
             if self.quit {
                 break;
@@ -235,6 +283,23 @@ impl Loop {
             next = self.input.as_mut().and_then(Keys::ready).and_then(Result::ok);
         }
         Ok(())
+    }
+
+    /// Asks for the terminal's ground, where the theme follows it.
+    fn look_behind(&mut self) -> Result<(), TuiError> {
+        if self.themes.follows() {
+            self.backdrop.ask()?;
+        }
+        Ok(())
+    }
+
+    /// Draws with the chosen theme from now on; one that cannot be used says why.
+    fn wear(&mut self) {
+        match self.themes.theme(self.light) {
+            Ok(theme) => self.screen.wear(theme),
+            Err(fault) => self.replies.send(Reply::Failed(fault)),
+        }
+        (self.dirty, self.urgent) = (true, true);
     }
 
     fn apply(&mut self, event: Event) -> Result<(), TuiError> {
@@ -277,6 +342,25 @@ impl Loop {
                 Effect::Redraw => {
                     self.screen.forget()?;
                     (self.dirty, self.urgent) = (true, true);
+                }
+                Effect::Theme { theme, glyphs } => {
+                    self.themes.choose(theme, glyphs);
+                    self.wear();
+                    self.look_behind()?;
+                }
+                Effect::Settings { generation } => {
+                    let (path, themes) = (self.config_file.clone(), self.themes.own());
+                    self.aside(move || match settings::read(&path) {
+                        Ok(written) => Reply::Settings { generation, written, themes },
+                        Err(fault) => Reply::Failed(fault),
+                    });
+                }
+                Effect::SetSetting { key, value } => {
+                    let path = self.writes.then(|| self.config_file.clone());
+                    self.aside(move || {
+                        let result = settings::write(path.as_deref(), &key, value.as_deref());
+                        Reply::Set { key, value, result }
+                    });
                 }
                 Effect::Quit => self.quit = true,
                 Effect::Suspend => self.outside(|_| {
@@ -415,7 +499,7 @@ impl Loop {
         self.screen.forget()?;
         self.state.size = self.screen.size();
         (self.dirty, self.urgent) = (true, true);
-        Ok(())
+        self.look_behind()
     }
 }
 

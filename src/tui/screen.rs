@@ -51,6 +51,11 @@ impl Screen {
         Ok(Self { terminal, gathered, theme, memo: Memo::new(), title: String::new() })
     }
 
+    /// Draws with another theme from the next frame on.
+    pub(super) fn wear(&mut self, theme: Theme) {
+        self.theme = theme;
+    }
+
     pub(super) fn size(&self) -> Size {
         let size = self.terminal.size().unwrap_or_default();
         Size { columns: size.width, rows: size.height }

@@ -101,6 +101,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, draft: &D
         let x = area.x + (3 + draft.caret.1).min(usize::from(area.width).saturating_sub(1)) as u16;
         canvas.caret = Some((x, area.y + (draft.caret.0 - top).min(height - 1) as u16));
     }
+    if let Some(crate::app::Vi::Command(_)) = state.composer.vi {
+        canvas.put_right(area, usize::from(area.width).saturating_sub(1), 0, "COMMAND", Ink::Dim);
+    }
     if state.composer.branch.is_some() {
         let text = "answers an earlier message: esc leaves that";
         canvas.put_right(area, usize::from(area.width).saturating_sub(1), height - 1, text, Ink::Warn);

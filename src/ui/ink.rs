@@ -5,7 +5,7 @@ use crate::text::{SafeText, width};
 
 /// What a piece of text is, in colours. Every state that colour tells is told by a glyph and a word too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) enum Ink {
+pub enum Ink {
     #[default]
     Text,
     /// Metadata, rules, hints.

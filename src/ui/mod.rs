@@ -32,8 +32,9 @@ mod title;
 mod tools;
 mod transcript;
 
+pub use ink::Ink;
 pub use memo::Memo;
-pub use theme::{Glyphs, Palette, Theme};
+pub use theme::{Glyphs, INKS, Look, Palette, Shade, Theme};
 pub use title::title;
 
 use ratatui::Frame;

@@ -2,16 +2,54 @@
 //!
 //! The default themes use the sixteen colours of the terminal, so that they fit whatever its user has chosen.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use ratatui::style::{Color, Modifier, Style};
 
 use super::ink::{Ink, Tint};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where the colours come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Palette {
     Dark,
     Light,
+    /// Readable on any ground: by weight and by inversion rather than by shades.
+    HighContrast,
+    /// Nothing but the sixteen colours, which the terminal's user has chosen.
+    Ansi,
     /// No colour at all; bold, underline and dim stay.
     None,
+    /// A person's own inks over one of the others.
+    Own(Arc<OwnInks>),
+}
+
+/// A person's own colours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnInks {
+    pub base: Palette,
+    looks: HashMap<Ink, Look>,
+    selection: Option<Look>,
+}
+
+/// How one ink is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    pub foreground: Option<Shade>,
+    pub background: Option<Shade>,
+    pub bold: bool,
+    pub dim: bool,
+    pub italic: bool,
+    pub underline: bool,
+    pub reverse: bool,
+}
+
+/// A colour of the terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shade {
+    /// One of its 256; the first sixteen are its user's own.
+    Indexed(u8),
+    Rgb(u8, u8, u8),
 }
 
 /// How the screen is drawn.
@@ -130,6 +168,30 @@ impl Theme {
         Self { palette: Palette::Light, glyphs: &UNICODE }
     }
 
+    #[must_use]
+    pub fn high_contrast() -> Self {
+        Self { palette: Palette::HighContrast, glyphs: &UNICODE }
+    }
+
+    #[must_use]
+    pub fn ansi() -> Self {
+        Self { palette: Palette::Ansi, glyphs: &UNICODE }
+    }
+
+    /// A person's own looks over this theme, by the names in [`INKS`] and `selection`; other names are left alone.
+    #[must_use]
+    pub fn own<'a>(self, looks: impl IntoIterator<Item = (&'a str, Look)>) -> Self {
+        let mut own = OwnInks { base: self.palette, looks: HashMap::new(), selection: None };
+        for (name, look) in looks {
+            match INKS.iter().find(|(known, _)| *known == name) {
+                Some((_, ink)) => drop(own.looks.insert(*ink, look)),
+                None if name == "selection" => own.selection = Some(look),
+                None => {}
+            }
+        }
+        Self { palette: Palette::Own(Arc::new(own)), glyphs: self.glyphs }
+    }
+
     /// For `NO_COLOR`, `TERM=dumb` and `--color never`.
     #[must_use]
     pub fn plain() -> Self {
@@ -144,11 +206,7 @@ impl Theme {
     }
 
     pub(super) fn style(&self, tint: Tint) -> Style {
-        let mut style = match self.palette {
-            Palette::Dark => dark(tint.ink),
-            Palette::Light => light(tint.ink),
-            Palette::None => none(tint.ink),
-        };
+        let mut style = ink_style(&self.palette, tint.ink);
         for (on, modifier) in [
             (tint.bold, Modifier::BOLD),
             (tint.italic, Modifier::ITALIC),
@@ -164,11 +222,85 @@ impl Theme {
 
     /// Laid over the whole row that is chosen.
     pub(super) fn chosen(&self) -> Style {
-        match self.palette {
-            Palette::Dark => Style::new().bg(Color::Indexed(237)),
-            Palette::Light => Style::new().bg(Color::Indexed(254)),
-            Palette::None => Style::new().add_modifier(Modifier::BOLD),
+        selection(&self.palette)
+    }
+}
+
+/// Inks by the names that a theme's file gives them.
+pub const INKS: &[(&str, Ink)] = &[
+    ("text", Ink::Text),
+    ("dim", Ink::Dim),
+    ("accent", Ink::Accent),
+    ("second", Ink::Second),
+    ("good", Ink::Good),
+    ("bad", Ink::Bad),
+    ("warn", Ink::Warn),
+    ("code", Ink::Code),
+    ("link", Ink::Link),
+    ("keyword", Ink::Keyword),
+    ("literal", Ink::Literal),
+    ("number", Ink::Number),
+    ("comment", Ink::Comment),
+    ("function", Ink::Function),
+    ("type", Ink::Type),
+    ("match", Ink::Match),
+];
+
+fn ink_style(palette: &Palette, ink: Ink) -> Style {
+    match palette {
+        Palette::Dark | Palette::Ansi => dark(ink),
+        Palette::Light => light(ink),
+        Palette::HighContrast => high_contrast(ink),
+        Palette::None => none(ink),
+        Palette::Own(own) => match own.looks.get(&ink) {
+            Some(look) => look.style(),
+            None => ink_style(&own.base, ink),
+        },
+    }
+}
+
+fn selection(palette: &Palette) -> Style {
+    match palette {
+        Palette::Dark => Style::new().bg(Color::Indexed(237)),
+        Palette::Light => Style::new().bg(Color::Indexed(254)),
+        Palette::Ansi | Palette::HighContrast => Style::new().add_modifier(Modifier::REVERSED),
+        Palette::None => Style::new().add_modifier(Modifier::BOLD),
+        Palette::Own(own) => own.selection.map_or_else(|| selection(&own.base), Look::style),
+    }
+}
+
+impl Look {
+    fn style(self) -> Style {
+        let colour = |shade: Shade| match shade {
+            Shade::Indexed(n) => Color::Indexed(n),
+            Shade::Rgb(r, g, b) => Color::Rgb(r, g, b),
+        };
+        let mut style = Style { fg: self.foreground.map(colour), bg: self.background.map(colour), ..Style::new() };
+        for (on, modifier) in [
+            (self.bold, Modifier::BOLD),
+            (self.dim, Modifier::DIM),
+            (self.italic, Modifier::ITALIC),
+            (self.underline, Modifier::UNDERLINED),
+            (self.reverse, Modifier::REVERSED),
+        ] {
+            if on {
+                style = style.add_modifier(modifier);
+            }
         }
+        style
+    }
+}
+
+/// No shade between ground and text, since the ground is not known to be dark.
+fn high_contrast(ink: Ink) -> Style {
+    let style = Style::new();
+    match ink {
+        Ink::Text | Ink::Dim | Ink::Comment | Ink::Code | Ink::Literal | Ink::Number | Ink::Type => style,
+        Ink::Accent | Ink::Second | Ink::Good | Ink::Keyword | Ink::Function => style.add_modifier(Modifier::BOLD),
+        Ink::Link => style.add_modifier(Modifier::UNDERLINED),
+        Ink::Bad => style.fg(Color::White).bg(Color::Red).add_modifier(Modifier::BOLD),
+        Ink::Warn => style.fg(Color::Black).bg(Color::Yellow).add_modifier(Modifier::BOLD),
+        Ink::Match => style.add_modifier(Modifier::REVERSED),
     }
 }
 
@@ -221,5 +353,34 @@ fn none(ink: Ink) -> Style {
         | Ink::Number
         | Ink::Function
         | Ink::Type => style,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_ink_has_a_name() {
+        let inks: std::collections::HashSet<Ink> = INKS.iter().map(|(_, ink)| *ink).collect();
+        assert_eq!(inks.len(), INKS.len());
+        assert_eq!(INKS.len(), Ink::Match as usize + 1, "Match is the last");
+    }
+
+    #[test]
+    fn own_looks_lie_over_their_base() {
+        let red = Look { foreground: Some(Shade::Rgb(255, 0, 0)), bold: true, ..Look::default() };
+        let theme = Theme::light().own([("accent", red), ("selection", Look { reverse: true, ..Look::default() })]);
+        assert_eq!(theme.style(Tint::of(Ink::Accent)).fg, Some(Color::Rgb(255, 0, 0)));
+        assert_eq!(theme.style(Tint::of(Ink::Link)), Theme::light().style(Tint::of(Ink::Link)));
+        assert!(theme.chosen().add_modifier.contains(Modifier::REVERSED));
+    }
+
+    #[test]
+    fn no_colour_is_needed_to_see_what_is_chosen_or_wrong() {
+        for theme in [Theme::plain(), Theme::high_contrast(), Theme::ansi()] {
+            assert_ne!(theme.chosen(), Style::new());
+            assert_ne!(theme.style(Tint::of(Ink::Bad)), theme.style(Tint::of(Ink::Text)), "{theme:?}");
+        }
     }
 }

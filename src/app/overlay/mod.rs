@@ -16,6 +16,7 @@ mod models;
 mod palette;
 mod review;
 mod servers;
+mod settings;
 mod sign_in;
 mod text;
 mod timeline;
@@ -35,6 +36,7 @@ pub use models::*;
 pub use palette::*;
 pub use review::*;
 pub use servers::*;
+pub use settings::*;
 pub use sign_in::*;
 pub use text::*;
 pub use timeline::*;
@@ -67,6 +69,7 @@ pub enum Overlay {
     Detail(Detail),
     Timeline(Timeline),
     Usage(UsageView),
+    Settings(Box<Settings>),
     Welcome(Box<Welcome>),
 }
 
@@ -108,6 +111,7 @@ impl Overlay {
             | Self::Detail(_)
             | Self::Timeline(_)
             | Self::Usage(_)
+            | Self::Settings(_)
             | Self::Welcome(_) => false,
         }
     }
@@ -132,6 +136,7 @@ impl Overlay {
             Self::Detail(layer) => layer.key(key, state, out),
             Self::Timeline(layer) => layer.key(key, state, out),
             Self::Usage(layer) => layer.key(key, state, out),
+            Self::Settings(layer) => layer.key(key, state, out),
             Self::Welcome(layer) => layer.key(key, state, out),
         }
     }
@@ -161,6 +166,7 @@ impl Overlay {
                 layer.filter();
             }
             Self::Help(layer) => layer.search.insert(text),
+            Self::Settings(layer) => layer.paste(text),
             Self::Tools(layer) => {
                 layer.search.insert(text);
                 layer.selected = 0;
@@ -193,6 +199,7 @@ impl Overlay {
             Self::Prompts(layer) => layer.selected = stepped(layer.selected, by.signum(), layer.rows.len()),
             Self::Models(layer) => layer.selected = stepped(layer.selected, by.signum(), layer.rows.len()),
             Self::Palette(layer) => layer.selected = stepped(layer.selected, by.signum(), layer.rows.len()),
+            Self::Settings(layer) => layer.selected = stepped(layer.selected, by.signum(), layer.rows().count()),
             Self::Welcome(layer) => layer.selected = stepped(layer.selected, by.signum(), layer.rows.len()),
             Self::Servers(layer) => layer.step(by.signum(), &state.servers),
             Self::SignIn(layer) => layer.scroll = scrolled(layer.scroll, by, list),
@@ -219,6 +226,7 @@ impl Overlay {
             Self::Prompts(layer) => &mut layer.selected,
             Self::Models(layer) => &mut layer.selected,
             Self::Palette(layer) => &mut layer.selected,
+            Self::Settings(layer) => &mut layer.selected,
             Self::Welcome(layer) => &mut layer.selected,
             Self::Tools(layer) => &mut layer.selected,
             Self::Import(layer) => &mut layer.selected,

@@ -15,6 +15,7 @@ use crate::tui::{self, Connected, Connector, Desk, Replies, Services, TuiConfig}
 use super::super::args::SessionArgs;
 use super::super::screen;
 use super::super::setup::Setup;
+use super::super::theme::Looks;
 
 /// Shows it until the person leaves.
 ///
@@ -46,7 +47,8 @@ pub(super) async fn replayed(
     let config = TuiConfig {
         state,
         start: Start { mouse: resolved.ui.mouse, ..Start::default() },
-        theme: screen::theme(args, setup, &resolved),
+        themes: Box::new(Looks::new(args, setup, &resolved)),
+        writes: false,
         folder: setup.folder.clone(),
         config_file: setup.paths.config_file(),
         limits,

@@ -13,6 +13,7 @@ mod preview;
 mod review;
 mod said;
 mod servers;
+mod settings;
 mod sign_in;
 mod timeline;
 mod toolbox;
@@ -59,6 +60,7 @@ pub(super) fn draw(
         Overlay::Detail(detail) => detail::draw(canvas, area, detail, state, memo, layout),
         Overlay::Timeline(timeline) => timeline::draw(canvas, area, timeline, state, layout),
         Overlay::Usage(view) => usage::draw(canvas, area, view, state, layout),
+        Overlay::Settings(list) => settings::draw(canvas, area, list, state, layout),
         Overlay::Welcome(welcome) => welcome::draw(canvas, area, welcome, state, layout),
     }
 }
@@ -79,6 +81,7 @@ pub(super) fn covers(overlay: &Overlay) -> bool {
         | Overlay::Detail(_)
         | Overlay::Timeline(_)
         | Overlay::Usage(_)
+        | Overlay::Settings(_)
         | Overlay::Welcome(_) => true,
         Overlay::Consent(_) | Overlay::Confirm(_) | Overlay::Ask(_) | Overlay::Prompts(_) | Overlay::Palette(_) => {
             false

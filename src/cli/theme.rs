@@ -1,0 +1,179 @@
+//! How the screen is drawn: colours and glyphs, by the options, the configuration and what the terminal says of itself.
+
+use std::path::PathBuf;
+
+use crate::chat::{Fault, FaultKind};
+use crate::config::{Colour, Glyphs, Resolved, ThemeFile, ThemeStyle, theme_path};
+use crate::tui::Themes;
+use crate::ui::{Look, Shade, Theme};
+
+use super::session::{ColorWord, SessionArgs};
+use super::setup::Setup;
+
+/// Finds themes by name, now and whenever a person chooses another.
+#[derive(Clone, Debug)]
+pub(super) struct Looks {
+    colour: bool,
+    /// 24-bit colours are drawn as they are; else the nearest of the 256.
+    deep: bool,
+    /// By `COLORFGBG`, until the terminal has answered.
+    light: bool,
+    theme: String,
+    glyphs: Glyphs,
+    plain_terminal: bool,
+    folder: PathBuf,
+}
+
+impl Looks {
+    pub(super) fn new(args: &SessionArgs, setup: &Setup, resolved: &Resolved) -> Self {
+        let env = |name: &str| setup.env.get(name).map(String::as_str).filter(|v| !v.is_empty());
+        let colour = match args.output.color {
+            Some(ColorWord::Always) => true,
+            Some(ColorWord::Never) => false,
+            Some(ColorWord::Auto) | None => env("NO_COLOR").is_none() && env("TERM") != Some("dumb"),
+        };
+        let utf8 = ["LC_ALL", "LC_CTYPE", "LANG"]
+            .into_iter()
+            .find_map(env)
+            .is_none_or(|v| v.to_ascii_lowercase().replace('-', "").contains("utf8"));
+        Self {
+            colour: colour && !args.output.plain,
+            deep: matches!(env("COLORTERM"), Some("truecolor" | "24bit")),
+            light: matches!(env("COLORFGBG").and_then(|v| v.rsplit(';').next()), Some("7" | "15")),
+            theme: resolved.ui.theme.clone(),
+            glyphs: resolved.ui.glyphs,
+            plain_terminal: !utf8 || env("TERM") == Some("linux"),
+            folder: setup.paths.config.join("themes"),
+        }
+    }
+
+    fn palette(&self, light: Option<bool>) -> Result<Theme, Fault> {
+        if !self.colour {
+            return Ok(Theme::plain());
+        }
+        if let Some(theme) = built_in(&self.theme, light.unwrap_or(self.light)) {
+            return Ok(theme);
+        }
+        let name = &self.theme;
+        let unknown = |why: String| {
+            Fault::new(FaultKind::Config, format!("the theme {name:?} cannot be used: {why}"))
+                .hint("/settings lists those that are there.")
+        };
+        let path = theme_path(&self.folder, name).ok_or_else(|| unknown("that is no name of a theme".into()))?;
+        let file = ThemeFile::load(&path).map_err(|error| unknown(error.to_string()))?;
+        let base = built_in(&file.base, false).unwrap_or_default();
+        Ok(base.own(file.inks.iter().map(|(name, style)| (name.as_str(), look(*style, self.deep)))))
+    }
+}
+
+impl Themes for Looks {
+    fn theme(&self, light: Option<bool>) -> Result<Theme, Fault> {
+        let theme = self.palette(light)?;
+        Ok(match self.glyphs {
+            Glyphs::Ascii => theme.ascii(),
+            Glyphs::Auto if self.plain_terminal => theme.ascii(),
+            Glyphs::Auto | Glyphs::Unicode => theme,
+        })
+    }
+
+    fn follows(&self) -> bool {
+        self.colour && self.theme == "auto"
+    }
+
+    fn choose(&mut self, theme: Option<String>, glyphs: Option<String>) {
+        if let Some(theme) = theme {
+            self.theme = theme;
+        }
+        self.glyphs = match glyphs.as_deref() {
+            Some("ascii") => Glyphs::Ascii,
+            Some("unicode") => Glyphs::Unicode,
+            Some(_) => Glyphs::Auto,
+            None => self.glyphs,
+        };
+    }
+
+    fn own(&self) -> Vec<String> {
+        crate::config::own_themes(&self.folder)
+    }
+}
+
+fn built_in(name: &str, light: bool) -> Option<Theme> {
+    Some(match name {
+        "auto" if light => Theme::light(),
+        "auto" | "dark" => Theme::dark(),
+        "light" => Theme::light(),
+        "high-contrast" => Theme::high_contrast(),
+        "ansi" => Theme::ansi(),
+        _ => return None,
+    })
+}
+
+fn look(style: ThemeStyle, deep: bool) -> Look {
+    let shade = |colour: Colour| match colour {
+        Colour::Indexed(n) => Shade::Indexed(n),
+        Colour::Rgb(r, g, b) if deep => Shade::Rgb(r, g, b),
+        Colour::Rgb(r, g, b) => Shade::Indexed(nearest(r, g, b)),
+    };
+    Look {
+        foreground: style.foreground.map(shade),
+        background: style.background.map(shade),
+        bold: style.bold,
+        dim: style.dim,
+        italic: style.italic,
+        underline: style.underline,
+        reverse: style.reverse,
+    }
+}
+
+/// The nearest colour of the 6x6x6 cube or the greys of a terminal with 256.
+fn nearest(r: u8, g: u8, b: u8) -> u8 {
+    const STEPS: [u8; 6] = [0, 95, 135, 175, 215, 255];
+    let step = |c: u8| (0_u8..6).min_by_key(|at| STEPS[usize::from(*at)].abs_diff(c)).unwrap_or(0);
+    let far = |x: u8, y: u8, z: u8| {
+        let square = |a: u8, b: u8| u32::from(a.abs_diff(b)).pow(2);
+        square(x, r) + square(y, g) + square(z, b)
+    };
+    let (x, y, z) = (step(r), step(g), step(b));
+    let cube = far(STEPS[usize::from(x)], STEPS[usize::from(y)], STEPS[usize::from(z)]);
+    let level = |n: u8| 8 + 10 * n;
+    let grey = (0_u8..24).min_by_key(|n| far(level(*n), level(*n), level(*n))).unwrap_or(0);
+    if far(level(grey), level(grey), level(grey)) < cube { 232 + grey } else { 16 + 36 * x + 6 * y + z }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deep_colours_become_the_nearest_of_the_256() {
+        assert_eq!(nearest(0, 0, 0), 16);
+        assert_eq!(nearest(255, 255, 255), 231);
+        assert_eq!(nearest(0x5f, 0xaf, 0xff), 75);
+        assert_eq!(nearest(128, 128, 128), 244);
+    }
+
+    #[test]
+    fn a_theme_is_found_by_name_and_a_bad_one_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("mine.toml"), "base = \"light\"\n[inks]\naccent = \"#5fafff\"\n").unwrap();
+        std::fs::write(folder.path().join("bad.toml"), "[inks]\nacent = \"red\"\n").unwrap();
+        let looks = |theme: &str| Looks {
+            colour: true,
+            deep: false,
+            light: false,
+            theme: theme.into(),
+            glyphs: Glyphs::Auto,
+            plain_terminal: false,
+            folder: folder.path().to_owned(),
+        };
+        assert_eq!(looks("auto").theme(Some(true)).unwrap(), Theme::light());
+        assert_eq!(looks("dark").theme(Some(true)).unwrap(), Theme::dark(), "what was named holds");
+        let accent = Look { foreground: Some(Shade::Indexed(75)), ..Look::default() };
+        assert_eq!(looks("mine").theme(None).unwrap(), Theme::light().own([("accent", accent)]));
+        for (name, why) in [("bad", "acent"), ("none", "none.toml"), ("../up", "no name")] {
+            let fault = looks(name).theme(None).unwrap_err();
+            assert!(fault.message.contains(why), "{}", fault.message);
+        }
+        assert_eq!(looks("auto").own(), ["bad", "mine"]);
+    }
+}

@@ -225,7 +225,7 @@ pub const COMMANDS: &[CommandInfo] = &[
     row(C::Rename, Global, "app.rename", &[], "rename", "rename this conversation"),
     row(C::Export, Global, "app.export", &[], "export", "export this conversation"),
     row(C::Config, Global, "app.config", &[], "config", "edit the configuration"),
-    row(C::Settings, Global, "app.settings", &[], "settings", "settings: theme, keys, policy, limits"),
+    row(C::Settings, Global, "app.settings", &[], "settings", "settings"),
     row(C::Continue, Global, "app.continue", &[], "continue", "let the model go on"),
     row(C::AskAgain, Global, "app.retry", &[], "retry", "ask again"),
     row(C::ResumeNewest, Global, "app.resume", &[], "last", "the newest conversation of this folder"),

@@ -22,6 +22,9 @@ use crate::chat::{
 /// Conversations that are kept here although nothing of them runs or waits: those that are on no disk.
 const MOST_IDLE: usize = 8;
 
+/// Columns of a title in a notice.
+const NAMED: usize = 32;
+
 /// A conversation that is not on the screen, as it was left and as it went on.
 #[derive(Clone, Debug, Default)]
 pub struct Elsewhere {
@@ -54,9 +57,10 @@ impl Elsewhere {
         self.transcript.conversation.as_ref() == Some(conversation)
     }
 
-    /// Its title in quotation marks; raw.
+    /// Its title in quotation marks.
     fn name(&self) -> String {
-        let title = self.transcript.title.trim();
+        let title = crate::text::sanitize(self.transcript.title.trim()).one_line();
+        let title = crate::text::cut(title.as_str(), NAMED);
         if title.is_empty() { "a conversation".to_owned() } else { format!("\"{title}\"") }
     }
 }

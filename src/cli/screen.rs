@@ -39,11 +39,6 @@ pub fn run(args: &SessionArgs) -> Result<u8, Fault> {
     }
 }
 
-fn no_inline(what: &str) -> Fault {
-    Fault::new(FaultKind::Usage, format!("{what} is not built in yet."))
-        .hint("Without it the chat takes the whole screen and gives it back; --plain writes line by line.")
-}
-
 /// How the chat is drawn.
 enum Form {
     Screen,
@@ -51,9 +46,6 @@ enum Form {
 }
 
 fn form(args: &SessionArgs) -> Result<Form, Fault> {
-    if args.output.inline {
-        return Err(no_inline("--inline"));
-    }
     let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
     Ok(if args.output.plain || dumb { Form::Plain } else { Form::Screen })
 }
@@ -62,9 +54,9 @@ async fn opened(args: &SessionArgs) -> Result<u8, Fault> {
     let setup = Setup::load()?;
     let resolved = setup.resolve(args)?;
     match resolved.ui.screen {
-        crate::config::Screen::Full => {}
+        crate::config::Screen::Full | crate::config::Screen::Inline => {}
+        crate::config::Screen::Plain if args.output.inline => {}
         crate::config::Screen::Plain => return plain::chat(args).await,
-        crate::config::Screen::Inline => return Err(no_inline("screen = \"inline\" of [ui]")),
     }
     let mut notices: Vec<_> = resolved.notices.iter().map(|text| (NoticeKind::Config, text.clone())).collect();
     // Pins and grants are kept also where the conversation is not.
@@ -117,12 +109,14 @@ async fn opened(args: &SessionArgs) -> Result<u8, Fault> {
     };
     let redactor = secrets::of_session(&setup, &resolved, boot.endpoint.as_ref());
     record::begin(args, &mut boot, &settings.model, redactor)?;
-    let start = start(args, &resolved, store.as_ref(), conversation).await?;
+    let inline = args.output.inline || resolved.ui.screen == crate::config::Screen::Inline;
+    let start = start(args, &resolved, store.as_ref(), conversation, inline).await?;
     let connection = boot.endpoint.as_ref().map(shown);
     let screen = Screen {
         state: state(&setup, &resolved, settings, connection, resolved.where_messages_go.clone()),
         start,
         looks: Looks::new(args, &setup, &resolved),
+        inline,
         notices,
         no_store,
         config_file: Some(setup.paths.config_file()),
@@ -151,7 +145,7 @@ pub fn demo(args: &SessionArgs) -> Result<u8, Fault> {
         let settings = once::settings(args, resolved, prepared.model(), approve, false)?;
         let redactor = prepared.redactor(&boot);
         record::begin(args, &mut boot, &settings.model, redactor)?;
-        let mut start = start(args, resolved, None, None).await?;
+        let mut start = start(args, resolved, None, None, args.output.inline).await?;
         if start.prompt.is_none() {
             // The first question is offered, and sent by the person.
             start.draft = Some(crate::demo::PROMPT.to_owned());
@@ -162,6 +156,7 @@ pub fn demo(args: &SessionArgs) -> Result<u8, Fault> {
             state: state(setup, resolved, settings, connection, greeting),
             start,
             looks: Looks::new(args, setup, resolved),
+            inline: args.output.inline,
             notices: resolved.notices.iter().map(|text| (NoticeKind::Config, text.clone())).collect(),
             no_store: None,
             config_file: None,
@@ -176,6 +171,7 @@ struct Screen {
     state: State,
     start: Start,
     looks: Looks,
+    inline: bool,
     notices: Vec<(NoticeKind, String)>,
     /// Why there is no store.
     no_store: Option<Fault>,
@@ -187,7 +183,7 @@ struct Screen {
 
 /// Runs the screen over a booted engine, and ends everything behind it.
 async fn show(screen: Screen, boot: Boot, setup: &Setup, resolved: &Resolved) -> Result<u8, Fault> {
-    let Screen { state, start, looks, notices, no_store, config_file, providers } = screen;
+    let Screen { state, start, looks, inline, notices, no_store, config_file, providers } = screen;
     let (http, limits, endpoint) = (boot.http.clone(), Arc::clone(&boot.limits), boot.endpoint.clone());
     let (running, held) = boot.start_held()?;
     let (orders, store) = (running.handle.orders.clone(), running.store.clone());
@@ -231,6 +227,7 @@ async fn show(screen: Screen, boot: Boot, setup: &Setup, resolved: &Resolved) ->
         folder: setup.folder.clone(),
         config_file: setup.paths.config_file(),
         writes: config_file.is_some(),
+        inline,
         limits,
     };
     let services = Services { engine: running.handle, clock: Arc::new(LiveClock), work: Arc::new(desk) };
@@ -347,6 +344,7 @@ async fn start(
     resolved: &Resolved,
     store: Option<&Store>,
     conversation: Option<Box<Conversation>>,
+    inline: bool,
 ) -> Result<Start, Fault> {
     let prompt = args.prompt.join(" ");
     let mut history = match store {
@@ -362,7 +360,8 @@ async fn start(
         conversation,
         browse: args.keep.resume.as_deref() == Some(""),
         history,
-        mouse: resolved.ui.mouse,
+        // The wheel is the scrollback's.
+        mouse: resolved.ui.mouse && !inline,
     })
 }
 

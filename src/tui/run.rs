@@ -42,6 +42,8 @@ pub struct TuiConfig {
     pub config_file: PathBuf,
     /// It may be written.
     pub writes: bool,
+    /// Finished messages go to the terminal's own scrollback.
+    pub inline: bool,
     pub limits: Arc<Limits>,
 }
 
@@ -100,6 +102,7 @@ struct Loop {
     folder: PathBuf,
     config_file: PathBuf,
     writes: bool,
+    inline: bool,
     themes: Box<dyn Themes>,
     backdrop: Backdrop,
     /// The terminal's ground, where it has told.
@@ -122,7 +125,7 @@ struct Loop {
 /// # Errors
 /// Where there is no terminal, or it fails.
 pub async fn run(config: TuiConfig, services: Services, drawn: impl FnOnce()) -> Result<Exit, TuiError> {
-    let TuiConfig { state, start, themes, folder, config_file, writes, limits } = config;
+    let TuiConfig { state, start, themes, folder, config_file, writes, limits, inline } = config;
     let (theme, no_theme) = match themes.theme(None) {
         Ok(theme) => (theme, None),
         Err(fault) => (Theme::default(), Some(fault)),
@@ -131,11 +134,11 @@ pub async fn run(config: TuiConfig, services: Services, drawn: impl FnOnce()) ->
     // Before the terminal is entered: a signal from now on finds somebody who gives it back.
     let mut signals = Signals::listen()?;
     signals::last_resort()?;
-    let raw = Raw::enter(start.mouse)?;
+    let raw = Raw::enter(start.mouse, inline)?;
     let (sender, mut answers) = mpsc::unbounded_channel();
     let mut it = Loop {
         state,
-        screen: Screen::new(theme)?,
+        screen: Screen::new(theme, inline)?,
         services,
         timers: Timers::default(),
         replies: Replies(sender),
@@ -144,6 +147,7 @@ pub async fn run(config: TuiConfig, services: Services, drawn: impl FnOnce()) ->
         folder,
         config_file,
         writes,
+        inline,
         themes,
         backdrop: Backdrop::default(),
         light: None,
@@ -182,6 +186,9 @@ pub async fn run(config: TuiConfig, services: Services, drawn: impl FnOnce()) ->
         Some(signal) => signal.exit_code(),
         None => 0,
     };
+    if code != 129 {
+        it.screen.farewell()?;
+    }
     it.raw = None;
     it.input = None;
     it.shell = None;
@@ -313,7 +320,7 @@ impl Loop {
     }
 
     fn draw(&mut self) -> Result<(), TuiError> {
-        let (layout, again) = self.screen.draw(&self.state)?;
+        let (layout, again) = self.screen.draw(&mut self.state)?;
         if let Some(title) = self.screen.new_title(&self.state) {
             notify::title(&title)?;
         }
@@ -490,11 +497,12 @@ impl Loop {
     /// Gives the terminal back, does something with it, takes it again.
     fn outside(&mut self, work: impl FnOnce(&Self) -> Option<Reply>) -> Result<(), TuiError> {
         self.input = None;
+        self.screen.farewell()?;
         self.raw = None;
         if let Some(reply) = work(self) {
             self.replies.send(reply);
         }
-        self.raw = Some(Raw::enter(self.state.status.mouse)?);
+        self.raw = Some(Raw::enter(self.state.status.mouse, self.inline)?);
         self.input = Some(Keys::open()?);
         self.screen.forget()?;
         self.state.size = self.screen.size();

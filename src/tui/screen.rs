@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 
-use crate::app::{Layout, Size, State};
+use super::inline::Inline;
+use super::terminal;
+use crate::app::{Focus, Layout, Size, State};
 use crate::ui::{Memo, Theme};
 
 /// Begins and ends a frame that the terminal shows at once (DEC mode 2026).
@@ -42,13 +44,22 @@ pub(super) struct Screen {
     memo: Memo,
     /// The window's, as it was written last.
     title: String,
+    /// `--inline`; whatever needs the whole screen has the alternate one meanwhile.
+    inline: Option<Inline>,
 }
 
 impl Screen {
-    pub(super) fn new(theme: Theme) -> io::Result<Self> {
+    pub(super) fn new(theme: Theme, inline: bool) -> io::Result<Self> {
         let gathered = Gathered(Arc::new(Mutex::new(Vec::with_capacity(64 * 1024))));
         let terminal = Terminal::new(CrosstermBackend::new(gathered.clone()))?;
-        Ok(Self { terminal, gathered, theme, memo: Memo::new(), title: String::new() })
+        Ok(Self {
+            terminal,
+            gathered,
+            theme,
+            memo: Memo::new(),
+            title: String::new(),
+            inline: inline.then(Inline::default),
+        })
     }
 
     /// Draws with another theme from the next frame on.
@@ -71,24 +82,78 @@ impl Screen {
     pub(super) fn forget(&mut self) -> io::Result<()> {
         // Not `Terminal::clear`: it asks the terminal where its cursor is, and waits for the answer among the keys.
         self.terminal = Terminal::new(CrosstermBackend::new(self.gathered.clone()))?;
-        self.gathered.bytes().extend_from_slice(b"\x1b[0m\x1b[2J");
+        match &mut self.inline {
+            Some(inline) if !terminal::alternate() => inline.forget(),
+            Some(_) | None => self.gathered.bytes().extend_from_slice(b"\x1b[0m\x1b[2J"),
+        }
         self.title.clear();
         Ok(())
     }
 
     /// Draws one frame. Says what it looks like, and whether another should follow soon.
-    pub(super) fn draw(&mut self, state: &State) -> io::Result<(Layout, bool)> {
+    pub(super) fn draw(&mut self, state: &mut State) -> io::Result<(Layout, bool)> {
+        if self.inline.is_some() {
+            let whole = !state.overlays.is_empty() || state.focus == Focus::Panel;
+            if whole != terminal::alternate() {
+                terminal::switch(whole)?;
+                if whole {
+                    self.forget()?;
+                }
+            }
+            if !whole {
+                return self.draw_inline(state);
+            }
+        }
         self.gathered.bytes().extend_from_slice(BEGIN);
         let (theme, memo) = (&self.theme, &mut self.memo);
         let mut layout = Layout::default();
         self.terminal.draw(|frame| layout = crate::ui::view(state, theme, memo, frame))?;
+        self.send()?;
+        Ok((layout, self.memo.wants_frame()))
+    }
+
+    fn draw_inline(&mut self, state: &mut State) -> io::Result<(Layout, bool)> {
+        let size = self.size();
+        let Some(inline) = &mut self.inline else { return Ok((Layout::default(), false)) };
+        if size != state.size {
+            state.size = size;
+        }
+        inline.resized(size.columns);
+        let mut frame = String::new();
+        let drawn = inline.draw(state, &self.theme, &mut frame);
+        if !frame.is_empty() {
+            let mut bytes = self.gathered.bytes();
+            bytes.extend_from_slice(BEGIN);
+            bytes.extend_from_slice(frame.as_bytes());
+            drop(bytes);
+            self.send()?;
+        }
+        Ok(drawn)
+    }
+
+    /// Prints what is left of the conversation and takes the live area away: the screen is left.
+    pub(super) fn farewell(&mut self) -> io::Result<()> {
+        if let Some(inline) = &mut self.inline {
+            if terminal::alternate() {
+                terminal::switch(false)?;
+            }
+            let mut frame = String::new();
+            inline.erase(&mut frame);
+            let mut out = io::stdout().lock();
+            out.write_all(frame.as_bytes())?;
+            out.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Sends the gathered frame to the terminal, whole.
+    fn send(&mut self) -> io::Result<()> {
         let mut bytes = self.gathered.bytes();
         bytes.extend_from_slice(END);
         let mut out = io::stdout().lock();
         let sent = out.write_all(&bytes).and_then(|()| out.flush());
         bytes.clear();
         drop(bytes);
-        sent?;
-        Ok((layout, self.memo.wants_frame()))
+        sent
     }
 }

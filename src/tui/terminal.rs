@@ -8,15 +8,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Alternate screen first, since the keyboard flags are kept per screen; then bracketed paste, focus events, and the
 /// kitty keyboard protocol's first flag (escape codes told apart). Before all, the window's title is put by.
 const ENTER: &str = "\x1b[22;2t\x1b[?1049h\x1b[?2004h\x1b[?1004h\x1b[>1u";
+/// The same for the inline screen, which stays on the terminal's own.
+const ENTER_INLINE: &str = "\x1b[22;2t\x1b[?2004h\x1b[?1004h\x1b[>1u";
+/// To the alternate screen and back, with the keyboard flags that each has of its own.
+const SWITCH: &str = "\x1b[?1049h\x1b[>1u";
+const SWITCH_BACK: &str = "\x1b[<1u\x1b[?1049l";
 /// Clicks, drags, and coordinates beyond 223 cells.
 const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1006h";
 const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1003l\x1b[?1002l\x1b[?1000l";
 /// The inverse of all that can be on, harmless where it is not: synchronised output, keyboard flags, mouse, focus,
 /// paste, an open link, colours, the cursor's shape and visibility, the alternate screen, the title.
 const LEAVE: &str = "\x1b[?2026l\x1b[<1u\x1b[?1006l\x1b[?1003l\x1b[?1002l\x1b[?1000l\x1b[?1004l\x1b[?2004l\x1b]8;;\x1b\\\x1b[0m\x1b[0 q\x1b[?25h\x1b[?1049l\x1b[23;2t";
+/// The same where the alternate screen is not shown: to leave it would put the cursor where it once stood.
+const LEAVE_INLINE: &str = "\x1b[?2026l\x1b[<1u\x1b[?1006l\x1b[?1003l\x1b[?1002l\x1b[?1000l\x1b[?1004l\x1b[?2004l\x1b]8;;\x1b\\\x1b[0m\x1b[0 q\x1b[?25h\x1b[23;2t";
 
 /// Whether the terminal is ours and has to be given back.
 static ENTERED: AtomicBool = AtomicBool::new(false);
+/// The alternate screen is shown.
+static ALTERNATE: AtomicBool = AtomicBool::new(false);
 /// A thread has panicked: the loop ends.
 static PANICKED: AtomicBool = AtomicBool::new(false);
 
@@ -46,8 +55,8 @@ impl TuiError {
 pub(super) struct Raw(());
 
 impl Raw {
-    /// Enters raw mode and the alternate screen.
-    pub(super) fn enter(mouse: bool) -> Result<Self, TuiError> {
+    /// Enters raw mode and, but for the inline screen, the alternate one.
+    pub(super) fn enter(mouse: bool, inline: bool) -> Result<Self, TuiError> {
         if !io::stdout().is_terminal() {
             return Err(TuiError::NoTerminal);
         }
@@ -55,7 +64,8 @@ impl Raw {
         ENTERED.store(true, Ordering::SeqCst);
         let raw = Self(());
         let mut out = io::stdout().lock();
-        out.write_all(ENTER.as_bytes())?;
+        ALTERNATE.store(!inline, Ordering::SeqCst);
+        out.write_all(if inline { ENTER_INLINE } else { ENTER }.as_bytes())?;
         if mouse {
             out.write_all(MOUSE_ON.as_bytes())?;
         }
@@ -76,11 +86,24 @@ pub(super) fn mouse(on: bool) -> io::Result<()> {
     out.flush()
 }
 
+pub(super) fn alternate() -> bool {
+    ALTERNATE.load(Ordering::SeqCst)
+}
+
+/// Shows the alternate screen, or the terminal's own again.
+pub(super) fn switch(alternate: bool) -> io::Result<()> {
+    ALTERNATE.store(alternate, Ordering::SeqCst);
+    let mut out = io::stdout().lock();
+    out.write_all(if alternate { SWITCH } else { SWITCH_BACK }.as_bytes())?;
+    out.flush()
+}
+
 /// Gives the terminal back, once. Safe from any thread, and where nothing was entered.
 pub fn restore() {
     if ENTERED.swap(false, Ordering::SeqCst) {
         // Not through the lock of stdout: a panic may hold it.
-        let _ = write_straight(LEAVE.as_bytes());
+        let alternate = ALTERNATE.swap(false, Ordering::SeqCst);
+        let _ = write_straight(if alternate { LEAVE } else { LEAVE_INLINE }.as_bytes());
         let _ = crossterm::terminal::disable_raw_mode();
     }
 }

@@ -69,7 +69,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, draft: &D
     let top = (draft.caret.0 + 1).saturating_sub(height);
     let ink = if focused { Tint::of(Ink::Accent).bold() } else { Tint::of(Ink::Dim) };
     let bang = state.composer.bang().is_some();
-    let (sign, ink) = if bang { ("!", Tint::of(Ink::Warn).bold()) } else { (">", ink) };
+    let (sign, ink) = if bang { ("$", Tint::of(Ink::Warn).bold()) } else { (">", ink) };
     canvas.put(area, 1, 0, sign, ink);
     if let Some(run) = &state.composer.run {
         let seconds = state.now.since_us(run.since);

@@ -20,6 +20,7 @@ mod figures;
 mod footer;
 mod header;
 mod ink;
+pub mod inline;
 mod markdown;
 mod memo;
 mod overlay;

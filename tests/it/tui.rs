@@ -270,11 +270,29 @@ fn a_closed_layer_says_that_ctrl_c_again_quits() {
 }
 
 #[test]
-fn what_is_not_built_in_is_said() {
-    let terminal = open(&["--inline"], (80, 24), &[]);
+fn inline_prints_what_is_finished_and_gives_the_terminal_back_as_it_was() {
+    let mut terminal =
+        open(&["demo", "--inline", "what is the weather in Lerwick?"], (100, 40), &[("MILLRACE_DEMO_PACE", "0")]);
+    terminal.wait_for("weather in Lerwick");
+    let until = Instant::now() + PATIENCE;
+    while terminal.screen().contains("esc stop") || !terminal.screen().contains("enter send") {
+        assert!(Instant::now() < until, "{}", terminal.screen());
+        std::thread::sleep(Duration::from_millis(15));
+    }
+    assert!(!String::from_utf8_lossy(&terminal.bytes()).contains("\x1b[?1049h"), "the terminal's own screen");
+    // What needs the whole screen has the other one meanwhile.
+    terminal.type_in("\x10");
+    terminal.wait_for("select");
+    assert!(String::from_utf8_lossy(&terminal.bytes()).contains("\x1b[?1049h"));
+    terminal.type_in("\x1b");
+    terminal.wait_for("enter send");
+    assert!(terminal.screen().contains("what is the weather in Lerwick?"), "{}", terminal.screen());
+    terminal.type_in("\x04");
     let (status, bytes) = terminal.ended();
-    assert_eq!(status.exit_code(), 2);
-    assert!(String::from_utf8_lossy(&bytes).contains("--inline is not built in yet"));
+    assert_eq!(status.exit_code(), 0);
+    assert_eq!(modes_left_on(&bytes), Vec::<&str>::new());
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    assert!(!text.contains("\x1b[3J") && !text.contains("\x1b[2J\x1b[H"), "the scrollback is not ours");
 }
 
 #[test]

@@ -22,8 +22,12 @@ impl Palette {
     }
 
     pub(super) fn filter(&mut self) {
-        self.rows = ranked(&self.search.text, Command::listed(), |info| info.label);
-        for info in ranked(&self.search.text, Command::listed(), |info| info.slash) {
+        // A name that fits says more than letters that stand somewhere in a sentence.
+        self.rows = match self.search.text.trim() {
+            "" => Command::listed().collect(),
+            text => ranked(text, Command::listed(), |info| info.slash),
+        };
+        for info in ranked(&self.search.text, Command::listed(), |info| info.label) {
             if self.rows.iter().all(|row| row.name != info.name) {
                 self.rows.push(info);
             }

@@ -49,6 +49,7 @@ pub(super) async fn replayed(
         start: Start { mouse: resolved.ui.mouse, ..Start::default() },
         themes: Box::new(Looks::new(args, setup, &resolved)),
         writes: false,
+        inline: args.output.inline,
         folder: setup.folder.clone(),
         config_file: setup.paths.config_file(),
         limits,

@@ -1,0 +1,282 @@
+//! The inline screen's bytes: finished rows printed once, the live area below them drawn over itself.
+//!
+//! # Invariants
+//! - No scroll region, no absolute position, nothing above the live area is touched: what works in every terminal and
+//!   multiplexer. The scrollback is never erased.
+//! - A frame that shows nothing new writes nothing.
+
+use std::fmt::Write as _;
+
+use ratatui::buffer::{Buffer, Cell};
+use ratatui::style::{Color, Modifier};
+
+use crate::app::{Entry, EntryBody, Layout, Piece, State};
+use crate::ui::{Memo, Theme, inline};
+
+/// Messages of a conversation that is opened that are printed; earlier ones are in the history.
+const MOST_OPENED: usize = 40;
+
+#[derive(Debug, Default)]
+pub(super) struct Inline {
+    live: Memo,
+    done: Memo,
+    /// The key of the last entry that was printed.
+    printed: u64,
+    /// The row of the live area in which the caret was left; None: nothing is drawn.
+    caret_row: Option<u16>,
+    last: Option<(Buffer, Option<(u16, u16)>)>,
+}
+
+impl Inline {
+    /// Draws into `out`. Says what it looks like, and whether another frame should follow soon.
+    pub(super) fn draw(&mut self, state: &mut State, theme: &Theme, out: &mut String) -> (Layout, bool) {
+        let mut news = String::new();
+        // Keys of a conversation lie in a range of their own: another range is another conversation.
+        let entries = &state.transcript.entries;
+        let another = entries.first().is_some_and(|first| first.key >> 32 != self.printed >> 32);
+        let from = if another { 0 } else { entries.partition_point(|entry| entry.key <= self.printed) };
+        let until = from + entries[from..].iter().take_while(|entry| finished(entry, state)).count();
+        if until > from {
+            let skipped = if another { (until - from).saturating_sub(MOST_OPENED) } else { 0 };
+            if another && self.printed != 0 || skipped > 0 {
+                let title = crate::text::sanitize(&state.transcript.title).one_line();
+                let _ = write!(news, "\x1b[0m\x1b[2m-- {}", crate::text::cut(title.as_str(), 60));
+                if skipped > 0 {
+                    let _ = write!(news, ", without its first {skipped} messages");
+                }
+                news.push_str(" --\x1b[0m\x1b[K\r\n");
+            }
+            let last = state.transcript.entries[until - 1].key;
+            let columns = state.size.columns;
+            let buffer = with_entries(state, from + skipped, until, |state| {
+                inline::printed(state, theme, &mut self.done, columns)
+            });
+            rows(&buffer, &mut news, true);
+            self.printed = last;
+        }
+        let (size, from) = (state.size, until);
+        let end = state.transcript.entries.len();
+        let memo = &mut self.live;
+        let (buffer, layout, caret) = with_entries(state, from, end, |state| inline::live(state, theme, memo, size));
+        let again = self.live.wants_frame();
+        if news.is_empty() && self.last.as_ref().is_some_and(|(old, at)| *old == buffer && *at == caret) {
+            return (layout, again);
+        }
+        self.erase(out);
+        out.push_str(&news);
+        rows(&buffer, out, false);
+        let height = buffer.area.height;
+        let (x, y) = caret.unwrap_or((0, height.saturating_sub(1)));
+        out.push('\r');
+        let up = height.saturating_sub(1).saturating_sub(y);
+        if up > 0 {
+            let _ = write!(out, "\x1b[{up}A");
+        }
+        if x > 0 {
+            let _ = write!(out, "\x1b[{x}C");
+        }
+        out.push_str(if caret.is_some() { "\x1b[?25h" } else { "\x1b[?25l" });
+        self.caret_row = Some(y);
+        self.last = Some((buffer, caret));
+        (layout, again)
+    }
+
+    /// Takes the live area away: the cursor stands where it began.
+    pub(super) fn erase(&mut self, out: &mut String) {
+        if let Some(row) = self.caret_row.take() {
+            out.push('\r');
+            if row > 0 {
+                let _ = write!(out, "\x1b[{row}A");
+            }
+            out.push_str("\x1b[J");
+        }
+        self.last = None;
+    }
+
+    /// The terminal is another width: rows of the old live area may have been wrapped into more.
+    pub(super) fn resized(&mut self, columns: u16) {
+        if let (Some((old, _)), Some(row)) = (&self.last, &mut self.caret_row)
+            && columns > 0
+        {
+            if columns == old.area.width {
+                return;
+            }
+            let each = old.area.width.div_ceil(columns).max(1);
+            *row = row.saturating_mul(each).saturating_add(each - 1);
+        }
+        self.last = None;
+    }
+
+    /// Something else has written to the terminal: the live area is begun anew.
+    pub(super) fn forget(&mut self) {
+        self.caret_row = None;
+        self.last = None;
+    }
+}
+
+/// Nothing more will change in it.
+fn finished(entry: &Entry, state: &State) -> bool {
+    let Some(turn) = &state.transcript.turn else { return true };
+    match &entry.body {
+        EntryBody::User(_) | EntryBody::Fault(_) | EntryBody::Note(_) => true,
+        EntryBody::Answer(answer) => {
+            let calls = answer.pieces.iter().filter_map(|piece| match piece {
+                Piece::Call(id) => state.calls.by_id.get(id),
+                Piece::Text(_) | Piece::Refusal(_) | Piece::Thinking { .. } => None,
+            });
+            let mut open = calls.filter(|call| !matches!(call.phase, crate::app::CallPhase::Ended(_)));
+            answer.turn != Some(turn.id) || (!answer.streaming && answer.settled.is_some() && open.next().is_none())
+        }
+    }
+}
+
+/// Lets a view see these entries alone. They are moved, never copied.
+fn with_entries<T>(state: &mut State, from: usize, until: usize, view: impl FnOnce(&State) -> T) -> T {
+    let mut all = std::mem::take(&mut state.transcript.entries);
+    let rest = all.split_off(until);
+    state.transcript.entries = all.split_off(from);
+    let result = view(state);
+    all.append(&mut state.transcript.entries);
+    all.extend(rest);
+    state.transcript.entries = all;
+    result
+}
+
+/// The rows of a buffer as bytes; `closed`: each ends its line, else lines are only between them.
+fn rows(buffer: &Buffer, out: &mut String, closed: bool) {
+    let width = usize::from(buffer.area.width).max(1);
+    let count = buffer.content.len() / width;
+    for (n, row) in buffer.content.chunks(width).enumerate() {
+        line(row, out);
+        if closed || n + 1 < count {
+            out.push_str("\r\n");
+        }
+    }
+}
+
+fn line(row: &[Cell], out: &mut String) {
+    let blank =
+        |cell: &Cell| cell.symbol() == " " && cell.bg == Color::Reset && !cell.modifier.contains(Modifier::REVERSED);
+    let end = row.iter().rposition(|cell| !blank(cell)).map_or(0, |at| at + 1);
+    let mut now = (Color::Reset, Color::Reset, Modifier::empty());
+    let mut skip = 0;
+    out.push_str("\x1b[0m");
+    for cell in &row[..end] {
+        // The second column of a wide character is the character's own.
+        if skip > 0 {
+            skip -= 1;
+            continue;
+        }
+        let wanted = (cell.fg, cell.bg, cell.modifier);
+        if wanted != now {
+            now = wanted;
+            sgr(cell, out);
+        }
+        out.push_str(cell.symbol());
+        skip = crate::text::width(cell.symbol()).saturating_sub(1);
+    }
+    out.push_str("\x1b[0m\x1b[K");
+}
+
+fn sgr(cell: &Cell, out: &mut String) {
+    out.push_str("\x1b[0");
+    for (modifier, code) in [
+        (Modifier::BOLD, 1),
+        (Modifier::DIM, 2),
+        (Modifier::ITALIC, 3),
+        (Modifier::UNDERLINED, 4),
+        (Modifier::REVERSED, 7),
+        (Modifier::CROSSED_OUT, 9),
+    ] {
+        if cell.modifier.contains(modifier) {
+            let _ = write!(out, ";{code}");
+        }
+    }
+    colour(cell.fg, 30, out);
+    colour(cell.bg, 40, out);
+    out.push('m');
+}
+
+/// `base`: 30 for the text, 40 for its ground.
+fn colour(colour: Color, base: u8, out: &mut String) {
+    let sixteen = |n: u8| if n < 8 { base + n } else { base + 52 + n };
+    let n = match colour {
+        Color::Reset => return,
+        Color::Black => 0,
+        Color::Red => 1,
+        Color::Green => 2,
+        Color::Yellow => 3,
+        Color::Blue => 4,
+        Color::Magenta => 5,
+        Color::Cyan => 6,
+        Color::Gray => 7,
+        Color::DarkGray => 8,
+        Color::LightRed => 9,
+        Color::LightGreen => 10,
+        Color::LightYellow => 11,
+        Color::LightBlue => 12,
+        Color::LightMagenta => 13,
+        Color::LightCyan => 14,
+        Color::White => 15,
+        Color::Indexed(n) => {
+            let _ = write!(out, ";{};5;{n}", base + 8);
+            return;
+        }
+        Color::Rgb(r, g, b) => {
+            let _ = write!(out, ";{};2;{r};{g};{b}", base + 8);
+            return;
+        }
+    };
+    let _ = write!(out, ";{}", sixteen(n));
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::layout::Rect;
+    use ratatui::style::Style;
+
+    use super::*;
+
+    #[test]
+    fn a_row_is_its_text_in_its_colours_and_no_longer_than_it_is() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 10, 1));
+        buffer.set_string(0, 0, "日a", Style::new().fg(Color::LightCyan).bg(Color::Indexed(237)));
+        let mut out = String::new();
+        rows(&buffer, &mut out, true);
+        assert_eq!(out, "\x1b[0m\x1b[0;96;48;5;237m日a\x1b[0m\x1b[K\r\n");
+    }
+
+    #[test]
+    fn entries_are_put_back_in_their_order() {
+        let mut state = State::new(crate::app::Session::default());
+        let entry = |key| Entry { key, revision: 0, at: 0, message: None, body: EntryBody::Note(String::new()) };
+        state.transcript.entries = (1..6).map(entry).collect();
+        let seen =
+            with_entries(&mut state, 1, 3, |state| state.transcript.entries.iter().map(|e| e.key).collect::<Vec<_>>());
+        assert_eq!(seen, [2, 3]);
+        assert_eq!(state.transcript.entries.iter().map(|e| e.key).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn what_was_printed_is_not_printed_again_and_an_equal_frame_is_no_bytes() {
+        let mut state = State::new(crate::app::Session::default());
+        state.size = crate::app::Size { columns: 60, rows: 20 };
+        let entry = |key: u64, text: &str| {
+            let body = EntryBody::Note(text.to_owned());
+            Entry { key, revision: 0, at: 0, message: None, body }
+        };
+        state.transcript.entries.push(entry(1, "the first"));
+        let (mut inline, theme) = (Inline::default(), Theme::dark());
+        let mut draw = |state: &mut State| {
+            let mut out = String::new();
+            inline.draw(state, &theme, &mut out);
+            out
+        };
+        assert!(draw(&mut state).contains("the first"));
+        assert_eq!(draw(&mut state), "");
+        state.transcript.entries.push(entry(2, "the second"));
+        let out = draw(&mut state);
+        assert!(out.contains("the second") && !out.contains("the first"), "{out:?}");
+        assert!(!out.contains("\x1b[2J") && !out.contains("\x1b[3J") && !out.contains("\x1b[H"));
+    }
+}

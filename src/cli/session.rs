@@ -121,7 +121,7 @@ pub struct OutputArgs {
     /// With text: only the first code block
     #[arg(short = 'x', long)]
     pub extract: bool,
-    /// Draw below the prompt instead of on the whole screen (not built in yet)
+    /// Print what is finished into the terminal's scrollback, draw only below it
     #[arg(long, conflicts_with = "plain")]
     pub inline: bool,
     /// Line by line: no boxes, no colours, nothing drawn twice

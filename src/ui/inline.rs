@@ -50,8 +50,18 @@ pub fn live(state: &State, theme: &Theme, memo: &mut Memo, size: Size) -> (Buffe
         }
         canvas.rule(area, height - writing - 2);
     }
-    composer::draw(&mut canvas, rows_of(area, height - writing - 1, writing), state, &draft, &mut layout);
-    footer::chat(&mut canvas, rows_of(area, height - 1, 1), state);
+    // On the lowest screens there is room for the words alone.
+    let foot = usize::from(height > writing);
+    composer::draw(
+        &mut canvas,
+        rows_of(area, height.saturating_sub(writing + foot), writing),
+        state,
+        &draft,
+        &mut layout,
+    );
+    if foot > 0 {
+        footer::chat(&mut canvas, rows_of(area, height - 1, 1), state);
+    }
     composer::completion(&mut canvas, above, state);
     let caret = canvas.caret.filter(|&(x, y)| x < area.right() && y < area.bottom());
     memo.end_frame();

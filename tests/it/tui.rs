@@ -100,6 +100,12 @@ impl Terminal {
         self.writer.flush().unwrap();
     }
 
+    fn resize(&mut self, size: (u16, u16)) {
+        self.size = size;
+        let (cols, rows) = size;
+        self.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
+    }
+
     pub(super) fn bytes(&self) -> Vec<u8> {
         self.bytes.lock().unwrap().clone()
     }
@@ -337,6 +343,56 @@ fn a_suspended_screen_comes_back() {
     let (status, bytes) = terminal.ended();
     assert_eq!(status.exit_code(), 0);
     assert_eq!(modes_left_on(&bytes), Vec::<&str>::new());
+}
+
+#[test]
+fn a_storm_of_sizes_ends_in_a_whole_frame() {
+    for inline in [false, true] {
+        let mut arguments = vec!["--base-url", "http://127.0.0.1:9/v1", "-m", "none"];
+        arguments.extend(inline.then_some("--inline"));
+        let mut terminal = open(&arguments, (100, 30), &[]);
+        terminal.wait_for("send");
+        for n in 0..120_u16 {
+            terminal.resize((1 + n * 37 % 200, 1 + n * 11 % 60));
+            if n % 7 == 0 {
+                terminal.type_in("x");
+            }
+        }
+        terminal.resize((90, 28));
+        std::thread::sleep(Duration::from_millis(100));
+        let from = terminal.bytes().len();
+        terminal.type_in("\x0c");
+        let until = Instant::now() + PATIENCE;
+        let drawn = |terminal: &Terminal| {
+            let mut screen = vt100::Parser::new(cells(28), cells(90), 0);
+            screen.process(&terminal.bytes()[from..]);
+            screen.screen().contents()
+        };
+        while !(drawn(&terminal).contains("xxxx") && drawn(&terminal).contains("send")) {
+            assert!(Instant::now() < until, "inline {inline}:\n{}", drawn(&terminal));
+            std::thread::sleep(Duration::from_millis(15));
+        }
+        terminal.type_in("\x03\x03\x03");
+        let (status, bytes) = terminal.ended();
+        assert_eq!(status.exit_code(), 0);
+        assert_eq!(modes_left_on(&bytes), Vec::<&str>::new());
+    }
+}
+
+#[test]
+fn the_terminals_ground_is_asked_and_its_answer_is_not_typed() {
+    let mut terminal = open(&["--base-url", "http://127.0.0.1:9/v1", "-m", "none"], (80, 24), &[]);
+    terminal.wait_for("send");
+    let until = Instant::now() + PATIENCE;
+    while !String::from_utf8_lossy(&terminal.bytes()).contains("\x1b]11;?") {
+        assert!(Instant::now() < until, "it never asks");
+        std::thread::sleep(Duration::from_millis(15));
+    }
+    terminal.type_in("\x1b]11;rgb:fdfd/f6f6/e3e3\x1b\\then words");
+    terminal.wait_for("then words");
+    assert!(!terminal.screen().contains("rgb"), "{}", terminal.screen());
+    terminal.type_in("\x03\x03\x03");
+    assert_eq!(terminal.ended().0.exit_code(), 0);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 #![allow(clippy::field_reassign_with_default)] // the defaults have private fields
 
+mod around;
 mod inquiry;
 
 use std::sync::Arc;

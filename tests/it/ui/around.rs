@@ -1,0 +1,75 @@
+//! Settings, the header's word of other conversations, what is queued, the composer's command mode.
+
+use millrace::app::{Elsewhere, Event, Key, Queued, Reply, Turn, update};
+use millrace::chat::{Stamped, TurnId};
+
+use super::*;
+
+fn event(state: &mut State, body: Event) {
+    update(state, Stamped { at: stamp(90_000_000), body });
+}
+
+fn press(state: &mut State, keys: &str) {
+    for key in keys.split(' ') {
+        event(state, Event::Key(Key::parse(key).unwrap()));
+    }
+}
+
+fn settings() -> State {
+    let mut state = empty();
+    state.session.config_path = "~/.config/millrace/config.toml".into();
+    press(&mut state, "/ s e t t i n g s enter");
+    let Some(Overlay::Settings(list)) = state.overlays.last_mut() else { panic!("{:?}", state.overlays) };
+    list.written = Some([("ui.theme".to_owned(), "\"light\"".to_owned())].into());
+    state
+}
+
+#[test]
+fn settings_at_the_three_sizes() {
+    let mut state = settings();
+    for (columns, rows) in [(120, 36), (80, 24), (40, 20)] {
+        insta::assert_snapshot!(format!("settings-{columns}x{rows}"), frame(&state, columns, rows));
+    }
+    press(&mut state, "r o u n d s enter");
+    let narrowed = frame(&state, 80, 24);
+    assert!(narrowed.contains("limits.rounds") && !narrowed.contains("ui.theme"), "{narrowed}");
+    assert!(narrowed.contains("enter write it"), "{narrowed}");
+    let wrong = millrace::chat::Fault::new(millrace::chat::FaultKind::Config, "`limits.rounds` must be a number");
+    event(&mut state, Event::Reply(Reply::Set { key: "limits.rounds".into(), value: None, result: Err(wrong) }));
+    assert!(frame(&state, 80, 24).contains("must be a number"));
+}
+
+#[test]
+fn the_header_tells_what_goes_on_elsewhere() {
+    let mut state = chat(120);
+    state.overlays.clear();
+    let mut other = Elsewhere::default();
+    other.transcript.turn = Some(Turn::new(TurnId(7), stamp(0), false));
+    state.elsewhere.push(other);
+    let header = |state: &State, columns| frame(state, columns, 24).lines().next().unwrap_or_default().to_owned();
+    assert!(header(&state, 120).contains("◌ 1 elsewhere"), "{}", header(&state, 120));
+    assert!(header(&state, 40).contains("◌ 1"), "{}", header(&state, 40));
+}
+
+#[test]
+fn what_is_queued_says_what_becomes_of_it() {
+    let mut state = chat(120);
+    state.overlays.clear();
+    state.composer.set("");
+    state.transcript.queued.push(Queued { text: "and then?".into(), parts: Vec::new(), handed_over: false });
+    let shown = frame(&state, 120, 36);
+    let wanted =
+        "queued 1   sent after this answer   ↑ edit   enter on the empty line: send with the next round's tool results";
+    assert!(shown.contains(wanted), "{shown}");
+}
+
+#[test]
+fn themes_draw_the_same_words() {
+    let state = chat(120);
+    let words = |theme: &Theme| text(&buffer(&state, theme, &mut Memo::new(), 120, 36).0);
+    let dark = words(&Theme::dark());
+    for theme in [Theme::light(), Theme::high_contrast(), Theme::ansi(), Theme::plain()] {
+        assert_eq!(words(&theme), dark, "{theme:?}");
+    }
+    assert!(words(&Theme::dark().ascii()).is_ascii(), "{}", words(&Theme::dark().ascii()));
+}

@@ -9,7 +9,8 @@ use crate::app::key::{Key, KeyCode};
 use crate::app::line::LineEdit;
 use crate::app::state::State;
 use crate::chat::Fault;
-use crate::config::{SettingInfo, SettingKind, settings};
+use crate::config::settings;
+pub use crate::config::{SettingInfo, SettingKind};
 
 #[derive(Clone, Debug)]
 pub struct Settings {

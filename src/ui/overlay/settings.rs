@@ -3,8 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::{choose, field, first_row, foot, heading, one, screen, words};
-use crate::app::{Layout, ListLayout, Settings, State, Target};
-use crate::config::SettingKind;
+use crate::app::{Layout, ListLayout, SettingKind, Settings, State, Target};
 use crate::text::{cut, sanitize};
 use crate::ui::canvas::{Canvas, hit, rows_of};
 use crate::ui::ink::{Ink, Row, Tint};

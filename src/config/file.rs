@@ -7,8 +7,8 @@ use crate::chat::{Api, Dispatch, FindTools, Limits, Policy, Prices};
 
 use super::draft::{self, ServerDraft};
 use super::node::{self, Node, Raw};
-use super::theme::{BUILT_IN_THEMES, theme_path};
 use super::problem::{Findings, Problem, Severity, place};
+use super::theme::{BUILT_IN_THEMES, theme_path};
 use super::{Auth, KeySource, Keymap, Profile, Secret, limits, spec};
 
 /// What `config.toml` says. `Config::default()` is what holds where nothing is written.
@@ -429,7 +429,7 @@ fn names_exist(tree: &Node, config: &Config, found: &mut Findings<'_>) {
     {
         let folder = found.file.parent().unwrap_or(Path::new("")).join("themes");
         let is_there = theme_path(&folder, name).is_some_and(|path| path.is_file());
-        if !is_there && !BUILT_IN_THEMES.contains(&name.as_str()) {
+        if !is_there && !BUILT_IN_THEMES.contains(&name) {
             let shown: String = name.chars().filter(|c| !c.is_control()).take(60).collect();
             let label = format!("expected {}, or the name of a file in themes/", BUILT_IN_THEMES.join(", "));
             found.error(&node.span, false, format!("there is no theme {shown:?}"), label);

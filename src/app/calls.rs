@@ -31,6 +31,8 @@ pub struct Call {
     /// While they arrive: the tail of the raw text (at most [`Call::TAIL`] bytes); once closed: exactly what is sent.
     pub arguments: String,
     pub arguments_bytes: u64,
+    /// While they arrive: their beginning (at most [`Call::TAIL`] bytes), in which the first keys have closed.
+    pub arguments_head: String,
     pub closed_by: Option<ClosedBy>,
     /// The review that waits, or was decided.
     pub review: Option<Arc<Review>>,
@@ -159,6 +161,7 @@ impl Call {
             phase: CallPhase::Arguments,
             arguments: String::new(),
             arguments_bytes: 0,
+            arguments_head: String::new(),
             closed_by: None,
             review: None,
             decided: false,
@@ -214,6 +217,8 @@ impl Call {
                 self.phase = CallPhase::Arguments;
                 self.arguments_bytes = bytes;
                 self.arguments.push_str(&delta);
+                let room = Self::TAIL.saturating_sub(self.arguments_head.len());
+                self.arguments_head.push_str(&delta[..delta.floor_char_boundary(room)]);
                 if self.arguments.len() > 2 * Self::TAIL {
                     let mut cut = self.arguments.len() - Self::TAIL;
                     while !self.arguments.is_char_boundary(cut) {
@@ -226,6 +231,7 @@ impl Call {
                 self.phase = CallPhase::Closed;
                 self.arguments_bytes = arguments.len() as u64;
                 self.arguments = arguments.to_string();
+                self.arguments_head = String::new();
                 self.closed_by = Some(closed_by);
                 self.times.closed = Some(at);
             }

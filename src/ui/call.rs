@@ -1,7 +1,7 @@
 //! A tool call in few words: its sign, its state, the argument that tells most, its time. Shared by the transcript, the
 //! panel, the strip and the tool screen.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::figures::{seconds, short_seconds, size};
 use super::ink::Ink;
@@ -45,7 +45,9 @@ pub(super) struct Telling {
 impl Telling {
     pub(super) fn of(call: &Call) -> Self {
         let mut out = Self::default();
-        if !matches!(call.phase, CallPhase::Arguments) && call.arguments.len() <= LARGEST {
+        if matches!(call.phase, CallPhase::Arguments) {
+            (out.key, out.value) = telling(&closed_members(&call.arguments_head));
+        } else if call.arguments.len() <= LARGEST {
             (out.key, out.value) = argument(&call.arguments);
         }
         if call.outcome.is_some() {
@@ -91,8 +93,39 @@ pub(super) fn argument(arguments: &str) -> (String, String) {
     let Ok(Value::Object(map)) = serde_json::from_str::<Value>(arguments) else {
         return (String::new(), String::new());
     };
+    telling(&map)
+}
+
+fn telling(map: &Map<String, Value>) -> (String, String) {
     let telling = TELLING.iter().find_map(|key| map.get_key_value(*key)).or_else(|| map.iter().next());
     telling.map(|(key, value)| (line(key), line(&plain(value)))).unwrap_or_default()
+}
+
+/// The members of an object that have closed in the beginning of its text: what is half-written is not among them.
+fn closed_members(head: &str) -> Map<String, Value> {
+    let mut members = Map::new();
+    let Some(mut rest) = head.trim_start().strip_prefix('{') else { return members };
+    loop {
+        let Some((Value::String(key), after)) = value_of(rest) else { return members };
+        let Some(after) = after.trim_start().strip_prefix(':') else { return members };
+        let Some((value, after)) = value_of(after) else { return members };
+        // A number goes on until something follows it.
+        let Some(next) = after.trim_start().strip_prefix([',', '}']) else {
+            if value.is_string() {
+                members.insert(key, value);
+            }
+            return members;
+        };
+        members.insert(key, value);
+        rest = next;
+    }
+}
+
+/// The JSON value that a text begins with, and what follows it.
+fn value_of(text: &str) -> Option<(Value, &str)> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+    let value = values.next()?.ok()?;
+    Some((value, text.get(values.byte_offset()..)?))
 }
 
 fn line(text: &str) -> String {
@@ -250,5 +283,21 @@ mod tests {
         assert_eq!(reason(&of("denied fs/write: nobody is here to ask")), "nobody is here to ask");
         assert_eq!(reason(&of("exit 1: two failed")), "exit 1: two failed");
         assert_eq!(reason(&Telling::default()), "");
+    }
+
+    #[test]
+    fn keys_are_known_as_they_close() {
+        let check = |head: &str, key: &str, value: &str| {
+            assert_eq!(telling(&closed_members(head)), (key.to_owned(), value.to_owned()), "{head}");
+        };
+        check("", "", "");
+        check(r#"{"pa"#, "", "");
+        check(r#"{"path":"src/re"#, "", "");
+        check(r#"{"path":"src/retry.rs""#, "path", "src/retry.rs");
+        check(r#"{"mode":12"#, "", "");
+        check(r#"{"mode":12,"#, "mode", "12");
+        check(r#"{"mode":12,"path":"a","content":"half \u00"#, "path", "a");
+        check(r#"[1,2"#, "", "");
+        check(r#"{"a":{"b":[1,{"c":"#, "", "");
     }
 }

@@ -150,6 +150,10 @@ fn block(canvas: &Canvas<'_>, call: &Call, state: &State, memo: &mut Memo, colum
     };
     match call.phase {
         CallPhase::Arguments => {
+            // What it is about is known before the rest of it has come.
+            if !telling.key.is_empty() {
+                line(&format!("{}  {}", telling.key, telling.value()), Ink::Text);
+            }
             let tail = sanitize(&call.arguments).one_line();
             let text = cut_start(tail.as_str(), room.saturating_sub(1)) + glyphs.caret;
             line(&text, Ink::Dim);

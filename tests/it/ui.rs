@@ -3,6 +3,7 @@
 #![allow(clippy::field_reassign_with_default)] // the defaults have private fields
 
 mod around;
+mod corpus;
 mod inquiry;
 
 use std::sync::Arc;

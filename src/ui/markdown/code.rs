@@ -44,6 +44,13 @@ impl Highlighter {
         self.left = false;
     }
 
+    /// Whether nothing more is coloured in this frame; then there is more for the next.
+    pub(super) fn spent(&mut self) -> bool {
+        let spent = self.budget == 0 || (self.grammars.is_none() && self.wanted);
+        self.left |= spent;
+        spent
+    }
+
     /// One line with its colours; None where it has to wait or there is no grammar (then `state` says so).
     pub(super) fn line(&mut self, language: &str, state: &mut LineState, line: &str) -> Option<Row> {
         let Some((set, inks)) = &self.grammars else {

@@ -179,10 +179,19 @@ impl Document {
     /// Colours more code, within the highlighter's budget for a frame. Returns whether rows changed.
     pub(super) fn colour(&mut self, highlighter: &mut Highlighter) -> bool {
         let mut changed = false;
-        for fence in self.uncoloured.iter_mut().chain(self.open.as_mut()) {
+        if let Some(fence) = &mut self.open {
             changed |= fence.colour(highlighter, &mut self.rows);
         }
-        self.uncoloured.retain(|fence| !fence.coloured());
+        // The newest first: they are what is read while more comes, and the others cost a frame nothing.
+        while let Some(fence) = self.uncoloured.last_mut()
+            && !highlighter.spent()
+        {
+            changed |= fence.colour(highlighter, &mut self.rows);
+            if !fence.coloured() {
+                break;
+            }
+            self.uncoloured.pop();
+        }
         changed
     }
 

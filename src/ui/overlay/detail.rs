@@ -27,10 +27,12 @@ pub(in crate::ui) struct DetailRows {
     result: Vec<Row>,
     removed: usize,
     cut: bool,
+    /// The word that was last looked for, in lower case, and the rows that hold it.
+    found: (String, Vec<usize>),
 }
 
 impl DetailRows {
-    fn refresh<'a>(kept: &'a mut Option<Self>, detail: &Detail, call: &Call, columns: usize) -> &'a Self {
+    fn refresh<'a>(kept: &'a mut Option<Self>, detail: &Detail, call: &Call, columns: usize) -> &'a mut Self {
         let of = (call.id.clone(), call.revision, detail.raw, detail.wrap, detail.told, detail.pretty, columns);
         if kept.as_ref().is_some_and(|rows| rows.of != of) {
             *kept = None;
@@ -73,7 +75,27 @@ impl DetailRows {
         for note in call.outcome.iter().flat_map(|outcome| &outcome.notes) {
             result.extend(lay(&format!("! {}", one(note)), Ink::Warn));
         }
-        Self { of, arguments: lay(arguments.as_str(), Ink::Text), result, removed, cut: end < source.len() }
+        Self {
+            of,
+            arguments: lay(arguments.as_str(), Ink::Text),
+            result,
+            removed,
+            cut: end < source.len(),
+            found: Default::default(),
+        }
+    }
+}
+
+impl DetailRows {
+    /// The rows that hold what is looked for, whatever its case: looked through once for a word.
+    fn found(&mut self, find: Option<&str>) -> &[usize] {
+        let wanted = find.filter(|text| !text.trim().is_empty()).unwrap_or_default().to_lowercase();
+        if self.found.0 != wanted {
+            let holds = |row: &Row| row.text().to_lowercase().contains(&wanted);
+            let rows = self.result.iter().enumerate().filter(|(_, row)| !wanted.is_empty() && holds(row));
+            self.found = (wanted.clone(), rows.map(|(n, _)| n).collect());
+        }
+        &self.found.1
     }
 }
 
@@ -152,13 +174,8 @@ pub(super) fn draw(
     let view = rows_of(body, y + 1, height.saturating_sub(y + 1 + told));
     let page = usize::from(view.height);
     let last = rows.result.len().saturating_sub(page);
-    let found: Vec<usize> = match &detail.find {
-        Some(find) if !find.text.trim().is_empty() => {
-            let hits = rows.result.iter().enumerate().filter(|(_, row)| marked(row, &find.text).is_some());
-            hits.map(|(n, _)| n).collect()
-        }
-        Some(_) | None => Vec::new(),
-    };
+    let found = rows.found(detail.find.as_ref().map(|find| find.text.as_str()));
+    let count = found.len();
     let at = found.get(detail.find_at.min(found.len().saturating_sub(1))).copied();
     let top = at.map_or(detail.scroll, |row| row.saturating_sub(page / 2)).min(last);
     result_head(canvas, body, y, call, rows, top, page, wide, narrow);
@@ -177,7 +194,7 @@ pub(super) fn draw(
         let line = rows_of(area, usize::from(area.height).saturating_sub(1), 1);
         canvas.put(line, 1, 0, "/", Ink::Accent);
         field(canvas, line, 3, 0, find, true);
-        let count = format!("{} found", found.len());
+        let count = format!("{count} found");
         canvas.put_right(line, columns.saturating_sub(1), 0, &count, Ink::Dim);
         return;
     }

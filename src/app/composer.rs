@@ -7,6 +7,7 @@ use tui_textarea::{CursorMove, TextArea};
 
 use super::command::Edit;
 use super::completion::Completion;
+use super::effect::Effect;
 use super::running::Run;
 use super::vi::Vi;
 use crate::chat::{MessageId, Part, PromptText};
@@ -40,6 +41,9 @@ pub struct Composer {
     /// The first character is a `/` or a `!` that was typed, not pasted.
     pub(super) sign_typed: bool,
 }
+
+/// Files of a draft that are read again when it comes back.
+const NAMED_AGAIN: usize = 32;
 
 /// A long paste, shown as one line and sent in full.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -274,6 +278,19 @@ impl Composer {
         self.area.insert_str(format!("{label} "));
         let part = Some(Part::Image { name: path.clone(), mime, data });
         self.attachments.push(Attachment { label, path, part });
+    }
+
+    /// A draft comes back as text: the files that it names are read again. What is no file stays a word.
+    pub(super) fn attach_again(&mut self, out: &mut Vec<Effect>) {
+        let text = self.text();
+        let named = text.split_whitespace().filter_map(|word| word.strip_prefix('@')).filter(|path| !path.is_empty());
+        for path in named.take(NAMED_AGAIN) {
+            let label = format!("@{path}");
+            if self.attachments.iter().all(|attachment| attachment.label != label) {
+                self.attachments.push(Attachment { label, path: path.to_owned(), part: None });
+                out.push(Effect::Attach { path: path.to_owned() });
+            }
+        }
     }
 
     /// Empties it for good: sent, or another conversation's.

@@ -75,6 +75,7 @@ impl State {
         }
         let mut left = Elsewhere::default();
         left.transcript.next_key = self.session.fresh() << 32;
+        left.transcript.unfolded = self.transcript.unfolded;
         self.exchange(&mut left);
         self.overlays.clear();
         self.focus = Focus::Composer;
@@ -290,7 +291,10 @@ impl State {
                         last_turn.push(call.id.clone());
                     }
                     self.transcript.push(
-                        EntryBody::Answer(AnswerEntry::stored(answer, round)),
+                        EntryBody::Answer(AnswerEntry {
+                            thinking: self.transcript.unfolded.then_some(true),
+                            ..AnswerEntry::stored(answer, round)
+                        }),
                         message.at,
                         Some(message.id.clone()),
                     );

@@ -192,6 +192,7 @@ impl State {
             Reply::Draft { conversation, text } => {
                 if self.composer.is_empty() && self.transcript.conversation == conversation {
                     self.composer.set(&text);
+                    self.composer.attach_again(out);
                 }
             }
             // The page is in the browser: what comes next comes from there.

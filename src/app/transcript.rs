@@ -30,6 +30,8 @@ pub struct Transcript {
     pub last: Option<Turn>,
     /// The mouse has chosen more than where it was pressed, and is still held.
     pub(super) dragged: bool,
+    /// Thinking is shown unfolded unless a person folds it.
+    pub unfolded: bool,
     /// The reader's last move was down: at the end that is following.
     pub(super) downward: bool,
     pub(super) next_key: u64,
@@ -211,7 +213,9 @@ impl Transcript {
             Some(place) => place,
             None => {
                 let model = self.turn.as_ref().map(|open| open.times.model.clone()).unwrap_or_default();
-                let answer = AnswerEntry { turn: Some(turn), round, model, streaming: true, ..AnswerEntry::default() };
+                let thinking = self.unfolded.then_some(true);
+                let answer =
+                    AnswerEntry { turn: Some(turn), round, model, streaming: true, thinking, ..AnswerEntry::default() };
                 self.push(EntryBody::Answer(answer), at.wall_ms, None);
                 self.entries.len() - 1
             }

@@ -312,6 +312,7 @@ pub(super) fn state(
     state.keymap = Keymap::configured(&resolved.keymap);
     state.panel.hidden = !resolved.ui.panel;
     state.session.still = !resolved.ui.motion;
+    state.transcript.unfolded = resolved.ui.reasoning;
     state.composer.vi = resolved.ui.vi.then(Vi::default);
     state
 }

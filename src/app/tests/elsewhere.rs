@@ -185,6 +185,41 @@ fn entries_of_different_conversations_never_share_a_key() {
 }
 
 #[test]
+fn a_draft_that_comes_back_has_its_files_again() {
+    let mut desk = desk();
+    desk.reply(Reply::Draft { conversation: None, text: "see @src/a.rs and @nobody".into() });
+    let asked: Vec<&str> = desk
+        .effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Attach { path } => Some(path.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(asked, ["src/a.rs", "nobody"]);
+    let part = Part::File { name: "src/a.rs".into(), text: "fn a() {}".into() };
+    desk.reply(Reply::Attached { path: "src/a.rs".into(), result: Ok(part.clone()) });
+    let none = Fault::new(FaultKind::Usage, "nobody was not attached");
+    desk.reply(Reply::Attached { path: "nobody".into(), result: Err(none) });
+    desk.keys("<enter>");
+    let Order::Submit(submit) = desk.order() else { panic!() };
+    assert_eq!(submit.parts, [Part::text("see @src/a.rs and @nobody"), part]);
+}
+
+#[test]
+fn thinking_stays_unfolded_where_that_is_wished() {
+    let mut desk = desk();
+    desk.state.transcript.unfolded = true;
+    let turn = desk.ask("first");
+    desk.engine(TurnEvent::Reasoning { turn, round: 1, text: "hm".into() });
+    say(&mut desk, turn, "so");
+    let EntryBody::Answer(answer) = &desk.state.transcript.entries[1].body else { panic!() };
+    assert!(answer.thinking_open());
+    desk.keys("<ctrl+n>");
+    assert!(desk.state.transcript.unfolded, "in the next conversation too");
+}
+
+#[test]
 fn a_draft_is_kept_while_its_person_types_on() {
     let mut desk = desk();
     desk.keys("a");

@@ -25,7 +25,7 @@ fn is_later(fault: &Fault) -> bool {
 pub fn keyed(setup: &Setup, resolved: &Resolved) -> Result<(), Fault> {
     let Some(why) = resolved.key_missing.as_ref().filter(|_| resolved.key_needed) else { return Ok(()) };
     let hint = match unchosen(setup, resolved) {
-        Some(hint) => hint,
+        Some(hint) => format!("{hint} Or name an endpoint with --base-url."),
         None => "Set it, or name another endpoint with --base-url or -p; `millrace demo` needs neither.".to_owned(),
     };
     Err(Fault::new(FaultKind::Auth, format!("There is no key for {}: {why}.", resolved.endpoint.host))

@@ -75,7 +75,11 @@ fn a_real_call_from_arguments_to_outcome() {
     let Verdict::Deny { message } = decide(now.get("everything__get-sum").unwrap(), &context) else {
         panic!("allowed")
     };
-    assert_eq!(message, "denied everything/get-sum: nobody is here to ask. Allow it: --allow everything/get-sum");
+    assert_eq!(
+        message,
+        "denied everything/get-sum: nobody is here to ask. Allow it: --allow everything/get-sum, or believe everything \
+         that it only reads: --trust everything"
+    );
 
     let told = |name: &str| {
         let tool = now.get(&format!("everything__{name}")).unwrap();

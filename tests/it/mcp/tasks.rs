@@ -151,7 +151,10 @@ async fn an_answer_that_is_no_task_is_no_result() {
 #[tokio::test]
 async fn the_error_of_a_failed_task_is_the_call_s() {
     let failed = fake(
-        r#"get() { reply "$1" "$(task failed 'disk full')"; [ -z "$waits" ] || refuse "$waits" -32050 'no space left'; }"#,
+        // Whichever of the two questions comes first.
+        r#"said() { refuse "$1" -32050 'no space left'; }
+           result() { if [ -n "$failed" ]; then said "$1"; else waits=$1; fi; }
+           get() { failed=1; reply "$1" "$(task failed 'disk full')"; [ -z "$waits" ] || said "$waits"; waits=; }"#,
     );
     let up = failed.up(Limits::default()).await;
     let end = up.call("echo", json!({})).end().await;

@@ -115,6 +115,7 @@ fn a_damaged_page_costs_only_what_stood_on_it() {
     assert!(whole > 110, "{whole} of 120 are whole");
     // The index is made anew.
     let store = open(&path);
+    block(store.flush()).unwrap();
     assert!(!block(store.search("question 3", 10)).unwrap().hits.is_empty());
 }
 

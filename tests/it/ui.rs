@@ -327,6 +327,8 @@ fn approval_at_the_three_sizes() {
     assert_snapshot!("approval-120x36", frame(&state, 120, 36));
     assert_snapshot!("approval-80x24", frame(&state, 80, 24));
     assert_snapshot!("approval-40x20", frame(&state, 40, 20));
+    let tight = frame(&state, 60, 20);
+    assert!(tight.contains("[ s ] this session\n") && tight.contains("nothing elided\n"), "{tight}");
     assert_snapshot!("approval-short-120x36", frame(&reviewed(WRITE), 120, 36));
 }
 

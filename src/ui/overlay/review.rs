@@ -290,7 +290,7 @@ fn argument_head(canvas: &mut Canvas<'_>, body: Rect, y: usize, review: &ReviewB
         (false, Tier::Wide) => format!("exact bytes that will be sent, {bytes} B, nothing elided"),
         (false, Tier::Middle | Tier::Narrow) => format!("exact, {bytes} B, nothing elided"),
     };
-    canvas.put(body, 12, y, &text, Ink::Dim);
+    let end = canvas.put(body, 12, y, &text, Ink::Dim);
     let count = fields(review.shown()).map_or(0, |f| f.len());
     let count = match count {
         0 => "no arguments".to_owned(),
@@ -301,7 +301,7 @@ fn argument_head(canvas: &mut Canvas<'_>, body: Rect, y: usize, review: &ReviewB
     if tier == Tier::Wide {
         canvas.put(body, columns.saturating_sub(9), y, "[p]retty", Ink::Dim);
         canvas.put_right(body, columns.saturating_sub(12), y, &count, Ink::Dim);
-    } else {
+    } else if end + width(&count) + 2 <= columns.saturating_sub(5) {
         canvas.put_right(body, columns.saturating_sub(5), y, &count, Ink::Dim);
     }
 }
@@ -463,7 +463,7 @@ fn below(review: &ReviewBox, tier: Tier, canvas: &Canvas<'_>, state: &State, col
         out.push(Row::new());
     }
     match &review.step {
-        ReviewStep::Choose | ReviewStep::Edited { .. } => decisions(review, tier, canvas, &mut out),
+        ReviewStep::Choose | ReviewStep::Edited { .. } => decisions(review, tier, canvas, columns, &mut out),
         ReviewStep::Reason(_) => {
             let mut row = Row::new();
             row.push("Deny, and tell the model why (empty says nothing):", Ink::Text);
@@ -527,7 +527,8 @@ fn key(row: &mut Row, tier: Tier, letter: &str) {
     row.push(close, Ink::Dim);
 }
 
-fn decisions(review: &ReviewBox, tier: Tier, canvas: &Canvas<'_>, out: &mut Vec<Row>) {
+fn decisions(review: &ReviewBox, tier: Tier, canvas: &Canvas<'_>, columns: usize, out: &mut Vec<Row>) {
+    let session = if columns < 70 { "this session" } else { "allow for this session" };
     let always = format!("always{}", canvas.theme.glyphs.ellipsis);
     let allow_always = format!("always allow{}", canvas.theme.glyphs.ellipsis);
     type Key<'a> = (usize, &'a str, &'a str);
@@ -539,7 +540,7 @@ fn decisions(review: &ReviewBox, tier: Tier, canvas: &Canvas<'_>, out: &mut Vec<
             vec![],
         ],
         Tier::Middle => [
-            vec![(2, "n", "deny"), (19, "y", "allow once"), (40, "s", "allow for this session")],
+            vec![(2, "n", "deny"), (19, "y", "allow once"), (40, "s", session)],
             vec![(2, "d", "deny+why"), (19, "e", "edit args"), (40, "A", &allow_always)],
             vec![],
         ],

@@ -48,6 +48,8 @@ pub enum Effect {
     },
     Delete {
         conversation: ConversationId,
+        /// At once and without a trace, not kept for 30 days.
+        for_good: bool,
     },
     Restore {
         conversation: ConversationId,

@@ -81,6 +81,7 @@ pub enum Reply {
     },
     Deleted {
         conversation: ConversationId,
+        for_good: bool,
         result: Result<(), Fault>,
     },
     Restored {

@@ -86,11 +86,15 @@ impl State {
                 }
                 Err(fault) => self.fault_notice(&fault, out),
             },
-            Reply::Deleted { conversation, result } => match result {
+            Reply::Deleted { conversation, for_good, result } => match result {
                 Ok(()) => {
-                    let title = self.browser().and_then(|browser| browser.deleted(&conversation));
+                    let title = self.browser().and_then(|browser| browser.deleted(&conversation, for_good));
                     if let Some(title) = title {
-                        self.say(format!("deleted \"{title}\", kept for 30 days: u brings it back"), out);
+                        let said = match for_good {
+                            true => format!("erased \"{title}\": nothing of it is left in the store"),
+                            false => format!("deleted \"{title}\", kept for 30 days: u brings it back"),
+                        };
+                        self.say(said, out);
                     }
                 }
                 Err(fault) => self.fault_notice(&fault, out),

@@ -152,10 +152,14 @@ impl Desk {
                 let result = self.change(|store| async move { store.pin(&id, pinned).await }).await;
                 replies.send(Reply::Pinned { conversation, pinned, result });
             }
-            Effect::Delete { conversation } => {
+            Effect::Delete { conversation, for_good } => {
                 let id = conversation.clone();
-                let result = self.change(|store| async move { store.delete(&id).await }).await;
-                replies.send(Reply::Deleted { conversation, result });
+                let result = self
+                    .change(|store| async move {
+                        if for_good { store.erase(&id).await.map(|_| ()) } else { store.delete(&id).await }
+                    })
+                    .await;
+                replies.send(Reply::Deleted { conversation, for_good, result });
             }
             Effect::Restore { conversation } => {
                 let id = conversation.clone();

@@ -169,11 +169,14 @@ impl Browser {
         }
     }
 
-    pub(in crate::app) fn deleted(&mut self, id: &ConversationId) -> Option<String> {
+    /// Takes a row out of the list; what is kept can be brought back from here.
+    pub(in crate::app) fn deleted(&mut self, id: &ConversationId, for_good: bool) -> Option<String> {
         let at = self.rows.iter().position(|row| row.summary.id == *id)?;
         let row = self.rows.remove(at);
         let title = row.summary.title.clone();
-        self.deleted.push(row);
+        if !for_good {
+            self.deleted.push(row);
+        }
         self.total = self.total.saturating_sub(1);
         self.selected = self.selected.min(self.rows.len().saturating_sub(1));
         Some(title)
@@ -233,7 +236,7 @@ impl Browser {
                 state.overlays.push(Overlay::Ask(Ask::new(AskFor::Title(row.id), row.title)));
             }
             (_, Some('p'), Some(row)) => out.push(Effect::Pin { conversation: row.id, pinned: !row.pinned }),
-            (_, Some('d'), Some(row)) if state.answers(&row.id) => {
+            (_, Some('d' | 'D'), Some(row)) if state.answers(&row.id) => {
                 state.say("it is answering: stop that first", out);
             }
             (_, Some('d'), Some(row)) if row.pinned => {
@@ -241,7 +244,15 @@ impl Browser {
                 let confirm = Confirm::new(question, "delete", Confirmed::Delete(row.id), state.now);
                 state.overlays.push(Overlay::Confirm(confirm));
             }
-            (_, Some('d'), Some(row)) => out.push(Effect::Delete { conversation: row.id }),
+            (_, Some('d'), Some(row)) => out.push(Effect::Delete { conversation: row.id, for_good: false }),
+            (_, Some('D'), Some(row)) if state.transcript.conversation.as_ref() == Some(&row.id) => {
+                state.say("it is the one behind this list: open another first", out);
+            }
+            (_, Some('D'), Some(row)) => {
+                let question = format!("Erase \"{}\" for good? Nothing brings it back.", row.title);
+                let confirm = Confirm::new(question, "erase", Confirmed::Erase(row.id), state.now);
+                state.overlays.push(Overlay::Confirm(confirm));
+            }
             (_, Some('u'), _) => match self.deleted.last() {
                 Some(row) => out.push(Effect::Restore { conversation: row.summary.id.clone() }),
                 None => state.say("nothing was deleted here", out),

@@ -35,6 +35,8 @@ pub struct Confirm {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Confirmed {
     Delete(ConversationId),
+    /// Without the 30 days, and without a trace.
+    Erase(ConversationId),
     /// Whether the process that has a conversation has ended.
     LookAgain(ConversationId),
     Server(ServerName, ServerAction),
@@ -102,7 +104,8 @@ impl Confirm {
             (KeyCode::Esc, _) | (_, Some('n')) => Flow::Close,
             (_, Some('y')) => {
                 match self.then.clone() {
-                    Confirmed::Delete(conversation) => out.push(Effect::Delete { conversation }),
+                    Confirmed::Delete(conversation) => out.push(Effect::Delete { conversation, for_good: false }),
+                    Confirmed::Erase(conversation) => out.push(Effect::Delete { conversation, for_good: true }),
                     Confirmed::LookAgain(conversation) => state.open(conversation, out),
                     Confirmed::SignOut(server) => out.push(super::sign_in::order(&server, SignInStep::Out)),
                     Confirmed::Server(server, action) => out.push(Effect::Order(Order::Server { server, action })),

@@ -84,11 +84,33 @@ fn letters_type_in_the_field_and_act_on_the_list() {
     desk.keys("j");
     assert!(matches!(&desk.effects[..], [Effect::Preview { conversation, .. }] if conversation.as_str() == "two"));
     desk.keys("d");
-    assert!(matches!(&desk.effects[..], [Effect::Delete { conversation }] if conversation.as_str() == "two"));
-    desk.reply(Reply::Deleted { conversation: ConversationId::new("two"), result: Ok(()) });
+    assert!(
+        matches!(&desk.effects[..], [Effect::Delete { conversation, for_good: false }] if conversation.as_str() == "two")
+    );
+    desk.reply(Reply::Deleted { conversation: ConversationId::new("two"), for_good: false, result: Ok(()) });
     assert_eq!(browser(&desk).rows.len(), 2);
     desk.keys("u");
     assert!(matches!(&desk.effects[..], [Effect::Restore { conversation }] if conversation.as_str() == "two"));
+    // For good only after a question, and never what is open behind the list.
+    desk.keys("D");
+    assert!(matches!(desk.state.overlays.last(), Some(Overlay::Confirm(_))));
+    desk.keys("n");
+    assert!(!desk.effects.iter().any(|effect| matches!(effect, Effect::Delete { .. })));
+    desk.keys("D");
+    desk.now.mono_us += 1_000_000;
+    desk.keys("y");
+    let erased = desk.effects.iter().find_map(|effect| match effect {
+        Effect::Delete { conversation, for_good: true } => Some(conversation.clone()),
+        _ => None,
+    });
+    let erased = erased.expect("it was asked and answered");
+    desk.state.transcript.conversation = Some(erased.clone());
+    desk.keys("D");
+    assert!(!matches!(desk.state.overlays.last(), Some(Overlay::Confirm(_))));
+    desk.state.transcript.conversation = None;
+    let rows = browser(&desk).rows.len();
+    desk.reply(Reply::Deleted { conversation: erased, for_good: true, result: Ok(()) });
+    assert_eq!(browser(&desk).rows.len(), rows - 1);
     desk.keys("r<ctrl+u>better<enter>");
     assert!(matches!(&desk.effects[..], [Effect::Rename { title, .. }] if title == "better"));
     desk.keys("x");

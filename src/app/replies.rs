@@ -88,7 +88,12 @@ impl State {
             },
             Reply::Deleted { conversation, for_good, result } => match result {
                 Ok(()) => {
-                    let title = self.browser().and_then(|browser| browser.deleted(&conversation, for_good));
+                    let generation = self.session.fresh();
+                    let title = self.browser().and_then(|browser| {
+                        let title = browser.deleted(&conversation, for_good);
+                        browser.look(generation, out);
+                        title
+                    });
                     if let Some(title) = title {
                         let said = match for_good {
                             true => format!("erased \"{title}\": nothing of it is left in the store"),

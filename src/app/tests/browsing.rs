@@ -89,6 +89,11 @@ fn letters_type_in_the_field_and_act_on_the_list() {
     );
     desk.reply(Reply::Deleted { conversation: ConversationId::new("two"), for_good: false, result: Ok(()) });
     assert_eq!(browser(&desk).rows.len(), 2);
+    // What is chosen now is shown.
+    let chosen = browser(&desk).rows[browser(&desk).selected].summary.id.clone();
+    assert!(
+        matches!(&desk.effects[..], [.., Effect::Preview { conversation, .. }, _] | [.., Effect::Preview { conversation, .. }] if *conversation == chosen)
+    );
     desk.keys("u");
     assert!(matches!(&desk.effects[..], [Effect::Restore { conversation }] if conversation.as_str() == "two"));
     // For good only after a question, and never what is open behind the list.

@@ -6,7 +6,7 @@ use super::markdown::{Document, Highlighter, wrap_row};
 use super::prose::Prose;
 use super::theme::Glyphs;
 use crate::app::{AnswerEntry, BlockAt, Call, Calls, Entry, EntryBody, FaultChoices, FaultEntry, Piece};
-use crate::chat::{AnswerState, CallId, FaultKind, Part};
+use crate::chat::{AnswerState, CallId, Cut, FaultKind, Part};
 use crate::text::{sanitize, strip_hidden, visible};
 
 /// How an entry is to be laid out.
@@ -231,7 +231,12 @@ impl Laid {
         }
         self.piece = None;
         if answer.state == AnswerState::Interrupted && !answer.streaming {
-            self.push(0, PartBody::Rows(vec![Row::label("(stopped here)", Ink::Dim)]));
+            let why = match answer.settled.as_ref().and_then(|settled| settled.cut()) {
+                Some(Cut::Length) => "(cut by the length limit)",
+                Some(Cut::Filter) => "(cut by the content filter)",
+                Some(Cut::Broken) | None => "(stopped here)",
+            };
+            self.push(0, PartBody::Rows(vec![Row::label(why, Ink::Dim)]));
         }
         if answer.streaming && answer.pieces.is_empty() {
             self.push(0, PartBody::Rows(vec![Row::new()]));

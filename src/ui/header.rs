@@ -19,6 +19,35 @@ pub(super) enum Room {
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, room: Room) {
     let width = usize::from(area.width);
+    // Figures that would be cut are left out, the dearest last.
+    let right = [Figures::All, Figures::Tokens, Figures::Time]
+        .into_iter()
+        .map(|figures| right(canvas, state, room, figures))
+        .reduce(|row, less| if row.width() + TITLE <= width { row } else { less })
+        .unwrap_or_default();
+    let start = canvas.row_right(area, width.saturating_sub(1), 0, &right);
+    let title = sanitize(&state.transcript.title).one_line();
+    let title = if title.is_empty() { "millrace" } else { title.as_str() };
+    let most = match room {
+        Room::Narrow => width * 3 / 8,
+        Room::Wide | Room::Middle => start.saturating_sub(4),
+    };
+    canvas.put(area, 1, 0, &cut(title, most.min(start.saturating_sub(2))), Tint::of(Ink::Text).bold());
+}
+
+/// What is told of the turn that ended, beside its mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Figures {
+    All,
+    /// Time and tokens.
+    Tokens,
+    Time,
+}
+
+/// Columns that the rest leaves to the title where it can.
+const TITLE: usize = 12;
+
+fn right(canvas: &Canvas<'_>, state: &State, room: Room, figures: Figures) -> Row {
     let gap = match room {
         Room::Wide => "   ",
         Room::Middle => "  ",
@@ -40,15 +69,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, room: Roo
     }
     part(elsewhere(canvas, state, room));
     part(context(canvas, state, room));
-    part(activity(canvas, state, room));
-    let start = canvas.row_right(area, width.saturating_sub(1), 0, &right);
-    let title = sanitize(&state.transcript.title).one_line();
-    let title = if title.is_empty() { "millrace" } else { title.as_str() };
-    let most = match room {
-        Room::Narrow => width * 3 / 8,
-        Room::Wide | Room::Middle => start.saturating_sub(4),
-    };
-    canvas.put(area, 1, 0, &cut(title, most.min(start.saturating_sub(2))), Tint::of(Ink::Text).bold());
+    part(activity(canvas, state, room, figures));
+    right
 }
 
 fn model(state: &State, room: Room) -> Row {
@@ -121,14 +143,14 @@ fn context(canvas: &Canvas<'_>, state: &State, room: Room) -> Row {
 }
 
 /// What goes on, always with the time it has taken.
-fn activity(canvas: &Canvas<'_>, state: &State, room: Room) -> Row {
+fn activity(canvas: &Canvas<'_>, state: &State, room: Room, figures: Figures) -> Row {
     let glyphs = canvas.theme.glyphs;
     let mut row = Row::new();
     let Some(turn) = &state.transcript.turn else {
         if let Some(last) = &state.transcript.last
             && room == Room::Wide
         {
-            finished(canvas, last, state, &mut row);
+            finished(canvas, last, state, figures, &mut row);
         }
         return row;
     };
@@ -155,7 +177,7 @@ fn activity(canvas: &Canvas<'_>, state: &State, room: Room) -> Row {
     row
 }
 
-fn finished(canvas: &Canvas<'_>, turn: &Turn, state: &State, row: &mut Row) {
+fn finished(canvas: &Canvas<'_>, turn: &Turn, state: &State, figures: Figures, row: &mut Row) {
     let glyphs = canvas.theme.glyphs;
     let (sign, ink) = match turn.status {
         Some(TurnStatus::Ok) => (glyphs.done, Ink::Good),
@@ -167,10 +189,12 @@ fn finished(canvas: &Canvas<'_>, turn: &Turn, state: &State, row: &mut Row) {
         row.push(&clock(ended.since_us(turn.started)), Ink::Dim);
     }
     let spent = state.usage.spent_in(turn.id);
-    if let (Some(input), Some(output)) = (spent.usage.input, spent.usage.output) {
+    if let (Some(input), Some(output)) = (spent.usage.input, spent.usage.output)
+        && figures != Figures::Time
+    {
         row.push(&format!("  {} in {} out", tokens(input), tokens(output)), Ink::Dim);
     }
-    if let Some(amount) = spent.cost.filter(|_| !spent.part) {
+    if let Some(amount) = spent.cost.filter(|_| !spent.part && figures == Figures::All) {
         row.push(&format!("  cost {}", cost(amount)), Ink::Dim);
     }
 }

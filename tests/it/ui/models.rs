@@ -145,6 +145,30 @@ pub(super) fn used() -> State {
 }
 
 #[test]
+fn figures_that_do_not_fit_the_header_are_left_out_whole() {
+    let state = used();
+    let mut seen = [false; 3];
+    for columns in 60..=160 {
+        let shown = frame(&state, columns, 24);
+        let header = shown.lines().next().unwrap().trim_end();
+        assert!(header.starts_with(" hello"), "{columns}: {header:?}");
+        let figures = [header.contains(" in "), header.ends_with(" out"), header.contains("cost ")];
+        match figures {
+            [false, false, false] => seen[0] = true,
+            [true, true, false] => seen[1] = true,
+            // The amount stands behind its word, whole.
+            [true, false, true] => {
+                seen[2] = true;
+                let amount = header.rsplit_once("cost ").unwrap().1;
+                assert!(amount.chars().any(|c| c.is_ascii_digit()) && !amount.contains('…'), "{columns}: {header:?}");
+            }
+            cut => panic!("{columns}: {cut:?} {header:?}"),
+        }
+    }
+    assert_eq!(seen, [true; 3]);
+}
+
+#[test]
 fn usage_at_the_three_sizes() {
     let mut state = used();
     assert_snapshot!("used-chat-120x36", frame(&state, 120, 36).lines().next().unwrap());

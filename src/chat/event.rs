@@ -265,6 +265,12 @@ pub struct ServerStatus {
 }
 
 impl ServerStatus {
+    /// How it is reached, for a review: `stdio: npx -y @mcp/fs /home/ada/src`, or its address; raw.
+    #[must_use]
+    pub fn reached(&self) -> String {
+        if self.transport == "stdio" { format!("stdio: {}", self.line) } else { self.line.clone() }
+    }
+
     /// What it speaks, for people; raw. None: that is not known yet.
     #[must_use]
     pub fn speaks(&self) -> Option<String> {

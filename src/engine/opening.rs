@@ -266,7 +266,7 @@ impl Engine {
             history,
             fresh: new_message,
             opening,
-            server_lines: self.desk.statuses.iter().map(|(name, s)| (name.clone(), s.line.clone())).collect(),
+            server_lines: self.desk.statuses.iter().map(|(name, status)| (name.clone(), status.reached())).collect(),
             tools,
             offered: offered.map(|list| self.model.offered(&settings_model, list)),
             searched,

@@ -136,6 +136,15 @@ fn lines(out: &str) -> Vec<Value> {
     out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+#[test]
+fn a_review_says_how_its_server_is_reached() {
+    let mut status = server();
+    (status.transport, status.line) = ("stdio", "npx fs  in /srv".into());
+    assert_eq!(status.reached(), "stdio: npx fs  in /srv");
+    (status.transport, status.line) = ("http", "https://mcp.example/mcp".into());
+    assert_eq!(status.reached(), "https://mcp.example/mcp");
+}
+
 fn server() -> ServerStatus {
     ServerStatus {
         server: ServerName::new("fs"),

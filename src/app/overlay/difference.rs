@@ -4,6 +4,7 @@
 //! - A difference is an extra view: what is hashed, decided and sent stays the exact bytes, one key away.
 //! - It shows every line of the new text, so that nothing of it is let through unseen.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -70,7 +71,10 @@ impl ReviewBox {
             return;
         }
         let local = self.review.server_line.starts_with("stdio:");
-        match written_file(&self.review.arguments).filter(|_| local) {
+        // A server that runs in a folder of its own (its line ends on `  in FOLDER`) means another file by such a path.
+        let elsewhere = self.review.server_line.contains("  in ");
+        let found = written_file(&self.review.arguments).filter(|_| local);
+        match found.filter(|(path, _, _)| !elsewhere || Path::new(path).is_absolute()) {
             Some((path, _, _)) => {
                 self.beside = Beside::Asked;
                 out.push(Effect::LookAtFile { call: self.review.call.clone(), path, most: LARGEST as u64 });

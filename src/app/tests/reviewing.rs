@@ -327,6 +327,24 @@ fn writing() -> Desk {
 }
 
 #[test]
+fn a_path_that_means_another_file_to_its_server_is_not_compared() {
+    let looked = |line: &str, path: &str| {
+        let mut desk = desk();
+        desk.ask("hi");
+        let CallState::Waiting(WaitFor::Approval(given)) = review("a", "h1") else { panic!("no review") };
+        let mut given = (*given).clone();
+        given.server_line = line.into();
+        given.arguments = format!(r#"{{"path":"{path}","content":"b"}}"#).into();
+        desk.call("a", CallState::Waiting(WaitFor::Approval(given.into())));
+        desk.effects.iter().any(|effect| matches!(effect, Effect::LookAtFile { .. }))
+    };
+    assert!(looked("stdio: npx fs", "notes.txt"));
+    assert!(!looked("stdio: npx fs  in /srv/notes", "notes.txt"), "its folder is another");
+    assert!(looked("stdio: npx fs  in /srv/notes", "/srv/notes/notes.txt"));
+    assert!(!looked("http://127.0.0.1:1/mcp", "/srv/notes/notes.txt"), "its disk may be another");
+}
+
+#[test]
 fn a_file_that_would_be_written_is_looked_at_once() {
     let mut desk = writing();
     let looked = |desk: &Desk| {

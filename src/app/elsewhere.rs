@@ -16,7 +16,7 @@ use super::transcript::{AnswerEntry, EntryBody, FaultChoices, FaultEntry, Scroll
 use super::usage::UsageLog;
 use crate::chat::{
     AnswerState, Body, ContextParts, Conversation, ConversationId, Fault, FaultKind, Order, Stamp, Toolset, TurnEvent,
-    TurnId, TurnStatus,
+    TurnStatus,
 };
 
 /// Conversations that are kept here although nothing of them runs or waits: those that are on no disk.
@@ -178,7 +178,8 @@ impl State {
             one.saved = Saved::At(*at_ms);
             return;
         }
-        let turn = turn_of(&event);
+        // Questions of servers are the session's.
+        let turn = event.turn().filter(|_| !matches!(event, TurnEvent::Inquiry { .. }));
         let there = |one: &Elsewhere| turn.is_some() && one.transcript.turn.as_ref().map(|turn| turn.id) == turn;
         match self.elsewhere.iter().position(there) {
             Some(place) => self.engine_elsewhere(place, event, at, out),
@@ -325,34 +326,5 @@ impl State {
             let body = FaultEntry { fault, choices: FaultChoices::Cut, tokens, calls_kept: 0, settled: false };
             self.transcript.push(EntryBody::Fault(body), self.now.wall_ms, None);
         }
-    }
-}
-
-/// The turn that an event is about, where its reader is the conversation of that turn.
-fn turn_of(event: &TurnEvent) -> Option<TurnId> {
-    match event {
-        TurnEvent::Started { turn, .. }
-        | TurnEvent::Message { turn, .. }
-        | TurnEvent::Request { turn, .. }
-        | TurnEvent::Slow { turn, .. }
-        | TurnEvent::Retrying { turn, .. }
-        | TurnEvent::Text { turn, .. }
-        | TurnEvent::Reasoning { turn, .. }
-        | TurnEvent::Refusal { turn, .. }
-        | TurnEvent::Call { turn, .. }
-        | TurnEvent::Usage { turn, .. }
-        | TurnEvent::Finish { turn, .. }
-        | TurnEvent::Ended { turn, .. } => Some(*turn),
-        TurnEvent::Notice { turn, .. } | TurnEvent::Error { turn, .. } => *turn,
-        // Questions of servers and what they told are the session's.
-        TurnEvent::Inquiry { .. }
-        | TurnEvent::Server(_)
-        | TurnEvent::SignIn { .. }
-        | TurnEvent::Tools(_)
-        | TurnEvent::Saved { .. }
-        | TurnEvent::Replied { .. }
-        | TurnEvent::News { .. }
-        | TurnEvent::InquiryEnded { .. }
-        | TurnEvent::Unsaved { .. } => None,
     }
 }

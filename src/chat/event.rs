@@ -234,6 +234,36 @@ impl NoticeKind {
     }
 }
 
+impl TurnEvent {
+    /// The turn that it is about; None: the session's.
+    #[must_use]
+    pub fn turn(&self) -> Option<TurnId> {
+        match self {
+            Self::Started { turn, .. }
+            | Self::Message { turn, .. }
+            | Self::Request { turn, .. }
+            | Self::Slow { turn, .. }
+            | Self::Retrying { turn, .. }
+            | Self::Text { turn, .. }
+            | Self::Reasoning { turn, .. }
+            | Self::Refusal { turn, .. }
+            | Self::Call { turn, .. }
+            | Self::Usage { turn, .. }
+            | Self::Finish { turn, .. }
+            | Self::Ended { turn, .. } => Some(*turn),
+            Self::Notice { turn, .. } | Self::Error { turn, .. } | Self::Inquiry { turn, .. } => *turn,
+            Self::Server(_)
+            | Self::SignIn { .. }
+            | Self::Tools(_)
+            | Self::InquiryEnded { .. }
+            | Self::Replied { .. }
+            | Self::News { .. }
+            | Self::Saved { .. }
+            | Self::Unsaved { .. } => None,
+        }
+    }
+}
+
 /// A server as lists show it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServerStatus {
@@ -265,6 +295,27 @@ pub struct ServerStatus {
 }
 
 impl ServerStatus {
+    /// A server of which nothing is known yet but that it starts.
+    #[must_use]
+    pub fn starting(server: ServerName, transport: &'static str, line: impl Into<String>) -> Self {
+        Self {
+            server,
+            state: ServerState::Starting,
+            tools: 0,
+            withheld: 0,
+            protocol: None,
+            message: None,
+            transport,
+            line: line.into(),
+            pid: None,
+            stderr: Vec::new(),
+            differences: Default::default(),
+            sign_in: None,
+            listed: Default::default(),
+            life: Default::default(),
+        }
+    }
+
     /// How it is reached, for a review: `stdio: npx -y @mcp/fs /home/ada/src`, or its address; raw.
     #[must_use]
     pub fn reached(&self) -> String {

@@ -90,8 +90,7 @@ impl Source for &mut Played {
         loop {
             let waited: Vec<_> = self.held.drain(..).collect();
             let events = if waited.is_empty() { self.handle.next().await? } else { waited };
-            let later =
-                |event: &Stamped<TurnEvent>| turn_of(&event.body).is_some_and(|turn| self.turns.contains(&turn));
+            let later = |event: &Stamped<TurnEvent>| event.body.turn().is_some_and(|turn| self.turns.contains(&turn));
             let (later, now): (Vec<_>, Vec<_>) = events.into_iter().partition(later);
             let nothing = now.is_empty();
             self.held.extend(later);
@@ -106,31 +105,5 @@ impl Source for &mut Played {
 
     fn order(&self, order: Order) {
         self.handle.order(order);
-    }
-}
-
-fn turn_of(event: &TurnEvent) -> Option<TurnId> {
-    match event {
-        TurnEvent::Started { turn, .. }
-        | TurnEvent::Message { turn, .. }
-        | TurnEvent::Request { turn, .. }
-        | TurnEvent::Slow { turn, .. }
-        | TurnEvent::Retrying { turn, .. }
-        | TurnEvent::Text { turn, .. }
-        | TurnEvent::Reasoning { turn, .. }
-        | TurnEvent::Refusal { turn, .. }
-        | TurnEvent::Call { turn, .. }
-        | TurnEvent::Usage { turn, .. }
-        | TurnEvent::Finish { turn, .. }
-        | TurnEvent::Ended { turn, .. } => Some(*turn),
-        TurnEvent::Notice { turn, .. } | TurnEvent::Error { turn, .. } | TurnEvent::Inquiry { turn, .. } => *turn,
-        TurnEvent::Server(_)
-        | TurnEvent::Tools(_)
-        | TurnEvent::SignIn { .. }
-        | TurnEvent::InquiryEnded { .. }
-        | TurnEvent::Replied { .. }
-        | TurnEvent::News { .. }
-        | TurnEvent::Saved { .. }
-        | TurnEvent::Unsaved { .. } => None,
     }
 }

@@ -156,20 +156,11 @@ mod tests {
             .iter()
             .map(|state| {
                 server(&ServerStatus {
-                    server: ServerName::new("files"),
                     state: *state,
                     tools: 3,
                     withheld: 1,
-                    protocol: None,
-                    message: None,
-                    transport: "stdio",
-                    line: "npx files".into(),
-                    pid: None,
                     stderr: vec!["boom".into()],
-                    differences: Default::default(),
-                    sign_in: None,
-                    listed: Default::default(),
-                    life: Default::default(),
+                    ..ServerStatus::starting(ServerName::new("files"), "stdio", "npx files")
                 })
             })
             .collect();

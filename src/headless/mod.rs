@@ -245,7 +245,7 @@ async fn written<S: Source, O: AsyncWrite + Unpin, E: AsyncWrite + Unpin>(
         let Some(batch) = batch else { break };
         let mut outbox = Outbox::default();
         for Stamped { at, body } in &batch {
-            if turn_of(body).is_some_and(|turn| turn != options.turn) || end.status.is_some() {
+            if body.turn().is_some_and(|turn| turn != options.turn) || end.status.is_some() {
                 continue;
             }
             last = *at;
@@ -455,32 +455,5 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Writer<O, E> {
             }
         }
         result
-    }
-}
-
-fn turn_of(event: &TurnEvent) -> Option<TurnId> {
-    match event {
-        TurnEvent::Started { turn, .. }
-        | TurnEvent::Message { turn, .. }
-        | TurnEvent::Request { turn, .. }
-        | TurnEvent::Slow { turn, .. }
-        | TurnEvent::Retrying { turn, .. }
-        | TurnEvent::Text { turn, .. }
-        | TurnEvent::Reasoning { turn, .. }
-        | TurnEvent::Refusal { turn, .. }
-        | TurnEvent::Call { turn, .. }
-        | TurnEvent::Usage { turn, .. }
-        | TurnEvent::Finish { turn, .. }
-        | TurnEvent::Ended { turn, .. } => Some(*turn),
-        TurnEvent::Notice { turn, .. } | TurnEvent::Error { turn, .. } => *turn,
-        TurnEvent::Inquiry { turn, .. } => *turn,
-        TurnEvent::Server(_)
-        | TurnEvent::SignIn { .. }
-        | TurnEvent::Tools(_)
-        | TurnEvent::InquiryEnded { .. }
-        | TurnEvent::Replied { .. }
-        | TurnEvent::News { .. }
-        | TurnEvent::Saved { .. }
-        | TurnEvent::Unsaved { .. } => None,
     }
 }

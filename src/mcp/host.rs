@@ -10,8 +10,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::chat::{
-    InquiryAnswer, InquiryId, Limits, LoggingLevel, ServerLife, ServerName, ServerQuery, ServerReply, ServerState,
-    ServerStatus, SignInStage, SignInStep, Wiretap,
+    InquiryAnswer, InquiryId, Limits, LoggingLevel, ServerLife, ServerName, ServerQuery, ServerReply, ServerStatus,
+    SignInStage, SignInStep, Wiretap,
 };
 use crate::config::{ServerEntry, Transport};
 
@@ -352,20 +352,8 @@ fn first_status(entry: &ServerEntry) -> ServerStatus {
         Transport::SimpleRpc { .. } => "simple-rpc",
     };
     ServerStatus {
-        server: entry.name.clone(),
-        state: ServerState::Starting,
-        tools: 0,
-        withheld: 0,
-        protocol: None,
-        message: None,
-        transport,
-        line: entry.line(),
-        pid: None,
-        stderr: Vec::new(),
-        differences: Default::default(),
-        sign_in: None,
-        listed: Default::default(),
         life: Box::new(ServerLife { roots: entry.features.roots.clone(), ..ServerLife::default() }),
+        ..ServerStatus::starting(entry.name.clone(), transport, entry.line())
     }
 }
 

@@ -492,20 +492,9 @@ async fn a_server_that_never_lists_holds_back_a_run_and_no_longer_than_it_fails(
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     assert!(rig.model.requests.lock().unwrap().is_empty());
     let status = millrace::chat::ServerStatus {
-        server: millrace::chat::ServerName::new("slow"),
         state: millrace::chat::ServerState::Failed,
-        tools: 0,
-        withheld: 0,
-        protocol: None,
         message: Some("no".into()),
-        transport: "stdio",
-        line: "slow".into(),
-        pid: None,
-        stderr: Vec::new(),
-        differences: Default::default(),
-        sign_in: None,
-        listed: Default::default(),
-        life: Default::default(),
+        ..millrace::chat::ServerStatus::starting(millrace::chat::ServerName::new("slow"), "stdio", "slow")
     };
     rig.listings.send(millrace::engine::port::ServerEvent::Status(status)).await.unwrap();
     rig.ended().await;
@@ -518,22 +507,7 @@ async fn only_the_definitions_that_were_shown_are_accepted() {
     use millrace::engine::port::ServerEvent;
     let mut rig = Rig::new(Vec::new()).await;
     let server = ServerName::new("b");
-    let status = ServerStatus {
-        server: server.clone(),
-        state: ServerState::Ready,
-        tools: 0,
-        withheld: 0,
-        protocol: None,
-        message: None,
-        transport: "stdio",
-        line: "b".into(),
-        pid: None,
-        stderr: Vec::new(),
-        differences: Default::default(),
-        sign_in: None,
-        listed: Default::default(),
-        life: Default::default(),
-    };
+    let status = ServerStatus { state: ServerState::Ready, ..ServerStatus::starting(server.clone(), "stdio", "b") };
     let listing = |description: &str| {
         let tool = serde_json::json!({"name": "echo", "description": description, "inputSchema": {"type": "object"}});
         let tools = vec![tool];

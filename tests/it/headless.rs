@@ -147,20 +147,10 @@ fn a_review_says_how_its_server_is_reached() {
 
 fn server() -> ServerStatus {
     ServerStatus {
-        server: ServerName::new("fs"),
         state: ServerState::Ready,
         tools: 3,
-        withheld: 0,
         protocol: Some("2025-11-25".into()),
-        message: None,
-        transport: "stdio",
-        line: "npx".into(),
-        pid: None,
-        stderr: Vec::new(),
-        differences: Default::default(),
-        sign_in: None,
-        listed: Default::default(),
-        life: Default::default(),
+        ..ServerStatus::starting(ServerName::new("fs"), "stdio", "npx")
     }
 }
 

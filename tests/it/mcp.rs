@@ -137,6 +137,15 @@ impl Up {
         tokio::time::timeout(Duration::from_secs(20), self.events.recv()).await.expect("no news for 20 s").unwrap()
     }
 
+    /// The next question of a server; what else comes is passed over.
+    async fn inquiry(&mut self) -> millrace::chat::Inquiry {
+        loop {
+            if let HostEvent::Inquiry(inquiry) = self.event().await {
+                return inquiry;
+            }
+        }
+    }
+
     async fn status(&mut self, state: ServerState) -> ServerStatus {
         loop {
             if let HostEvent::Status(status) = self.event().await
@@ -659,11 +668,7 @@ async fn a_person_answers_what_a_server_asks_and_the_call_waits_for_them() {
     let mut up = Up { host, events };
     up.status(ServerState::Ready).await;
     let ticket = up.call("echo", json!({}));
-    let inquiry = loop {
-        if let HostEvent::Inquiry(inquiry) = up.event().await {
-            break inquiry;
-        }
-    };
+    let inquiry = up.inquiry().await;
     assert!(inquiry.call.is_some());
     // Longer than a silent call may take.
     tokio::time::sleep(Duration::from_millis(500)).await;

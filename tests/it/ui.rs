@@ -217,20 +217,9 @@ fn servers(state: &mut State, rows: &[(&str, ServerState, u32)]) {
         .iter()
         .map(|(name, is, tools)| ServerRow {
             status: ServerStatus {
-                server: ServerName::new(name),
                 state: *is,
                 tools: *tools,
-                withheld: 0,
-                protocol: None,
-                message: None,
-                transport: "stdio",
-                line: format!("npx -y @acme/{name}-mcp"),
-                pid: None,
-                stderr: Vec::new(),
-                differences: Default::default(),
-                sign_in: None,
-                listed: Default::default(),
-                life: Default::default(),
+                ..ServerStatus::starting(ServerName::new(name), "stdio", format!("npx -y @acme/{name}-mcp"))
             },
             since_us: 0,
             told_us: 0,

@@ -5,20 +5,8 @@ use std::collections::BTreeMap;
 
 fn ready(desk: &mut Desk) {
     desk.engine(TurnEvent::Server(ServerStatus {
-        server: ServerName::new("docs"),
         state: ServerState::Ready,
-        tools: 0,
-        withheld: 0,
-        protocol: None,
-        message: None,
-        transport: "stdio",
-        line: "docs".into(),
-        pid: None,
-        stderr: Vec::new(),
-        sign_in: None,
-        listed: Default::default(),
-        life: Default::default(),
-        differences: Default::default(),
+        ..ServerStatus::starting(ServerName::new("docs"), "stdio", "docs")
     }));
 }
 

@@ -215,20 +215,10 @@ fn changed_definitions_are_accepted_as_they_were_shown_and_read() {
         after: after.into(),
     };
     let status = |after: &str| ServerStatus {
-        server: ServerName::new("docs"),
         state: ServerState::Ready,
-        tools: 0,
         withheld: 1,
-        protocol: None,
-        message: None,
-        transport: "stdio",
-        line: "docs".into(),
-        pid: None,
-        stderr: Vec::new(),
         differences: Arc::new([difference(after)]),
-        sign_in: None,
-        listed: Default::default(),
-        life: Default::default(),
+        ..ServerStatus::starting(ServerName::new("docs"), "stdio", "docs")
     };
     let drawn = |desk: &mut Desk, page: usize| {
         let list = ListLayout { lines: 40, page, top: 0 };
@@ -253,20 +243,8 @@ fn changed_definitions_are_accepted_as_they_were_shown_and_read() {
 fn a_server_starts_only_by_y_or_a() {
     let mut desk = desk();
     let status = ServerStatus {
-        server: ServerName::new("files"),
         state: ServerState::NeedsConsent,
-        tools: 0,
-        withheld: 0,
-        protocol: None,
-        message: None,
-        transport: "stdio",
-        line: "npx -y files".into(),
-        pid: None,
-        stderr: Vec::new(),
-        differences: Default::default(),
-        sign_in: None,
-        listed: Default::default(),
-        life: Default::default(),
+        ..ServerStatus::starting(ServerName::new("files"), "stdio", "npx -y files")
     };
     desk.engine(TurnEvent::Server(status.clone()));
     assert!(matches!(desk.state.overlays.last(), Some(Overlay::Consent(c)) if c.line == "npx -y files"));

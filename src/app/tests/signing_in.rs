@@ -4,20 +4,9 @@ use super::*;
 
 fn status(state: ServerState, sign_in: Option<SignedIn>) -> ServerStatus {
     ServerStatus {
-        server: ServerName::new("tracker"),
         state,
-        tools: 0,
-        withheld: 0,
-        protocol: None,
-        message: None,
-        transport: "http",
-        line: "https://mcp.example/mcp".into(),
-        pid: None,
-        stderr: Vec::new(),
-        differences: Default::default(),
         sign_in,
-        listed: Default::default(),
-        life: Default::default(),
+        ..ServerStatus::starting(ServerName::new("tracker"), "http", "https://mcp.example/mcp")
     }
 }
 

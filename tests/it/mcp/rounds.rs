@@ -38,14 +38,6 @@ async fn attended(web: &Web, limits: Limits) -> Up {
     up
 }
 
-async fn inquiry(up: &mut Up) -> Inquiry {
-    loop {
-        if let HostEvent::Inquiry(inquiry) = up.event().await {
-            return inquiry;
-        }
-    }
-}
-
 fn message(inquiry: &Inquiry) -> String {
     match &inquiry.question {
         millrace::chat::Question::Form { message, .. } => message.clone(),
@@ -64,7 +56,7 @@ async fn what_a_call_requires_is_asked_one_by_one_and_the_call_goes_on() {
     let mut up = attended(&web, Limits { call_idle: idle, ..Limits::default() }).await;
     let ticket = up.call("echo", json!({"x": 1}));
     for (wanted, answer) in [("first", named("Ada")), ("second", InquiryAnswer::Decline)] {
-        let inquiry = inquiry(&mut up).await;
+        let inquiry = up.inquiry().await;
         assert_eq!((message(&inquiry).as_str(), inquiry.call.as_ref()), (wanted, Some(&CallId::new("c1"))));
         // A person takes their time; the call's own stands meanwhile.
         tokio::time::sleep(idle * 2).await;
@@ -85,7 +77,7 @@ async fn what_a_call_requires_is_asked_one_by_one_and_the_call_goes_on() {
     assert!(calls[0]["params"].get("requestState").is_none());
     // The next call knows nothing of it.
     let _next = up.call("echo", json!({}));
-    inquiry(&mut up).await;
+    up.inquiry().await;
     let last = web.asked().last().unwrap().json();
     assert!(last["params"].get("requestState").is_none() && last["params"].get("inputResponses").is_none());
 }
@@ -104,7 +96,7 @@ async fn a_call_that_is_cancelled_while_it_asks_asks_no_more() {
     let web = Web::serve(curious).await;
     let mut up = attended(&web, Limits::default()).await;
     let ticket = up.call("echo", json!({}));
-    inquiry(&mut up).await;
+    up.inquiry().await;
     ticket.cancel();
     assert_eq!(ticket.end().await, CallEnd::Cancelled { acknowledged: true });
     while !matches!(up.event().await, HostEvent::InquiryEnded { .. }) {}

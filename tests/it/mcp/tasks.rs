@@ -260,11 +260,7 @@ async fn a_server_of_today_makes_a_task_of_a_call_asks_once_and_is_answered() {
     let mut up = Up { host, events };
     up.status(ServerState::Ready).await;
     let ticket = up.call("echo", json!({}));
-    let inquiry = loop {
-        if let HostEvent::Inquiry(inquiry) = up.event().await {
-            break inquiry;
-        }
-    };
+    let inquiry = up.inquiry().await;
     assert_eq!(inquiry.call, Some(CallId::new("c1")));
     let name = json!({"name": "Ada"});
     assert!(up.host.answer(inquiry.id, InquiryAnswer::Accept(name.as_object().cloned().unwrap())));

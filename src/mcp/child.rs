@@ -164,7 +164,7 @@ impl Drop for Child {
 
 /// Signals a whole process group. A group that is gone already is no error.
 #[cfg(unix)]
-pub(super) fn signal_group(leader: Option<u32>, signal: rustix::process::Signal) {
+pub(crate) fn signal_group(leader: Option<u32>, signal: rustix::process::Signal) {
     let group = leader.and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
     // Group 1 would be init's: a child is never that, and a signal there would be a disaster in a container.
     if let Some(group) = group.filter(|group| group.as_raw_nonzero().get() > 1)

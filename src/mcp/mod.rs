@@ -39,6 +39,8 @@ mod ticket;
 pub mod watchdog;
 
 pub use call::answered;
+#[cfg(unix)]
+pub(crate) use child::signal_group;
 pub use event::{HostEvent, LogLevel};
 pub use failure::{Failure, FailureKind};
 pub use host::Host;

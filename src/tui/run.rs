@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -110,8 +110,8 @@ struct Loop {
     limits: Arc<Limits>,
     around: Surroundings,
     working: JoinSet<()>,
-    /// The command of the person's own that runs; dropped, it is stopped.
-    shell: Option<(u64, oneshot::Sender<()>)>,
+    /// The commands of the person's own that run, one to a conversation.
+    commands: shell::Running,
     /// Something to draw, and whether now.
     dirty: bool,
     urgent: bool,
@@ -154,7 +154,7 @@ pub async fn run(config: TuiConfig, services: Services, drawn: impl FnOnce()) ->
         limits,
         around: Surroundings::look(),
         working: JoinSet::new(),
-        shell: None,
+        commands: shell::Running::default(),
         dirty: true,
         urgent: true,
         drawn: None,
@@ -191,7 +191,7 @@ pub async fn run(config: TuiConfig, services: Services, drawn: impl FnOnce()) ->
     }
     it.raw = None;
     it.input = None;
-    it.shell = None;
+    it.commands.stop_all();
     // A draft on its way to the store.
     let _ = timeout(LAST_WORDS, async { while it.working.join_next().await.is_some() {} }).await;
     if terminal::panicked() {
@@ -427,8 +427,7 @@ impl Loop {
                     });
                 }
                 Effect::Run { generation, command } => {
-                    let (told, stop) = oneshot::channel();
-                    self.shell = Some((generation, told));
+                    let stop = self.commands.begin(generation);
                     let (folder, limits) = (self.folder.clone(), Arc::clone(&self.limits));
                     let replies = self.replies.clone();
                     self.working.spawn(async move {
@@ -436,10 +435,7 @@ impl Loop {
                         replies.send(Reply::Ran { generation, result });
                     });
                 }
-                Effect::StopRun { generation } => {
-                    // Told by what becomes of it.
-                    drop(self.shell.take_if(|(running, _)| *running == generation));
-                }
+                Effect::StopRun { generation } => self.commands.stop(generation),
                 Effect::PastePicture => {
                     let (around, limits) = (self.around, Arc::clone(&self.limits));
                     self.aside(move || Reply::Picture(picture::picture(around, &limits)));

@@ -4,6 +4,7 @@
 //! - It has the terminal neither for reading nor for writing: its input is empty, its outputs are pipes.
 //! - It ends with its group when it is stopped, when a limit acts, and when the program is left.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -26,15 +27,15 @@ pub(super) async fn run(
     limits: Arc<Limits>,
     stop: oneshot::Receiver<()>,
 ) -> Result<Ran, Fault> {
-    let mut child = start(&command, &folder).map_err(|error| {
+    let mut group = Group::start(&command, &folder).map_err(|error| {
         Fault::new(FaultKind::Usage, format!("the shell did not start: {error}"))
             .hint("$SHELL names the one that is used; without it, sh.")
     })?;
     let most = usize::try_from(limits.command_output).unwrap_or(usize::MAX);
-    let (mut out, mut err) = (child.stdout().take(), child.stderr().take());
+    let (mut out, mut err) = (group.child.stdout().take(), group.child.stderr().take());
     let mut kept = Kept::new(most);
     let mut ended = None;
-    let waited = {
+    let exited = {
         let reading = async {
             let (mut first, mut second) = (vec![0; 16 * 1024], vec![0; 16 * 1024]);
             while out.is_some() || err.is_some() {
@@ -46,40 +47,107 @@ pub(super) async fn run(
         };
         let limit = tokio::time::sleep(limits.command);
         tokio::pin!(reading, limit, stop);
+        // It may close its pipes and go on, or end while a child of it holds them.
+        let mut closed = false;
         let mut exited: Option<std::io::Result<ExitStatus>> = None;
-        loop {
+        while !closed || exited.is_none() {
             tokio::select! {
                 biased;
                 _ = &mut stop => {
                     ended = Some("stopped".to_owned());
-                    break exited;
+                    break;
                 }
                 () = &mut limit => {
                     ended = Some(format!("stopped after {} s (limit command)", limits.command.as_secs()));
-                    break exited;
+                    break;
                 }
-                // A child of it may hold the pipes: what was written until it ended is what counts.
-                () = &mut reading => break exited,
-                status = child.wait(), if exited.is_none() => {
+                () = &mut reading, if !closed => closed = true,
+                status = group.child.wait(), if exited.is_none() => {
                     exited = Some(status);
                     limit.as_mut().reset(tokio::time::Instant::now() + AFTER_EXIT);
                 }
-                () = std::future::pending::<()>(), if exited.is_some() => {}
             }
         }
+        exited
     };
-    let exited = match waited {
-        // What is left of its group has had its time.
-        Some(status) => {
-            ended = None;
-            status.ok()
+    if exited.is_some() {
+        // What is left of its group has had its time: it ended by itself.
+        ended = None;
+    }
+    group.end().await;
+    let code = exited.and_then(Result::ok).and_then(|status| status.code());
+    Ok(Ran { code, output: kept.text(), ended })
+}
+
+/// The commands that run, each stopped by itself.
+#[derive(Debug, Default)]
+pub(super) struct Running(HashMap<u64, oneshot::Sender<()>>);
+
+impl Running {
+    /// One more runs; the receiver is for [`run`].
+    pub(super) fn begin(&mut self, generation: u64) -> oneshot::Receiver<()> {
+        self.0.retain(|_, stop| !stop.is_closed());
+        let (told, stop) = oneshot::channel();
+        self.0.insert(generation, told);
+        stop
+    }
+
+    /// Stops that one. What becomes of it is told by itself.
+    pub(super) fn stop(&mut self, generation: u64) {
+        drop(self.0.remove(&generation));
+    }
+
+    pub(super) fn stop_all(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// The shell and all that it started. Dropped before its end, it is killed whole.
+struct Group {
+    child: Box<dyn ChildWrapper>,
+    /// Who leads it, until it was ended: the number may belong to another one afterwards.
+    #[cfg(unix)]
+    leader: Option<u32>,
+}
+
+impl Group {
+    fn start(command: &str, folder: &Path) -> std::io::Result<Self> {
+        let mut wrapped = CommandWrap::from({
+            let (shell, flag) = shell();
+            let mut line = Command::new(shell);
+            line.arg(flag).arg(command).current_dir(folder);
+            line.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            line
+        });
+        wrapped.wrap(KillOnDrop);
+        #[cfg(unix)]
+        wrapped.wrap(process_wrap::tokio::ProcessGroup::leader());
+        #[cfg(windows)]
+        wrapped.wrap(process_wrap::tokio::JobObject);
+        let child = wrapped.spawn()?;
+        Ok(Self {
+            #[cfg(unix)]
+            leader: child.id(),
+            child,
+        })
+    }
+
+    /// Kills what is left of it.
+    async fn end(mut self) {
+        let _ = self.child.start_kill();
+        if tokio::time::timeout(AFTER_EXIT, self.child.wait()).await.is_ok() {
+            #[cfg(unix)]
+            self.leader.take();
         }
-        None if ended.is_none() => child.wait().await.ok(),
-        None => None,
-    };
-    let _ = child.start_kill();
-    let _ = tokio::time::timeout(AFTER_EXIT, child.wait()).await;
-    Ok(Ran { code: exited.and_then(|status| status.code()), output: kept.text(), ended })
+    }
+}
+
+/// Elsewhere than on Unix, the job object does this.
+#[cfg(unix)]
+impl Drop for Group {
+    fn drop(&mut self) {
+        crate::mcp::signal_group(self.leader, rustix::process::Signal::KILL);
+    }
 }
 
 /// How long its pipes are read when it has ended, where somebody else holds them.
@@ -95,22 +163,6 @@ async fn next(pipe: &mut Option<impl AsyncRead + Unpin>, buffer: &mut [u8]) -> u
         }
         Ok(read) => read,
     }
-}
-
-fn start(command: &str, folder: &Path) -> std::io::Result<Box<dyn ChildWrapper>> {
-    let mut wrapped = CommandWrap::from({
-        let (shell, flag) = shell();
-        let mut line = Command::new(shell);
-        line.arg(flag).arg(command).current_dir(folder);
-        line.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        line
-    });
-    wrapped.wrap(KillOnDrop);
-    #[cfg(unix)]
-    wrapped.wrap(process_wrap::tokio::ProcessGroup::leader());
-    #[cfg(windows)]
-    wrapped.wrap(process_wrap::tokio::JobObject);
-    wrapped.spawn()
 }
 
 #[cfg(not(windows))]
@@ -200,6 +252,56 @@ mod tests {
         let running = tokio::spawn(run("sleep 60".into(), std::env::temp_dir(), Arc::default(), stop));
         told.send(()).unwrap();
         assert_eq!(running.await.unwrap().unwrap().ended.as_deref(), Some("stopped"));
+    }
+
+    #[tokio::test]
+    async fn with_its_outputs_closed_it_is_stopped_all_the_same() {
+        const QUIET: &str = "exec >/dev/null 2>&1; sleep 60; :";
+        const SOON: Duration = Duration::from_secs(20);
+        let limits = Limits { command: Duration::from_millis(200), ..Limits::default() };
+        let ran = tokio::time::timeout(SOON, check(QUIET, limits)).await.expect("the limit acts");
+        assert!(ran.ended.as_deref().is_some_and(|why| why.contains("limit command")), "{ran:?}");
+
+        let (told, stop) = oneshot::channel();
+        let running = tokio::spawn(run(QUIET.into(), std::env::temp_dir(), Arc::default(), stop));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        told.send(()).expect("it runs");
+        let ran = tokio::time::timeout(SOON, running).await.expect("its person stops it").unwrap().unwrap();
+        assert_eq!(ran.ended.as_deref(), Some("stopped"));
+    }
+
+    #[tokio::test]
+    async fn given_up_it_ends_with_its_group() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("held");
+        // The child of the shell holds the pipe: it reads as closed once that child is gone.
+        let (_stay, stop) = oneshot::channel();
+        let command = "mkfifo held && { sleep 60 >held & } && wait";
+        let running = tokio::spawn(run(command.into(), folder.path().into(), Arc::default(), stop));
+        while !pipe.exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let (opened, held) = oneshot::channel();
+        let gone = tokio::task::spawn_blocking(move || {
+            let mut file = std::fs::File::open(pipe).unwrap();
+            opened.send(()).unwrap();
+            std::io::Read::read_to_end(&mut file, &mut Vec::new()).unwrap()
+        });
+        held.await.unwrap();
+        running.abort();
+        let gone = tokio::time::timeout(Duration::from_secs(20), gone).await.expect("its child is gone");
+        assert_eq!(gone.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn of_several_each_is_stopped_by_itself() {
+        let mut running = Running::default();
+        let (mut first, mut second) = (running.begin(1), running.begin(2));
+        running.stop(1);
+        assert_eq!(first.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+        assert_eq!(second.try_recv(), Err(oneshot::error::TryRecvError::Empty), "it goes on");
+        running.stop_all();
+        assert_eq!(second.try_recv(), Err(oneshot::error::TryRecvError::Closed));
     }
 
     #[tokio::test]

@@ -47,6 +47,10 @@ struct Task {
     /// When to ask again.
     next: Instant,
     failures: u32,
+    /// How often `tasks/result` got no answer, on its own: that `tasks/get` is answered says nothing of it.
+    unanswered: u32,
+    /// Not before then is the result asked for again.
+    result_next: Instant,
     get: Asked,
     /// The result, asked for before there is one (2025-11-25).
     result: Asked,
@@ -84,6 +88,8 @@ impl Call<'_> {
             since: now,
             next: now + told.poll,
             failures: 0,
+            unanswered: 0,
+            result_next: now,
             get: None,
             result: None,
             refusal: None,
@@ -206,7 +212,8 @@ impl Call<'_> {
         let modern = self.connection.way == Way::Modern;
         match task.told.status {
             Status::Working | Status::InputRequired if !modern => {
-                if task.result.is_none() && task.refusal.is_none() && task.failures == 0 {
+                let due = task.failures == 0 && Instant::now() >= task.result_next;
+                if task.result.is_none() && task.refusal.is_none() && due {
                     task.result = Some(self.ask_result(&task.told.id, self.line.longest));
                 }
                 Ok(())
@@ -383,7 +390,11 @@ impl Task {
             // The error that the call itself ended with, or a server that does not wait: its status tells.
             Reply::Error { code, message } => self.refusal = Some((code, message)),
             Reply::Gone(message) => return Some(CallEnd::ServerGone { sent: true, message }),
-            Reply::Failed(_) => self.failures += 1,
+            Reply::Failed(_) => {
+                self.unanswered = self.unanswered.saturating_add(1);
+                self.result_next = Instant::now() + pause(self.told.poll, self.unanswered);
+                return None;
+            }
         }
         self.next = Instant::now();
         None

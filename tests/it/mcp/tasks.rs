@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use axum::response::Response;
 
-use super::web::{Asked, Web, error, modern, result};
+use super::web::{Asked, Web, error, legacy, modern, result, status};
 use super::*;
 
 /// A server of 2025-11-25 whose tool `echo` can only be called as a task. A test overrides what becomes of the task.
@@ -207,6 +207,52 @@ async fn a_task_that_takes_too_long_is_told_to_stop() {
     assert_eq!(up.call("echo", json!({})).end().await, CallEnd::TimedOut { sent: true });
     assert!(fake.read("tasks/get") > 2, "its answers kept it alive past the idle limit");
     assert_eq!((fake.read("tasks/cancel"), fake.read("notifications/cancelled")), (1, 0));
+}
+
+#[tokio::test]
+async fn a_result_that_cannot_be_asked_for_is_not_asked_for_without_a_pause() {
+    // What stands before the server turns one of the two questions away; the other is answered all the time.
+    let (gets, results) = (Arc::new(AtomicU32::new(0)), Arc::new(Mutex::new(Vec::new())));
+    let when = results.clone();
+    let web = Web::serve(move |asked: &Asked| -> Response {
+        let task = |status| json!({"taskId": "t1", "status": status, "ttl": 60000, "pollInterval": 200});
+        match asked.method().as_str() {
+            "initialize" => result(
+                asked,
+                &json!({"protocolVersion": "2025-11-25", "serverInfo": {"name": "f", "version": "1"},
+                    "capabilities": {"tools": {}, "tasks": {"requests": {"tools": {"call": {}}}}}}),
+            ),
+            "tools/list" => result(
+                asked,
+                &json!({"tools": [{"name": "echo", "inputSchema": {"type": "object"},
+                    "execution": {"taskSupport": "required"}}]}),
+            ),
+            "tools/call" => result(asked, &json!({"task": task("working")})),
+            "tasks/get" if gets.fetch_add(1, Ordering::SeqCst) < 5 => result(asked, &task("working")),
+            "tasks/get" => result(asked, &task("completed")),
+            "tasks/result" => {
+                results.lock().unwrap().push(std::time::Instant::now());
+                match gets.load(Ordering::SeqCst) {
+                    0..=5 => status(502),
+                    _ => result(asked, &json!({"content": [{"type": "text", "text": "in the end"}]})),
+                }
+            }
+            _ => legacy(asked),
+        }
+    })
+    .await;
+    let up = web.up("/mcp").await;
+    let began = std::time::Instant::now();
+    assert_eq!(up.call("echo", json!({})).end().await, text("in the end"));
+    assert!(began.elapsed() >= Duration::from_secs(1), "its status is asked for at the pace it names");
+    assert_eq!(web.count("tasks/get"), 6);
+    let when = when.lock().unwrap();
+    // Twice the interval, then twice that; the last one is asked for because the task has ended.
+    for (pair, least) in when[..when.len() - 1].windows(2).zip([400, 800, 1600]) {
+        let pause = pair[1] - pair[0];
+        assert!(pause >= Duration::from_millis(least - 20), "{pause:?} after a failure, not {least} ms");
+    }
+    assert!(when.len() > 2, "it is asked for again all the same");
 }
 
 /// A task of 2026-07-28 with this status and more members.

@@ -32,6 +32,13 @@ enum Known<T> {
     Here(T),
 }
 
+impl<T> Known<T> {
+    /// A list that was asked for before a change was announced is another's answer.
+    fn waits_for(&self, generation: u64) -> bool {
+        matches!(self, Self::Asked(asked) if *asked == generation)
+    }
+}
+
 /// Whose list is wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
@@ -147,13 +154,17 @@ impl State {
         };
         match reply {
             ServerReply::Prompts(list) => {
-                if let Some(known @ Known::Asked(_)) = self.catalogs.prompts.get_mut(server) {
+                if let Some(known) = self.catalogs.prompts.get_mut(server)
+                    && known.waits_for(generation)
+                {
                     *known = Known::Here(list);
                     self.refresh_completion();
                 }
             }
             ServerReply::Catalog(catalog) => {
-                if let Some(known @ Known::Asked(_)) = self.catalogs.resources.get_mut(server) {
+                if let Some(known) = self.catalogs.resources.get_mut(server)
+                    && known.waits_for(generation)
+                {
                     *known = Known::Here(catalog);
                     self.refresh_completion();
                 }
@@ -179,13 +190,13 @@ impl State {
 
     fn not_replied(&mut self, generation: u64, server: &ServerName, fault: &Fault, out: &mut Vec<Effect>) {
         // What cannot be listed is an empty list; it is asked for again after the server announced a change.
-        if let Some(known @ Known::Asked(_)) = self.catalogs.prompts.get_mut(server)
-            && matches!(known, Known::Asked(asked) if *asked == generation)
+        if let Some(known) = self.catalogs.prompts.get_mut(server)
+            && known.waits_for(generation)
         {
             *known = Known::Here(Vec::new());
         }
-        if let Some(known @ Known::Asked(_)) = self.catalogs.resources.get_mut(server)
-            && matches!(known, Known::Asked(asked) if *asked == generation)
+        if let Some(known) = self.catalogs.resources.get_mut(server)
+            && known.waits_for(generation)
         {
             *known = Known::Here(Catalog::default());
         }

@@ -33,7 +33,8 @@ pub(super) fn bounded<'a>(said: impl Iterator<Item = (&'a ServerName, &'a str)>,
         let (text, _) = strip_hidden(said);
         let text = text.trim();
         let room = one.min(left);
-        left = left.saturating_sub(text.len());
+        // What one server says too much takes no room of the others'.
+        left -= text.len().min(room);
         let name = if room == one { "instructions" } else { "instructions_in_all" };
         let cut = text.len() > room;
         let text = match cut {
@@ -115,6 +116,8 @@ mod tests {
         assert_eq!(texts[0], ("0123456789".into(), false));
         assert_eq!(texts[1], (format!("01{}", rest("instructions_in_all")), true));
         assert_eq!(texts[2], (rest("instructions_in_all"), true));
+        let long = snapshot(&[("a", &"0".repeat(50)), ("b", "xyz")], &limits);
+        assert_eq!(&*long.instructions[1].text, "xyz", "what was not told took no room");
         let one = snapshot(&[("a", "0123456789ab")], &limits);
         assert_eq!(&*one.instructions[0].text, format!("0123456789{}", rest("instructions")));
     }

@@ -139,3 +139,35 @@ fn a_list_is_asked_for_once_and_again_after_a_change() {
     desk.keys("x");
     assert_eq!(asked(&desk), 1);
 }
+
+#[test]
+fn a_list_from_before_a_change_is_not_the_one_that_is_kept() {
+    let mut desk = desk();
+    ready(&mut desk);
+    let named = |name: &str| vec![PromptInfo { name: name.into(), ..PromptInfo::default() }];
+    desk.keys("/");
+    let before = query(&desk).0;
+    desk.engine(TurnEvent::News { server: ServerName::new("docs"), news: ServerNews::PromptsChanged });
+    desk.keys("d");
+    let after = query(&desk).0;
+    assert_ne!(before, after, "it is asked again");
+    reply(&mut desk, before, ServerReply::Prompts(named("old")));
+    reply(&mut desk, after, ServerReply::Prompts(named("new")));
+    let (catalogs, docs) = (&desk.state.catalogs, ServerName::new("docs"));
+    assert!(catalogs.prompt(&docs, "old").is_none() && catalogs.prompt(&docs, "new").is_some());
+    // The same of resources.
+    desk.keys("<ctrl+c>@");
+    let before = query(&desk).0;
+    desk.engine(TurnEvent::News { server: ServerName::new("docs"), news: ServerNews::ResourcesChanged });
+    desk.keys("d");
+    let after = query(&desk).0;
+    assert_ne!(before, after, "it is asked again");
+    let listed = |uri: &str| {
+        let resource = ResourceInfo { uri: uri.into(), name: uri.into(), ..ResourceInfo::default() };
+        ServerReply::Catalog(Catalog { resources: vec![resource], templates: Vec::new() })
+    };
+    reply(&mut desk, before, listed("demo://old"));
+    reply(&mut desk, after, listed("demo://new"));
+    let rows: Vec<String> = desk.state.catalogs.resource_rows().into_iter().map(|row| row.text).collect();
+    assert_eq!(rows, ["docs:demo://new"]);
+}

@@ -269,6 +269,16 @@ impl State {
         out.push(Effect::SaveDraft { conversation, text: self.composer.expanded() });
     }
 
+    /// What is being written in a conversation that is not shown was changed.
+    pub(super) fn keep_draft_elsewhere(&self, place: usize, out: &mut Vec<Effect>) {
+        let Some(there) = self.elsewhere.get(place) else { return };
+        let conversation = there.transcript.conversation.clone();
+        // Of conversations that have no name yet, the draft of the one that is shown is kept.
+        if conversation != self.transcript.conversation {
+            out.push(Effect::SaveDraft { conversation, text: there.composer.expanded() });
+        }
+    }
+
     /// Shows a conversation as it was kept.
     pub(super) fn load(&mut self, conversation: Conversation, out: &mut Vec<Effect>) {
         self.set_aside(Some(&conversation.summary.id), out);

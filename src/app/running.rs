@@ -1,7 +1,8 @@
 //! A command of the person's own (`!cargo test`): run beside the chat, its output attached to the message being written.
 //!
 //! # Invariants
-//! - Only what was typed runs: a paste never does, and nothing that a model or a server wrote.
+//! - Only what was typed runs: a paste never does, and nothing that a model or a server wrote. A paste behind a typed `!`
+//!   stands in the text as it will run before it does.
 //! - Nothing of it is sent before its person sends it.
 
 use std::fmt::Write as _;
@@ -41,8 +42,27 @@ impl Composer {
         if !self.sign_typed {
             return None;
         }
-        let command = self.expanded().strip_prefix('!')?.trim().to_owned();
+        let command = self.text().strip_prefix('!')?.trim().to_owned();
         (!command.is_empty()).then_some(command)
+    }
+
+    /// Puts every chip in as text; false where there is none.
+    fn unfold(&mut self) -> bool {
+        let mut found = Vec::new();
+        for (row, line) in self.area.lines().iter().enumerate() {
+            for chip in &self.chips {
+                let at = line.match_indices(&chip.label).map(|(at, label)| (at, label.chars().count()));
+                found.extend(at.map(|(at, length)| (row, line[..at].chars().count(), length, chip.text.clone())));
+            }
+        }
+        // From the end on: what was put in moves none that is to come, and a label in it stays a word.
+        found.sort_by_key(|(row, column, ..)| std::cmp::Reverse((*row, *column)));
+        for (row, column, length, text) in &found {
+            self.jump(*row, *column);
+            self.area.delete_str(*length);
+            self.area.insert_str(text);
+        }
+        !found.is_empty()
     }
 
     /// What it wrote stands in the message as one thing.
@@ -81,6 +101,10 @@ impl State {
         if self.composer.run.is_some() {
             return self.say("a command runs already: esc stops it", out);
         }
+        if self.composer.unfold() {
+            self.say("what was pasted is unfolded, nothing ran: look at it, enter runs it", out);
+            return self.text_changed(out);
+        }
         let text = self.composer.text();
         self.composer.remember_command(&text);
         self.composer.reset();
@@ -102,9 +126,10 @@ impl State {
     }
 
     pub(super) fn ran(&mut self, generation: u64, result: Result<Ran, Fault>, out: &mut Vec<Effect>) {
-        let here = self.composer.run.as_ref().is_some_and(|run| run.generation == generation);
-        let Some(composer) =
-            self.composers().find(|one| one.run.as_ref().is_some_and(|run| run.generation == generation))
+        let Some((place, composer)) = self
+            .composers()
+            .enumerate()
+            .find(|(_, one)| one.run.as_ref().is_some_and(|run| run.generation == generation))
         else {
             return;
         };
@@ -112,9 +137,12 @@ impl State {
         match result {
             Ok(ran) => {
                 composer.take_output(&run.command, &ran);
-                if here {
-                    self.say("its output is in your message: enter on it unfolds it", out);
-                    self.text_changed(out);
+                match place.checked_sub(1) {
+                    None => {
+                        self.say("its output is in your message: enter on it unfolds it", out);
+                        self.text_changed(out);
+                    }
+                    Some(place) => self.keep_draft_elsewhere(place, out),
                 }
             }
             Err(fault) => self.fault_notice(&fault, out),

@@ -41,6 +41,22 @@ fn a_paste_never_runs_and_a_blank_before_it_makes_it_words() {
 }
 
 #[test]
+fn a_paste_behind_a_bang_is_unfolded_before_it_runs() {
+    let mut desk = desk();
+    desk.keys("!");
+    let script = "echo ä\n".repeat(50);
+    desk.event(Event::Paste(script.clone()));
+    desk.keys(" ; <alt+enter>");
+    desk.event(Event::Paste(script.clone()));
+    desk.keys("<enter>");
+    assert_eq!(command(&desk), None, "only its label was seen");
+    assert_eq!(desk.text(), format!("!{script} ; \n{script}"));
+    assert!(desk.said().contains("nothing ran"), "{}", desk.said());
+    desk.keys("<enter>");
+    assert_eq!(command(&desk).unwrap().1, format!("{script} ; \n{script}").trim());
+}
+
+#[test]
 fn recalled_it_is_a_command_again() {
     let mut desk = desk();
     desk.keys("!ls<enter>");
@@ -72,6 +88,13 @@ fn the_output_goes_to_the_conversation_where_it_was_asked_for() {
     desk.keys("<ctrl+n>");
     desk.reply(Reply::Ran { generation, result: Ok(ran("x")) });
     assert_eq!(desk.text(), "");
+    let saved = desk.effects.iter().find_map(|effect| match effect {
+        Effect::SaveDraft { conversation, text } => Some((conversation.clone(), text.clone())),
+        _ => None,
+    });
+    let (conversation, text) = saved.expect("it is not in memory alone");
+    assert_eq!(conversation, desk.state.elsewhere[0].transcript.conversation);
+    assert!(conversation.is_some() && text.starts_with("```console\n$ make\nx\n"), "{text}");
     desk.keys("<alt+r>");
     assert!(desk.text().starts_with("[Ran 1: make"), "{}", desk.text());
 }

@@ -95,14 +95,13 @@ impl Inline {
 
     /// The terminal is another width: rows of the old live area may have been wrapped into more.
     pub(super) fn resized(&mut self, columns: u16) {
-        if let (Some((old, _)), Some(row)) = (&self.last, &mut self.caret_row)
+        if let (Some((old, caret)), Some(row)) = (&self.last, &mut self.caret_row)
             && columns > 0
         {
             if columns == old.area.width {
                 return;
             }
-            let each = old.area.width.div_ceil(columns).max(1);
-            *row = row.saturating_mul(each).saturating_add(each - 1);
+            *row = wrapped(old, *row, caret.map_or(0, |(x, _)| x), columns);
         }
         self.last = None;
     }
@@ -154,10 +153,27 @@ fn rows(buffer: &Buffer, out: &mut String, closed: bool) {
     }
 }
 
-fn line(row: &[Cell], out: &mut String) {
+/// The row in which a caret stands once each row was wrapped by itself, by what was written of it.
+fn wrapped(buffer: &Buffer, row: u16, x: u16, columns: u16) -> u16 {
+    let columns = usize::from(columns).max(1);
+    let width = usize::from(buffer.area.width).max(1);
+    let row = usize::from(row);
+    let rows = buffer.content.chunks(width).take(row + 1).enumerate().map(|(n, cells)| {
+        let rows = used(cells).div_ceil(columns).max(1);
+        if n < row { rows } else { (usize::from(x) / columns).min(rows - 1) }
+    });
+    u16::try_from(rows.sum::<usize>()).unwrap_or(u16::MAX)
+}
+
+/// The columns of a row that are written: blanks at its end are not.
+fn used(row: &[Cell]) -> usize {
     let blank =
         |cell: &Cell| cell.symbol() == " " && cell.bg == Color::Reset && !cell.modifier.contains(Modifier::REVERSED);
-    let end = row.iter().rposition(|cell| !blank(cell)).map_or(0, |at| at + 1);
+    row.iter().rposition(|cell| !blank(cell)).map_or(0, |at| at + 1)
+}
+
+fn line(row: &[Cell], out: &mut String) {
+    let end = used(row);
     let mut now = (Color::Reset, Color::Reset, Modifier::empty());
     let mut skip = 0;
     out.push_str("\x1b[0m");
@@ -244,6 +260,28 @@ mod tests {
         let mut out = String::new();
         rows(&buffer, &mut out, true);
         assert_eq!(out, "\x1b[0m\x1b[0;96;48;5;237m日a\x1b[0m\x1b[K\r\n");
+    }
+
+    #[test]
+    fn narrowed_it_goes_up_over_its_own_rows_alone() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 60, 4));
+        buffer.set_string(0, 0, "short", Style::new());
+        buffer.set_string(0, 1, "x".repeat(41), Style::new());
+        buffer.set_string(0, 3, "y".repeat(45), Style::new());
+        let row = |caret: Option<(u16, u16)>, columns: u16| {
+            let caret_row = Some(caret.map_or(3, |(_, y)| y));
+            let mut inline = Inline { caret_row, last: Some((buffer.clone(), caret)), ..Inline::default() };
+            inline.resized(columns);
+            inline.caret_row
+        };
+        // One row wraps at 40, none at 50; blanks wrap nowhere.
+        assert_eq!(row(Some((0, 2)), 40), Some(3));
+        assert_eq!(row(Some((0, 2)), 50), Some(2));
+        // In a row that wraps, it stands where its column went.
+        assert_eq!(row(Some((19, 3)), 20), Some(5));
+        assert_eq!(row(Some((45, 3)), 20), Some(7));
+        assert_eq!(row(None, 20), Some(5));
+        assert_eq!(row(Some((0, 3)), 90), Some(3));
     }
 
     #[test]

@@ -43,6 +43,12 @@ pub fn settings() -> Vec<SettingInfo> {
     all
 }
 
+/// The text that a value written as TOML stands for; None where it is no text.
+#[must_use]
+pub fn text_of(toml: &str) -> Option<String> {
+    toml.trim().parse::<toml_edit::Value>().ok()?.as_str().map(str::to_owned)
+}
+
 fn info(table: &str, key: &'static Key) -> Option<SettingInfo> {
     let kind = match &key.kind {
         Kind::Bool => SettingKind::Switch,

@@ -9,8 +9,8 @@ use crate::app::key::{Key, KeyCode};
 use crate::app::line::LineEdit;
 use crate::app::state::State;
 use crate::chat::Fault;
-use crate::config::settings;
 pub use crate::config::{SettingInfo, SettingKind};
+use crate::config::{settings, text_of};
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -138,6 +138,7 @@ impl Settings {
                     self.selected = motion.row(self.selected, self.rows.len(), state.layout.list.page);
                     self.refused = None;
                 } else if self.search.key(key) {
+                    self.refused = None;
                     self.filter();
                 } else {
                     return Flow::Pass;
@@ -155,7 +156,7 @@ impl Settings {
         }
         let Some(info) = self.chosen() else { return };
         let (value, _) = self.value(info);
-        let now = value.trim_matches('"').to_owned();
+        let now = text_of(value).unwrap_or_else(|| value.to_owned());
         let next = match &info.kind {
             SettingKind::Switch => (if now == "true" { "false" } else { "true" }).to_owned(),
             SettingKind::Choice(words) => {
@@ -164,7 +165,10 @@ impl Settings {
                 words.get(next % words.len().max(1)).map(|word| quoted(word)).unwrap_or_default()
             }
             SettingKind::Text | SettingKind::Value => {
-                if forward {
+                if forward && now.contains(char::is_control) {
+                    let why = "It has several lines, or signs that one line cannot show. /config opens the file.";
+                    self.refused = Some(why.to_owned());
+                } else if forward {
                     self.line = Some(LineEdit::with(now));
                 }
                 return;
@@ -233,7 +237,7 @@ impl State {
         let on = |default: bool| value.map_or(default, |value| value == "true");
         match key {
             "ui.theme" | "ui.glyphs" => {
-                let name = value.map(|value| value.trim_matches('"').to_owned());
+                let name = value.map(|value| text_of(value).unwrap_or_else(|| value.to_owned()));
                 out.push(if key == "ui.theme" {
                     Effect::Theme { theme: Some(name.unwrap_or_else(|| "auto".into())), glyphs: None }
                 } else {
@@ -256,6 +260,44 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Opens the field of `system`, which the file says so; what a second enter writes, or why there is no field.
+    fn entered(toml: &str) -> Result<(String, String), String> {
+        let mut list = Settings::new(1);
+        list.read(1, BTreeMap::from([("system".to_owned(), toml.to_owned())]), &[]);
+        let place = list.rows().position(|info| info.key == "system");
+        list.selected = place.unwrap();
+        let (state, mut out) = (State::new(crate::app::Session::default()), Vec::new());
+        list.key(Key::plain(KeyCode::Enter), &state, &mut out);
+        let Some(line) = list.line.as_ref().map(|line| line.text.clone()) else { return Err(list.refused.unwrap()) };
+        list.key(Key::plain(KeyCode::Enter), &state, &mut out);
+        match &out[..] {
+            [Effect::SetSetting { value: Some(value), .. }] => Ok((line, value.clone())),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_text_is_changed_as_what_it_stands_for() {
+        for (toml, text) in [
+            (r#""C:\\a \"b\"""#, r#"C:\a "b""#),
+            ("'a'", "a"),
+            (r"'\d'", r"\d"),
+            (r#"'"quoted"'"#, r#""quoted""#),
+            (r#""\u00e4""#, "ä"),
+        ] {
+            let (line, value) = entered(toml).unwrap();
+            assert_eq!((line.as_str(), text_of(&value).as_deref()), (text, Some(text)), "{toml}");
+        }
+    }
+
+    #[test]
+    fn a_text_of_several_lines_is_left_to_the_file() {
+        for toml in ["\"\"\"\none\ntwo\n\"\"\"", r#""one\ntwo""#] {
+            let why = entered(toml).unwrap_err();
+            assert!(why.contains("several lines") && why.contains("/config"), "{why}");
+        }
+    }
 
     #[test]
     fn values_are_written_as_toml() {

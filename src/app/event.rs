@@ -82,7 +82,8 @@ pub enum Reply {
     Deleted {
         conversation: ConversationId,
         for_good: bool,
-        result: Result<(), Fault>,
+        /// What the person should know beside that it is gone; raw.
+        result: Result<Vec<String>, Fault>,
     },
     Restored {
         conversation: ConversationId,

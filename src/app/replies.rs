@@ -87,7 +87,7 @@ impl State {
                 Err(fault) => self.fault_notice(&fault, out),
             },
             Reply::Deleted { conversation, for_good, result } => match result {
-                Ok(()) => {
+                Ok(remarks) => {
                     let generation = self.session.fresh();
                     let title = self.browser().and_then(|browser| {
                         let title = browser.deleted(&conversation, for_good);
@@ -96,7 +96,10 @@ impl State {
                     });
                     if let Some(title) = title {
                         let said = match for_good {
-                            true => format!("erased \"{title}\": nothing of it is left in the store"),
+                            true if remarks.is_empty() => {
+                                format!("erased \"{title}\": nothing of it is left in the store")
+                            }
+                            true => format!("erased \"{title}\". {}", remarks.join(" ")),
                             false => format!("deleted \"{title}\", kept for 30 days: u brings it back"),
                         };
                         self.say(said, out);
@@ -108,8 +111,11 @@ impl State {
                 Ok(()) => {
                     let generation = self.session.fresh();
                     if let Some(browser) = self.browser() {
-                        browser.restored(&conversation);
+                        let title = browser.restored(&conversation);
                         browser.search_again(generation, out);
+                        if let Some(title) = title {
+                            self.say(format!("restored \"{title}\""), out);
+                        }
                     }
                 }
                 Err(fault) => self.fault_notice(&fault, out),

@@ -57,16 +57,14 @@ pub(super) async fn delete(
     if as_json {
         let told = json!({
             "id": id.as_str(), "deleted": true, "erased": true, "copies": erased.copies, "log_is_read": erased.log_is_read,
+            "damaged": erased.damaged,
         });
         terminal.out.write_all(&escape::line(&told))?;
         return Ok(());
     }
     say(terminal, &format!("Erased: {}", row.title))?;
-    if erased.copies > 0 {
-        say(terminal, "The copy of the store from before its last upgrade had it, too, and is gone.")?;
-    }
-    if erased.log_is_read {
-        say(terminal, "Another millrace reads the store: its log is emptied once that has ended.")?;
+    for remark in erased.remarks() {
+        say(terminal, &remark)?;
     }
     Ok(())
 }

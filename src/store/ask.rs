@@ -1,5 +1,6 @@
 //! What the store is asked, and what it answers: plain data.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::chat::{ConversationId, Hit, Summary, UnixMs};
@@ -79,13 +80,33 @@ pub enum Claim {
 }
 
 /// What an erasure did beside taking the conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Erased {
     /// How many copies of earlier versions of the store went with it.
     pub copies: usize,
     /// Another process reads the store at this moment, so that SQLite's log (encrypted by nothing, readable by its owner
     /// alone) still holds what was erased; it is emptied as soon as nobody reads.
     pub log_is_read: bool,
+    /// Damaged files that were set aside: they are kept on purpose and may have it, too.
+    pub damaged: Vec<PathBuf>,
+}
+
+impl Erased {
+    /// What the person should know beside that it is gone; raw.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        let mut remarks = Vec::new();
+        if self.copies > 0 {
+            remarks.push("The copy of the store from before its last upgrade had it, too, and is gone.".to_owned());
+        }
+        if self.log_is_read {
+            remarks.push("Another millrace reads the store: its log is emptied once that has ended.".to_owned());
+        }
+        for file in &self.damaged {
+            remarks.push(format!("A damaged store that was set aside may still have it: {}", file.display()));
+        }
+        remarks
+    }
 }
 
 /// How large the file is, in bytes.

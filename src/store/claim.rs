@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::worker::Desk;
-use super::{Claim, StoreError, ledger, recover};
+use super::{Claim, StoreError, ledger, recover, schema};
 use crate::chat::ConversationId;
 
 /// The lock that says that this process lives. Freed when dropped.
@@ -26,9 +26,6 @@ impl ProcessLock {
         let held = File::options().create_new(true).write(true).open(&file).map_err(|e| StoreError::io(&file, &e))?;
         // Only rows of `process` are ever looked at, so the lock is held before anyone can ask for it.
         held.lock().map_err(|e| StoreError::io(&file, &e))?;
-        // For a store that can no longer be read: see `living`.
-        std::io::Write::write_all(&mut &held, std::process::id().to_string().as_bytes())
-            .map_err(|e| StoreError::io(&file, &e))?;
         db.execute(
             "INSERT INTO process (token, pid, started) VALUES (?1, ?2, ?3)",
             params![token, std::process::id(), ledger::now()],
@@ -43,6 +40,38 @@ impl Drop for ProcessLock {
         let _ = std::fs::remove_file(&self.file);
     }
 }
+
+/// Held shared by every process that may write the store, and alone by one that replaces its file.
+pub(super) struct OpenLock(#[allow(dead_code, reason = "held until it is dropped")] File);
+
+impl OpenLock {
+    /// Waits while the file is being replaced. None: locks cannot be had here, which the file itself will tell.
+    pub(super) fn share(store: &Path) -> Option<Self> {
+        let file = Self::file(store).ok()?;
+        file.lock_shared().ok().map(|()| Self(file))
+    }
+
+    /// # Errors
+    /// [`StoreError::Locked`] where any process has the store open.
+    pub(super) fn alone(store: &Path) -> Result<Self, StoreError> {
+        let file = Self::file(store)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            // A file system without locks: better to think that somebody has it open.
+            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => Err(StoreError::Locked { path: store.into() }),
+        }
+    }
+
+    fn file(store: &Path) -> Result<File, StoreError> {
+        schema::private_folder(store)?;
+        let (folder, file) = (locks(store), lock_file(store, OPEN));
+        std::fs::create_dir_all(&folder).map_err(|e| StoreError::io(&folder, &e))?;
+        File::options().create(true).truncate(false).write(true).open(&file).map_err(|e| StoreError::io(&file, &e))
+    }
+}
+
+/// No token of a process is so short.
+const OPEN: &str = "open";
 
 fn locks(store: &Path) -> PathBuf {
     let mut folder = store.as_os_str().to_owned();
@@ -66,15 +95,6 @@ pub(super) fn lives(store: &Path, token: &str) -> bool {
         },
         Err(e) => e.kind() != std::io::ErrorKind::NotFound,
     }
-}
-
-/// A process that has a store open and lives; by its lock alone, for a store that cannot be read.
-pub(super) fn living(store: &Path) -> Option<u32> {
-    let held = std::fs::read_dir(locks(store)).ok()?;
-    held.filter_map(Result::ok).filter_map(|entry| entry.file_name().into_string().ok()).find_map(|token| {
-        let pid = std::fs::read_to_string(lock_file(store, &token)).unwrap_or_default();
-        lives(store, &token).then(|| pid.trim().parse().unwrap_or(0))
-    })
 }
 
 /// The processes that the store knows and that are gone.

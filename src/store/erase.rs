@@ -11,7 +11,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::worker::Desk;
-use super::{Erased, KEPT_AFTER_DELETE_MS, StoreError, backup, claim, index, ledger};
+use super::{KEPT_AFTER_DELETE_MS, StoreError, backup, claim, index, ledger, salvage};
 use crate::chat::ConversationId;
 
 /// How much of the index one step merges, in pages.
@@ -72,8 +72,9 @@ fn remove(db: &Connection, no: i64, id: &str) -> Result<(), StoreError> {
 }
 
 impl Desk {
-    /// Erases a conversation, deleted before or not, and every trace of it.
-    pub(super) fn erase(&mut self, id: &ConversationId) -> Result<Erased, StoreError> {
+    /// Takes a conversation out, deleted before or not, and the copies that have it; how many those were. Its traces
+    /// go by [`Desk::scrub`].
+    pub(super) fn erase(&mut self, id: &ConversationId) -> Result<usize, StoreError> {
         let (path, us) = (self.path.clone(), self.lock.as_ref().map(|l| l.token.clone()));
         self.change(|db| {
             let no: Option<i64> = db
@@ -83,14 +84,9 @@ impl Desk {
             claim::admit(db, &path, no, us.as_deref())?;
             remove(db, no, id.as_str())
         })?;
-        let copies = backup::remove(&self.path)?;
-        loop {
-            match self.scrub()? {
-                Scrub::More => {}
-                Scrub::Done => return Ok(Erased { copies, log_is_read: false }),
-                Scrub::Busy => return Ok(Erased { copies, log_is_read: true }),
-            }
-        }
+        // Held shared, our lock says that nobody is making one.
+        salvage::sweep(&self.path);
+        backup::remove(&self.path)
     }
 
     /// One step of taking away what erased rows left. To be repeated while it says [`Scrub::More`].

@@ -93,13 +93,15 @@ impl Store {
     /// The same; a damaged file is set aside and what can be read of it is saved into a new one. Nothing is deleted.
     ///
     /// # Errors
-    /// As [`Store::open`], and [`StoreError::Held`] where another process has the damaged file open.
+    /// As [`Store::open`].
     pub fn open_or_salvage(path: &Path) -> Result<(Self, Option<Salvaged>), StoreError> {
         match Self::open(path, OpenMode::Write) {
-            Err(StoreError::Corrupt { .. }) => {
-                let salvaged = salvage::salvage(path)?;
-                Ok((Self::open(path, OpenMode::Write)?, Some(salvaged)))
-            }
+            Err(StoreError::Corrupt { .. }) => match salvage::salvage(path) {
+                Ok(salvaged) => Ok((Self::open(path, OpenMode::Write)?, Some(salvaged))),
+                // Another process does it at this moment (then this waits for it), or has had it open for longer.
+                Err(StoreError::Locked { .. }) => Ok((Self::open(path, OpenMode::Write)?, None)),
+                Err(error) => Err(error),
+            },
             opened => Ok((opened?, None)),
         }
     }
@@ -108,7 +110,7 @@ impl Store {
     /// as reading it takes.
     ///
     /// # Errors
-    /// [`StoreError::Held`] where another process has it open, or where the new one cannot be written; then the file is
+    /// [`StoreError::Locked`] where any process has it open, or where the new one cannot be written; then the file is
     /// where it was.
     pub fn salvage(path: &Path) -> Result<Salvaged, StoreError> {
         salvage::salvage(path)
@@ -313,7 +315,16 @@ impl Store {
     /// that an error left are removed later.
     pub async fn erase(&self, id: &ConversationId) -> Result<Erased, StoreError> {
         let id = id.clone();
-        self.write(move |w| w.erase(&id)).await
+        let copies = self.write(move |w| w.erase(&id)).await?;
+        // Step by step: what others write goes in between.
+        let log_is_read = loop {
+            match self.write(|w| w.scrub()).await? {
+                erase::Scrub::More => {}
+                erase::Scrub::Done => break false,
+                erase::Scrub::Busy => break true,
+            }
+        };
+        Ok(Erased { copies, log_is_read, damaged: salvage::set_aside_before(self.path()) })
     }
 
     /// Takes in a conversation from elsewhere, as one transaction: new ids where they are taken, its calls as history.

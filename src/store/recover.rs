@@ -182,7 +182,7 @@ fn complete(answer: &mut Answer, left: &[Left]) {
 fn left_calls(db: &Connection, round: &Round) -> Result<Vec<Left>, StoreError> {
     let mut statement = db.prepare_cached(
         "SELECT k.no, k.id, k.idx, k.wire_name, k.server, k.tool, k.arguments, k.asked, k.approved, k.sent, k.kind,
-         k.content, k.outcome, (SELECT whole(full) FROM result WHERE call = k.no)
+         k.content, k.outcome
          FROM call k WHERE k.turn = ?1 AND k.round = ?2 ORDER BY k.idx, k.no",
     )?;
     let mut found = statement.query(params![round.turn, round.round])?;
@@ -196,7 +196,7 @@ fn left_calls(db: &Connection, round: &Round) -> Result<Vec<Left>, StoreError> {
         let outcome = match (row.get::<_, Option<String>>(10)?, row.get::<_, Option<String>>(12)?) {
             (Some(kind), Some(rest)) => {
                 let content = row.get::<_, Option<String>>(11)?.unwrap_or_default();
-                Some(rows::outcome(&kind, content, &rest, row.get(13)?)?)
+                Some(rows::outcome(&kind, content, &rest, None)?)
             }
             _ => None,
         };

@@ -2,7 +2,9 @@
 //!
 //! # Invariants
 //! - Nothing is ever deleted: the damaged file keeps its bytes under a name of its own.
-//! - No file is moved away from under a process that lives.
+//! - No file is replaced under a process that has it open: its lock is held alone.
+//! - At every moment the store's name leads to the damaged file or to the whole new one (where the file
+//!   system has hard links; else there is a moment without).
 //! - What is saved is valid history: a message whose conversation is lost gets one of its own, one whose predecessor is
 //!   lost hangs on the message before it, a call whose result is lost has an outcome that says so.
 //!
@@ -12,6 +14,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, params, params_from_iter};
 
@@ -48,43 +51,80 @@ impl std::fmt::Display for Salvaged {
     }
 }
 
-/// Sets the file aside and makes a new one of what can be read.
+/// Makes a new file of what can be read, then lets it take the place of the damaged one. A crash on the way leaves the
+/// damaged file where it is, to be salvaged again.
 pub(super) fn salvage(store: &Path) -> Result<Salvaged, StoreError> {
-    if let Some(pid) = claim::living(store) {
-        return Err(StoreError::Held { pid });
-    }
-    let aside = set_aside(store)?;
-    let growing = beside(store, &format!("-salvaging-{}", uuid::Uuid::now_v7()));
-    let made = fill(&aside, &growing).and_then(|mut salvaged| {
-        std::fs::rename(&growing, store).map_err(|e| StoreError::io(store, &e))?;
-        salvaged.aside.clone_from(&aside);
+    let _alone = claim::OpenLock::alone(store)?;
+    sweep(store);
+    let growing = beside(store, &format!("{GROWING}{}", uuid::Uuid::now_v7()));
+    let made = fill(store, &growing).and_then(|mut salvaged| {
+        salvaged.aside = exchange(store, &growing)?;
         Ok(salvaged)
     });
     if made.is_err() {
-        for file in [growing.clone(), schema::wal_path(&growing), beside(&growing, "-shm")] {
-            let _ = std::fs::remove_file(file);
-        }
-        // As it was: the next start may have more space.
-        let _ = std::fs::rename(schema::wal_path(&aside), schema::wal_path(store));
-        let _ = std::fs::rename(&aside, store);
+        sweep(store);
     }
     made
 }
 
-fn set_aside(store: &Path) -> Result<PathBuf, StoreError> {
+/// Between the store's name and the rest of the name of a new file that is not whole yet, and of a damaged one.
+const GROWING: &str = "-salvaging-";
+const DAMAGED: &str = "-damaged-";
+
+/// Removes what a salvage that was cut off had made so far. Only where a lock says that none is under way.
+pub(super) fn sweep(store: &Path) {
+    for file in named(store, GROWING) {
+        let _ = std::fs::remove_file(file);
+    }
+}
+
+/// The damaged files that stand beside a store.
+pub(super) fn set_aside_before(store: &Path) -> Vec<PathBuf> {
+    let mut found = named(store, DAMAGED);
+    found.retain(|path| path.extension().is_none_or(|e| !e.to_string_lossy().ends_with("-wal")));
+    found
+}
+
+fn named(store: &Path, between: &str) -> Vec<PathBuf> {
+    let Some(begin) = store.file_name().map(|name| format!("{}{between}", name.to_string_lossy())) else {
+        return Vec::new();
+    };
+    let folder = store.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let mut found: Vec<PathBuf> = entries
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&begin))
+        .map(|entry| entry.path())
+        .collect();
+    found.sort();
+    found
+}
+
+/// Gives the damaged file its own name and the new one the store's. The damaged one is never without a name.
+fn exchange(store: &Path, growing: &Path) -> Result<PathBuf, StoreError> {
     let now = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
     let aside = (0..100)
-        .map(|n| beside(store, &if n == 0 { format!("-damaged-{now}") } else { format!("-damaged-{now}-{n}") }))
+        .map(|n| beside(store, &if n == 0 { format!("{DAMAGED}{now}") } else { format!("{DAMAGED}{now}-{n}") }))
         .find(|path| !path.exists())
         .ok_or_else(|| StoreError::Io { path: store.into(), detail: "no free name to set it aside".into() })?;
-    std::fs::rename(store, &aside).map_err(|e| StoreError::io(store, &e))?;
-    // The log holds the newest rows: it goes with its file, under the name that SQLite looks for.
+    // Its log goes first: beside the new file it would be taken for that one's.
     let wal = schema::wal_path(store);
     if wal.exists() {
         std::fs::rename(&wal, schema::wal_path(&aside)).map_err(|e| StoreError::io(&wal, &e))?;
     }
     let _ = std::fs::remove_file(beside(store, "-shm"));
-    Ok(aside)
+    // A second name for it, then one step that gives its first to the new file; where there are no second names, two.
+    let renamed = std::fs::hard_link(store, &aside)
+        .or_else(|_| std::fs::rename(store, &aside))
+        .and_then(|()| std::fs::rename(growing, store));
+    match renamed {
+        Ok(()) => Ok(aside),
+        Err(error) => {
+            let _ = std::fs::rename(schema::wal_path(&aside), &wal);
+            let undone = if store.exists() { std::fs::remove_file(&aside) } else { std::fs::rename(&aside, store) };
+            let _ = undone;
+            Err(StoreError::io(store, &error))
+        }
+    }
 }
 
 fn beside(store: &Path, ending: &str) -> PathBuf {
@@ -98,6 +138,8 @@ fn fill(from: &Path, to: &Path) -> Result<Salvaged, StoreError> {
     // A reader of a log needs its shared memory, hence writable; nothing is written to it.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let old = Connection::open_with_flags(from, flags)?;
+    // Closing would write its log into it and remove it.
+    old.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     squeeze::register(&old)?;
     // Whatever stands in a damaged schema is read, not believed.
     let _ = old.pragma_update(None, "trusted_schema", false);
@@ -313,6 +355,14 @@ fn make_readable(db: &Connection) -> Result<(), StoreError> {
         }
     }
     db.execute("UPDATE call SET kind = NULL, outcome = NULL WHERE kind IS NULL OR outcome IS NULL", [])?;
+    let results: Vec<i64> =
+        db.prepare("SELECT call FROM result")?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for call in results {
+        let read = db.query_row("SELECT length(whole(full)) FROM result WHERE call = ?1", [call], |_| Ok(()));
+        if read.is_err() {
+            db.execute("DELETE FROM result WHERE call = ?1", [call])?;
+        }
+    }
     db.execute("UPDATE call SET content = '' WHERE kind IS NOT NULL AND content IS NULL", [])?;
     Ok(())
 }

@@ -152,9 +152,10 @@ fn migrate(db: &mut Connection, found: u32) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The folder of the store, for this user alone.
 #[cfg(unix)]
-pub(super) fn make_private(path: &Path) -> Result<(), StoreError> {
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+pub(super) fn private_folder(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::DirBuilderExt;
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) {
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -162,6 +163,22 @@ pub(super) fn make_private(path: &Path) -> Result<(), StoreError> {
             .create(folder)
             .map_err(|e| StoreError::io(folder, &e))?;
     }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+pub(super) fn private_folder(path: &Path) -> Result<(), StoreError> {
+    match path.parent() {
+        Some(folder) => std::fs::create_dir_all(folder).map_err(|e| StoreError::io(folder, &e)),
+        None => Ok(()),
+    }
+}
+
+/// The file, empty where there is none, for this user alone.
+#[cfg(unix)]
+pub(super) fn make_private(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    private_folder(path)?;
     // SQLite gives its -wal and -shm the mode of the file itself.
     match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => Ok(()),
@@ -172,10 +189,7 @@ pub(super) fn make_private(path: &Path) -> Result<(), StoreError> {
 
 #[cfg(not(unix))]
 pub(super) fn make_private(path: &Path) -> Result<(), StoreError> {
-    match path.parent() {
-        Some(folder) => std::fs::create_dir_all(folder).map_err(|e| StoreError::io(folder, &e)),
-        None => Ok(()),
-    }
+    private_folder(path)
 }
 
 /// SQLite's own check; None where all is well.

@@ -40,7 +40,8 @@ fn squeezed(context: &Context<'_>) -> Result<Value, Error> {
         other => return Err(Error::InvalidFunctionParameterType(0, other.data_type())),
     };
     let plain = || String::from_utf8_lossy(text).into_owned();
-    if text.len() < WORTH {
+    // What could not be read back stays as it is.
+    if text.len() < WORTH || text.len() as u64 > MOST {
         return Ok(Value::Text(plain()));
     }
     let mut encoder = ZlibEncoder::new(Vec::with_capacity(text.len() / 3), Compression::fast());

@@ -113,6 +113,8 @@ pub(super) struct Desk {
     pub(super) db: Connection,
     pub(super) path: PathBuf,
     pub(super) lock: Option<claim::ProcessLock>,
+    /// Nobody replaces the file while it is held.
+    open: Option<claim::OpenLock>,
     token: Arc<Mutex<Option<String>>>,
     mode: OpenMode,
     /// None: nothing is ever synced.
@@ -129,6 +131,10 @@ impl Desk {
         synced: bool,
         token: Arc<Mutex<Option<String>>>,
     ) -> Result<Self, StoreError> {
+        let open = match mode {
+            OpenMode::Write => claim::OpenLock::share(&path),
+            OpenMode::Read => None,
+        };
         let db = schema::open(&path, mode)?;
         let syncer = match (mode, synced) {
             (OpenMode::Write, true) => Some(Syncer::start(&path)?),
@@ -137,7 +143,7 @@ impl Desk {
         if mode == OpenMode::Write && !synced {
             db.pragma_update(None, "synchronous", "OFF")?;
         }
-        let mut desk = Self { db, path, lock: None, token, mode, syncer, untidy: false, pause: IDLE };
+        let mut desk = Self { db, path, lock: None, open, token, mode, syncer, untidy: false, pause: IDLE };
         if mode == OpenMode::Write {
             let path = desk.path.clone();
             desk.begin_tidy().map_err(|e| e.at(&path))?;
@@ -286,9 +292,10 @@ impl Desk {
         Ok(token)
     }
 
-    /// Frees the lock that says that this process lives; its name.
+    /// Frees the locks that say that this process lives and has the file open; its name.
     pub(super) fn leave(&mut self) -> Option<String> {
         *self.token.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.open = None;
         self.lock.take().map(|lock| lock.token.clone())
     }
 

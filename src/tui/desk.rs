@@ -156,7 +156,10 @@ impl Desk {
                 let id = conversation.clone();
                 let result = self
                     .change(|store| async move {
-                        if for_good { store.erase(&id).await.map(|_| ()) } else { store.delete(&id).await }
+                        match for_good {
+                            true => store.erase(&id).await.map(|erased| erased.remarks()),
+                            false => store.delete(&id).await.map(|()| Vec::new()),
+                        }
                     })
                     .await;
                 replies.send(Reply::Deleted { conversation, for_good, result });

@@ -34,6 +34,8 @@ pub struct Browser {
     pub preview_full: bool,
     /// Deleted in this visit, newest last: `u` brings back.
     pub deleted: Vec<HistoryRow>,
+    /// Brought back a moment ago, until the list that has it is read.
+    pub came_back: Option<ConversationId>,
     pub(crate) generation: u64,
     pub(crate) preview_generation: u64,
 }
@@ -112,7 +114,9 @@ impl Browser {
         (self.total, self.took_us) = (page.total, page.took_us);
         if page.offset == 0 {
             self.rows = page.rows;
-            self.selected = 0;
+            let came_back = self.came_back.take();
+            let at = |id: ConversationId| self.rows.iter().position(|row| row.summary.id == id);
+            self.selected = came_back.and_then(at).unwrap_or(0);
         } else if page.offset == self.rows.len() {
             self.rows.extend(page.rows);
         }
@@ -182,8 +186,12 @@ impl Browser {
         Some(title)
     }
 
-    pub(in crate::app) fn restored(&mut self, id: &ConversationId) {
+    /// It is chosen again once the list is read anew: what a key does next, it does to it. Its title, to be told.
+    pub(in crate::app) fn restored(&mut self, id: &ConversationId) -> Option<String> {
+        let title = self.deleted.iter().find(|row| row.summary.id == *id).map(|row| row.summary.title.clone());
+        self.came_back = Some(id.clone());
         self.deleted.retain(|row| row.summary.id != *id);
+        title
     }
 
     pub(super) fn key(&mut self, key: Key, state: &mut State, out: &mut Vec<Effect>) -> Flow {

@@ -71,10 +71,9 @@ impl ReviewBox {
             return;
         }
         let local = self.review.server_line.starts_with("stdio:");
-        // A server that runs in a folder of its own (its line ends on `  in FOLDER`) means another file by such a path.
-        let elsewhere = self.review.server_line.contains("  in ");
-        let found = written_file(&self.review.arguments).filter(|_| local);
-        match found.filter(|(path, _, _)| !elsewhere || Path::new(path).is_absolute()) {
+        // What a relative path means is the server's to say: its folder, or its first root, need not be ours.
+        let plain = |path: &str| local && Path::new(path).is_absolute();
+        match written_file(&self.review.arguments).filter(|(path, _, _)| plain(path)) {
             Some((path, _, _)) => {
                 self.beside = Beside::Asked;
                 out.push(Effect::LookAtFile { call: self.review.call.clone(), path, most: LARGEST as u64 });

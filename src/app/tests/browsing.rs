@@ -87,7 +87,7 @@ fn letters_type_in_the_field_and_act_on_the_list() {
     assert!(
         matches!(&desk.effects[..], [Effect::Delete { conversation, for_good: false }] if conversation.as_str() == "two")
     );
-    desk.reply(Reply::Deleted { conversation: ConversationId::new("two"), for_good: false, result: Ok(()) });
+    desk.reply(Reply::Deleted { conversation: ConversationId::new("two"), for_good: false, result: Ok(Vec::new()) });
     assert_eq!(browser(&desk).rows.len(), 2);
     // What is chosen now is shown.
     let chosen = browser(&desk).rows[browser(&desk).selected].summary.id.clone();
@@ -96,6 +96,12 @@ fn letters_type_in_the_field_and_act_on_the_list() {
     );
     desk.keys("u");
     assert!(matches!(&desk.effects[..], [Effect::Restore { conversation }] if conversation.as_str() == "two"));
+    // What came back is chosen: a key that follows is meant for it.
+    desk.reply(Reply::Restored { conversation: ConversationId::new("two"), result: Ok(()) });
+    assert!(desk.said().contains("restored \"two\""), "{}", desk.said());
+    let (generation, _) = searched(&desk);
+    page(&mut desk, generation, &["one", "three", "two"]);
+    assert_eq!(browser(&desk).rows[browser(&desk).selected].summary.id, ConversationId::new("two"));
     // For good only after a question, and never what is open behind the list.
     desk.keys("D");
     assert!(matches!(desk.state.overlays.last(), Some(Overlay::Confirm(_))));
@@ -114,7 +120,12 @@ fn letters_type_in_the_field_and_act_on_the_list() {
     assert!(!matches!(desk.state.overlays.last(), Some(Overlay::Confirm(_))));
     desk.state.transcript.conversation = None;
     let rows = browser(&desk).rows.len();
-    desk.reply(Reply::Deleted { conversation: erased, for_good: true, result: Ok(()) });
+    desk.reply(Reply::Deleted {
+        conversation: erased,
+        for_good: true,
+        result: Ok(vec!["A damaged store may still have it.".into()]),
+    });
+    assert!(desk.said().contains("A damaged store may still have it."), "{}", desk.said());
     assert_eq!(browser(&desk).rows.len(), rows - 1);
     desk.keys("r<ctrl+u>better<enter>");
     assert!(matches!(&desk.effects[..], [Effect::Rename { title, .. }] if title == "better"));

@@ -138,15 +138,78 @@ fn a_file_without_a_header_is_set_aside_and_begun_anew() {
 }
 
 #[test]
-fn a_store_that_another_process_has_open_is_not_moved_away() {
+fn a_store_that_is_open_anywhere_is_not_replaced() {
     let (_folder, path) = folder();
     full(&path, 2);
+    let before = std::fs::read(&path).unwrap();
+    // Also one that only lists, and has never run a turn.
     let living = open(&path);
-    assert_eq!(block(living.claim(&id("c0"))).unwrap(), Claim::Ours);
+    assert_eq!(block(living.count(None)).unwrap(), 2);
     let error = Store::salvage(&path).unwrap_err();
-    assert!(matches!(error, StoreError::Held { pid } if pid == std::process::id()), "{error}");
+    assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert!(beside(&path, "-damaged-").is_empty() && beside(&path, "-salvaging-").is_empty());
     block(living.close()).unwrap();
     assert_eq!(Store::salvage(&path).unwrap().conversations, 2);
+}
+
+/// The files beside a store whose names go on so.
+fn beside(path: &Path, ending: &str) -> Vec<PathBuf> {
+    let begin = format!("{}{ending}", path.file_name().unwrap().to_string_lossy());
+    let entries = std::fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|p| p.file_name().unwrap().to_string_lossy().starts_with(&begin)).collect()
+}
+
+#[test]
+fn starts_at_once_on_a_damaged_file_end_in_one_store() {
+    let (_folder, path) = folder();
+    full(&path, 20);
+    overwrite(&path, 0, &[0; 100]);
+    let started: Vec<_> = (0..6)
+        .map(|n| {
+            let path = path.clone();
+            std::thread::spawn(move || {
+                let (store, _) = Store::open_or_salvage(&path).unwrap();
+                let name = format!("s{n}");
+                block(synced(&store, vec![begin(&name, n), user(&name, &format!("{name}-u"), None, "kept")]));
+            })
+        })
+        .collect();
+    started.into_iter().for_each(|thread| thread.join().unwrap());
+    assert_eq!(beside(&path, "-damaged-").len(), 1, "it is set aside once");
+    assert_eq!(all_valid(&path).len(), 6, "what each wrote is there");
+}
+
+#[test]
+fn a_salvage_that_was_cut_off_is_begun_again_and_leaves_nothing() {
+    let (_folder, path) = folder();
+    full(&path, 4);
+    let cut_off = path.with_file_name("store.db-salvaging-0");
+    std::fs::write(&cut_off, "half of a new store").unwrap();
+    std::fs::write(path.with_file_name("store.db-salvaging-0-wal"), "its log").unwrap();
+    assert_eq!(Store::salvage(&path).unwrap().conversations, 4);
+    assert!(beside(&path, "-salvaging-").is_empty());
+}
+
+#[test]
+fn a_result_that_cannot_be_read_stops_neither_a_start_nor_a_salvage() {
+    let (_folder, path) = folder();
+    full(&path, 2);
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute("INSERT INTO result (call, full) SELECT no, x'00112233' FROM call", []).unwrap();
+    // A turn that a dead process left is recovered by the next start.
+    db.execute("UPDATE turn SET status = NULL, ended = NULL", []).unwrap();
+    drop(db);
+    block(open(&path).close()).unwrap();
+    assert_eq!(Store::salvage(&path).unwrap().conversations, 2);
+    let store = open(&path);
+    assert_eq!(block(store.open_whole(&id("c0"))).unwrap().messages.len(), 4);
+    // Who erases is told what is kept on purpose.
+    let erased = block(store.erase(&id("c0"))).unwrap();
+    let mut damaged = beside(&path, "-damaged-");
+    damaged.retain(|file| !file.to_string_lossy().ends_with("-wal"));
+    assert_eq!(erased.damaged, damaged);
+    assert!(erased.remarks()[0].contains("-damaged-"), "{:?}", erased.remarks());
 }
 
 #[test]
@@ -165,6 +228,11 @@ fn the_newest_rows_come_from_the_log() {
     std::fs::write(&wal, &log).unwrap();
     let salvaged = Store::salvage(&path).unwrap();
     assert_eq!((salvaged.conversations, salvaged.holes), (2, false));
+    // Both keep their bytes: nothing is written to what is damaged.
+    assert_eq!(std::fs::read(&salvaged.aside).unwrap(), file);
+    let mut aside_log = salvaged.aside.into_os_string();
+    aside_log.push("-wal");
+    assert_eq!(std::fs::read(aside_log).unwrap(), log);
     assert!(all_valid(&path).iter().any(|c| c.summary.title == "from the log"));
 }
 

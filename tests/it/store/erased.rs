@@ -105,7 +105,8 @@ fn an_erased_conversation_leaves_no_trace_in_any_file() {
         std::fs::copy(&path, folder.path().join("store.db-schema-1")).unwrap();
 
         let erased = store.erase(&id("gone")).await.unwrap();
-        assert_eq!((erased.copies, erased.log_is_read), (1, false));
+        assert_eq!((erased.copies, erased.log_is_read, erased.damaged.len()), (1, false, 0));
+        assert_eq!(erased.remarks().len(), 1);
         assert_eq!(traces(folder.path()), Vec::<String>::new());
         assert_eq!(indexed(&path), 0);
         assert!(store.search(CANARY, 10).await.unwrap().hits.is_empty());

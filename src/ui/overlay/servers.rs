@@ -396,13 +396,14 @@ fn left_words(ms: i64) -> String {
     }
 }
 
-/// Definitions that are not those that were approved, in a few words each.
+/// Definitions that are not those that were pinned, in a few words each.
 fn changed(row: &ServerRow, room: usize) -> Vec<Row> {
     let count = row.status.differences.len() as u64;
-    let words = counted(count, "tool definition differs from the one", "tool definitions differ from the ones");
+    let words =
+        counted(count, "tool definition differs from the pinned one", "tool definitions differ from the pinned ones");
     let mut head = Row::new();
     head.push(&one(row.status.server.as_str()), Tint::of(Ink::Text).bold());
-    head.push(&format!("   {words} you approved"), Ink::Warn);
+    head.push(&format!("   {words}"), Ink::Warn);
     let indent = Row::label("  ", Ink::Text);
     let mut out = wrap_row(&head, room, &Row::new(), &indent);
     for difference in row.status.differences.iter().take(4) {

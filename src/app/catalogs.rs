@@ -3,6 +3,7 @@
 //! # Invariants
 //! - A server is asked once for each list, when a person first writes what would offer it, and again after it announced
 //!   a change.
+//! - What comes goes into the message that it was asked for, also when another conversation is on the screen by then.
 //! - A prompt's messages go into the composer for a person to look at; nothing of them is sent by itself.
 
 use std::collections::{BTreeMap, HashMap};
@@ -20,9 +21,7 @@ use crate::chat::{
 pub struct Catalogs {
     prompts: HashMap<ServerName, Known<Vec<PromptInfo>>>,
     resources: HashMap<ServerName, Known<Catalog>>,
-    /// The prompt that is being fetched.
-    fetching: Option<u64>,
-    /// Resources that are being read: the attachment that waits for each.
+    /// Resources that are being read: the label of the attachment that waits for each, in whichever message it is.
     reading: HashMap<u64, String>,
 }
 
@@ -170,11 +169,14 @@ impl State {
                 }
             }
             ServerReply::Prompt(prompt) => {
-                if self.catalogs.fetching.take_if(|wanted| *wanted == generation).is_some() {
-                    self.composer.take_prompt(server.as_str(), &prompt);
-                    for note in &prompt.notes {
-                        self.say(format!("{}: {note}", server.as_str()), out);
-                    }
+                let here = self.composer.fetching == Some(generation);
+                let Some(composer) = self.composers().find(|one| one.fetching == Some(generation)) else { return };
+                composer.fetching = None;
+                composer.take_prompt(server.as_str(), &prompt);
+                for note in &prompt.notes {
+                    self.say(format!("{}: {note}", server.as_str()), out);
+                }
+                if here {
                     self.say("the prompt is in your message: look it over, enter sends it", out);
                     self.text_changed(out);
                 }
@@ -201,9 +203,14 @@ impl State {
             *known = Known::Here(Catalog::default());
         }
         if let Some(label) = self.catalogs.reading.remove(&generation) {
-            self.composer.attachments.retain(|attachment| attachment.label != label);
+            let waits = |one: &Attachment| one.label == label && one.part.is_none();
+            if let Some(composer) = self.composers().find(|composer| composer.attachments.iter().any(waits)) {
+                composer.attachments.retain(|one| !waits(one));
+            }
         }
-        self.catalogs.fetching.take_if(|wanted| *wanted == generation);
+        for composer in self.composers() {
+            composer.fetching.take_if(|wanted| *wanted == generation);
+        }
         let completing = match self.overlays.last_mut() {
             Some(Overlay::Fill(fill)) => fill.gave_up(generation),
             Some(_) | None => false,
@@ -216,14 +223,18 @@ impl State {
     /// What was read goes to the attachment that waits for it; what is neither text nor an image, into a file.
     fn read(&mut self, generation: u64, bodies: Vec<ResourceBody>, out: &mut Vec<Effect>) {
         let Some(label) = self.catalogs.reading.remove(&generation) else { return };
-        let Some(at) = self.composer.attachments.iter().position(|attachment| attachment.label == label) else {
+        let waits = |one: &Attachment| one.label == label && one.part.is_none();
+        let Some((composer, at)) = self.composers().find_map(|composer| {
+            let at = composer.attachments.iter().position(waits)?;
+            Some((composer, at))
+        }) else {
             return;
         };
-        let path = self.composer.attachments.remove(at).path;
+        let path = composer.attachments.remove(at).path;
         for body in bodies {
             match body {
                 ResourceBody::Part(part) => {
-                    self.composer.attachments.push(Attachment {
+                    composer.attachments.push(Attachment {
                         label: label.clone(),
                         path: path.clone(),
                         part: Some(part),
@@ -284,7 +295,7 @@ impl State {
         out: &mut Vec<Effect>,
     ) {
         let generation = self.session.fresh();
-        self.catalogs.fetching = Some(generation);
+        self.composer.fetching = Some(generation);
         out.push(Effect::Order(Order::Query { generation, server, query: ServerQuery::Prompt { name, arguments } }));
     }
 

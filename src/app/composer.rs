@@ -27,6 +27,10 @@ pub struct Composer {
     pub recall: Option<(usize, String)>,
     /// The command of the person's own that runs, for this message.
     pub run: Option<Run>,
+    /// The prompt of a server that is fetched for this message.
+    pub(super) fetching: Option<u64>,
+    /// Pictures of the clipboard that are read for this message.
+    pub(super) pictures: Vec<u64>,
     /// What the draft answers instead of the newest message.
     pub branch: Option<Branch>,
     /// Where the keys are vi's: what they do now.
@@ -205,6 +209,12 @@ impl Composer {
     pub fn reading(&self) -> bool {
         let text = self.text();
         self.attachments.iter().any(|a| a.part.is_none() && text.contains(&a.label))
+    }
+
+    /// Something comes into the text without being typed: what a command prints, a prompt, a picture.
+    #[must_use]
+    pub(super) fn awaits(&self) -> bool {
+        self.run.is_some() || self.fetching.is_some() || !self.pictures.is_empty()
     }
 
     /// The word of a typed slash command and what follows it.

@@ -112,8 +112,10 @@ pub enum Effect {
     StopRun {
         generation: u64,
     },
-    /// Reads the picture that the clipboard holds.
-    PastePicture,
+    /// Reads the picture that the clipboard holds. Answered by `Reply::Picture`.
+    PastePicture {
+        generation: u64,
+    },
     Files {
         generation: u64,
         query: String,

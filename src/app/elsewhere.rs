@@ -81,7 +81,7 @@ impl State {
         self.focus = Focus::Composer;
         let said = !left.transcript.entries.is_empty();
         let on_disk = matches!(left.saved, Saved::At(_)) && left.transcript.conversation.is_some();
-        let busy = left.runs() || left.composer.run.is_some();
+        let busy = left.runs() || left.composer.awaits();
         let needed = busy || !left.transcript.queued.is_empty() || (said && !on_disk);
         if same {
             return self.composer.exchange_drafts(&mut left.composer);
@@ -90,7 +90,7 @@ impl State {
             return;
         }
         self.elsewhere.push(left);
-        let idle = |one: &Elsewhere| !one.runs() && one.composer.run.is_none() && one.transcript.queued.is_empty();
+        let idle = |one: &Elsewhere| !one.runs() && !one.composer.awaits() && one.transcript.queued.is_empty();
         while self.elsewhere.iter().filter(|one| idle(one)).count() > MOST_IDLE {
             let Some(oldest) = self.elsewhere.iter().position(idle) else { break };
             self.elsewhere.remove(oldest);
@@ -249,6 +249,15 @@ impl State {
     /// What is being written, here first.
     pub(super) fn composers(&mut self) -> impl Iterator<Item = &mut Composer> {
         std::iter::once(&mut self.composer).chain(self.elsewhere.iter_mut().map(|one| &mut one.composer))
+    }
+
+    /// A conversation was erased: nothing of it stays here, and what still runs of it is stopped.
+    pub(super) fn forget(&mut self, conversation: &ConversationId, out: &mut Vec<Effect>) {
+        for one in self.elsewhere.extract_if(.., |one| one.is(conversation)) {
+            if let Some(turn) = &one.transcript.turn {
+                out.push(Effect::Order(Order::CancelTurn { turn: turn.id }));
+            }
+        }
     }
 
     /// A conversation has another title.

@@ -168,7 +168,10 @@ pub enum Reply {
         result: Result<Ran, Fault>,
     },
     /// What the clipboard holds.
-    Picture(Result<Part, Fault>),
+    Picture {
+        generation: u64,
+        result: Result<Part, Fault>,
+    },
     /// What is kept from the last time: an unsent draft.
     Draft {
         conversation: Option<ConversationId>,

@@ -106,7 +106,11 @@ impl State {
                 let text = self.composer.expanded();
                 out.push(Effect::Editor { what: EditorUse::Composer, text, extension: "md" });
             }
-            C::PastePicture => out.push(Effect::PastePicture),
+            C::PastePicture => {
+                let generation = self.session.fresh();
+                self.composer.pictures.push(generation);
+                out.push(Effect::PastePicture { generation });
+            }
             C::RecallUp => {
                 if self.composer.is_empty()
                     && self.composer.recall.is_none()

@@ -6,7 +6,7 @@ use super::event::{Copied, CopiedHow, Reply};
 use super::overlay::{AskFor, Overlay, WelcomeRow};
 use super::state::State;
 use super::status::Endpoint;
-use crate::chat::{Fault, NoticeKind, ServerName};
+use crate::chat::{Fault, NoticeKind, Part, ServerName};
 
 impl State {
     /// A server was written down: the question before its start follows by itself. Or why it was not.
@@ -88,6 +88,9 @@ impl State {
             },
             Reply::Deleted { conversation, for_good, result } => match result {
                 Ok(remarks) => {
+                    if for_good {
+                        self.forget(&conversation, out);
+                    }
                     let generation = self.session.fresh();
                     let title = self.browser().and_then(|browser| {
                         let title = browser.deleted(&conversation, for_good);
@@ -181,12 +184,15 @@ impl State {
             Reply::Files { generation, paths } => self.composer.files(generation, paths),
             Reply::Attached { path, result } => match result {
                 Ok(part) => {
-                    for attachment in self.composer.attachments.iter_mut().filter(|a| a.path == path) {
+                    let attachments = self.composers().flat_map(|composer| &mut composer.attachments);
+                    for attachment in attachments.filter(|one| one.path == path && one.part.is_none()) {
                         attachment.part = Some(part.clone());
                     }
                 }
                 Err(fault) => {
-                    self.composer.attachments.retain(|attachment| attachment.path != path);
+                    for composer in self.composers() {
+                        composer.attachments.retain(|one| one.path != path || one.part.is_some());
+                    }
                     self.fault_notice(&fault, out);
                 }
             },
@@ -199,11 +205,7 @@ impl State {
             }
             Reply::Set { key, value, result } => self.set(&key, value.as_deref(), &result, out),
             Reply::Ran { generation, result } => self.ran(generation, result, out),
-            Reply::Picture(Ok(part)) => {
-                self.composer.attach_picture(part);
-                self.text_changed(out);
-            }
-            Reply::Picture(Err(fault)) => self.fault_notice(&fault, out),
+            Reply::Picture { generation, result } => self.picture(generation, result, out),
             Reply::Draft { conversation, text } => {
                 if self.composer.is_empty() && self.transcript.conversation == conversation {
                     self.composer.set(&text);
@@ -215,6 +217,22 @@ impl State {
             Reply::PageOpened(Err(why)) => self.page_failed(&why, out),
             Reply::Resumed => out.push(Effect::Redraw),
             Reply::Failed(fault) => self.fault_notice(&fault, out),
+        }
+    }
+
+    /// The clipboard's picture goes into the message that it was pasted into.
+    fn picture(&mut self, generation: u64, result: Result<Part, Fault>, out: &mut Vec<Effect>) {
+        let here = self.composer.pictures.contains(&generation);
+        let Some(composer) = self.composers().find(|one| one.pictures.contains(&generation)) else { return };
+        composer.pictures.retain(|waited| *waited != generation);
+        match result {
+            Ok(part) => {
+                composer.attach_picture(part);
+                if here {
+                    self.text_changed(out);
+                }
+            }
+            Err(fault) => self.fault_notice(&fault, out),
         }
     }
 

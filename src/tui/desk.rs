@@ -255,7 +255,7 @@ impl Desk {
             | Effect::EditConfig { .. }
             | Effect::Run { .. }
             | Effect::StopRun { .. }
-            | Effect::PastePicture
+            | Effect::PastePicture { .. }
             | Effect::Settings { .. }
             | Effect::SetSetting { .. }
             | Effect::Theme { .. }

@@ -436,9 +436,12 @@ impl Loop {
                     });
                 }
                 Effect::StopRun { generation } => self.commands.stop(generation),
-                Effect::PastePicture => {
+                Effect::PastePicture { generation } => {
                     let (around, limits) = (self.around, Arc::clone(&self.limits));
-                    self.aside(move || Reply::Picture(picture::picture(around, &limits)));
+                    self.aside(move || {
+                        let result = picture::picture(around, &limits);
+                        Reply::Picture { generation, result }
+                    });
                 }
                 Effect::Files { generation, query } => {
                     let folder = self.folder.clone();

@@ -136,6 +136,32 @@ fn letters_type_in_the_field_and_act_on_the_list() {
 }
 
 #[test]
+fn what_was_erased_cannot_be_gone_back_to() {
+    let mut desk = desk();
+    let turn = desk.ask("first");
+    desk.keys("<ctrl+n>");
+    let one = ConversationId::new("c1");
+    desk.engine(TurnEvent::Ended {
+        turn,
+        status: TurnStatus::Ok,
+        text: String::new(),
+        rounds: 1,
+        calls: 0,
+        conversation: one.clone(),
+    });
+    assert_eq!(desk.state.elsewhere.len(), 1);
+    // What is only deleted can come back, and so can its screen.
+    desk.reply(Reply::Deleted { conversation: one.clone(), for_good: false, result: Ok(Vec::new()) });
+    let fault = Fault::new(FaultKind::Store, "the disk is full");
+    desk.reply(Reply::Deleted { conversation: one.clone(), for_good: true, result: Err(fault) });
+    assert_eq!(desk.state.elsewhere.len(), 1);
+    desk.reply(Reply::Deleted { conversation: one, for_good: true, result: Ok(Vec::new()) });
+    assert!(desk.state.elsewhere.is_empty());
+    desk.keys("<alt+r>");
+    assert!(desk.state.transcript.entries.is_empty());
+}
+
+#[test]
 fn enter_opens_and_only_the_last_asked_for_is_shown() {
     let mut desk = opened();
     desk.keys("<enter>");

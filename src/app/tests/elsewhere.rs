@@ -235,3 +235,19 @@ fn a_draft_is_kept_while_its_person_types_on() {
     desk.event(Event::Timer(timer));
     assert!(matches!(&desk.effects[..], [Effect::CancelTimer(_), Effect::SaveDraft { text, .. }] if text == "abc"));
 }
+
+#[test]
+fn a_file_goes_to_the_message_that_names_it() {
+    let mut desk = desk();
+    desk.ask("first");
+    let waits = |path: &str| Attachment { label: format!("@{path}"), path: path.into(), part: None };
+    desk.keys("see @a and @b");
+    desk.state.composer.attachments = vec![waits("a"), waits("b")];
+    desk.keys("<ctrl+n>");
+    let part = Part::File { name: "a".into(), text: "x".into() };
+    desk.reply(Reply::Attached { path: "a".into(), result: Ok(part.clone()) });
+    desk.reply(Reply::Attached { path: "b".into(), result: Err(Fault::new(FaultKind::Usage, "no")) });
+    desk.keys("<alt+r>");
+    assert!(!desk.state.composer.reading());
+    assert_eq!(desk.state.composer.parts(), [Part::text("see @a and @b"), part]);
+}

@@ -129,6 +129,32 @@ fn a_resource_is_found_beside_files_read_and_attached() {
 }
 
 #[test]
+fn what_was_asked_for_in_a_conversation_comes_into_its_message() {
+    let mut desk = desk();
+    desk.ask("first");
+    prompts(&mut desk);
+    desk.keys("docs:plain<enter>");
+    let fetched = query(&desk).0;
+    desk.effects.clear();
+    desk.state.attach_resource(ServerName::new("docs"), "demo://a".into(), &mut desk.effects);
+    let read = query(&desk).0;
+    desk.state.attach_resource(ServerName::new("docs"), "demo://gone".into(), &mut desk.effects);
+    let failed = query(&desk).0;
+    desk.keys("<ctrl+n>here");
+    let part = Part::File { name: "docs:demo://a".into(), text: "body".into() };
+    reply(&mut desk, fetched, ServerReply::Prompt(text("@docs:demo://a @docs:demo://gone")));
+    reply(&mut desk, read, ServerReply::Read(vec![ResourceBody::Part(part.clone())]));
+    let fault = Fault::new(FaultKind::Usage, "it is gone");
+    desk.engine(TurnEvent::Replied { generation: failed, server: ServerName::new("docs"), result: Err(fault) });
+    assert_eq!(desk.text(), "here");
+    assert!(desk.state.composer.attachments.is_empty());
+    desk.keys("<alt+r>");
+    assert_eq!(desk.text(), "@docs:demo://a @docs:demo://gone");
+    assert!(!desk.state.composer.reading(), "nothing is waited for any more");
+    assert_eq!(desk.state.composer.parts()[1], part);
+}
+
+#[test]
 fn a_list_is_asked_for_once_and_again_after_a_change() {
     let mut desk = desk();
     prompts(&mut desk);

@@ -99,13 +99,36 @@ fn the_output_goes_to_the_conversation_where_it_was_asked_for() {
     assert!(desk.text().starts_with("[Ran 1: make"), "{}", desk.text());
 }
 
+fn pasted(desk: &Desk) -> u64 {
+    match desk.effects[..] {
+        [.., Effect::PastePicture { generation }] => generation,
+        _ => panic!("{:?}", desk.effects),
+    }
+}
+
+#[test]
+fn a_picture_goes_to_the_conversation_where_it_was_pasted() {
+    let mut desk = desk();
+    desk.ask("first");
+    desk.keys("look<ctrl+v>");
+    let generation = pasted(&desk);
+    desk.keys("<ctrl+n>");
+    let part = Part::Image { name: "clipboard".into(), mime: "image/png".into(), data: "iVBORw0".into() };
+    desk.reply(Reply::Picture { generation, result: Ok(part) });
+    assert_eq!(desk.text(), "");
+    assert!(desk.state.composer.attachments.is_empty());
+    desk.keys("<alt+r>");
+    assert_eq!(desk.text(), "look @clipboard-1.png ");
+    assert_eq!(desk.state.composer.parts().len(), 2);
+}
+
 #[test]
 fn a_picture_of_the_clipboard_is_attached_under_a_name() {
     let mut desk = desk();
     desk.keys("look<ctrl+v>");
-    assert!(matches!(desk.effects[..], [.., Effect::PastePicture]));
+    let generation = pasted(&desk);
     let part = Part::Image { name: "clipboard".into(), mime: "image/png".into(), data: "iVBORw0".into() };
-    desk.reply(Reply::Picture(Ok(part)));
+    desk.reply(Reply::Picture { generation, result: Ok(part) });
     assert_eq!(desk.text(), "look @clipboard-1.png ");
     desk.keys("<enter>");
     let Order::Submit(submit) = desk.order() else { panic!() };

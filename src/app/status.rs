@@ -71,6 +71,8 @@ pub struct Status {
     pub unfocused: bool,
     pub mouse: bool,
     pub(super) next_notice: u64,
+    /// The notices that the present layers answered keys with.
+    pub(super) in_layer: Vec<u64>,
     pub(super) ticking: bool,
     /// The tick that is set is one of a second.
     pub(super) slow_tick: bool,
@@ -136,9 +138,23 @@ pub struct ServerRow {
 }
 
 impl Status {
-    /// The person went on to a screen of its own: what was said up to this notice is not said over it too.
+    /// The person went on to a layer of its own: what was said up to this notice is not said over it too.
     pub(super) fn turned_away(&mut self, said: Option<u64>) {
         for notice in self.notices.iter_mut().filter(|notice| Some(notice.id) <= said) {
+            notice.showing = false;
+        }
+    }
+
+    /// What a layer answered to a key since notice `before` stays with it.
+    pub(super) fn answered_in_layer(&mut self, before: Option<u64>) {
+        let new = self.notices.iter().filter(|notice| Some(notice.id) > before && notice.kind == NoticeKind::Info);
+        self.in_layer.extend(new.map(|notice| notice.id));
+    }
+
+    /// The person came back from a layer: its answers are not said over the chat.
+    pub(super) fn came_back(&mut self) {
+        let theirs = std::mem::take(&mut self.in_layer);
+        for notice in self.notices.iter_mut().filter(|notice| theirs.contains(&notice.id)) {
             notice.showing = false;
         }
     }

@@ -27,8 +27,11 @@ pub fn update(state: &mut State, event: Stamped<Event>) -> Vec<Effect> {
             let before = state.overlays.len();
             let said = state.status.notices.back().map(|notice| notice.id);
             state.key(key, &mut out);
-            if before == 0 && !state.overlays.is_empty() {
-                state.status.turned_away(said);
+            match state.overlays.len() {
+                now if now > before => state.status.turned_away(said),
+                0 if before > 0 => state.status.came_back(),
+                now if now == before && now > 0 => state.status.answered_in_layer(said),
+                _ => {}
             }
         }
         Event::Paste(text) => state.paste(&text, &mut out),

@@ -39,7 +39,7 @@ pub fn unchosen(setup: &Setup, resolved: &Resolved) -> Option<String> {
     let names: Vec<&str> = setup.config.profiles.keys().map(String::as_str).collect();
     let first = names.first().filter(|_| resolved.profile.is_none())?;
     let which = if names.len() == 1 { "your profile".to_owned() } else { format!("one of {}", names.join(", ")) };
-    Some(format!("Choose {which}: -p {first}, or for good: millrace config set profile {first}"))
+    Some(format!("Choose {which}: -p {first}, or for good: millrace config set profile {first}."))
 }
 
 /// The process's HTTP client, being built on a thread of its own from now on.

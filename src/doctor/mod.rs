@@ -98,8 +98,8 @@ impl Report {
         }
         let count = |status| self.checks.iter().filter(|check| check.status == status).count();
         out.push_str(&match (count(Status::Broken), count(Status::Warn)) {
-            (0, 0) => "Everything works.\n".to_owned(),
-            (0, warnings) => format!("Everything works; {warnings} could be better.\n"),
+            (0, 0) => "Nothing is broken.\n".to_owned(),
+            (0, warnings) => format!("Nothing is broken; {warnings} could be better.\n"),
             (broken, _) => format!("{broken} broken.\n"),
         });
         out

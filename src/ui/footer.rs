@@ -63,7 +63,9 @@ pub(super) fn over(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
 pub(super) fn chat(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let width = usize::from(area.width);
     let (tail, must_show) = saved(state);
-    let message = message(state);
+    // A list over the input is left by its keys: they are not hidden by news.
+    let open = state.composer.completion.as_ref().is_some_and(|open| !open.rows.is_empty());
+    let message = message(state).filter(|_| !open || state.status.hint.is_some());
     let tail = if width < 100 && !must_show { Row::new() } else { tail };
     if let Some((text, ink)) = message {
         let room = width.saturating_sub(tail.width() + 4);

@@ -332,6 +332,20 @@ fn a_file_that_is_written_is_shown_beside_the_one_on_disk() {
     review.differs = true;
     assert_snapshot!("approval-difference-120x36", frame(&state, 120, 36));
     assert_snapshot!("approval-difference-80x24", frame(&state, 80, 24));
+    for (pretty, differs) in [(false, true), (false, false), (true, false)] {
+        let Some(Overlay::Review(review)) = state.overlays.last_mut() else { panic!("a review") };
+        (review.pretty, review.differs) = (pretty, differs);
+        // Narrower, there is no such line.
+        for columns in 60..=160 {
+            let shown = frame(&state, columns, 36);
+            let head = shown.lines().find(|line| line.contains("ARGUMENTS"));
+            let head = head.unwrap_or_else(|| panic!("{columns}:\n{shown}"));
+            let apart = |word: &str| head.find(word).is_none_or(|at| head[..at].ends_with("  "));
+            assert!(apart("both arguments shown") && apart("[p]retty"), "{columns}: {head:?}");
+        }
+    }
+    let Some(Overlay::Review(review)) = state.overlays.last_mut() else { panic!("a review") };
+    review.differs = true;
     // Every line of the new text is in the rows, and those that go.
     let layout = buffer(&state, &Theme::dark(), &mut Memo::new(), 120, 36).1.review.unwrap();
     assert_eq!(layout.lines, 2 + new.lines().count() + 2);

@@ -247,15 +247,15 @@ impl Browser {
             (_, Some('d' | 'D'), Some(row)) if state.answers(&row.id) => {
                 state.say("it is answering: stop that first", out);
             }
+            (_, Some('d' | 'D'), Some(row)) if state.transcript.conversation.as_ref() == Some(&row.id) => {
+                state.say("it is the one behind this list: open another first", out);
+            }
             (_, Some('d'), Some(row)) if row.pinned => {
                 let question = format!("\"{}\" is pinned. Delete it? It is kept for 30 days.", row.title);
                 let confirm = Confirm::new(question, "delete", Confirmed::Delete(row.id), state.now);
                 state.overlays.push(Overlay::Confirm(confirm));
             }
             (_, Some('d'), Some(row)) => out.push(Effect::Delete { conversation: row.id, for_good: false }),
-            (_, Some('D'), Some(row)) if state.transcript.conversation.as_ref() == Some(&row.id) => {
-                state.say("it is the one behind this list: open another first", out);
-            }
             (_, Some('D'), Some(row)) => {
                 let question = format!("Erase \"{}\" for good? Nothing brings it back.", row.title);
                 let confirm = Confirm::new(question, "erase", Confirmed::Erase(row.id), state.now);

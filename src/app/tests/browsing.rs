@@ -116,8 +116,12 @@ fn letters_type_in_the_field_and_act_on_the_list() {
     });
     let erased = erased.expect("it was asked and answered");
     desk.state.transcript.conversation = Some(erased.clone());
-    desk.keys("D");
-    assert!(!matches!(desk.state.overlays.last(), Some(Overlay::Confirm(_))));
+    for key in ["D", "d"] {
+        desk.keys(key);
+        assert!(!matches!(desk.state.overlays.last(), Some(Overlay::Confirm(_))));
+        assert!(!desk.effects.iter().any(|effect| matches!(effect, Effect::Delete { .. })), "{key}");
+        assert!(desk.said().contains("behind this list"), "{}", desk.said());
+    }
     desk.state.transcript.conversation = None;
     let rows = browser(&desk).rows.len();
     desk.reply(Reply::Deleted {

@@ -280,17 +280,25 @@ fn argument_head(canvas: &mut Canvas<'_>, body: Rect, y: usize, review: &ReviewB
     let bytes = grouped(review.shown().len() as u64);
     let yours = matches!(review.step, ReviewStep::Edited { .. });
     canvas.row(body, 1, y, &heading("ARGUMENTS"));
-    let text = match (review.pretty, tier) {
-        (true, _) => format!("as a tree, of {bytes} B; p shows the exact bytes"),
-        (false, Tier::Wide) if review.difference().is_some() => {
-            format!("beside the file on disk, every line of {bytes} B; v shows the exact bytes")
+    let differs = review.difference().is_some();
+    let (long, short) = match review.pretty {
+        true => (
+            format!("as a tree, of {bytes} B; p shows the exact bytes"),
+            format!("a tree of {bytes} B; p: exact bytes"),
+        ),
+        false if differs => (
+            format!("beside the file on disk, every line of {bytes} B; v shows the exact bytes"),
+            format!("{bytes} B; v: exact bytes"),
+        ),
+        false if yours => {
+            let text = format!("yours, in place of the model's, {bytes} B");
+            (text.clone(), text)
         }
-        (false, Tier::Middle | Tier::Narrow) if review.difference().is_some() => format!("{bytes} B; v: exact bytes"),
-        (false, _) if yours => format!("yours, in place of the model's, {bytes} B"),
-        (false, Tier::Wide) => format!("exact bytes that will be sent, {bytes} B, nothing elided"),
-        (false, Tier::Middle | Tier::Narrow) => format!("exact, {bytes} B, nothing elided"),
+        false => (
+            format!("exact bytes that will be sent, {bytes} B, nothing elided"),
+            format!("exact, {bytes} B, nothing elided"),
+        ),
     };
-    let end = canvas.put(body, 12, y, &text, Ink::Dim);
     let count = fields(review.shown()).map_or(0, |f| f.len());
     let count = match count {
         0 => "no arguments".to_owned(),
@@ -298,11 +306,16 @@ fn argument_head(canvas: &mut Canvas<'_>, body: Rect, y: usize, review: &ReviewB
         2 => "both arguments shown".to_owned(),
         n => format!("all {n} arguments shown"),
     };
+    // What stands at the right is left whole: the words before it are the shorter ones where they would meet.
+    let right = if tier == Tier::Wide { 12 } else { 5 };
+    let room = columns.saturating_sub(right + width(&count) + 2 + 12);
+    let text = if tier == Tier::Wide && width(&long) <= room { long } else { short };
+    let end = canvas.put(body, 12, y, &text, Ink::Dim);
     if tier == Tier::Wide {
         canvas.put(body, columns.saturating_sub(9), y, "[p]retty", Ink::Dim);
-        canvas.put_right(body, columns.saturating_sub(12), y, &count, Ink::Dim);
-    } else if end + width(&count) + 2 <= columns.saturating_sub(5) {
-        canvas.put_right(body, columns.saturating_sub(5), y, &count, Ink::Dim);
+    }
+    if end + width(&count) + 2 <= columns.saturating_sub(right) {
+        canvas.put_right(body, columns.saturating_sub(right), y, &count, Ink::Dim);
     }
 }
 

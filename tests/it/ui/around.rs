@@ -73,3 +73,21 @@ fn themes_draw_the_same_words() {
     }
     assert!(words(&Theme::dark().ascii()).is_ascii(), "{}", words(&Theme::dark().ascii()));
 }
+
+#[test]
+fn an_open_list_keeps_its_keys_in_the_footer_and_a_layer_takes_what_it_said_along() {
+    let mut state = empty();
+    press(&mut state, "/ n o s u c h enter");
+    let footer = |state: &State| frame(state, 120, 24).lines().last().unwrap_or_default().to_owned();
+    let said = footer(&state);
+    assert!(said.contains("nosuch"), "{said}");
+    press(&mut state, "ctrl+u /");
+    assert!(footer(&state).contains("tab"), "{}", footer(&state));
+    // Into a layer and out again: what it answered is not said over the chat.
+    press(&mut state, "ctrl+u ctrl+r");
+    state.status.notices.clear();
+    press(&mut state, "down u");
+    assert!(frame(&state, 120, 24).contains("nothing was deleted here"));
+    press(&mut state, "esc");
+    assert!(state.overlays.is_empty() && !footer(&state).contains("nothing was deleted here"), "{}", footer(&state));
+}

@@ -329,7 +329,7 @@ fn a_file_that_is_written_is_shown_beside_the_one_on_disk() {
     let mut state = reviewed(&arguments);
     let Some(Overlay::Review(review)) = state.overlays.last_mut() else { panic!("a review") };
     review.beside = Beside::Stands(FileBeside { path: "src/retry.rs".into(), text: Some(old.as_str().into()) });
-    review.differs = true;
+    (review.pretty, review.differs) = (false, true);
     assert_snapshot!("approval-difference-120x36", frame(&state, 120, 36));
     assert_snapshot!("approval-difference-80x24", frame(&state, 80, 24));
     for (pretty, differs) in [(false, true), (false, false), (true, false)] {
@@ -345,7 +345,7 @@ fn a_file_that_is_written_is_shown_beside_the_one_on_disk() {
         }
     }
     let Some(Overlay::Review(review)) = state.overlays.last_mut() else { panic!("a review") };
-    review.differs = true;
+    (review.pretty, review.differs) = (false, true);
     // Every line of the new text is in the rows, and those that go.
     let layout = buffer(&state, &Theme::dark(), &mut Memo::new(), 120, 36).1.review.unwrap();
     assert_eq!(layout.lines, 2 + new.lines().count() + 2);

@@ -41,6 +41,7 @@ mod worker;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -58,6 +59,10 @@ use worker::{Job, Reader, Writer};
 
 /// How long a deleted conversation is kept, in milliseconds.
 pub const KEPT_AFTER_DELETE_MS: i64 = 30 * 24 * 60 * 60 * 1000;
+
+/// How long a start waits for others that have a damaged file open, and between two looks.
+const OTHERS: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A handle to the store. Cheap to clone; the threads end with the last handle.
 #[derive(Clone)]
@@ -95,14 +100,20 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub fn open_or_salvage(path: &Path) -> Result<(Self, Option<Salvaged>), StoreError> {
-        match Self::open(path, OpenMode::Write) {
-            Err(StoreError::Corrupt { .. }) => match salvage::salvage(path) {
-                Ok(salvaged) => Ok((Self::open(path, OpenMode::Write)?, Some(salvaged))),
-                // Another process does it at this moment (then this waits for it), or has had it open for longer.
-                Err(StoreError::Locked { .. }) => Ok((Self::open(path, OpenMode::Write)?, None)),
-                Err(error) => Err(error),
-            },
-            opened => Ok((opened?, None)),
+        let until = Instant::now() + OTHERS;
+        let mut salvaged = None;
+        loop {
+            let corrupt = match Self::open(path, OpenMode::Write) {
+                Err(error @ StoreError::Corrupt { .. }) if salvaged.is_none() => error,
+                opened => return Ok((opened?, salvaged)),
+            };
+            match salvage::where_it_does_not_open(path) {
+                Ok(done) => salvaged = done,
+                // Others look at it, too, at this moment; or one of them has had it open for longer.
+                Err(StoreError::Locked { .. }) if Instant::now() < until => std::thread::sleep(LOOK),
+                Err(StoreError::Locked { .. }) => return Err(corrupt),
+                Err(error) => return Err(error),
+            }
         }
     }
 

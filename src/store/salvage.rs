@@ -54,7 +54,19 @@ impl std::fmt::Display for Salvaged {
 /// Makes a new file of what can be read, then lets it take the place of the damaged one. A crash on the way leaves the
 /// damaged file where it is, to be salvaged again.
 pub(super) fn salvage(store: &Path) -> Result<Salvaged, StoreError> {
-    let _alone = claim::OpenLock::alone(store)?;
+    replace(store, &claim::OpenLock::alone(store)?)
+}
+
+/// The same, unless the file opens now: another process may have done it.
+pub(super) fn where_it_does_not_open(store: &Path) -> Result<Option<Salvaged>, StoreError> {
+    let alone = claim::OpenLock::alone(store)?;
+    match schema::open(store, OpenMode::Write) {
+        Err(StoreError::Corrupt { .. }) => replace(store, &alone).map(Some),
+        opened => opened.map(|_| None),
+    }
+}
+
+fn replace(store: &Path, _alone: &claim::OpenLock) -> Result<Salvaged, StoreError> {
     sweep(store);
     let growing = beside(store, &format!("{GROWING}{}", uuid::Uuid::now_v7()));
     let made = fill(store, &growing).and_then(|mut salvaged| {

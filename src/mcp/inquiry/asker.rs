@@ -1,0 +1,285 @@
+//! How one connection asks, and the calls that its questions belong to.
+//!
+//! # Invariants
+//! - A question ends with its connection, its call, and whoever waits for its answer.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Map, Value, json};
+use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::answer::result;
+use super::held;
+use super::queue::{Asking, Inquiries, Open};
+use super::read::{Refused, read};
+use crate::chat::{CallId, Inquiry, InquiryAnswer, InquiryEnd, InquiryId, Question, Root, ServerName};
+use crate::config::ServerFeatures;
+use crate::mcp::event::{HostEvent, LogLevel};
+use crate::mcp::report::Reporter;
+
+/// How one connection asks. Clones share it.
+#[derive(Clone)]
+pub(in crate::mcp) struct Asker(Arc<Desk>);
+
+struct Desk {
+    inquiries: Inquiries,
+    server: ServerName,
+    reporter: Reporter,
+    roots: Vec<Root>,
+    /// Ends with the connection.
+    gone: CancellationToken,
+    /// The calls under way, each with what ends its questions.
+    calls: Mutex<HashMap<CallId, CancellationToken>>,
+    /// For whom the questions are that wait or are open; None: for a call that cannot be told.
+    pending: watch::Sender<Vec<Option<CallId>>>,
+}
+
+impl std::fmt::Debug for Asker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Asker").field(&self.0.server).finish()
+    }
+}
+
+impl Asker {
+    pub(in crate::mcp) fn new(inquiries: Inquiries, server: ServerName, reporter: Reporter) -> Self {
+        let (pending, _) = watch::channel(Vec::new());
+        let gone = CancellationToken::new();
+        let roots = Vec::new();
+        Self(Arc::new(Desk { inquiries, server, reporter, roots, gone, calls: Mutex::default(), pending }))
+    }
+
+    /// With what the server's entry lets it have. Only before it is shared.
+    pub(in crate::mcp) fn offering(mut self, features: &ServerFeatures) -> Self {
+        if let Some(desk) = Arc::get_mut(&mut self.0) {
+            desk.roots.clone_from(&features.roots);
+        }
+        self
+    }
+
+    /// Whether there are folders that the server may be told of.
+    pub(in crate::mcp) fn tells_roots(&self) -> bool {
+        !self.0.roots.is_empty()
+    }
+
+    /// What needs no asking: the folders of the server's own entry, which a person wrote for nothing else.
+    fn answered(&self, method: &str) -> Option<Value> {
+        if method != "roots/list" || !self.tells_roots() {
+            return None;
+        }
+        let uris: Vec<&str> = self.0.roots.iter().map(|root| root.uri.as_str()).collect();
+        self.0.reporter.log(LogLevel::Info, || format!("it asked for its folders and was told {}", uris.join(", ")));
+        let root = |root: &Root| match &root.name {
+            Some(name) => json!({"uri": root.uri, "name": name}),
+            None => json!({"uri": root.uri}),
+        };
+        Some(json!({"roots": self.0.roots.iter().map(root).collect::<Vec<_>>()}))
+    }
+
+    /// The connection is gone: what it asked is over.
+    pub(in crate::mcp) fn close(&self) {
+        self.0.gone.cancel();
+    }
+
+    /// A call is under way until what this returns is dropped; then its questions are over.
+    pub(in crate::mcp) fn call(&self, call: CallId) -> UnderWay {
+        let token = CancellationToken::new();
+        held(&self.0.calls).insert(call.clone(), token);
+        UnderWay { asker: self.clone(), pending: self.0.pending.subscribe(), call }
+    }
+
+    /// The call that a request of the server belongs to: the only one under way, if there is one.
+    fn only_call(&self) -> Option<CallId> {
+        let calls = held(&self.0.calls);
+        let mut names = calls.keys();
+        names.next().filter(|_| calls.len() == 1).cloned()
+    }
+
+    /// Asks the person, when it is this question's turn. Dropping the future takes the question back.
+    ///
+    /// # Errors
+    /// How it ended without an answer.
+    pub(in crate::mcp) async fn ask(
+        &self,
+        call: Option<CallId>,
+        question: Question,
+        withdrawn: &CancellationToken,
+    ) -> Result<InquiryAnswer, InquiryEnd> {
+        let shared = &*self.0.inquiries.0;
+        if !shared.attended.load(Ordering::Acquire) {
+            self.declined(&question, "nobody is there to answer; in the chat screen somebody is");
+            return Ok(InquiryAnswer::Decline);
+        }
+        let Some(_pending) = self.pend(call.clone()) else {
+            self.declined(&question, "too many of its questions wait already ([limits] inquiries)");
+            return Ok(InquiryAnswer::Decline);
+        };
+        let over = call.as_ref().and_then(|call| held(&self.0.calls).get(call).cloned()).unwrap_or_default();
+        let mut asking = Asking { shared, turn: None, told: None, end: InquiryEnd::CallEnded };
+        let answer = tokio::select! {
+            biased;
+            () = self.0.gone.cancelled() => Err(InquiryEnd::Gone),
+            () = over.cancelled() => Err(InquiryEnd::CallEnded),
+            () = withdrawn.cancelled() => Err(InquiryEnd::Withdrawn),
+            answer = self.take_turn(call, question, &mut asking) => answer,
+        };
+        asking.end = answer.as_ref().err().copied().unwrap_or(InquiryEnd::Answered);
+        answer
+    }
+
+    async fn take_turn(
+        &self,
+        call: Option<CallId>,
+        question: Question,
+        asking: &mut Asking<'_>,
+    ) -> Result<InquiryAnswer, InquiryEnd> {
+        let shared = asking.shared;
+        asking.turn = Some(shared.turn.lock().await);
+        let id = InquiryId(shared.last.fetch_add(1, Ordering::Relaxed) + 1);
+        let (answer, answered) = oneshot::channel();
+        *held(&shared.open) = Some(Open { id, question: question.clone(), answer });
+        asking.told = Some(id);
+        let limit = shared.limits.inquiry;
+        let behind = shared.waiting.load(Ordering::Relaxed).saturating_sub(1);
+        let inquiry = Inquiry { id, server: self.0.server.clone(), call, question, limit, behind };
+        // Whoever reads no events any more answers nothing either.
+        if shared.events.send(HostEvent::Inquiry(inquiry)).await.is_err() {
+            return Err(InquiryEnd::Gone);
+        }
+        match tokio::time::timeout(limit, answered).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) => Err(InquiryEnd::Gone),
+            Err(_) => Err(InquiryEnd::TooLate),
+        }
+    }
+
+    /// Counts one more; None where there are too many.
+    fn pend(&self, call: Option<CallId>) -> Option<Pending<'_>> {
+        let most = usize::try_from(self.0.inquiries.0.limits.inquiries).unwrap_or(usize::MAX);
+        let taken = self.0.pending.send_if_modified(|pending| {
+            let room = pending.len() < most;
+            if room {
+                pending.push(call.clone());
+            }
+            room
+        });
+        taken.then(|| {
+            self.0.inquiries.0.waiting.fetch_add(1, Ordering::Relaxed);
+            Pending { desk: &self.0, call }
+        })
+    }
+
+    fn declined(&self, question: &Question, why: &str) {
+        let what = match question {
+            Question::Form { message, .. } => format!("asks you to fill in a form ({message})"),
+            Question::Address { url, .. } => format!("asks you to visit {url}"),
+            Question::Sample(_) => "asks for an answer of the model".to_owned(),
+        };
+        self.0.reporter.log(LogLevel::Warning, || format!("it {what}; declined: {why}"));
+    }
+
+    /// Answers a request of the server's own, as the old era sends them.
+    ///
+    /// # Errors
+    /// Why it cannot be asked: the reason for an error answer.
+    pub(in crate::mcp) async fn request(
+        &self,
+        method: &str,
+        params: &Value,
+        withdrawn: &CancellationToken,
+    ) -> Result<Value, Refused> {
+        if let Some(answer) = self.answered(method) {
+            return Ok(answer);
+        }
+        let question = read(method, params)?;
+        let answer = self.ask(self.only_call(), question.clone(), withdrawn).await;
+        result(&question, &answer.unwrap_or(InquiryAnswer::Cancel))
+    }
+
+    /// Answers all `inputRequests` of a result that requires input (MCP 2026-07-28, MRTR), one after the other; returns
+    /// the `inputResponses`. After a question that was cancelled no other is asked. Dropping the future takes the open
+    /// question back.
+    ///
+    /// # Errors
+    /// Why one of them has no answer that can be sent: the call cannot go on.
+    pub(in crate::mcp) async fn fulfil(
+        &self,
+        call: Option<CallId>,
+        requests: &Map<String, Value>,
+    ) -> Result<Map<String, Value>, Refused> {
+        let never = CancellationToken::new();
+        let mut responses = Map::new();
+        let mut cancelled = false;
+        for (key, request) in requests {
+            let method = request.get("method").and_then(Value::as_str).unwrap_or_default();
+            if let Some(answer) = self.answered(method) {
+                responses.insert(key.clone(), answer);
+                continue;
+            }
+            let question = read(method, request.get("params").unwrap_or(&Value::Null))?;
+            let answer = match cancelled {
+                true => InquiryAnswer::Cancel,
+                false => {
+                    let answer = self.ask(call.clone(), question.clone(), &never).await;
+                    answer.unwrap_or(InquiryAnswer::Cancel)
+                }
+            };
+            cancelled |= answer == InquiryAnswer::Cancel;
+            responses.insert(key.clone(), result(&question, &answer)?);
+        }
+        Ok(responses)
+    }
+}
+
+/// A question that waits or is open.
+struct Pending<'a> {
+    desk: &'a Desk,
+    call: Option<CallId>,
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        self.desk.inquiries.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.desk.pending.send_modify(|pending| {
+            if let Some(at) = pending.iter().position(|call| *call == self.call) {
+                pending.remove(at);
+            }
+        });
+    }
+}
+
+/// A call under way, as far as questions go.
+pub(in crate::mcp) struct UnderWay {
+    asker: Asker,
+    pending: watch::Receiver<Vec<Option<CallId>>>,
+    call: CallId,
+}
+
+impl UnderWay {
+    /// Whether the call waits for a person.
+    pub(in crate::mcp) fn waits(&self) -> bool {
+        self.pending.borrow().iter().any(|call| call.as_ref().is_none_or(|call| *call == self.call))
+    }
+
+    /// The call is over, or about to be: its questions are.
+    pub(in crate::mcp) fn end(&self) {
+        if let Some(token) = held(&self.asker.0.calls).remove(&self.call) {
+            token.cancel();
+        }
+    }
+
+    /// Waits until the questions are others. Cancel-safe.
+    pub(in crate::mcp) async fn changed(&mut self) {
+        if self.pending.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -45,12 +45,21 @@ pub enum Heard {
         call: Option<CallId>,
         bytes: Vec<u8>,
     },
-    /// The head of an HTTP request to a server, or of what it answered. Its body is heard as frames.
+    /// The head of an HTTP request to a server, or of what it answered. Its body is heard as frames, or as `Body`.
     Http {
         server: ServerName,
         connection: u64,
         direction: Direction,
         head: HttpHead,
+    },
+    /// What a server answered over HTTP in place of a message: the beginning of a page, or of an error in plain words.
+    Body {
+        server: ServerName,
+        connection: u64,
+        status: u16,
+        bytes: Vec<u8>,
+        /// There was more, or the rest did not come.
+        cut: bool,
     },
     /// What the engine was told.
     Order(Order),

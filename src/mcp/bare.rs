@@ -140,6 +140,7 @@ impl Bare {
         let status = response.status();
         if !status.is_success() {
             let pause = retry_after(response.headers());
+            self.0.door.overheard(response).await;
             return Err(Failure::of_fault(&HttpFault::Status { status: status.as_u16(), pause }));
         }
         let body = self.0.door.body(response).await.map_err(|fault| Failure::of_fault(&fault))?;

@@ -188,12 +188,16 @@ impl Connection {
         }
     }
 
+    /// From now on log messages from this level on are wanted.
+    pub(super) fn want_log(&self, level: LoggingLevel) {
+        *held(&self.log_level) = Some(level);
+    }
+
     /// In the old era it is asked once.
     ///
     /// # Errors
     /// Where the server refuses, is gone, or does not answer within `limits.server_start`.
     pub(super) async fn set_log_level(&self, level: LoggingLevel, limits: &Limits) -> Result<(), Failure> {
-        *held(&self.log_level) = Some(level);
         let (Link::Mcp { peer, tap, .. }, Way::Legacy | Way::Sse) = (&self.link, self.way) else { return Ok(()) };
         let request = SetLevelRequest::new(SetLevelRequestParams::new(level_to(level)));
         let deadline = Instant::now() + limits.server_start;

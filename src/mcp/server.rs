@@ -279,9 +279,10 @@ impl Server {
         let mut failure = match self.relist(&life, true).await {
             Err(failure) => failure,
             Ok(fresh) => {
+                // Before the first call: in the new era it is the call that asks.
+                self.ask_for_log(&life);
                 self.phase.send_replace(Phase::Ready(life.connection.clone()));
                 self.tell(ServerState::Ready, None).await;
-                self.ask_for_log(&life);
                 let listening = life.listen(&self.reporter);
                 let result = self.watch(&mut life, fresh).await;
                 drop(listening);
@@ -326,11 +327,11 @@ impl Server {
                     Some(Order::Refresh) => {
                         refresh = self.refresh(life, true).await;
                     }
-                    Some(Order::Look) => self.look(life).await,
+                    Some(Order::Look) => self.look(life, false).await,
                     Some(Order::Log(level)) => {
                         self.log_level = Some(level);
                         self.ask_for_log(life);
-                        self.look(life).await;
+                        self.look(life, true).await;
                     }
                     Some(Order::Broken { generation, reason }) if generation == self.generation => {
                         // A fresh greeting tells whether it is really gone, and in which state that leaves it.
@@ -361,6 +362,7 @@ impl Server {
         log.asks = life.info.capabilities.logging.is_some();
         let Some(level) = self.log_level.filter(|_| log.asks) else { return };
         log.level = Some(level);
+        life.connection.want_log(level);
         let (connection, reporter, limits) =
             (Arc::clone(&life.connection), self.reporter.clone(), Arc::clone(&self.limits));
         tokio::spawn(async move {
@@ -370,8 +372,8 @@ impl Server {
         });
     }
 
-    /// Tells what it holds and what it last said, as far as that has changed.
-    async fn look(&mut self, life: &Life) {
+    /// Tells what it holds and what it last said, where that has changed (or `always`).
+    async fn look(&mut self, life: &Life, always: bool) {
         let before = (self.status.life.clone(), self.status.stderr.len());
         if let Some(tail) = &life.tail {
             self.status.stderr = tail.last(usize::MAX);
@@ -382,7 +384,7 @@ impl Server {
             self.status.life.memory =
                 tokio::task::spawn_blocking(move || super::child::memory(pid)).await.ok().flatten();
         }
-        if before != (self.status.life.clone(), self.status.stderr.len()) {
+        if always || before != (self.status.life.clone(), self.status.stderr.len()) {
             self.tell(ServerState::Ready, None).await;
         }
     }

@@ -243,6 +243,17 @@ impl Tap {
         tap.heard(Heard::Http { server: server.clone(), connection: *connection, direction, head: head() });
     }
 
+    /// Whether somebody listens.
+    pub(super) fn is_heard(&self) -> bool {
+        self.ear.is_some()
+    }
+
+    /// What came over HTTP in place of a message.
+    pub(super) fn body(&self, status: u16, bytes: Vec<u8>, cut: bool) {
+        let Some(Ear { server, connection, tap }) = &self.ear else { return };
+        tap.heard(Heard::Body { server: server.clone(), connection: *connection, status, bytes, cut });
+    }
+
     /// Notes an outgoing message. Where it is a request somebody waits for, that waiter is handed back, so that the
     /// transport can tell it of the departure.
     pub(super) fn outgoing(&self, message: &TxJsonRpcMessage<RoleClient>) -> Option<Waiter> {

@@ -265,6 +265,16 @@ pub enum Line {
         #[serde(flatten)]
         frame: Frame,
     },
+    /// What a server answered over HTTP in place of a message. Of no use to a replay, but to whoever reads it.
+    Body {
+        server: ServerName,
+        connection: u64,
+        status: u16,
+        text: String,
+        /// There was more.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        cut: bool,
+    },
     Call {
         call: CallId,
         server: ServerName,

@@ -202,6 +202,7 @@ impl Wiretap for Ear {
             | Heard::ResponseOver { .. }
             | Heard::Frame { .. }
             | Heard::Http { .. }
+            | Heard::Body { .. }
             | Heard::Order(_) => return,
         }
         self.changed.notify_waiters();

@@ -175,7 +175,7 @@ impl Script {
                         script.cues.insert(place, (Source::Call(*at), cue.t_us));
                     }
                 }
-                Line::Review { .. } | Line::Missing { .. } | Line::Unknown => {}
+                Line::Body { .. } | Line::Review { .. } | Line::Missing { .. } | Line::Unknown => {}
                 Line::Closed {} => break,
             }
         }

@@ -163,7 +163,7 @@ impl Wiretap for Recorder {
             // What a server said is in its frames; how it was carried is of no use to a replay.
             Heard::Http { .. } => return,
             Heard::Request { body, .. } => body.len(),
-            Heard::Chunk { bytes, .. } | Heard::Frame { bytes, .. } => bytes.len(),
+            Heard::Chunk { bytes, .. } | Heard::Frame { bytes, .. } | Heard::Body { bytes, .. } => bytes.len(),
             Heard::Head { .. }
             | Heard::ResponseOver { .. }
             | Heard::Order(_)
@@ -290,6 +290,10 @@ impl Writer {
             }
             Heard::Frame { server, connection, direction, call, bytes } => {
                 Line::Frame { server, connection, direction: direction.into(), call, frame: Frame::of(&bytes) }
+            }
+            Heard::Body { server, connection, status, bytes, cut } => {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                Line::Body { server, connection, status, text, cut }
             }
             Heard::Http { .. } => return,
             Heard::Order(order) => Line::Order { order },

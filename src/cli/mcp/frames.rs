@@ -3,10 +3,14 @@
 //! # Invariants
 //! - Messages are shown as they were on the wire, but for known secrets; a terminal gets them sanitised, with what is
 //!   invisible written out.
+//! - What is no message (a proxy's page, an error in plain words) is an object with its status and its text; a terminal
+//!   gets the text as it reads.
 //! - Standard output is not touched.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Instant;
+
+use serde_json::json;
 
 use crate::chat::{Direction, Heard, HttpHead, ServerName, Wiretap};
 use crate::export::{REDACTED, Redactor};
@@ -42,6 +46,21 @@ impl Frames {
         format!("{time}{name}{arrow} {text}\n")
     }
 
+    /// What came in place of a message.
+    fn body(&self, server: &ServerName, status: u16, bytes: &[u8], cut: bool) -> String {
+        let text = String::from_utf8_lossy(bytes);
+        if self.terminal {
+            let more = if cut { "\n… there was more" } else { "" };
+            return self.lines(server, Direction::In, &format!("no message, but\n{}{more}", text.trim_end()));
+        }
+        // Without its secrets first: what is escaped is another text.
+        let mut body = json!({"status": status, "text": self.redactor.text(&text)});
+        if cut {
+            body["cut"] = true.into();
+        }
+        self.lines(server, Direction::In, &body.to_string())
+    }
+
     fn write(&self, text: &str) {
         // Whoever closed it wants no more.
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
@@ -62,6 +81,9 @@ impl Wiretap for Frames {
             }
             Heard::Http { server, direction, head, connection: _ } => {
                 self.write(&self.lines(&server, direction, &line(&head)));
+            }
+            Heard::Body { server, status, bytes, cut, connection: _ } => {
+                self.write(&self.body(&server, status, &bytes, cut));
             }
             // Of a model and its turns, of which there are none here.
             Heard::Request { .. }
@@ -95,6 +117,26 @@ mod tests {
         assert_eq!(tail(&frames, "{\"k\":\"hunter2-hunter2\u{1b}[2J\"}"), "s  ← {\"k\":\"[redacted]\u{1b}[2J\"}\n");
         frames.terminal = true;
         assert_eq!(tail(&frames, "\u{1b}[2J\u{202e}"), "s  ← <ESC>[2J<U+202E>\n");
+    }
+
+    #[test]
+    fn what_is_no_message_is_an_object_in_a_pipe_and_harmless_text_on_a_terminal() {
+        let mut frames = Frames { terminal: false, ..Frames::new(Redactor::new(["hunter2-hunter2"]), false) };
+        let server = ServerName::new("s");
+        let tail = |frames: &Frames, cut| {
+            frames.body(&server, 502, b"<h1>\x1b[2J\xe2\x80\xaehunter2-hunter2</h1>\n<p>\xff</p>\n", cut)[10..]
+                .to_owned()
+        };
+        let object = tail(&frames, true);
+        let object: serde_json::Value = serde_json::from_str(object.trim_start_matches("\u{2190} ")).unwrap();
+        let text = "<h1>\u{1b}[2J\u{202e}[redacted]</h1>\n<p>\u{fffd}</p>\n";
+        assert_eq!(object, json!({"status": 502, "text": text, "cut": true}));
+        frames.terminal = true;
+        let indent = " ".repeat(12);
+        let shown =
+            format!("← no message, but\n{indent}<h1><ESC>[2J<U+202E>[redacted]</h1>\n{indent}<p>\u{fffd}</p>\n");
+        assert_eq!(tail(&frames, false), shown);
+        assert!(tail(&frames, true).ends_with("\n            … there was more\n"));
     }
 
     #[test]

@@ -25,6 +25,10 @@ use super::head;
 const TRIES: u32 = 4;
 /// The most of an error's body that is read.
 const ERROR_BODY: usize = 64 * 1024;
+/// The most of a body in place of a message that whoever listens is told.
+const HEARD_BODY: usize = 8 * 1024;
+/// How long such a body may take. It decides nothing, and so holds up next to nothing.
+const HEARD_BODY_TIME: Duration = Duration::from_secs(1);
 /// The longest pause that a server may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
@@ -133,12 +137,15 @@ impl Door {
             self.tap.head(Direction::In, || head::answered(&response));
             let status = response.status();
             if status.is_redirection() {
-                return Err(Shut::Fault(HttpFault::Redirect { status: status.as_u16(), to: location(&response) }));
+                let to = location(&response);
+                self.overheard(response).await;
+                return Err(Shut::Fault(HttpFault::Redirect { status: status.as_u16(), to }));
             }
             if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
                 return Ok(response);
             }
             let refusal = Refusal { status: status.as_u16(), challenge: challenge(response.headers()), token };
+            self.overheard(response).await;
             let again = match &self.authorise {
                 Some(authorise) if left > 0 => authorise.turned_away(&refusal).await,
                 Some(_) | None => false,
@@ -159,6 +166,36 @@ impl Door {
         match &self.authorise {
             Some(authorise) if !own => authorise.token().await,
             Some(_) | None => None,
+        }
+    }
+
+    /// Tells whoever listens the beginning of a body that is not read for a message. Where nobody does, it is let go.
+    pub(in crate::mcp) async fn overheard(&self, response: Response) {
+        if !self.tap.is_heard() {
+            return;
+        }
+        let status = response.status().as_u16();
+        let mut bytes = Vec::new();
+        let mut chunks = response.bytes_stream();
+        let read = async {
+            while let Some(chunk) = chunks.next().await {
+                let Ok(chunk) = chunk else { return true };
+                let room = HEARD_BODY - bytes.len();
+                bytes.extend_from_slice(&chunk[..room.min(chunk.len())]);
+                if chunk.len() > room {
+                    return true;
+                }
+            }
+            false
+        };
+        let cut = tokio::time::timeout(HEARD_BODY_TIME, read).await.unwrap_or(true);
+        if cut {
+            // Half a key would be no key that is known, and be told.
+            let whole = bytes.iter().rposition(u8::is_ascii_whitespace).unwrap_or(bytes.len());
+            bytes.truncate(whole);
+        }
+        if !bytes.is_empty() {
+            self.tap.body(status, bytes, cut);
         }
     }
 

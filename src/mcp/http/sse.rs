@@ -54,9 +54,11 @@ impl SseTransport {
             if !status.is_success() {
                 let pause = retry_after(response.headers());
                 let fault = HttpFault::Status { status: status.as_u16(), pause };
+                door.overheard(response).await;
                 return Err(StreamableHttpError::Client(fault));
             }
             if !is_type(response.headers(), "text/event-stream") {
+                door.overheard(response).await;
                 return Err(not_mcp("no stream of events".to_owned()));
             }
             let base = response.url().clone();
@@ -144,14 +146,16 @@ impl Transport<RoleClient> for SseTransport {
                 }
             };
             let response = door.send(make, leaving).await.map_err(shut)?;
-            match response.status() {
-                status if status.is_success() => Ok(()),
+            let status = response.status();
+            if status.is_success() {
+                return Ok(());
+            }
+            let pause = retry_after(response.headers());
+            door.overheard(response).await;
+            match status {
                 // The address holds the session in it.
                 StatusCode::NOT_FOUND | StatusCode::GONE => Err(StreamableHttpError::SessionExpired),
-                status => {
-                    let pause = retry_after(response.headers());
-                    Err(StreamableHttpError::Client(HttpFault::Status { status: status.as_u16(), pause }))
-                }
+                status => Err(StreamableHttpError::Client(HttpFault::Status { status: status.as_u16(), pause })),
             }
         });
         async move {

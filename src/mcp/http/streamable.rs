@@ -109,6 +109,7 @@ impl Client {
             return Ok(StreamableHttpPostResponse::Accepted);
         }
         if status == StatusCode::NOT_FOUND && in_session {
+            self.door.overheard(response).await;
             return Err(StreamableHttpError::SessionExpired);
         }
         let headers = response.headers().clone();
@@ -117,6 +118,7 @@ impl Client {
             let fault = HttpFault::Status { status: status.as_u16(), pause };
             // An error in the protocol's own terms says more than its status, unless that says when to come again.
             if pause.is_some() || status == StatusCode::TOO_MANY_REQUESTS || !is_type(&headers, JSON) {
+                self.door.overheard(response).await;
                 return Err(StreamableHttpError::Client(fault));
             }
             let body = self.door.body(response).await.map_err(StreamableHttpError::Client)?;
@@ -139,6 +141,7 @@ impl Client {
         }
         if !is_type(&headers, JSON) {
             let kind = headers.get(header::CONTENT_TYPE).map(|kind| String::from_utf8_lossy(kind.as_bytes()).into());
+            self.door.overheard(response).await;
             return Err(StreamableHttpError::UnexpectedContentType(kind));
         }
         let body = self.door.body(response).await.map_err(StreamableHttpError::Client)?;
@@ -347,10 +350,14 @@ impl StreamableHttpClient for Client {
             StatusCode::METHOD_NOT_ALLOWED => Err(StreamableHttpError::ServerDoesNotSupportSse),
             status if !status.is_success() => {
                 let pause = retry_after(response.headers());
+                self.door.overheard(response).await;
                 Err(StreamableHttpError::Client(HttpFault::Status { status: status.as_u16(), pause }))
             }
             _ if is_type(response.headers(), EVENTS) => Ok(self.tapped(self.heard(response), None, None, true)),
-            _ => Err(StreamableHttpError::ServerDoesNotSupportSse),
+            _ => {
+                self.door.overheard(response).await;
+                Err(StreamableHttpError::ServerDoesNotSupportSse)
+            }
         }
     }
 }

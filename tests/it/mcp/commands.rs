@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use axum::response::IntoResponse as _;
 use serde_json::{Value, json};
 
 use super::Fake;
@@ -192,6 +193,33 @@ async fn frames_over_http_stand_between_the_heads_that_matter() {
     assert_eq!(frames[at + 1], "← 200 OK   content-type: application/json");
     assert!(frames[at + 2].starts_with("← {") && frames[at + 2].contains(r#""text":"done""#), "{err}");
     assert!(!err.contains("hunter2"), "{err}");
+}
+
+#[tokio::test]
+async fn frames_show_what_came_in_place_of_a_message() {
+    let page = format!("<html>\u{1b}[2J hunter2-hunter2\n{}", "x ".repeat(20_000));
+    for kind in ["text/html", "application/json"] {
+        let page = page.clone();
+        let web = Web::serve(move |asked| match asked.method().as_str() {
+            "tools/call" => {
+                let headers = [(axum::http::header::CONTENT_TYPE, kind), (axum::http::header::RETRY_AFTER, "7")];
+                (axum::http::StatusCode::BAD_GATEWAY, headers, page.clone()).into_response()
+            }
+            _ => legacy(asked),
+        })
+        .await;
+        let bench = Bench::new("");
+        let server = json!({"url": format!("{}/mcp", web.url), "headers": {"X-Key": "hunter2-hunter2"}});
+        std::fs::write(&bench.file, json!({"mcpServers": {"web": server}}).to_string()).unwrap();
+        let (out, err) = beside(bench.command(&["call", "web", "echo", "--frames"]), 5).await;
+        assert!(out.is_empty() && err.contains("it is in trouble (HTTP 502)"), "{err}");
+        assert!(!err.contains("hunter2") && !err.contains('\u{1b}') && err.len() < 16_000, "{err}");
+        let bodies: Vec<Value> =
+            frames(&err).iter().filter_map(|frame| serde_json::from_str(frame.strip_prefix("← ")?).ok()).collect();
+        let body = bodies.iter().find(|body| body["status"] == 502).unwrap_or_else(|| panic!("{err}"));
+        let text = body["text"].as_str().unwrap();
+        assert!(text.starts_with("<html>\u{1b}[2J [redacted]\nx x ") && body["cut"] == true, "{text}");
+    }
 }
 
 #[tokio::test]

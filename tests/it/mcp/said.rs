@@ -1,7 +1,9 @@
 //! Log messages and the level that they are asked for; the folders that a server may be told of.
 
+use axum::response::Response;
 use millrace::chat::{LoggingLevel, Root, ServerLog};
 
+use super::web::{Asked, Web, modern, result, stream};
 use super::*;
 
 const LOGS: &str = r#"
@@ -56,6 +58,64 @@ async fn a_level_is_asked_for_as_configured_and_what_comes_is_kept_with_it() {
     up.log(4).await;
     assert_eq!(written(&fake, r#""level":"debug""#), 1);
     assert_eq!(written(&fake, r#""level":"error""#), 1);
+}
+
+/// The level that each call asked for, in order (2026-07-28, `_meta`).
+fn asked_for(web: &Web) -> Vec<Value> {
+    let asked = web.asked();
+    let calls = asked.iter().filter(|asked| asked.method() == "tools/call");
+    calls.map(|call| call.json()["params"]["_meta"]["io.modelcontextprotocol/logLevel"].clone()).collect()
+}
+
+/// A server of 2026-07-28 that says one thing on the stream of each call that asks for it.
+fn talkative(asked: &Asked) -> Response {
+    match asked.method().as_str() {
+        "server/discover" => result(
+            asked,
+            &json!({"resultType": "complete", "ttlMs": 0, "cacheScope": "private",
+                "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}, "logging": {}}}),
+        ),
+        "tools/call" => {
+            let level = &asked.json()["params"]["_meta"]["io.modelcontextprotocol/logLevel"];
+            let said = json!({"jsonrpc": "2.0", "method": "notifications/message",
+                "params": {"level": "alert", "logger": "db", "data": format!("asked from {level}")}});
+            let done = json!({"jsonrpc": "2.0", "id": asked.json()["id"],
+                "result": {"resultType": "complete", "content": [{"type": "text", "text": "done"}]}});
+            let events: Vec<String> = [(!level.is_null()).then_some(said), Some(done)]
+                .into_iter()
+                .flatten()
+                .map(|message| format!("data: {message}\n\n"))
+                .collect();
+            stream(&events, false)
+        }
+        _ => modern(asked),
+    }
+}
+
+#[tokio::test]
+async fn in_the_new_era_each_request_says_the_level_that_is_wanted_now() {
+    let web = Web::serve(talkative).await;
+    // Nobody wished for any: none is asked for.
+    let mut up = web.up("/mcp").await;
+    up.status(ServerState::Ready).await;
+    up.call("echo", json!({})).end().await;
+    assert_eq!(asked_for(&web), [Value::Null]);
+    up.host.shutdown().await;
+
+    let mut entry = entry(web.at("/mcp"));
+    entry.features.log_level = Some(LoggingLevel::Notice);
+    let mut up = Up::new(Limits::default(), None, entry).await;
+    let status = up.status(ServerState::Ready).await;
+    assert_eq!((status.life.log.asks, status.life.log.level), (true, Some(LoggingLevel::Notice)));
+    // The level of the entry goes with the first call already.
+    up.call("echo", json!({})).end().await;
+    assert_eq!(lines(&up.log(1).await), [(LoggingLevel::Alert, Some("db"), r#"asked from "notice""#)]);
+    // `a` in the log view: the next request says the new one.
+    up.host.log(&ServerName::new("fake"), LoggingLevel::Error);
+    while up.status(ServerState::Ready).await.life.log.level != Some(LoggingLevel::Error) {}
+    up.call("echo", json!({})).end().await;
+    assert_eq!(asked_for(&web), [Value::Null, json!("notice"), json!("error")]);
+    assert_eq!(web.count("logging/setLevel"), 0, "there is no such request any more");
 }
 
 #[tokio::test]

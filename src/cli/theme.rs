@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::chat::{Fault, FaultKind};
-use crate::config::{Colour, Glyphs, Resolved, ThemeFile, ThemeStyle, theme_path};
+use crate::config::{Colour, Glyphs, Links, Resolved, ThemeFile, ThemeStyle, theme_path};
 use crate::tui::Themes;
 use crate::ui::{Look, Shade, Theme};
 
@@ -21,6 +21,7 @@ pub(super) struct Looks {
     theme: String,
     glyphs: Glyphs,
     plain_terminal: bool,
+    links: bool,
     folder: PathBuf,
 }
 
@@ -43,8 +44,18 @@ impl Looks {
             theme: resolved.ui.theme.clone(),
             glyphs: resolved.ui.glyphs,
             plain_terminal: !utf8 || env("TERM") == Some("linux"),
+            links: match resolved.ui.links {
+                Links::On => true,
+                Links::Off => false,
+                Links::Auto => takes_links(env),
+            },
             folder: setup.paths.config.join("themes"),
         }
+    }
+
+    /// Whether addresses become links of the terminal.
+    pub(super) fn links(&self) -> bool {
+        self.links
     }
 
     fn palette(&self, light: Option<bool>) -> Result<Theme, Fault> {
@@ -95,6 +106,21 @@ impl Themes for Looks {
     fn own(&self) -> Vec<String> {
         crate::config::own_themes(&self.folder)
     }
+}
+
+/// Whether a terminal takes OSC 8, by what it says of itself. Most do, or leave it unread; these print it, or are known
+/// to hold no links: the console, dumb ones, Emacs's, screen, macOS's own, VTE before 0.50, and Windows' old console.
+/// tmux passes links on from 3.4, and leaves them unread before.
+fn takes_links<'a>(env: impl Fn(&str) -> Option<&'a str>) -> bool {
+    let tmux = env("TMUX").is_some();
+    let term = env("TERM").unwrap_or_default();
+    let named = !term.is_empty() || cfg!(windows);
+    let without = ["linux", "dumb", "eterm", "vt100", "vt220", "cons25"].iter().any(|name| term.starts_with(name))
+        || (term.starts_with("screen") && !tmux)
+        || env("INSIDE_EMACS").is_some();
+    let old_vte = env("VTE_VERSION").and_then(|v| v.parse::<u32>().ok()).is_some_and(|version| version < 5_000);
+    let console = cfg!(windows) && env("WT_SESSION").is_none() && env("TERM_PROGRAM").is_none() && term.is_empty();
+    named && !without && !console && (tmux || (env("TERM_PROGRAM") != Some("Apple_Terminal") && !old_vte))
 }
 
 fn built_in(name: &str, light: bool) -> Option<Theme> {
@@ -153,6 +179,25 @@ mod tests {
     }
 
     #[test]
+    fn links_go_where_they_are_taken() {
+        let takes = |set: &[(&str, &'static str)]| {
+            takes_links(|name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| *value))
+        };
+        assert!(takes(&[("TERM", "xterm-256color")]) && takes(&[("TERM", "xterm-kitty"), ("VTE_VERSION", "7600")]));
+        assert!(takes(&[("TERM", "screen-256color"), ("TMUX", "/tmp/tmux,1,0")]));
+        for set in [
+            &[("TERM", "linux")][..],
+            &[("TERM", "dumb")],
+            &[("TERM", "screen")],
+            &[("TERM", "xterm-256color"), ("TERM_PROGRAM", "Apple_Terminal")],
+            &[("TERM", "xterm-256color"), ("VTE_VERSION", "4601")],
+            &[("TERM", "eterm-color"), ("INSIDE_EMACS", "30.1,term")],
+        ] {
+            assert!(!takes(set), "{set:?}");
+        }
+    }
+
+    #[test]
     fn a_theme_is_found_by_name_and_a_bad_one_says_why() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("mine.toml"), "base = \"light\"\n[inks]\naccent = \"#5fafff\"\n").unwrap();
@@ -164,6 +209,7 @@ mod tests {
             theme: theme.into(),
             glyphs: Glyphs::Auto,
             plain_terminal: false,
+            links: false,
             folder: folder.path().to_owned(),
         };
         assert_eq!(looks("auto").theme(Some(true)).unwrap(), Theme::light());

@@ -77,6 +77,7 @@ pub struct UiSettings {
     /// One that needs no file (`BUILT_IN_THEMES`), or the name of one that does.
     pub theme: String,
     pub glyphs: Glyphs,
+    pub links: Links,
     /// Clocks by tenths of a second.
     pub motion: bool,
     /// The composer's keys are vi's.
@@ -97,6 +98,16 @@ pub enum Glyphs {
     Ascii,
 }
 
+/// Whether addresses are links of the terminal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Links {
+    /// Where the terminal is not known to stumble over them.
+    #[default]
+    Auto,
+    On,
+    Off,
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Screen {
     #[default]
@@ -110,6 +121,7 @@ impl Default for UiSettings {
         Self {
             theme: "auto".into(),
             glyphs: Glyphs::Auto,
+            links: Links::Auto,
             motion: true,
             vi: false,
             screen: Screen::Full,
@@ -237,6 +249,12 @@ impl UiSettings {
             Some("unicode") => Glyphs::Unicode,
             Some("ascii") => Glyphs::Ascii,
             _ => self.glyphs,
+        };
+        self.links = match node.text("links").as_deref() {
+            Some("auto") => Links::Auto,
+            Some("on") => Links::On,
+            Some("off") => Links::Off,
+            _ => self.links,
         };
         self.screen = match node.text("screen").as_deref() {
             Some("full") => Screen::Full,

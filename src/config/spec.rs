@@ -353,6 +353,12 @@ const UI: &[Key] = &[
         "\"auto\" (dark or light, as the terminal's ground is), \"dark\", \"light\", \"high-contrast\", \"ansi\", or the name of a theme of your own: themes/NAME.toml beside this file.",
     ),
     key("glyphs", Kind::Words(&["auto", "unicode", "ascii"]), "\"auto\"", "What states and lines are drawn with."),
+    key(
+        "links",
+        Kind::Words(&["auto", "on", "off"]),
+        "\"auto\"",
+        "Web addresses are links of the terminal (OSC 8); \"auto\": where it is not known to stumble over them.",
+    ),
     key("motion", Kind::Bool, "true", "Clocks that run by tenths of a second. Without it they tell whole seconds."),
     key(
         "editing",

@@ -10,6 +10,7 @@
 //! # Does not
 //! Style anything, keep colours of escape sequences, or reorder right-to-left text.
 
+mod address;
 mod blocks;
 mod hidden;
 mod safe;
@@ -17,6 +18,7 @@ mod terminal;
 mod width;
 mod wrap;
 
+pub use address::{Address, addresses};
 pub use blocks::{Block, BlockKind, Splitter, blocks, fence_closes, fence_opens};
 pub use hidden::{hidden, strip_hidden};
 pub use safe::{SafeText, sanitize, sanitize_counted, visible};

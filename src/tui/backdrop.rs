@@ -8,14 +8,19 @@
 //! takes its report for the beginning of something longer, and swallows what is typed after it.
 
 use std::io::{self, Write};
+use std::time::{Duration, Instant};
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 
 /// The longest answer: `]11;rgba:ffff/ffff/ffff/ffff`.
 const LONGEST: usize = 32;
 
+/// Coming to the front asks at most this often.
+const LEAST: Duration = Duration::from_secs(1);
+
 #[derive(Debug, Default)]
 pub(super) struct Backdrop {
+    asked: Option<Instant>,
     awaited: bool,
     held: Vec<Event>,
     text: String,
@@ -35,7 +40,13 @@ pub(super) enum Seen {
 }
 
 impl Backdrop {
-    pub(super) fn ask(&mut self) -> io::Result<()> {
+    /// Whether it is worth asking again only because the terminal came to the front: windows may be flicked through.
+    pub(super) fn stale(&self, now: Instant) -> bool {
+        self.asked.is_none_or(|asked| now.saturating_duration_since(asked) >= LEAST)
+    }
+
+    pub(super) fn ask(&mut self, now: Instant) -> io::Result<()> {
+        self.asked = Some(now);
         self.awaited = true;
         let mut out = io::stdout().lock();
         out.write_all(b"\x1b]11;?\x1b\\")?;
@@ -146,6 +157,15 @@ mod tests {
             assert_eq!(last(&mut backdrop, answer(text, bell)), (0, Some(light)), "{text}");
             assert_eq!(last(&mut backdrop, answer(text, bell)).1, None, "none is awaited any more");
         }
+    }
+
+    #[test]
+    fn coming_to_the_front_asks_once_a_second_at_most() {
+        let now = Instant::now();
+        let backdrop = Backdrop { asked: Some(now), ..Backdrop::default() };
+        assert!(Backdrop::default().stale(now));
+        assert!(!backdrop.stale(now) && !backdrop.stale(now + LEAST / 2));
+        assert!(backdrop.stale(now + LEAST));
     }
 
     #[test]

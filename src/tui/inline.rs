@@ -10,8 +10,9 @@ use std::fmt::Write as _;
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier};
 
+use super::link;
 use crate::app::{Entry, EntryBody, Layout, Piece, State};
-use crate::ui::{Memo, Theme, inline};
+use crate::ui::{Links, Memo, Theme, inline};
 
 /// Messages of a conversation that is opened that are printed; earlier ones are in the history.
 const MOST_OPENED: usize = 40;
@@ -29,7 +30,7 @@ pub(super) struct Inline {
 
 impl Inline {
     /// Draws into `out`. Says what it looks like, and whether another frame should follow soon.
-    pub(super) fn draw(&mut self, state: &mut State, theme: &Theme, out: &mut String) -> (Layout, bool) {
+    pub(super) fn draw(&mut self, state: &mut State, theme: &Theme, links: bool, out: &mut String) -> (Layout, bool) {
         let mut news = String::new();
         // Keys of a conversation lie in a range of their own: another range is another conversation.
         let entries = &state.transcript.entries;
@@ -51,7 +52,7 @@ impl Inline {
             let buffer = with_entries(state, from + skipped, until, |state| {
                 inline::printed(state, theme, &mut self.done, columns)
             });
-            rows(&buffer, &mut news, true);
+            rows(&buffer, links.then(|| self.done.links()), &mut news, true);
             self.printed = last;
         }
         let (size, from) = (state.size, until);
@@ -64,7 +65,7 @@ impl Inline {
         }
         self.erase(out);
         out.push_str(&news);
-        rows(&buffer, out, false);
+        rows(&buffer, links.then(|| self.live.links()), out, false);
         let height = buffer.area.height;
         let (x, y) = caret.unwrap_or((0, height.saturating_sub(1)));
         out.push('\r');
@@ -142,11 +143,11 @@ fn with_entries<T>(state: &mut State, from: usize, until: usize, view: impl FnOn
 }
 
 /// The rows of a buffer as bytes; `closed`: each ends its line, else lines are only between them.
-fn rows(buffer: &Buffer, out: &mut String, closed: bool) {
+fn rows(buffer: &Buffer, links: Option<&Links>, out: &mut String, closed: bool) {
     let width = usize::from(buffer.area.width).max(1);
     let count = buffer.content.len() / width;
     for (n, row) in buffer.content.chunks(width).enumerate() {
-        line(row, out);
+        line(row, links, out);
         if closed || n + 1 < count {
             out.push_str("\r\n");
         }
@@ -172,24 +173,30 @@ fn used(row: &[Cell]) -> usize {
     row.iter().rposition(|cell| !blank(cell)).map_or(0, |at| at + 1)
 }
 
-fn line(row: &[Cell], out: &mut String) {
-    let end = used(row);
-    let mut now = (Color::Reset, Color::Reset, Modifier::empty());
-    let mut skip = 0;
+fn line(row: &[Cell], links: Option<&Links>, out: &mut String) {
     out.push_str("\x1b[0m");
-    for cell in &row[..end] {
-        // The second column of a wide character is the character's own.
-        if skip > 0 {
-            skip -= 1;
-            continue;
+    let mut now = (Color::Reset, Color::Reset, Modifier::empty());
+    for run in row[..used(row)].chunk_by(|a, b| a.underline_color == b.underline_color) {
+        let mut text = String::new();
+        let mut skip = 0;
+        for cell in run {
+            // The second column of a wide character is the character's own.
+            if skip > 0 {
+                skip -= 1;
+                continue;
+            }
+            let wanted = (cell.fg, cell.bg, cell.modifier);
+            if wanted != now {
+                now = wanted;
+                sgr(cell, &mut text);
+            }
+            text.push_str(cell.symbol());
+            skip = crate::text::width(cell.symbol()).saturating_sub(1);
         }
-        let wanted = (cell.fg, cell.bg, cell.modifier);
-        if wanted != now {
-            now = wanted;
-            sgr(cell, out);
+        match run.first().zip(links).and_then(|(cell, links)| links.of(cell)) {
+            Some((number, to)) => out.push_str(&link::around(number, to, &text)),
+            None => out.push_str(&text),
         }
-        out.push_str(cell.symbol());
-        skip = crate::text::width(cell.symbol()).saturating_sub(1);
     }
     out.push_str("\x1b[0m\x1b[K");
 }
@@ -258,7 +265,7 @@ mod tests {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 10, 1));
         buffer.set_string(0, 0, "日a", Style::new().fg(Color::LightCyan).bg(Color::Indexed(237)));
         let mut out = String::new();
-        rows(&buffer, &mut out, true);
+        rows(&buffer, None, &mut out, true);
         assert_eq!(out, "\x1b[0m\x1b[0;96;48;5;237m日a\x1b[0m\x1b[K\r\n");
     }
 
@@ -307,7 +314,7 @@ mod tests {
         let (mut inline, theme) = (Inline::default(), Theme::dark());
         let mut draw = |state: &mut State| {
             let mut out = String::new();
-            inline.draw(state, &theme, &mut out);
+            inline.draw(state, &theme, true, &mut out);
             out
         };
         assert!(draw(&mut state).contains("the first"));

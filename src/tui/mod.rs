@@ -19,6 +19,7 @@ mod files;
 mod inline;
 mod input;
 mod keys;
+mod link;
 mod models;
 mod notify;
 pub mod page;

@@ -44,6 +44,8 @@ pub struct TuiConfig {
     pub writes: bool,
     /// Finished messages go to the terminal's own scrollback.
     pub inline: bool,
+    /// The terminal takes links (OSC 8), and may have them.
+    pub links: bool,
     pub limits: Arc<Limits>,
 }
 
@@ -125,7 +127,7 @@ struct Loop {
 /// # Errors
 /// Where there is no terminal, or it fails.
 pub async fn run(config: TuiConfig, services: Services, drawn: impl FnOnce()) -> Result<Exit, TuiError> {
-    let TuiConfig { state, start, themes, folder, config_file, writes, limits, inline } = config;
+    let TuiConfig { state, start, themes, folder, config_file, writes, limits, inline, links } = config;
     let (theme, no_theme) = match themes.theme(None) {
         Ok(theme) => (theme, None),
         Err(fault) => (Theme::default(), Some(fault)),
@@ -138,7 +140,7 @@ pub async fn run(config: TuiConfig, services: Services, drawn: impl FnOnce()) ->
     let (sender, mut answers) = mpsc::unbounded_channel();
     let mut it = Loop {
         state,
-        screen: Screen::new(theme, inline)?,
+        screen: Screen::new(theme, inline, links)?,
         services,
         timers: Timers::default(),
         replies: Replies(sender),
@@ -273,7 +275,7 @@ impl Loop {
                         let front = matches!(event, Event::FocusGained);
                         self.apply(event)?;
                         self.urgent = true;
-                        if front {
+                        if front && self.backdrop.stale(std::time::Instant::now()) {
                             self.look_behind()?;
                         }
                     }
@@ -295,7 +297,7 @@ impl Loop {
     /// Asks for the terminal's ground, where the theme follows it.
     fn look_behind(&mut self) -> Result<(), TuiError> {
         if self.themes.follows() {
-            self.backdrop.ask()?;
+            self.backdrop.ask(std::time::Instant::now())?;
         }
         Ok(())
     }

@@ -4,9 +4,9 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
 
 use super::inline::Inline;
+use super::link::{Drawn, Linking};
 use super::terminal;
 use crate::app::{Focus, Layout, Size, State};
 use crate::ui::{Memo, Theme};
@@ -38,8 +38,11 @@ impl Write for Gathered {
 }
 
 pub(super) struct Screen {
-    terminal: Terminal<CrosstermBackend<Gathered>>,
+    terminal: Terminal<Linking<Gathered>>,
     gathered: Gathered,
+    drawn: Drawn,
+    /// The terminal takes links.
+    links: bool,
     theme: Theme,
     memo: Memo,
     /// The window's, as it was written last.
@@ -49,12 +52,15 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    pub(super) fn new(theme: Theme, inline: bool) -> io::Result<Self> {
+    pub(super) fn new(theme: Theme, inline: bool, links: bool) -> io::Result<Self> {
         let gathered = Gathered(Arc::new(Mutex::new(Vec::with_capacity(64 * 1024))));
-        let terminal = Terminal::new(CrosstermBackend::new(gathered.clone()))?;
+        let drawn = Drawn::default();
+        let terminal = Terminal::new(Linking::new(gathered.clone(), drawn.clone()))?;
         Ok(Self {
             terminal,
             gathered,
+            drawn,
+            links,
             theme,
             memo: Memo::new(),
             title: String::new(),
@@ -81,7 +87,7 @@ impl Screen {
     /// Everything is drawn anew with the next frame.
     pub(super) fn forget(&mut self) -> io::Result<()> {
         // Not `Terminal::clear`: it asks the terminal where its cursor is, and waits for the answer among the keys.
-        self.terminal = Terminal::new(CrosstermBackend::new(self.gathered.clone()))?;
+        self.terminal = Terminal::new(Linking::new(self.gathered.clone(), self.drawn.clone()))?;
         match &mut self.inline {
             Some(inline) if !terminal::alternate() => inline.forget(),
             Some(_) | None => self.gathered.bytes().extend_from_slice(b"\x1b[0m\x1b[2J"),
@@ -105,9 +111,14 @@ impl Screen {
             }
         }
         self.gathered.bytes().extend_from_slice(BEGIN);
-        let (theme, memo) = (&self.theme, &mut self.memo);
+        let (theme, memo, links) = (&self.theme, &mut self.memo, self.links.then_some(&self.drawn));
         let mut layout = Layout::default();
-        self.terminal.draw(|frame| layout = crate::ui::view(state, theme, memo, frame))?;
+        self.terminal.draw(|frame| {
+            layout = crate::ui::view(state, theme, memo, frame);
+            if let Some(drawn) = links {
+                drawn.set(memo.links().clone());
+            }
+        })?;
         self.send()?;
         Ok((layout, self.memo.wants_frame()))
     }
@@ -120,7 +131,7 @@ impl Screen {
         }
         inline.resized(size.columns);
         let mut frame = String::new();
-        let drawn = inline.draw(state, &self.theme, &mut frame);
+        let drawn = inline.draw(state, &self.theme, self.links, &mut frame);
         if !frame.is_empty() {
             let mut bytes = self.gathered.bytes();
             bytes.extend_from_slice(BEGIN);

@@ -6,9 +6,10 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Color, Style};
 
 use super::ink::{Ink, Row, Tint};
+use super::links::Links;
 use super::theme::Theme;
 use crate::app::Area;
 
@@ -17,6 +18,8 @@ pub(super) struct Canvas<'a> {
     pub theme: &'a Theme,
     /// Where the terminal's caret is to stand.
     pub caret: Option<(u16, u16)>,
+    /// Where the cells lead that were drawn as links.
+    pub links: Links,
 }
 
 impl Canvas<'_> {
@@ -49,12 +52,13 @@ impl Canvas<'_> {
         let top = area.y + y as u16;
         let mut at = area.x + x as u16;
         let mut seen = x;
-        for (text, tint) in row.runs() {
+        for (text, tint, to) in row.pieces() {
             let room = area.right().saturating_sub(at);
             if room == 0 {
                 break;
             }
-            let style = self.theme.style(tint);
+            let mark = to.map_or(Color::Reset, |to| self.links.mark(to));
+            let style = self.theme.style(tint).underline_color(mark);
             // The sign of what was cut is the program's own: it follows the theme's glyphs.
             let ellipsis = self.theme.glyphs.ellipsis;
             let plain;

@@ -147,7 +147,7 @@ impl Laid {
             }
             EntryBody::Note(text) => {
                 let none = Row::new();
-                let rows = wrap_row(&Row::of(&sanitize(text), Ink::Dim), self.shape.width, &none, &none);
+                let rows = wrap_row(&linked(&sanitize(text), Ink::Dim), self.shape.width, &none, &none);
                 self.push(0, PartBody::Rows(rows));
             }
         }
@@ -413,13 +413,20 @@ pub(super) fn estimate(entry: &Entry, width: usize) -> usize {
 /// How much of a person's own text is laid out, bytes: beyond that it was pasted, not written.
 const LARGEST_SAID: usize = 256 * 1024;
 
+/// Text of several lines with its addresses as links.
+fn linked(text: &crate::text::SafeText, ink: Ink) -> Row {
+    let mut row = Row::of_lines(text, ink);
+    row.link_addresses(None);
+    row
+}
+
 fn user_part(part: &Part, width: usize) -> Vec<Row> {
     let none = Row::new();
     match part {
         Part::Text { text } => {
             let text = text.trim_end();
             let shown = &text[..text.floor_char_boundary(LARGEST_SAID)];
-            let mut rows = wrap_row(&Row::of_lines(&sanitize(shown), Ink::Text), width, &none, &none);
+            let mut rows = wrap_row(&linked(&sanitize(shown), Ink::Text), width, &none, &none);
             if shown.len() < text.len() {
                 let mut row = Row::new();
                 row.push(&format!("[{} more, sent in full]", size((text.len() - shown.len()) as u64)), Ink::Dim);
@@ -467,6 +474,7 @@ fn fault_rows(entry: &FaultEntry, width: usize, glyphs: &Glyphs) -> Vec<Row> {
             }
         }
     }
+    row.link_addresses(None);
     let none = Row::new();
     let indent = Row::label("  ", Ink::Text);
     let mut rows = wrap_row(&row, width, &none, &indent);

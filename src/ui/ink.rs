@@ -1,7 +1,7 @@
 //! Ink: what a piece of text means, and rows of inked text. The theme turns ink into terminal styles when it is drawn,
 //! so that laid-out rows serve every theme.
 
-use crate::text::{SafeText, width};
+use crate::text::{Address, SafeText, addresses, width};
 
 /// What a piece of text is, in colours. Every state that colour tells is told by a glyph and a word too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -63,6 +63,12 @@ pub(super) struct Row {
     text: String,
     /// Where each run ends, in bytes; the runs cover the text.
     runs: Vec<(usize, Tint)>,
+    /// The pieces that lead to a page, in order.
+    links: Vec<(std::ops::Range<usize>, Address)>,
+    /// Bytes at its beginning that stand for the layout alone: a copy leaves them out.
+    lead: usize,
+    /// It goes on where the row before was broken; what stood at the break.
+    broken: Option<&'static str>,
 }
 
 impl Row {
@@ -116,9 +122,69 @@ impl Row {
     }
 
     pub(super) fn append(&mut self, other: &Row) {
+        let at = self.text.len();
         for (text, tint) in other.runs() {
             self.push_safe(text, tint);
         }
+        self.links.extend(other.links.iter().map(|(range, to)| (at + range.start..at + range.end, to.clone())));
+    }
+
+    /// The same in bold.
+    pub(super) fn bold(mut self) -> Row {
+        self.runs.iter_mut().for_each(|(_, tint)| *tint = tint.bold());
+        self
+    }
+
+    /// Makes what stands from a byte on a link.
+    pub(super) fn link_from(&mut self, start: usize, to: Address) {
+        self.links.retain(|(range, _)| range.end <= start);
+        if start < self.text.len() {
+            self.links.push((start..self.text.len(), to));
+        }
+    }
+
+    /// Makes links of the addresses in it. One that ends in `half` is still being written.
+    pub(super) fn link_addresses(&mut self, half: Option<&str>) {
+        if !self.text.contains("://") {
+            return;
+        }
+        for range in addresses(&self.text) {
+            let taken = self.links.iter().any(|(known, _)| known.start < range.end && range.start < known.end);
+            let written = &self.text[range.clone()];
+            let Some(to) = Address::of(written).filter(|_| !taken) else { continue };
+            if half.is_some_and(|half| half.contains(written)) {
+                continue;
+            }
+            let at = self.links.partition_point(|(known, _)| known.end <= range.start);
+            self.links.insert(at, (range.clone(), to));
+            self.ink(range, |tint| if tint.ink == Ink::Code { tint } else { Tint { ink: Ink::Link, ..tint } });
+        }
+    }
+
+    /// Inks over a byte range again.
+    fn ink(&mut self, range: std::ops::Range<usize>, with: impl Fn(Tint) -> Tint) {
+        let mut out = self.slice(0..range.start);
+        for (text, tint) in self.slice(range.clone()).runs() {
+            out.push_safe(text, with(tint));
+        }
+        for (text, tint) in self.slice(range.end..self.text.len()).runs() {
+            out.push_safe(text, tint);
+        }
+        self.runs = out.runs;
+    }
+
+    /// What it is of a text that was broken into rows: `lead` bytes of it are the layout's, and where it goes on,
+    /// `broken` stood at the break.
+    pub(super) fn set_place(&mut self, lead: usize, broken: Option<&'static str>) {
+        (self.lead, self.broken) = (lead.min(self.text.len()), broken);
+    }
+
+    pub(super) fn lead(&self) -> usize {
+        self.lead
+    }
+
+    pub(super) fn broken(&self) -> Option<&'static str> {
+        self.broken
     }
 
     /// Blanks up to a column; nothing where the row is wider already.
@@ -133,6 +199,27 @@ impl Row {
             let text = &self.text[start..end];
             start = end;
             (text, tint)
+        })
+    }
+
+    /// As [`Row::runs`], cut where links begin and end, with where each piece leads.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = (&str, Tint, Option<&Address>)> {
+        let mut at = 0;
+        let (mut runs, mut links) = (self.runs.iter().peekable(), self.links.iter().peekable());
+        std::iter::from_fn(move || {
+            let &&(end, tint) = runs.peek()?;
+            while links.next_if(|(range, _)| range.end <= at).is_some() {}
+            let (until, to) = match links.peek() {
+                Some((range, to)) if range.start <= at => (range.end.min(end), Some(to)),
+                Some((range, _)) => (range.start.min(end), None),
+                None => (end, None),
+            };
+            let piece = &self.text[at..until];
+            at = until;
+            if at == end {
+                runs.next();
+            }
+            Some((piece, tint, to))
         })
     }
 
@@ -158,21 +245,23 @@ impl Row {
                 break;
             }
         }
+        for (link, to) in &self.links {
+            let (from, until) = (link.start.max(range.start), link.end.min(range.end));
+            if from < until {
+                out.links.push((from - range.start..until - range.start, to.clone()));
+            }
+        }
         out
     }
 
     /// Inks over a byte range again, keeping the modifiers that were there.
     pub(super) fn mark(&mut self, range: std::ops::Range<usize>, ink: Ink) {
-        let mut out = self.slice(0..range.start);
-        for (text, tint) in self.slice(range.clone()).runs() {
-            out.push_safe(text, Tint { ink, bold: true, ..tint });
-        }
-        out.append(&self.slice(range.end..self.text.len()));
-        *self = out;
+        self.ink(range, |tint| Tint { ink, bold: true, ..tint });
     }
 
     /// Bytes held, for the memo's budget.
     pub(super) fn bytes(&self) -> usize {
-        self.text.capacity() + self.runs.capacity() * size_of::<(usize, Tint)>() + size_of::<Self>()
+        let links: usize = self.links.iter().map(|(_, to)| to.as_str().len() + 2 * size_of::<usize>()).sum();
+        self.text.capacity() + self.runs.capacity() * size_of::<(usize, Tint)>() + links + size_of::<Self>()
     }
 }

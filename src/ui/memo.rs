@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use super::call::Telling;
 use super::entry::Laid;
+use super::links::Links;
 use super::markdown::Highlighter;
 use super::theme::Glyphs;
 use crate::app::Call;
@@ -22,6 +23,8 @@ const BUDGET: usize = 16 * 1024 * 1024;
 pub struct Memo {
     frame: u64,
     pub(super) glyphs: Option<&'static Glyphs>,
+    /// Of the frame that was drawn last.
+    pub(super) links: Links,
     pub(super) entries: HashMap<u64, Laid>,
     pub(super) heights: Vec<Height>,
     calls: HashMap<CallId, (u64, Telling)>,
@@ -54,6 +57,12 @@ impl Memo {
     #[must_use]
     pub fn wants_frame(&self) -> bool {
         self.highlighter.left
+    }
+
+    /// Where the cells of the last frame lead.
+    #[must_use]
+    pub fn links(&self) -> &Links {
+        &self.links
     }
 
     pub(super) fn begin_frame(&mut self, glyphs: &'static Glyphs) {

@@ -21,6 +21,7 @@ mod footer;
 mod header;
 mod ink;
 pub mod inline;
+mod links;
 mod markdown;
 mod memo;
 mod overlay;
@@ -34,6 +35,7 @@ mod tools;
 mod transcript;
 
 pub use ink::Ink;
+pub use links::Links;
 pub use memo::Memo;
 pub use theme::{Glyphs, INKS, Look, Palette, Shade, Theme};
 pub use title::title;
@@ -65,7 +67,7 @@ pub fn draw(
 ) -> (Layout, Option<(u16, u16)>) {
     memo.begin_frame(theme.glyphs);
     let mut layout = Layout { size: Size { columns: area.width, rows: area.height }, ..Layout::default() };
-    let mut canvas = Canvas { buffer, theme, caret: None };
+    let mut canvas = Canvas { buffer, theme, caret: None, links: Links::default() };
     if area.width > 0 && area.height > 0 {
         // What the state says of its size may be a resize behind.
         let covered = state.overlays.iter().rposition(overlay::covers);
@@ -80,6 +82,7 @@ pub fn draw(
         }
     }
     let caret = canvas.caret.filter(|&(x, y)| x < area.right() && y < area.bottom());
+    memo.links = canvas.links;
     memo.end_frame();
     (layout, caret)
 }

@@ -391,6 +391,23 @@ fn the_terminals_ground_is_asked_and_its_answer_is_not_typed() {
     terminal.type_in("\x1b]11;rgb:fdfd/f6f6/e3e3\x1b\\then words");
     terminal.wait_for("then words");
     assert!(!terminal.screen().contains("rgb"), "{}", terminal.screen());
+    // What comes to the front again asks again, and is drawn for the ground that is there then.
+    let drawn = |terminal: &Terminal, sgr: &str| String::from_utf8_lossy(&terminal.bytes()).matches(sgr).count();
+    const LIGHT: &str = "\x1b[38;5;4;";
+    const DARK: &str = "\x1b[38;5;6;";
+    assert!(drawn(&terminal, LIGHT) > 0, "the light theme is worn");
+    let (asked, dark) = (drawn(&terminal, "\x1b]11;?"), drawn(&terminal, DARK));
+    let until = Instant::now() + PATIENCE;
+    while drawn(&terminal, "\x1b]11;?") == asked {
+        assert!(Instant::now() < until, "it never asks again");
+        terminal.type_in("\x1b[O\x1b[I");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    terminal.type_in("\x1b]11;rgb:0000/2b2b/3636\x07");
+    while drawn(&terminal, DARK) == dark {
+        assert!(Instant::now() < until, "the theme does not follow");
+        std::thread::sleep(Duration::from_millis(15));
+    }
     terminal.type_in("\x03\x03\x03");
     assert_eq!(terminal.ended().0.exit_code(), 0);
 }

@@ -44,10 +44,12 @@ pub(super) async fn replayed(
     let nowhere = Fault::new(FaultKind::Store, "A replay has no store.");
     let http = Http::new(HttpOptions::new(&limits));
     let desk = Desk::new(Err(nowhere), http, Arc::new(Nobody), setup.folder.clone(), None);
+    let looks = Looks::new(args, setup, &resolved);
     let config = TuiConfig {
         state,
         start: Start { mouse: resolved.ui.mouse, ..Start::default() },
-        themes: Box::new(Looks::new(args, setup, &resolved)),
+        links: looks.links(),
+        themes: Box::new(looks),
         writes: false,
         inline: args.output.inline,
         folder: setup.folder.clone(),

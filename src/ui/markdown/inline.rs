@@ -2,7 +2,7 @@
 
 use pulldown_cmark::{Event, Tag, TagEnd};
 
-use crate::text::{sanitize, wrap_hanging};
+use crate::text::{Address, sanitize, wrap_hanging};
 use crate::ui::ink::{Ink, Row, Tint};
 
 /// Collects inline events into one row of text, which may hold `\n` for hard breaks.
@@ -81,9 +81,12 @@ impl Inline {
                 self.links.push(Link { url: dest_url.to_string(), start: self.row.text().len() });
             }
             Event::End(TagEnd::Link) => {
-                if let Some(link) = self.links.pop()
-                    && let Some(note) = host_note(&link.url, &self.row.text()[link.start..])
-                {
+                let Some(link) = self.links.pop() else { return true };
+                let note = host_note(&link.url, &self.row.text()[link.start..]);
+                if let Some(to) = Address::of(&link.url) {
+                    self.row.link_from(link.start, to);
+                }
+                if let Some(note) = note {
                     self.text(&note, Tint::of(Ink::Dim));
                 }
             }
@@ -100,25 +103,27 @@ impl Inline {
         true
     }
 
-    pub(super) fn into_row(self) -> Row {
+    /// The row, its bare addresses made links; `half` is the end of what is still being written.
+    pub(super) fn into_row(mut self, half: Option<&str>) -> Row {
+        self.row.link_addresses(half);
         self.row
-    }
-
-    /// Wraps into rows with `first` before the first of them and `rest` before every other.
-    pub(super) fn wrap(self, width: usize, first: &Row, rest: &Row) -> Vec<Row> {
-        wrap_row(&self.row, width, first, rest)
     }
 }
 
 /// Breaks one long row into rows that fit, each behind its prefix.
 pub(in crate::ui) fn wrap_row(row: &Row, width: usize, first: &Row, rest: &Row) -> Vec<Row> {
     let fit = |prefix: &Row| width.saturating_sub(prefix.width());
+    let mut before = None;
     wrap_hanging(row.text(), fit(first), fit(rest))
         .into_iter()
-        .enumerate()
-        .map(|(n, range)| {
-            let mut out = if n == 0 { first.clone() } else { rest.clone() };
+        .map(|range| {
+            let mut out = if before.is_none() { first.clone() } else { rest.clone() };
+            let lead = out.text().len();
+            let gap = before.map_or("\n", |end| &row.text()[end..range.start]);
+            let broken = if gap.contains('\n') { None } else { Some(if gap.is_empty() { "" } else { " " }) };
+            before = Some(range.end);
             out.append(&row.slice(range));
+            out.set_place(lead, broken);
             out
         })
         .collect()

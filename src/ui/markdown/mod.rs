@@ -11,11 +11,13 @@
 //! - Input is raw; each block is sanitised before it is parsed.
 //!
 //! # Does not
-//! Fetch images or open links; resolve references defined in another block.
+//! Fetch images or open links; resolve link references defined in another block. Footnotes are: where they are used a
+//! sign stands, and their text stands where its author put it, so that nothing moves that was read.
 
 mod code;
 mod fence;
 mod inline;
+mod notes;
 mod render;
 mod repair;
 mod table;
@@ -103,7 +105,8 @@ impl Document {
             BlockKind::Flow => {
                 self.gap(&block);
                 let repaired = if complete { text.into() } else { repair::repair(text) };
-                self.rows.extend(render(&repaired, self.width, glyphs));
+                let half = text.rsplit(char::is_whitespace).next().filter(|word| !complete && !word.is_empty());
+                self.rows.extend(render(&repaired, self.width, glyphs, half));
             }
         }
     }
@@ -123,7 +126,7 @@ impl Document {
                 // What looked like the beginning of a fence may have become a paragraph.
                 self.open = None;
                 self.gap(block);
-                self.rows.extend(render(text, self.width, glyphs));
+                self.rows.extend(render(text, self.width, glyphs, None));
             }
         }
         self.settle();

@@ -12,8 +12,8 @@ use super::table::Table;
 /// How deep containers may indent; deeper ones are drawn at this depth, so that text keeps its room.
 const DEEPEST: usize = 8;
 
-/// The rows of one block. `text` is raw.
-pub(super) fn render(text: &str, width: usize, glyphs: &Glyphs) -> Vec<Row> {
+/// The rows of one block. `text` is raw; `half` is the word at its end where more of that may come.
+pub(super) fn render(text: &str, width: usize, glyphs: &Glyphs, half: Option<&str>) -> Vec<Row> {
     let safe = sanitize(text);
     let options = Options::ENABLE_TABLES
         | Options::ENABLE_STRIKETHROUGH
@@ -23,6 +23,7 @@ pub(super) fn render(text: &str, width: usize, glyphs: &Glyphs) -> Vec<Row> {
     let mut writer = Writer {
         width,
         glyphs,
+        half,
         rows: Vec::new(),
         within: Vec::new(),
         inline: None,
@@ -30,8 +31,11 @@ pub(super) fn render(text: &str, width: usize, glyphs: &Glyphs) -> Vec<Row> {
         code: None,
         table: None,
     };
-    for event in Parser::new_ext(safe.as_str(), options) {
-        writer.event(event);
+    let (text, own) = (super::notes::defined(safe.as_str()), safe.as_str().len());
+    for (event, range) in Parser::new_ext(&text, options).into_offset_iter() {
+        if range.start < own {
+            writer.event(event);
+        }
     }
     writer.flush();
     writer.rows
@@ -54,6 +58,7 @@ enum Container {
 struct Writer<'a> {
     width: usize,
     glyphs: &'a Glyphs,
+    half: Option<&'a str>,
     rows: Vec<Row>,
     within: Vec<Container>,
     inline: Option<Inline>,
@@ -184,22 +189,17 @@ impl Writer<'_> {
         if inline.is_empty() {
             return;
         }
-        let rows = inline.wrap(self.room(), &Row::new(), &Row::new());
+        let none = Row::new();
+        let rows = wrap_row(&inline.into_row(self.half), self.room(), &none, &none);
         self.emit(trim_blank(rows));
     }
 
     fn cell(&mut self) {
-        let row = self.inline.take().unwrap_or_default().into_row();
+        let row = self.inline.take().unwrap_or_default().into_row(self.half);
         let Some(table) = &mut self.table else { return };
         match table.body.last_mut() {
             Some(cells) => cells.push(row),
-            None => {
-                let mut bold = Row::new();
-                for (text, tint) in row.runs() {
-                    bold.push_safe(text, tint.bold());
-                }
-                table.head.push(bold);
-            }
+            None => table.head.push(row.bold()),
         }
     }
 
@@ -283,8 +283,13 @@ impl Writer<'_> {
         }
         self.gap = false;
         for content in rows {
+            let bars = self.within.iter().take(DEEPEST).take_while(|c| matches!(c, Container::Quote)).count();
             let mut row = self.prefix(true);
+            // Signs of items and their depth belong to the text; bars, and what stands before a piece of a line, do not.
+            let whole = content.lead() == 0 && content.broken().is_none();
+            let lead = if whole { bars * (self.glyphs.quote.len() + 1) } else { row.text().len() + content.lead() };
             row.append(&content);
+            row.set_place(lead, content.broken());
             self.rows.push(row);
         }
     }

@@ -75,6 +75,54 @@ fn links_say_where_they_lead() {
     ));
 }
 
+/// The links of a text, whole or while more is to come.
+fn links(source: &str, complete: bool) -> Vec<(String, String)> {
+    let mut document = Document::new(30);
+    document.update(source, complete, Theme::dark().glyphs);
+    let rows = document.rows().iter();
+    rows.flat_map(|row| row.pieces().filter_map(|(text, _, to)| Some((text.to_owned(), to?.to_string())))).collect()
+}
+
+#[test]
+fn links_lead_where_they_say_and_only_to_pages() {
+    let source = "[docs](https://docs.rs/x) `https://a.example/b`, <https://c.example>\n\n| [**t**](http://t.example) |\n|--|\n\n[f](file:///etc) [s](javascript:x) ![i](http://x.y/z.png)";
+    let expect = [
+        ("docs", "https://docs.rs/x"),
+        ("https://a.example/b", "https://a.example/b"),
+        ("https://c.example", "https://c.example"),
+        ("t", "http://t.example"),
+    ];
+    let found = links(source, true);
+    assert_eq!(found.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect::<Vec<_>>(), expect);
+    // The label is another address: it leads where its destination says, which is told.
+    assert_eq!(links("[https://good.example](https://evil.example)", true)[0].1, "https://evil.example");
+    // Broken into rows, every piece leads there.
+    let long = "https://a.example/one/two/three/four/five/six";
+    let pieces = links(long, true);
+    assert!(pieces.len() > 1 && pieces.iter().all(|(_, to)| to == long), "{pieces:?}");
+    assert_eq!(pieces.iter().map(|(text, _)| text.as_str()).collect::<String>(), long);
+}
+
+#[test]
+fn no_link_leads_to_a_host_that_is_half_typed() {
+    for half in
+        ["see https://exa", "see [docs](https://exa", "see **https://exa", "see <https://exa", "a https://exa.mple/b"]
+    {
+        assert_eq!(links(half, false), [], "{half:?}");
+    }
+    assert_eq!(links("see https://a.example ", false).len(), 1);
+    assert_eq!(links("see https://a.example", true).len(), 1);
+}
+
+#[test]
+fn a_note_may_be_defined_in_a_later_block() {
+    assert_eq!(
+        draw("Water boils at 100 °C[^1].\n\nAnd freezes[^ice].\n\n[^1]: At sea level.\n[^ice]: At 0 °C.\n", 60),
+        "Water boils at 100 °C[1].\n\nAnd freezes[ice].\n\n[1] At sea level.\n\n[ice] At 0 °C."
+    );
+    assert_eq!(draw("any of [^abc] is `x[^1]`", 60), "any of [^abc] is x[^1]");
+}
+
 #[test]
 fn what_is_half_typed_is_closed_for_the_eye() {
     for (source, expect) in [
@@ -150,6 +198,9 @@ fn document() -> impl Strategy<Value = String> {
                 "<br>",
                 "<div>\n",
                 "[^1]",
+                "x[^note]",
+                "https://a.b/c",
+                "<https://d.e>",
                 "[^1]: ",
                 "&#27;",
                 "- [ ] ",

@@ -13,6 +13,7 @@ use super::composer::Attachment;
 use super::effect::Effect;
 use super::overlay::{Fill, Filled, Overlay};
 use super::state::State;
+use super::watching::{Resource, Stale, Watching};
 use crate::chat::{
     Catalog, Fault, Order, PromptInfo, ResourceBody, ServerName, ServerNews, ServerQuery, ServerReply, ServerState,
 };
@@ -23,6 +24,8 @@ pub struct Catalogs {
     resources: HashMap<ServerName, Known<Catalog>>,
     /// Resources that are being read: the label of the attachment that waits for each, in whichever message it is.
     reading: HashMap<u64, String>,
+    /// Resources that the engine was told to have watched.
+    pub(super) watching: Vec<Watching>,
 }
 
 #[derive(Clone, Debug)]
@@ -132,10 +135,15 @@ impl State {
         }
     }
 
-    pub(super) fn news(&mut self, server: &ServerName, news: ServerNews) {
+    pub(super) fn news(&mut self, server: &ServerName, news: ServerNews, out: &mut Vec<Effect>) {
         match news {
             ServerNews::PromptsChanged => drop(self.catalogs.prompts.remove(server)),
             ServerNews::ResourcesChanged => drop(self.catalogs.resources.remove(server)),
+            ServerNews::ResourceUpdated { uri, certain } => {
+                let stale = if certain { Stale::Surely } else { Stale::Perhaps };
+                self.resource_updated(server, &uri, stale, out);
+            }
+            ServerNews::Watch { uri, standing } => self.watch_stands(server, &uri, standing, out),
         }
     }
 
@@ -182,6 +190,8 @@ impl State {
                 }
             }
             ServerReply::Read(bodies) => self.read(generation, bodies, out),
+            ServerReply::Watch { uri, standing } => self.watch_stands(server, &uri, standing, out),
+            ServerReply::Unwatched => {}
             ServerReply::Completions(completions) => {
                 if let Some(Overlay::Fill(fill)) = self.overlays.last_mut() {
                     fill.completed(generation, completions);
@@ -207,6 +217,7 @@ impl State {
             if let Some(composer) = self.composers().find(|composer| composer.attachments.iter().any(waits)) {
                 composer.attachments.retain(|one| !waits(one));
             }
+            self.not_reattached(&label);
         }
         for composer in self.composers() {
             composer.fetching.take_if(|wanted| *wanted == generation);
@@ -247,14 +258,18 @@ impl State {
 
     /// Attaches a resource: `@server:uri` in the text, its contents when they were read.
     pub(super) fn attach_resource(&mut self, server: ServerName, uri: String, out: &mut Vec<Effect>) {
-        let path = format!("{}:{uri}", server.as_str());
-        let label = format!("@{path}");
+        let resource = Resource { server, uri };
+        let (path, label) = (resource.path(), resource.label());
         if self.composer.attachments.iter().any(|attachment| attachment.label == label) {
             return;
         }
         let generation = self.session.fresh();
         self.catalogs.reading.insert(generation, label.clone());
         self.composer.attachments.push(Attachment { label, path, part: None });
+        // It is watched from before it is read on: a change in between is told.
+        self.fresh(&resource);
+        self.watch_resources(out);
+        let Resource { server, uri } = resource;
         out.push(Effect::Order(Order::Query { generation, server, query: ServerQuery::Read { uri } }));
     }
 

@@ -48,6 +48,8 @@ pub enum Command {
     AskAgain,
     ResumeNewest,
     ImportServers,
+    /// Attaches resources that have changed as they are now.
+    Reattach,
 
     // The composer.
     Send,
@@ -232,6 +234,7 @@ pub const COMMANDS: &[CommandInfo] = &[
     row(C::Toolbox, Global, "app.toolbox", &[], "offered", "tools that the model is offered"),
     row(C::FindTools, Global, "app.find_tools", &[], "find-tools", "find_tools on or off in this conversation"),
     row(C::ImportServers, Global, "app.import", &[], "import", "bring the servers of other clients"),
+    row(C::Reattach, Global, "app.reattach", &["alt+a"], "reattach", "attach again what has changed"),
     row(C::Send, Composer, "composer.send", &["enter"], "", "send"),
     row(C::NewLine, Composer, "composer.newline", &["shift+enter", "alt+enter", "ctrl+j"], "", "new line"),
     row(C::Editor, Composer, "composer.editor", &["ctrl+g", "ctrl+x ctrl+e"], "editor", "write in $EDITOR"),

@@ -290,6 +290,16 @@ impl Composer {
         self.attachments.push(Attachment { label, path, part });
     }
 
+    /// Puts a word at the text's end.
+    pub(super) fn append_word(&mut self, word: &str) {
+        self.area.move_cursor(CursorMove::Bottom);
+        self.area.move_cursor(CursorMove::End);
+        if self.text().chars().next_back().is_some_and(|c| !c.is_whitespace()) {
+            self.area.insert_char(' ');
+        }
+        self.area.insert_str(format!("{word} "));
+    }
+
     /// A draft comes back as text: the files that it names are read again. What is no file stays a word.
     pub(super) fn attach_again(&mut self, out: &mut Vec<Effect>) {
         let text = self.text();

@@ -11,7 +11,7 @@ use super::effect::Effect;
 use super::event::Timer;
 use super::panel::Panel;
 use super::state::{Focus, State};
-use super::status::{Context, Saved};
+use super::status::{Context, Saved, Servers};
 use super::transcript::{AnswerEntry, EntryBody, FaultChoices, FaultEntry, Scroll, Transcript};
 use super::usage::UsageLog;
 use crate::chat::{
@@ -51,6 +51,10 @@ impl Elsewhere {
     #[must_use]
     pub fn waits(&self) -> bool {
         self.calls.waiting().next().is_some()
+    }
+
+    pub(super) fn attach_drafted(&mut self, servers: &Servers) {
+        self.transcript.attach_drafted(&self.composer, servers);
     }
 
     fn is(&self, conversation: &ConversationId) -> bool {
@@ -322,6 +326,7 @@ impl State {
                 Body::Tool(tool) => self.calls.outcome(&tool.call, &tool.outcome, None),
             }
         }
+        self.find_attached();
         self.calls.this_turn = last_turn;
         self.panel.settle(&self.calls);
         // The tools of now may be others than those of then: the rest shares what was counted.

@@ -45,6 +45,7 @@ mod transcript;
 mod update;
 mod usage;
 mod vi;
+mod watching;
 
 #[cfg(test)]
 mod tests;
@@ -76,3 +77,4 @@ pub use transcript::*;
 pub use update::update;
 pub use usage::*;
 pub use vi::{Pending, Vi};
+pub use watching::{Attached, Resource, Stale};

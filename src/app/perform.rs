@@ -90,6 +90,7 @@ impl State {
                 self.overlays.push(Overlay::Import(super::overlay::Import::default()));
                 out.push(Effect::FindImports);
             }
+            C::Reattach => self.reattach(out),
             C::Continue => self.restate(true, out),
             C::AskAgain | C::AnswerAgain => {
                 if !self.retry_now(out) {

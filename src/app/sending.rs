@@ -62,6 +62,7 @@ impl State {
         if self.session.settings.model.is_empty() {
             return self.open_models(true, out);
         }
+        self.transcript.takes_with_it(&self.composer);
         let (text, parts) = (self.composer.text(), self.composer.parts());
         let prompt = self.composer.expanded();
         self.composer.remember(&prompt);

@@ -49,7 +49,7 @@ impl State {
             }
             TurnEvent::Inquiry { turn, inquiry } => self.asked(Asked { turn, inquiry, told: at }, out),
             TurnEvent::Replied { generation, server, result } => self.replied(generation, &server, result, out),
-            TurnEvent::News { server, news } => self.news(&server, news),
+            TurnEvent::News { server, news } => self.news(&server, news, out),
             TurnEvent::InquiryEnded { id, end } => self.inquiry_ended(id, end, out),
             TurnEvent::Unsaved { reason } => self.status.saved = Saved::Not(reason),
             TurnEvent::Started { turn, conversation, model, base_url, api: _ } => {

@@ -18,6 +18,7 @@ mod signing_in;
 mod stopping;
 mod streaming;
 mod timing;
+mod watching;
 
 /// A session under test.
 pub(super) struct Desk {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::blocks::{BlockAt, Spot};
+use super::watching::Attached;
 use crate::chat::{
     Answer, AnswerState, CallId, ConversationId, Fault, Message, MessageId, Part, Stamp, TurnId, TurnStatus, TurnTimes,
     UnixMs,
@@ -25,6 +26,8 @@ pub struct Transcript {
     pub find: Option<Find>,
     /// Messages typed while an answer streams: sent in order when it has ended.
     pub queued: Vec<Queued>,
+    /// Resources that messages of this conversation hold, and the draft.
+    pub attached: Vec<Attached>,
     pub turn: Option<Turn>,
     /// The last turn that ended, for the header and the timeline.
     pub last: Option<Turn>,

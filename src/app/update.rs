@@ -56,6 +56,7 @@ pub fn update(state: &mut State, event: Stamped<Event>) -> Vec<Effect> {
     if let Some(Overlay::Review(open)) = state.overlays.last_mut() {
         open.look_beside(&mut out);
     }
+    state.watch_resources(&mut out);
     state.tick(&mut out);
     out
 }

@@ -106,6 +106,13 @@ pub enum ServerQuery {
     Read {
         uri: String,
     },
+    /// To be told of changes of a resource from now on, over every connection that the server gets.
+    Watch {
+        uri: String,
+    },
+    Unwatch {
+        uri: String,
+    },
     Complete {
         of: Completes,
         argument: String,
@@ -122,14 +129,37 @@ pub enum ServerReply {
     Prompt(PromptText),
     Catalog(Catalog),
     Read(Vec<ResourceBody>),
+    /// How it stands at once; what becomes of it comes as [`ServerNews::Watch`].
+    Watch {
+        uri: String,
+        standing: WatchStanding,
+    },
+    Unwatched,
     Completions(Completions),
 }
 
 /// What a server announces about what it holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerNews {
     PromptsChanged,
     ResourcesChanged,
+    /// A watched resource, or one below it, has changed. Not `certain`: it may have, while nobody was told of it.
+    ResourceUpdated { uri: String, certain: bool },
+    /// How it stands with the watching of a resource has changed.
+    Watch { uri: String, standing: WatchStanding },
+}
+
+/// How it stands with the watching of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WatchStanding {
+    /// Its server is asked, or will be when it is there.
+    Asked,
+    /// Its server tells of changes.
+    Kept,
+    /// Its server does not say that it can, or its configuration does not want it.
+    NotOffered,
+    /// The server or a limit said no, and why; raw.
+    Refused(String),
 }
 
 impl TemplateInfo {

@@ -356,6 +356,9 @@ pub struct ServerLife {
     pub log: ServerLog,
     /// The folders that it may be told of.
     pub roots: Vec<Root>,
+    /// Attached resources whose changes it tells of, and those where it does not although it was asked.
+    pub watched: u32,
+    pub unwatched: u32,
 }
 
 /// What a server says of its own use, and whether the model is told.

@@ -47,6 +47,8 @@ pub struct Limits {
     pub instructions_in_all: u64,
     /// A text of a resource or a prompt.
     pub resource: u64,
+    /// Resources of one server whose changes are told of.
+    pub watched: u32,
     /// A question of a server to the person stays open so long.
     pub inquiry: Duration,
     /// Questions of one server that wait at a time.
@@ -100,6 +102,7 @@ impl Default for Limits {
             instructions: 8 * KIB,
             instructions_in_all: 32 * KIB,
             resource: MIB,
+            watched: 64,
             inquiry: secs(600),
             inquiries: 8,
             command: secs(600),

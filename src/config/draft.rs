@@ -468,6 +468,7 @@ pub(super) fn checked(name: &str, node: &Node, source: Source, found: &mut Findi
     draft.features.log_level = node.text("log_level").and_then(|word| LoggingLevel::of(&word));
     draft.roots = node.texts("roots").unwrap_or_default();
     draft.features.instructions = node.bool("instructions").unwrap_or(true);
+    draft.features.watch = node.bool("watch").unwrap_or(true);
     draft.trust = node.bool("trust").unwrap_or(false);
     draft.policy = policy(node, "policy");
     draft.policies = node.text_map("policies").into_iter().map(|(k, v)| (k, policy_word(&v))).collect();

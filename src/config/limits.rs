@@ -98,6 +98,7 @@ fn count<'a>(limits: &'a mut Limits, name: &str) -> Option<&'a mut u32> {
         "tool_pages" => &mut limits.tool_pages,
         "messages_per_second" => &mut limits.messages_per_second,
         "inquiries" => &mut limits.inquiries,
+        "watched" => &mut limits.watched,
         "attempts" => &mut limits.attempts,
         _ => return None,
     })

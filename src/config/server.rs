@@ -53,11 +53,13 @@ pub struct ServerFeatures {
     pub log_level: Option<LoggingLevel>,
     /// The folders that it is told of when it asks; none: it is not told that it may ask.
     pub roots: Vec<Root>,
+    /// It tells of changes of resources that a person attached, where it can.
+    pub watch: bool,
 }
 
 impl Default for ServerFeatures {
     fn default() -> Self {
-        Self { instructions: true, log_level: None, roots: Vec::new() }
+        Self { instructions: true, log_level: None, roots: Vec::new(), watch: true }
     }
 }
 

@@ -204,6 +204,21 @@ impl Connection {
         ask(peer, tap, ClientRequest::SetLevelRequest(request), "take a log level", deadline).await.map(drop)
     }
 
+    /// Asks for the changes of a resource, or for no more of them, up to 2025-11-25.
+    ///
+    /// # Errors
+    /// Where the server refuses, is gone, or does not answer within `limit`.
+    pub(super) async fn subscribe(&self, uri: &str, on: bool, limit: Duration) -> Result<(), Failure> {
+        let Link::Mcp { peer, tap, .. } = &self.link else {
+            return Err(Failure::new(FailureKind::Protocol, "it has no resources"));
+        };
+        let (method, what) = match on {
+            true => ("resources/subscribe", "tell of its changes"),
+            false => ("resources/unsubscribe", "end a subscription"),
+        };
+        ask(peer, tap, custom(method, json!({"uri": uri})), what, Instant::now() + limit).await.map(drop)
+    }
+
     /// Hands a call over. It may not have left yet when this returns; `waiter` will know.
     pub(super) async fn send_call(&self, call: CallRequest, waiter: Waiter) -> Result<Handed, ServiceError> {
         match &self.link {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::chat::{
     InquiryAnswer, InquiryId, Limits, LoggingLevel, ServerLife, ServerName, ServerQuery, ServerReply, ServerStatus,
-    SignInStage, SignInStep, Wiretap,
+    SignInStage, SignInStep, WatchStanding, Wiretap,
 };
 use crate::config::{ServerEntry, Transport};
 
@@ -25,6 +25,7 @@ use super::report::Reporter;
 use super::server::{Order, Phase, Server};
 use super::ticket::{CallEnd, CallEvent, CallOrder, CallTicket};
 use super::watchdog::Watchdog;
+use super::watches::Watches;
 
 /// The servers of this process. Cheap to clone; clones share them. Dropping the last one kills what still runs;
 /// [`Host::shutdown`] is the polite way.
@@ -58,6 +59,7 @@ struct Seat {
     task: JoinHandle<()>,
     entry: Arc<ServerEntry>,
     access: Option<Arc<Access>>,
+    watches: Watches,
 }
 
 impl Host {
@@ -111,7 +113,8 @@ impl Host {
         self
     }
 
-    /// Asks a server for something beside a call.
+    /// Asks a server for something beside a call. What is to be watched is noted before this returns, whether the server
+    /// is ready or not; watching none of a server that is not there is no failure.
     ///
     /// # Errors
     /// Where it is not ready, fails, refuses, or does not answer in time.
@@ -120,15 +123,41 @@ impl Host {
         server: &ServerName,
         query: ServerQuery,
     ) -> impl Future<Output = Result<ServerReply, Failure>> + Send + 'static {
+        let noted = self.watch(server, &query);
         let phase = held(&self.0.servers).get(server).map(|seat| seat.line.phase.borrow().clone());
         let (server, limits) = (server.clone(), self.0.limits.clone());
         async move {
+            if let Some(noted) = noted {
+                return Ok(noted);
+            }
             match phase {
                 Some(Phase::Ready(connection)) => connection.query(server.as_str(), query, &limits).await,
                 Some(Phase::Starting) => Err(Failure::new(FailureKind::Gone, "it is still starting")),
                 Some(Phase::Off(reason) | Phase::Failed(reason)) => Err(Failure::new(FailureKind::Gone, reason)),
                 None => Err(Failure::new(FailureKind::Gone, "there is no such server")),
             }
+        }
+    }
+
+    /// None: the query is none about watching.
+    fn watch(&self, server: &ServerName, query: &ServerQuery) -> Option<ServerReply> {
+        let watches = || held(&self.0.servers).get(server).map(|seat| seat.watches.clone());
+        match query {
+            ServerQuery::Watch { uri } => {
+                let standing = watches().map_or(WatchStanding::NotOffered, |watches| watches.want(uri));
+                Some(ServerReply::Watch { uri: uri.clone(), standing })
+            }
+            ServerQuery::Unwatch { uri } => {
+                if let Some(watches) = watches() {
+                    watches.leave(uri);
+                }
+                Some(ServerReply::Unwatched)
+            }
+            ServerQuery::Prompts
+            | ServerQuery::Prompt { .. }
+            | ServerQuery::Catalog
+            | ServerQuery::Read { .. }
+            | ServerQuery::Complete { .. } => None,
         }
     }
 
@@ -161,6 +190,7 @@ impl Host {
         let (orders, order_rx) = mpsc::channel(64);
         let (phase, phase_rx) = watch::channel(Phase::Starting);
         let stop = CancellationToken::new();
+        let watches = Watches::new(self.0.limits.watched);
         let line = Line {
             phase: phase_rx,
             orders,
@@ -178,6 +208,7 @@ impl Host {
             watchdog: self.0.watchdog.get().cloned().flatten(),
             inquiries: self.0.inquiries.clone(),
             wiretap: self.0.wiretap.get().cloned(),
+            watches: watches.clone(),
             once: self.0.once.load(Ordering::Relaxed),
             reporter: Reporter::new(name.clone(), self.0.events.clone(), self.0.limits.messages_per_second)
                 .keeping(self.0.limits.log),
@@ -198,7 +229,7 @@ impl Host {
             }
             server.run().await;
         });
-        held(&self.0.servers).insert(name, Seat { line, stop, task, entry, access });
+        held(&self.0.servers).insert(name, Seat { line, stop, task, entry, access, watches });
     }
 
     /// Ends a server, politely, and forgets it.

@@ -19,10 +19,10 @@ use crate::chat::ServerNews;
 use super::event::LogLevel;
 use super::report::Reporter;
 
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A stream that lived so long has earned the first pause again.
-const STABLE: Duration = Duration::from_secs(60);
+pub(super) const STABLE: Duration = Duration::from_secs(60);
 
 /// Rings `tools_changed` for each announcement of tools and tells the others, until the connection ends.
 pub(super) async fn listen(
@@ -102,7 +102,7 @@ async fn hear(
 }
 
 /// Between three quarters of a pause and the whole: servers that restart are not met by all their clients at once.
-fn jittered(pause: Duration) -> Duration {
+pub(super) fn jittered(pause: Duration) -> Duration {
     let bytes = uuid::Uuid::new_v4().into_bytes();
     pause.mul_f64(0.75 + f64::from(bytes[0]) / 1024.0)
 }

@@ -33,10 +33,12 @@ mod report;
 mod rounds;
 mod server;
 mod stdio;
+mod subscribe;
 mod tap;
 mod task;
 mod ticket;
 pub mod watchdog;
+mod watches;
 
 pub use call::answered;
 #[cfg(unix)]

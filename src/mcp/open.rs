@@ -35,6 +35,7 @@ use super::report::Reporter;
 use super::stdio::StdioTransport;
 use super::tap::{Ear, Tap};
 use super::watchdog::Watchdog;
+use super::watches::Watches;
 
 /// How long a server over HTTP may think about `server/discover`. The SDK gives one over stdio as long.
 const PROBE: Duration = Duration::from_secs(10);
@@ -77,6 +78,7 @@ pub(super) struct Opener<'a> {
     pub watchdog: Option<&'a Arc<Watchdog>>,
     pub inquiries: &'a Inquiries,
     pub wiretap: Option<&'a Arc<dyn Wiretap>>,
+    pub watches: &'a Watches,
 }
 
 /// A failed attempt, with what the server last said.
@@ -237,11 +239,12 @@ impl Opener<'_> {
     }
 
     fn tap(&self) -> Tap {
-        Tap::new(self.wiretap.map(|tap| Ear {
+        let ear = self.wiretap.map(|tap| Ear {
             server: self.entry.name.clone(),
             connection: self.generation,
             tap: Arc::clone(tap),
-        }))
+        });
+        Tap::new(ear, self.watches.clone())
     }
 
     fn asker(&self) -> Asker {

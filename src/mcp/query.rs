@@ -79,6 +79,8 @@ impl Connection {
                 let result = self.read(&uri, limits).await?;
                 Ok(ServerReply::Read(bodies(server, &uri, &result, limits)?))
             }
+            // The host has noted them; the server is asked as long as it is there.
+            ServerQuery::Watch { .. } | ServerQuery::Unwatch { .. } => Ok(ServerReply::Unwatched),
             ServerQuery::Complete { .. } if has.completions.is_none() => {
                 Ok(ServerReply::Completions(Completions::default()))
             }

@@ -32,7 +32,9 @@ use super::listen::listen;
 use super::oauth::Access;
 use super::open::{Opened, Opener, STDERR_LINES, Way};
 use super::report::Reporter;
+use super::subscribe;
 use super::watchdog::Watchdog;
+use super::watches::Watches;
 
 /// Before each restart.
 const BACK_OFF: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(25)];
@@ -80,6 +82,8 @@ pub(super) struct Server {
     pub watchdog: Option<Arc<Watchdog>>,
     pub inquiries: Inquiries,
     pub wiretap: Option<Arc<dyn Wiretap>>,
+    /// The resources whose changes it is to tell of.
+    pub watches: Watches,
     /// It is not tried again by itself.
     pub once: bool,
     pub reporter: Reporter,
@@ -114,6 +118,8 @@ impl Server {
             let reason = "it may not start before a person has seen its command".to_owned();
             return self.rest(ServerState::NeedsConsent, reason).await;
         }
+        let mut telling = JoinSet::new();
+        telling.spawn(self.watches.clone().tell(self.reporter.clone()));
         self.recall().await;
         let mut attempts = 0;
         loop {
@@ -250,6 +256,7 @@ impl Server {
             watchdog: self.watchdog.as_ref(),
             inquiries: &self.inquiries,
             wiretap: self.wiretap.as_ref(),
+            watches: &self.watches,
         };
         let stop = self.stop.clone();
         let opened = tokio::select! {
@@ -283,9 +290,13 @@ impl Server {
                 self.ask_for_log(&life);
                 self.phase.send_replace(Phase::Ready(life.connection.clone()));
                 self.tell(ServerState::Ready, None).await;
-                let listening = life.listen(&self.reporter);
+                let mut listening = life.listen(&self.reporter);
+                let resources = life.info.capabilities.resources.as_ref();
+                let offered = self.entry.features.watch && resources.is_some_and(|has| has.subscribe == Some(true));
+                listening.spawn(subscribe::keep(life.connection.clone(), offered, self.watches.clone()));
                 let result = self.watch(&mut life, fresh).await;
                 drop(listening);
+                self.watches.lost();
                 match result {
                     Err(failure) => failure,
                     Ok(ended) => {
@@ -379,6 +390,7 @@ impl Server {
             self.status.stderr = tail.last(usize::MAX);
             (self.status.life.stderr_kept, self.status.life.stderr_dropped) = tail.counts();
         }
+        (self.status.life.watched, self.status.life.unwatched) = self.watches.counts();
         (self.status.life.log.lines, self.status.life.log.dropped) = self.reporter.messages().kept();
         if let Some(pid) = self.status.pid {
             self.status.life.memory =

@@ -25,6 +25,7 @@ use tokio::sync::Notify;
 use crate::chat::{CallId, Direction, Heard, HttpHead, ServerName, Wiretap};
 
 use super::failure::Failure;
+use super::watches::Watches;
 
 /// What came back for a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,7 +68,7 @@ pub(super) struct Progress {
 pub(super) enum Seen {
     /// It answered the waiter of this request.
     Answered(NumberOrString),
-    /// Progress: nobody else needs it.
+    /// Progress, a word about a task, a change of a resource: nobody else needs it.
     Consumed,
     Other,
 }
@@ -201,6 +202,8 @@ const REQUESTS: usize = 64;
 pub(super) struct Tap {
     seats: Arc<Mutex<Seats>>,
     ear: Option<Ear>,
+    /// Told of resources that changed.
+    watches: Option<Watches>,
 }
 
 /// Somebody who listens to a connection.
@@ -226,8 +229,8 @@ struct Seats {
 }
 
 impl Tap {
-    pub(super) fn new(ear: Option<Ear>) -> Self {
-        Self { seats: Arc::default(), ear }
+    pub(super) fn new(ear: Option<Ear>, watches: Watches) -> Self {
+        Self { seats: Arc::default(), ear, watches: Some(watches) }
     }
 
     /// One message leaves or came, as it is on the wire.
@@ -282,6 +285,14 @@ impl Tap {
             }
             if matches!(method.as_str(), Some("notifications/tasks" | "notifications/tasks/status")) {
                 self.task(message);
+                return Seen::Consumed;
+            }
+            if method == "notifications/resources/updated" {
+                if let (Some(watches), Some(uri)) =
+                    (&self.watches, message.pointer("/params/uri").and_then(Value::as_str))
+                {
+                    watches.updated(uri);
+                }
                 return Seen::Consumed;
             }
             if matches!(method.as_str(), Some("elicitation/create" | "sampling/createMessage")) {

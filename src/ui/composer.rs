@@ -46,7 +46,10 @@ impl Draft {
             }
             for attachment in &state.composer.attachments {
                 if let Some(at) = row.text().find(&attachment.label) {
-                    row.mark(at..at + attachment.label.len(), Ink::Second);
+                    let stale = state.transcript.attached.iter().any(|one| {
+                        one.stale.is_some() && one.resource.label() == attachment.label
+                    });
+                    row.mark(at..at + attachment.label.len(), if stale { Ink::Warn } else { Ink::Second });
                 }
             }
             rows.extend(wrap_row(&row, width, &none, &none));
@@ -83,12 +86,15 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, draft: &D
         }
     } else if state.composer.is_empty() {
         let room = usize::from(area.width).saturating_sub(4);
-        let hint = match waiting(state) {
-            Some(words) => words,
-            None if state.transcript.entries.is_empty() => "ask anything, or / for commands".to_owned(),
-            None => String::new(),
+        let (hint, ink) = match (waiting(state), state.stale_words(room)) {
+            (Some(words), _) => (words, Ink::Dim),
+            (None, Some(words)) => (words, Ink::Warn),
+            (None, None) if state.transcript.entries.is_empty() => {
+                ("ask anything, or / for commands".to_owned(), Ink::Dim)
+            }
+            (None, None) => (String::new(), Ink::Dim),
         };
-        canvas.put(area, 3, 0, &cut(&hint, room), Ink::Dim);
+        canvas.put(area, 3, 0, &cut(&hint, room), ink);
     } else if draft.height() < height
         && let Some(words) = waiting(state)
     {

@@ -25,6 +25,7 @@ mod rounds;
 mod said;
 mod sse;
 mod tasks;
+mod watch;
 mod web;
 
 /// A fake server: answers by method. `$1` of every function is the message's id; what it reads goes to `$LOG`.

@@ -18,6 +18,7 @@ use ratatui::layout::Rect;
 
 mod models;
 mod said;
+mod watching;
 
 /// Sunday 22 November 2026, 14:02:31 in the zone of the states below.
 const NOW: UnixMs = 1_795_356_151_000;

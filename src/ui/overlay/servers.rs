@@ -347,6 +347,21 @@ fn details(row: &ServerRow, columns: usize, canvas: &Canvas<'_>, state: &State) 
         text.push(&format!(" offered, about {} tokens of every request", grouped(sum.tokens)), Ink::Dim);
         out.push(text);
     }
+    if row.status.state == ServerState::Ready && (life.watched > 0 || life.unwatched > 0) {
+        let mut text = Row::new();
+        let count = |count: u32| counted(count.into(), "attached resource changes", "attached resources change");
+        if life.watched > 0 {
+            text.push(&format!("tells when {}", count(life.watched)), Ink::Dim);
+        }
+        if life.unwatched > 0 {
+            let words = match life.watched {
+                0 => format!("refused to tell when {}", count(life.unwatched)),
+                _ => format!(", refused it for {}", life.unwatched),
+            };
+            text.push(&words, Ink::Warn);
+        }
+        out.extend(wrap_row(&text, room, &none, &none));
+    }
     if row.status.withheld > 0 {
         let mut text = Row::label("  ", Ink::Text);
         let count = counted(row.status.withheld.into(), "tool is", "tools are");

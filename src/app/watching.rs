@@ -152,8 +152,7 @@ impl State {
         let (transcript, elsewhere, servers) = (&self.transcript, &self.elsewhere, &self.servers);
         let attached =
             || transcript.attached.iter().chain(elsewhere.iter().flat_map(|one| one.transcript.attached.iter()));
-        let ready =
-            |server: &ServerName| servers.get(server).is_some_and(|row| row.status.state == ServerState::Ready);
+        let ready = |server: &ServerName| servers.get(server).is_some_and(|row| row.status.state == ServerState::Ready);
         self.catalogs.watching.retain(|watching| {
             let wanted = attached().any(|attached| attached.resource == watching.resource);
             if !wanted {

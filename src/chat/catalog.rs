@@ -144,9 +144,15 @@ pub enum ServerNews {
     PromptsChanged,
     ResourcesChanged,
     /// A watched resource, or one below it, has changed. Not `certain`: it may have, while nobody was told of it.
-    ResourceUpdated { uri: String, certain: bool },
+    ResourceUpdated {
+        uri: String,
+        certain: bool,
+    },
     /// How it stands with the watching of a resource has changed.
-    Watch { uri: String, standing: WatchStanding },
+    Watch {
+        uri: String,
+        standing: WatchStanding,
+    },
 }
 
 /// How it stands with the watching of a resource.

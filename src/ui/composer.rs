@@ -46,9 +46,11 @@ impl Draft {
             }
             for attachment in &state.composer.attachments {
                 if let Some(at) = row.text().find(&attachment.label) {
-                    let stale = state.transcript.attached.iter().any(|one| {
-                        one.stale.is_some() && one.resource.label() == attachment.label
-                    });
+                    let stale = state
+                        .transcript
+                        .attached
+                        .iter()
+                        .any(|one| one.stale.is_some() && one.resource.label() == attachment.label);
                     row.mark(at..at + attachment.label.len(), if stale { Ink::Warn } else { Ink::Second });
                 }
             }

@@ -39,9 +39,8 @@ fn arrives(desk: &mut Desk, uri: &str, text: &str) {
     let part = Part::File { name: format!("docs:{uri}"), text: text.into() };
     for generation in 1..=generation {
         let result = Ok(ServerReply::Read(vec![ResourceBody::Part(part.clone())]));
-        let waits = |desk: &Desk| {
-            desk.state.composer.attachments.iter().any(|one| one.label == label && one.part.is_none())
-        };
+        let waits =
+            |desk: &Desk| desk.state.composer.attachments.iter().any(|one| one.label == label && one.part.is_none());
         if waits(desk) {
             desk.engine(TurnEvent::Replied { generation, server: ServerName::new("docs"), result });
         }

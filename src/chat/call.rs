@@ -185,6 +185,11 @@ impl ClosedBy {
             Self::Done => "done",
         }
     }
+
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Brace, Self::Next, Self::Finish, Self::Done].into_iter().find(|closed| closed.word() == word)
+    }
 }
 
 /// A change of one call's state, as it is emitted.

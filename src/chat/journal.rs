@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use super::{
-    Answer, CallId, ClosedBy, ConversationId, Grant, Message, MessageId, OutcomeKind, Pin, RoundTimes, ToolOutcome,
-    ToolRef, Toolset, UnixMs, Usage,
+    Answer, CallId, ClosedBy, ConversationId, Fault, Grant, Message, MessageId, OutcomeKind, Pin, RoundTimes,
+    ToolOutcome, ToolRef, Toolset, UnixMs, Usage,
 };
 
 /// How hard a transaction must reach the disk before it is acknowledged.
@@ -55,6 +55,9 @@ pub enum Change {
         turn: MessageId,
         round: u32,
         answer: MessageId,
+        /// How many tools its request offers, and their hash; empty where none are.
+        tools: u32,
+        tools_hash: String,
     },
     RoundTimes {
         turn: MessageId,
@@ -103,6 +106,8 @@ pub enum Change {
     TurnEnded {
         turn: MessageId,
         status: &'static str,
+        /// Why it did not end well, where something went wrong.
+        fault: Option<Box<Fault>>,
         at_us: u64,
     },
     Title {

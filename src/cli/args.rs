@@ -41,7 +41,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// One turn without a screen; stdin is the prompt, or is appended to it
-    Run(Box<SessionArgs>),
+    Run(Box<RunArgs>),
+    /// Follow a turn that runs elsewhere (run --detach), or stop it
+    Attach(AttachArgs),
     /// The built-in model and tools: no key, no network, no configuration
     Demo(Box<SessionArgs>),
     /// Past conversations
@@ -73,6 +75,31 @@ pub enum Command {
     /// Ends the servers of a millrace that was killed
     #[command(hide = true, name = "watchdog")]
     Watchdog,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub session: SessionArgs,
+    /// Let it run by itself and print the id to follow it by: millrace attach ID
+    #[arg(long, help_heading = "Conversation")]
+    pub detach: bool,
+    /// It does
+    #[arg(long, hide = true)]
+    pub detached: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct AttachArgs {
+    /// Any unique beginning of a conversation's id, or `last`
+    pub id: String,
+    /// End it: what was answered so far is kept
+    #[arg(long)]
+    pub stop: bool,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
 }
 
 #[derive(Debug, Args)]
@@ -421,10 +448,15 @@ mod tests {
         assert!(matches!(command("mcp"), Command::Mcp(a) if a.command.is_none()));
         assert!(matches!(command("config"), Command::Config(a) if a.command.is_none()));
         let Command::Run(run) = command("-m x run --json hello run") else { panic!() };
-        assert_eq!((run.endpoint.model.as_deref(), run.prompt.join(" ").as_str()), (Some("x"), "hello run"));
-        assert_eq!(run.output.form(), Some(Output::Json));
+        assert_eq!(
+            (run.session.endpoint.model.as_deref(), run.session.prompt.join(" ").as_str()),
+            (Some("x"), "hello run")
+        );
+        assert_eq!(run.session.output.form(), Some(Output::Json));
         let Command::Run(run) = command("run -- -m x") else { panic!() };
-        assert_eq!(run.prompt, ["-m", "x"]);
+        assert_eq!(run.session.prompt, ["-m", "x"]);
+        let Command::Run(run) = command("--detached -m x run --detach -- hello") else { panic!() };
+        assert!(run.detach && run.detached && run.session.prompt == ["hello"]);
     }
 
     #[test]
@@ -458,6 +490,7 @@ mod tests {
             --allow a/* --deny b/* --dispatch finish --tool-choice required --max-rounds 3 --schema s.json --output ndjson \
             -x --resume=last --no-save --record r --plain --color never -vv --log l --log-level debug hello";
         let Command::Run(run) = read(line).unwrap().command.unwrap() else { panic!() };
+        let run = run.session;
         let flags = run.flags();
         assert_eq!(flags.approve, Some(Approve::ReadOnly));
         assert_eq!((flags.api, flags.dispatch), (Some(Api::Responses), Some(Dispatch::Finish)));

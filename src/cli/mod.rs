@@ -8,11 +8,13 @@
 //! Hold any logic of chat: it builds what the layers below need and hands over.
 
 pub mod args;
+pub mod attach;
 pub mod boot;
 pub mod completions;
 pub mod config;
 pub mod decode;
 pub mod demo;
+pub mod detached;
 pub mod doctor;
 pub mod endpoint;
 pub mod exchange;
@@ -79,6 +81,7 @@ fn run(cli: Cli) -> Result<u8, Fault> {
     match cli.command {
         None => screen::run(&cli.session),
         Some(Command::Run(args)) => once::run(&args),
+        Some(Command::Attach(args)) => attach::run(&args),
         Some(Command::Demo(args)) if args.output.form().is_some() => demo::headless(&args),
         Some(Command::Demo(args)) => screen::demo(&args),
         Some(Command::DemoServer) => demo::server(),
@@ -109,6 +112,7 @@ fn start_log(cli: &Cli) -> Result<(), Fault> {
         ) => args::LogArgs::default(),
         Some(
             Command::Run(_)
+            | Command::Attach(_)
             | Command::DemoServer
             | Command::Watchdog
             | Command::Replay(_)

@@ -4,6 +4,9 @@ use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::Stream;
+use tokio::io::AsyncWrite;
+
 use crate::chat::{
     Approve, ConversationId, Fault, FaultKind, NoticeKind, Order, Part, Prices, Stamped, Submit, ToolChoice, TurnEvent,
     TurnId, TurnSettings,
@@ -13,16 +16,28 @@ use crate::engine::Handle;
 use crate::engine::live::LiveClock;
 use crate::engine::port::Clock;
 use crate::export::Redactor;
-use crate::headless::{self, Options, Priced, PricesFrom, Questions, Source, stops};
+use crate::headless::{self, Options, Priced, PricesFrom, Questions, Source, Stop, stops};
 use crate::net::{Catalogue, Endpoint};
 use crate::store::Store;
 
+use super::args::RunArgs;
 use super::boot::{self, Boot};
 use super::session::{Output, SessionArgs};
 use super::setup::{self, Setup};
-use super::{endpoint, record, run as asked, secrets};
+use super::{detached, endpoint, record, run as asked, secrets};
 
-const TURN: TurnId = TurnId(1);
+pub(super) const TURN: TurnId = TurnId(1);
+
+/// Where a turn without a screen runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// `run`: for a pipe, a script, or the terminal that waits for it.
+    Run,
+    /// `run --detach`: by itself; what it says is read in the store.
+    Detached,
+    /// `--plain`: a person is at the terminal and may begin without a prompt.
+    Plain,
+}
 
 impl Source for Handle {
     async fn next(&mut self) -> Option<Vec<Stamped<TurnEvent>>> {
@@ -38,11 +53,17 @@ impl Source for Handle {
 ///
 /// # Errors
 /// `Internal` where there is no runtime.
-pub fn run(args: &SessionArgs) -> Result<u8, Fault> {
+pub fn run(args: &RunArgs) -> Result<u8, Fault> {
+    let RunArgs { session: args, detach, detached: is_child } = args;
+    match (is_child, detach) {
+        (true, _) => return detached::child(args),
+        (false, true) => return detached::launch(args),
+        (false, false) => {}
+    }
     let options = asked::options(args, TURN);
     let runtime = runtime()?;
     let code = runtime.block_on(async {
-        match prepare(args, false).await {
+        match prepare(args, Place::Run).await {
             Ok(ready) => one_turn(ready, options).await,
             Err(fault) => {
                 let at = LiveClock.now();
@@ -93,11 +114,10 @@ pub struct Ready {
     pub redactor: Redactor,
 }
 
-/// `plain`: for `--plain`, where a person is at the terminal and may begin without a prompt.
-///
 /// # Errors
 /// What keeps a turn from beginning.
-pub async fn prepare(args: &SessionArgs, plain: bool) -> Result<Ready, Fault> {
+pub async fn prepare(args: &SessionArgs, place: Place) -> Result<Ready, Fault> {
+    let plain = place == Place::Plain;
     let env = setup::environment();
     if !plain {
         super::log::start(&args.log, &env, &setup::paths(&env)?)?;
@@ -112,16 +132,23 @@ pub async fn prepare(args: &SessionArgs, plain: bool) -> Result<Ready, Fault> {
         true => asked::given(args, &resolved.limits)?.unwrap_or_default(),
         false => asked::message(args, &resolved.limits)?,
     };
+    if place == Place::Detached && !resolved.save {
+        return Err(Fault::new(FaultKind::Usage, "Nothing is kept ([store] save = false), so --detach cannot work.")
+            .hint("What nobody watches is followed where it is saved: millrace config set store.save true"));
+    }
     let mut notices: Vec<_> = resolved.notices.iter().map(|n| (NoticeKind::Config, n.clone())).collect();
     let store = match store(&setup, args, &resolved, &mut notices) {
         Ok(store) => store,
-        Err(fault) if args.keep.cont || args.keep.resume.is_some() => return Err(fault),
+        Err(fault) if place == Place::Detached || args.keep.cont || args.keep.resume.is_some() => return Err(fault),
         Err(fault) => {
             let hint = fault.hint.unwrap_or_default();
             notices.push((NoticeKind::Unsaved, format!("This conversation is not saved: {} {hint}", fault.message)));
             None
         }
     };
+    if let Some(store) = store.as_ref().filter(|_| !plain) {
+        store.runs_one_turn().await.map_err(|error| error.fault())?;
+    }
     let conversation = match &store {
         Some(store) => conversation(store, &setup.folder, args).await?,
         None => None,
@@ -268,6 +295,25 @@ pub fn settings(
 /// # Errors
 /// Where the engine cannot be started.
 pub async fn one_turn(ready: Ready, options: Options) -> Result<u8, Fault> {
+    carry_out(ready, options, |handle| handle, Carried { stdout: tokio::io::stdout(), stops: stops() }).await
+}
+
+/// Where the answer goes, and what ends the turn from outside.
+pub struct Carried<O, S> {
+    pub stdout: O,
+    pub stops: S,
+}
+
+/// The same; `heard` may listen to the events on their way.
+///
+/// # Errors
+/// Where the engine cannot be started.
+pub async fn carry_out<H: Source>(
+    ready: Ready,
+    options: Options,
+    heard: impl FnOnce(Handle) -> H,
+    carried: Carried<impl AsyncWrite + Unpin, impl Stream<Item = Stop>>,
+) -> Result<u8, Fault> {
     let Ready { boot, parts, conversation, settings, questions, prices, notices, redactor } = ready;
     let options = Options { prices, ..options };
     let running = boot.start()?;
@@ -277,8 +323,9 @@ pub async fn one_turn(ready: Ready, options: Options) -> Result<u8, Fault> {
     for (kind, message) in notices {
         orders.notice(kind, message);
     }
-    let (out, err) = (tokio::io::stdout(), tokio::io::stderr());
-    let code = headless::run_redacting(running.handle, options, out, err, stops(), questions, redactor).await;
+    let (source, err) = (heard(running.handle), tokio::io::stderr());
+    let Carried { stdout, stops } = carried;
+    let code = headless::run_redacting(source, options, stdout, err, stops, questions, redactor).await;
     orders.shutdown().await;
     record::end(running.recorder);
     if let Some(store) = running.store {

@@ -48,7 +48,7 @@ pub fn run(args: &SessionArgs) -> Result<u8, Fault> {
 /// # Errors
 /// As [`run`].
 pub async fn chat(args: &SessionArgs) -> Result<u8, Fault> {
-    let ready = once::prepare(args, true).await?;
+    let ready = once::prepare(args, once::Place::Plain).await?;
     talk(ready, args, "Continue with: millrace --plain -c").await
 }
 

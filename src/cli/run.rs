@@ -9,7 +9,7 @@ use base64::Engine as _;
 use crate::chat::{Approve, Fault, FaultKind, Limits, Part, TurnId};
 use crate::headless::{Options, Output, Questions};
 
-use super::args::{self, SessionArgs};
+use super::args::{self, LogArgs, OutputArgs, SessionArgs};
 
 /// Attached text is sent whole: more than this is a mistake.
 const TEXT_MOST: u64 = 4 << 20;
@@ -111,16 +111,22 @@ fn image_type(start: &[u8]) -> Option<&'static str> {
 /// How the turn is written.
 #[must_use]
 pub fn options(args: &SessionArgs, turn: TurnId) -> Options {
+    options_of(&args.output, &args.log, turn)
+}
+
+/// The same, of the options that it depends on.
+#[must_use]
+pub fn options_of(output: &OutputArgs, log: &LogArgs, turn: TurnId) -> Options {
     Options {
         turn,
-        output: match args.output.form() {
+        output: match output.form() {
             None | Some(args::Output::Text) => Output::Text,
             Some(args::Output::Json) => Output::Json,
             Some(args::Output::Ndjson) => Output::Ndjson,
         },
-        extract: args.output.extract,
-        verbose: args.log.verbose > 0,
-        quiet: args.log.quiet,
+        extract: output.extract,
+        verbose: log.verbose > 0,
+        quiet: log.quiet,
         prices: None,
         stdout_terminal: io::stdout().is_terminal(),
         stderr_terminal: io::stderr().is_terminal(),

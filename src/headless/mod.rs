@@ -11,6 +11,7 @@
 mod ask;
 pub mod escape;
 mod extract;
+mod follow;
 mod json;
 mod ndjson;
 mod spent;
@@ -31,6 +32,7 @@ use crate::chat::{Fault, FaultKind, Order, Stamp, Stamped, TurnEvent, TurnId, Tu
 use crate::export::Redactor;
 
 pub use ask::Questions;
+pub use follow::Follower;
 pub use spent::{Priced, PricesFrom};
 pub use stop::{Stop, stops};
 

@@ -148,6 +148,8 @@ fn object(value: Value) -> Fields {
 fn fields(event: &TurnEvent) -> Option<(&'static str, Fields)> {
     let (name, value) = match event {
         TurnEvent::Started { conversation, model, base_url, api, .. } => {
+            // A turn that is followed from elsewhere has no wire on record.
+            let api = (!api.is_empty()).then_some(api);
             ("started", json!({"conversation": conversation, "model": model, "base_url": base_url, "api": api}))
         }
         TurnEvent::Server(status) => ("server", server(status)),

@@ -46,14 +46,15 @@ pub(super) fn apply(db: &Connection, change: &Change, by: &By<'_>) -> Result<(),
         Change::Message { conversation, message } => put_message(db, conversation, message, by)?,
         Change::AnswerText { message, answer } => put_text(db, message, answer, by)?,
         Change::TurnStarted { conversation, turn, at } => start_turn(db, conversation, turn, *at, by)?,
-        Change::RoundArmed { turn, round, answer } => {
+        Change::RoundArmed { turn, round, answer, tools, tools_hash } => {
             let turn = Turn::find(db, turn, by)?;
             db.prepare_cached(
-                "INSERT INTO round (turn, round, answer, parent)
-                 VALUES (?1, ?2, ?3, (SELECT head FROM conversation WHERE no = ?4))
-                 ON CONFLICT (turn, round) DO UPDATE SET answer = excluded.answer, parent = excluded.parent",
+                "INSERT INTO round (turn, round, answer, parent, tools, tools_hash)
+                 VALUES (?1, ?2, ?3, (SELECT head FROM conversation WHERE no = ?4), ?5, ?6)
+                 ON CONFLICT (turn, round) DO UPDATE SET answer = excluded.answer, parent = excluded.parent,
+                 tools = excluded.tools, tools_hash = excluded.tools_hash",
             )?
-            .execute(params![turn.no, round, answer.as_str(), turn.conversation])?;
+            .execute(params![turn.no, round, answer.as_str(), turn.conversation, tools, tools_hash])?;
         }
         Change::RoundTimes { turn, times, usage, finish } => {
             let turn = Turn::find(db, turn, by)?;
@@ -107,13 +108,11 @@ pub(super) fn apply(db: &Connection, change: &Change, by: &By<'_>) -> Result<(),
             put_outcome(db, no, outcome)?;
             db.prepare_cached("UPDATE call SET answered = ?2 WHERE no = ?1")?.execute(params![no, whole(*at_us)])?;
         }
-        Change::TurnEnded { turn, status, at_us } => {
+        Change::TurnEnded { turn, status, fault, at_us } => {
             let turn = Turn::find(db, turn, by)?;
-            db.prepare_cached("UPDATE turn SET ended = ?2, status = ?3 WHERE no = ?1")?.execute(params![
-                turn.no,
-                whole(*at_us),
-                status
-            ])?;
+            let fault = fault.as_deref().map(serde_json::to_string).transpose()?;
+            db.prepare_cached("UPDATE turn SET ended = ?2, status = ?3, fault = ?4 WHERE no = ?1")?
+                .execute(params![turn.no, whole(*at_us), status, fault])?;
         }
         Change::Title { conversation, title } => {
             let no = conversation_no(db, conversation)?;

@@ -18,7 +18,7 @@ pub(super) struct ProcessLock {
 }
 
 impl ProcessLock {
-    pub(super) fn take(db: &Connection, store: &Path) -> Result<Self, StoreError> {
+    pub(super) fn take(db: &Connection, store: &Path, single: bool) -> Result<Self, StoreError> {
         let token = uuid::Uuid::now_v7().to_string();
         let file = lock_file(store, &token);
         let folder = locks(store);
@@ -27,8 +27,8 @@ impl ProcessLock {
         // Only rows of `process` are ever looked at, so the lock is held before anyone can ask for it.
         held.lock().map_err(|e| StoreError::io(&file, &e))?;
         db.execute(
-            "INSERT INTO process (token, pid, started) VALUES (?1, ?2, ?3)",
-            params![token, std::process::id(), ledger::now()],
+            "INSERT INTO process (token, pid, started, single) VALUES (?1, ?2, ?3, ?4)",
+            params![token, std::process::id(), ledger::now(), single],
         )?;
         Ok(Self { token, file, _held: held })
     }

@@ -36,6 +36,7 @@ mod snippet;
 mod squeeze;
 mod sync;
 mod times;
+mod watch;
 mod worker;
 
 use std::future::Future;
@@ -50,10 +51,11 @@ pub use ask::{Claim, Cursor, Draft, DraftOf, Erased, Learnt, OpenMode, Page, Sea
 pub use error::StoreError;
 pub use query::Query;
 pub use salvage::Salvaged;
+pub use watch::{Runner, Watched, WatchedCall, WatchedRound};
 
 use crate::chat::{
-    CallId, Change, Conversation, ConversationId, Durability, Grant, PastCall, Pin, RoundUsage, StoredTurn, Summary,
-    ToolRef, TurnTimes, Usage,
+    CallId, Change, Conversation, ConversationId, Durability, Grant, MessageId, PastCall, Pin, RoundUsage, StoredTurn,
+    Summary, ToolRef, TurnTimes, Usage,
 };
 use worker::{Job, Reader, Writer};
 
@@ -351,7 +353,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Missing`] where the message is not of this conversation.
-    pub async fn set_head(&self, id: &ConversationId, message: &crate::chat::MessageId) -> Result<(), StoreError> {
+    pub async fn set_head(&self, id: &ConversationId, message: &MessageId) -> Result<(), StoreError> {
         let (id, message) = (id.clone(), message.clone());
         self.write(move |w| w.set_head(&id, &message)).await
     }
@@ -466,6 +468,37 @@ impl Store {
     pub async fn turn(&self, id: &ConversationId, turn: Option<u32>) -> Result<Option<StoredTurn>, StoreError> {
         let id = id.clone();
         self.read(move |db| times::timeline(db, &id, turn)).await
+    }
+
+    /// A number that is another one after every commit of another process: cheap to ask again and again.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn data_version(&self) -> Result<i64, StoreError> {
+        self.read(|db| Ok(db.pragma_query_value(None, "data_version", |row| row.get(0))?)).await
+    }
+
+    /// A turn of a conversation as far as it is written down, and who runs it: by its id, or the last.
+    /// None where there is none.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn watch(&self, id: &ConversationId, turn: Option<MessageId>) -> Result<Option<Watched>, StoreError> {
+        let (id, path) = (id.clone(), self.shared.path.clone());
+        self.read(move |db| watch::watch(db, &path, &id, turn.as_ref())).await
+    }
+
+    /// Says that this process runs one turn and nothing else, so that others may end it for that turn. To be said
+    /// before anything is written.
+    ///
+    /// # Errors
+    /// Where the store is closed.
+    pub async fn runs_one_turn(&self) -> Result<(), StoreError> {
+        self.write(|desk| {
+            desk.single = true;
+            Ok(())
+        })
+        .await
     }
 
     /// Tokens of a conversation, summed over its rounds.

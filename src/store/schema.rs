@@ -11,9 +11,10 @@ use super::{OpenMode, Space, StoreError, backup, squeeze};
 const APPLICATION: i64 = 0x4D4C_5243;
 
 /// Every migration, in order; the schema's version is how many were applied.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../assets/migrations/0001_init.sql"),
     include_str!("../../assets/migrations/0002_whole_results.sql"),
+    include_str!("../../assets/migrations/0003_followed.sql"),
 ];
 
 pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;

@@ -97,7 +97,7 @@ fn calls(db: &Connection, turn: i64) -> Result<Vec<CallTimes>, StoreError> {
             wire_name: row.get(3)?,
             tool: tool(row, 4)?,
             arguments_bytes: arguments.as_ref().map_or(0, |a| a.len() as u64),
-            closed_by: row.get::<_, Option<String>>(7)?.as_deref().and_then(closed_by),
+            closed_by: row.get::<_, Option<String>>(7)?.as_deref().and_then(ClosedBy::from_word),
             outcome: row.get::<_, Option<String>>(8)?.as_deref().and_then(OutcomeKind::from_word),
             detail: arguments.as_deref().map(detail).unwrap_or_default(),
             opened: time(9)?.unwrap_or(0),
@@ -122,10 +122,6 @@ fn tool(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<ToolRef>> {
         (Some(server), Some(tool)) => Some(ToolRef::new(server, tool)),
         _ => None,
     })
-}
-
-fn closed_by(word: &str) -> Option<ClosedBy> {
-    [ClosedBy::Brace, ClosedBy::Next, ClosedBy::Finish, ClosedBy::Done].into_iter().find(|c| c.word() == word)
 }
 
 /// The most telling argument: a name that people know, else the first text, else nothing.

@@ -113,6 +113,8 @@ pub(super) struct Desk {
     pub(super) db: Connection,
     pub(super) path: PathBuf,
     pub(super) lock: Option<claim::ProcessLock>,
+    /// This process runs one turn and nothing else.
+    pub(super) single: bool,
     /// Nobody replaces the file while it is held.
     open: Option<claim::OpenLock>,
     token: Arc<Mutex<Option<String>>>,
@@ -143,7 +145,8 @@ impl Desk {
         if mode == OpenMode::Write && !synced {
             db.pragma_update(None, "synchronous", "OFF")?;
         }
-        let mut desk = Self { db, path, lock: None, open, token, mode, syncer, untidy: false, pause: IDLE };
+        let mut desk =
+            Self { db, path, lock: None, single: false, open, token, mode, syncer, untidy: false, pause: IDLE };
         if mode == OpenMode::Write {
             let path = desk.path.clone();
             desk.begin_tidy().map_err(|e| e.at(&path))?;
@@ -285,7 +288,7 @@ impl Desk {
         if let Some(lock) = &self.lock {
             return Ok(lock.token.clone());
         }
-        let lock = claim::ProcessLock::take(&self.db, &self.path)?;
+        let lock = claim::ProcessLock::take(&self.db, &self.path, self.single)?;
         let token = lock.token.clone();
         *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.clone());
         self.lock = Some(lock);

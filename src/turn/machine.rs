@@ -214,7 +214,13 @@ impl Turn {
     /// Begins a round: its commit first, its request when that is done.
     pub(super) fn arm(&mut self, number: u32, mut changes: Vec<Change>) {
         let answer = self.next_id();
-        changes.push(Change::RoundArmed { turn: self.plan.key.clone(), round: number, answer: answer.clone() });
+        changes.push(Change::RoundArmed {
+            turn: self.plan.key.clone(),
+            round: number,
+            answer: answer.clone(),
+            tools: self.offered.as_ref().map_or(0, |t| t.count),
+            tools_hash: self.offered.as_ref().map(|t| t.hash.clone()).unwrap_or_default(),
+        });
         self.round = Round::new(number, answer, self.calls.len(), &self.plan);
         self.phase = Phase::Arming;
         self.out.push(Step::Arm { round: number, changes });

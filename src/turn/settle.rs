@@ -420,7 +420,12 @@ impl Turn {
         };
         self.phase = Phase::Over;
         let at_us = self.at_us();
-        changes.push(Change::TurnEnded { turn: self.plan.key.clone(), status: status.word(), at_us });
+        changes.push(Change::TurnEnded {
+            turn: self.plan.key.clone(),
+            status: status.word(),
+            fault: fault.clone().map(Box::new),
+            at_us,
+        });
         if let Some(fault) = fault {
             self.emit(TurnEvent::Error { turn: Some(turn), fault });
         }

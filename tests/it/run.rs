@@ -17,6 +17,7 @@ pub(super) use answers::in_a_terminal;
 mod answers;
 mod around;
 mod contract;
+mod detached;
 mod mistakes;
 mod policy;
 mod providers;

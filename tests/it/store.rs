@@ -96,7 +96,13 @@ fn turn(conversation: &str, turn: &str) -> Change {
 }
 
 fn armed(turn: &str, answer: &str) -> Change {
-    Change::RoundArmed { turn: MessageId::new(turn), round: 1, answer: MessageId::new(answer) }
+    Change::RoundArmed {
+        turn: MessageId::new(turn),
+        round: 1,
+        answer: MessageId::new(answer),
+        tools: 0,
+        tools_hash: String::new(),
+    }
 }
 
 fn opened(turn: &str, call: &str, index: u32) -> Change {
@@ -184,7 +190,7 @@ fn a_turn_reads_back_as_it_was_written() {
                     finish: Some("tool_calls".into()),
                 },
                 message("c1", "a2", Some("t1"), 1_300, Body::Assistant(answer("Done.", AnswerState::Complete, vec![]))),
-                Change::TurnEnded { turn: MessageId::new("u1"), status: "ok", at_us: 100 },
+                Change::TurnEnded { turn: MessageId::new("u1"), status: "ok", fault: None, at_us: 100 },
             ],
         )
         .await;
@@ -693,7 +699,7 @@ fn write_until_killed(path: &std::path::Path) {
                 vec![
                     message(&name, &a, Some(&u), 2, Body::Assistant(whole)),
                     message(&name, &t, Some(&a), 3, told(&t, done("result"))),
-                    Change::TurnEnded { turn: MessageId::new(&u), status: "ok", at_us: 1 },
+                    Change::TurnEnded { turn: MessageId::new(&u), status: "ok", fault: None, at_us: 1 },
                 ],
             )
             .await;

@@ -36,7 +36,7 @@ fn full(path: &Path, conversations: usize) {
                         4,
                         Body::Assistant(answer(&"So it is. ".repeat(30), AnswerState::Complete, vec![])),
                     ),
-                    Change::TurnEnded { turn: MessageId::new(name("u")), status: "ok", at_us: 9 },
+                    Change::TurnEnded { turn: MessageId::new(name("u")), status: "ok", fault: None, at_us: 9 },
                 ],
             )
             .await;

@@ -1,0 +1,53 @@
+//! What systems do differently about processes that run on by themselves.
+
+use std::io;
+use std::process::Command;
+
+/// Whether a process can leave the terminal that it was started from.
+pub const AVAILABLE: bool = cfg!(any(unix, windows));
+
+/// Prepares a command so that its process is out of the terminal's reach.
+#[cfg(unix)]
+pub fn apart(_command: &mut Command) {
+    // It leaves by itself, first of all: see [`leave_terminal`]. Whoever starts it waits for its word.
+}
+
+#[cfg(windows)]
+pub fn apart(command: &mut Command) {
+    use std::os::windows::process::CommandExt as _;
+    /// Without a console, and not reached by the ctrl+c of another one.
+    const DETACHED_PROCESS: u32 = 0x0000_0008;
+    const CREATE_NEW_PROCESS_GROUP: u32 = 0x0000_0200;
+    command.creation_flags(DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP);
+}
+
+#[cfg(not(any(unix, windows)))]
+pub fn apart(_command: &mut Command) {}
+
+/// Leaves the session of the terminal, so that its end and its keys are no longer this process's.
+#[cfg(unix)]
+pub fn leave_terminal() {
+    // Refused only to the leader of a group, which a child that was just started is not.
+    let _ = rustix::process::setsid();
+}
+
+#[cfg(not(unix))]
+pub fn leave_terminal() {}
+
+/// Asks a process to end in good order.
+///
+/// # Errors
+/// Where there is none, or it belongs to somebody else.
+#[cfg(unix)]
+pub fn terminate(pid: u32) -> io::Result<()> {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    let pid = pid.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    Ok(rustix::process::kill_process(pid, rustix::process::Signal::TERM)?)
+}
+
+/// # Errors
+/// Always: there is no such signal.
+#[cfg(not(unix))]
+pub fn terminate(_pid: u32) -> io::Result<()> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no signal that asks a process to end"))
+}

@@ -293,12 +293,33 @@ impl State {
             let takes = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             return self.say(format!("/{word} has no argument {stray}; it takes {takes}"), out);
         }
-        let complete = prompt.arguments.iter().all(|a| !a.required || given.contains_key(&a.name));
+        // The command itself; what the prompt says takes its place.
         self.composer.reset();
-        if complete && (!given.is_empty() || prompt.arguments.is_empty()) {
-            return self.fetch_prompt(server, prompt.name, given, out);
+        self.begin_prompt(server, &prompt, given, out);
+    }
+
+    /// A prompt was chosen from a list, by `server:prompt`: what is being written stays, and it is added there.
+    pub(super) fn prompt_chosen(&mut self, word: &str, out: &mut Vec<Effect>) {
+        let (server, name) = word.split_once(':').unwrap_or((word, ""));
+        let server = ServerName::new(server);
+        match self.catalogs.prompt(&server, name).cloned() {
+            Some(prompt) => self.begin_prompt(server, &prompt, BTreeMap::new(), out),
+            None => self.say(format!("{} has no prompt {name} any more", server.as_str()), out),
         }
-        self.overlays.push(Overlay::Fill(Box::new(Fill::prompt(server, &prompt, &given))));
+    }
+
+    fn begin_prompt(
+        &mut self,
+        server: ServerName,
+        prompt: &PromptInfo,
+        given: BTreeMap<String, String>,
+        out: &mut Vec<Effect>,
+    ) {
+        let complete = prompt.arguments.iter().all(|a| !a.required || given.contains_key(&a.name));
+        if complete && (!given.is_empty() || prompt.arguments.is_empty()) {
+            return self.fetch_prompt(server, prompt.name.clone(), given, out);
+        }
+        self.overlays.push(Overlay::Fill(Box::new(Fill::prompt(server, prompt, &given))));
         self.complete_field(out);
     }
 

@@ -42,6 +42,10 @@ pub enum Command {
     FocusPrevious,
     Rename,
     Export,
+    /// Takes this conversation out of the lists; it is kept for a while.
+    Delete,
+    /// Erases this conversation for good.
+    Erase,
     Config,
     Settings,
     Continue,
@@ -136,7 +140,7 @@ pub enum Edit {
 }
 
 /// The words of a command: in `[keys]`, on the keyboard, after a slash, in lists.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommandInfo {
     pub command: Command,
     /// As `[keys]` names it: place and word.
@@ -226,6 +230,8 @@ pub const COMMANDS: &[CommandInfo] = &[
     row(C::FocusPrevious, Global, "app.focus_previous", &["shift+tab"], "", "previous part of the screen"),
     row(C::Rename, Global, "app.rename", &[], "rename", "rename this conversation"),
     row(C::Export, Global, "app.export", &[], "export", "export this conversation"),
+    row(C::Delete, Global, "app.delete", &[], "delete", "delete this conversation, kept for 30 days"),
+    row(C::Erase, Global, "app.erase", &[], "erase", "erase this conversation for good"),
     row(C::Config, Global, "app.config", &[], "config", "edit the configuration"),
     row(C::Settings, Global, "app.settings", &[], "settings", "settings"),
     row(C::Continue, Global, "app.continue", &[], "continue", "let the model go on"),

@@ -1,5 +1,8 @@
 //! What is offered while a slash command or a file's name is typed.
 
+use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
+use nucleo_matcher::{Config, Matcher, Utf32Str};
+
 use super::command::Command;
 use super::composer::{Attachment, Composer};
 use super::effect::Effect;
@@ -186,17 +189,33 @@ fn resource_rows(word: &str, offers: &Offers) -> Vec<CompletionRow> {
 
 /// The items that match a fuzzy query, best first; all, in their order, where it is empty.
 pub(super) fn ranked<T>(query: &str, items: impl Iterator<Item = T>, name: impl Fn(&T) -> &str) -> Vec<T> {
-    use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
-    use nucleo_matcher::{Config, Matcher, Utf32Str};
+    scored(query, items, name).into_iter().map(|(_, item)| item).collect()
+}
+
+/// The same, each with how well it matches; scores of one query can be compared.
+pub(super) fn scored<T>(query: &str, items: impl Iterator<Item = T>, name: impl Fn(&T) -> &str) -> Vec<(u32, T)> {
+    found(query, AtomKind::Fuzzy, items, name)
+}
+
+/// The same for sentences, in which letters that stand anywhere are found too easily: each word as it stands.
+pub(super) fn scored_words<T>(query: &str, items: impl Iterator<Item = T>, name: impl Fn(&T) -> &str) -> Vec<(u32, T)> {
+    found(query, AtomKind::Substring, items, name)
+}
+
+fn found<T>(query: &str, kind: AtomKind, items: impl Iterator<Item = T>, name: impl Fn(&T) -> &str) -> Vec<(u32, T)> {
     if query.trim().is_empty() {
-        return items.collect();
+        return items.map(|item| (0, item)).collect();
     }
     let mut matcher = Matcher::new(Config::DEFAULT);
-    let pattern = Pattern::parse(query, CaseMatching::Ignore, Normalization::Smart);
+    let pattern = match kind {
+        // With its signs: `!not`, `^begins`, `ends$`.
+        AtomKind::Fuzzy => Pattern::parse(query, CaseMatching::Ignore, Normalization::Smart),
+        kind => Pattern::new(query, CaseMatching::Ignore, Normalization::Smart, kind),
+    };
     let mut buffer = Vec::new();
     let mut found: Vec<(u32, T)> = items
         .filter_map(|item| Some((pattern.score(Utf32Str::new(name(&item), &mut buffer), &mut matcher)?, item)))
         .collect();
     found.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
-    found.into_iter().map(|(_, item)| item).collect()
+    found
 }

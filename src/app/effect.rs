@@ -130,6 +130,11 @@ pub enum Effect {
         generation: u64,
         anew: bool,
     },
+    /// What the palette offers beside commands: titles of saved conversations, models as their lists are kept. Nobody is
+    /// asked for it.
+    Known {
+        generation: u64,
+    },
     /// What this endpoint's list says of a model; `ask`: also where no list is kept.
     ModelFacts {
         model: String,

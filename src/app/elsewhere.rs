@@ -279,17 +279,30 @@ impl State {
             out.push(Effect::CancelTimer(Timer::Draft(self.composer.draft_generation)));
         }
         let conversation = self.transcript.conversation.clone();
-        out.push(Effect::SaveDraft { conversation, text: self.composer.expanded() });
+        let text = match conversation {
+            Some(_) => self.composer.expanded(),
+            None => self.nameless_draft(),
+        };
+        out.push(Effect::SaveDraft { conversation, text });
+    }
+
+    /// Conversations that have no name yet share one place: what is written in each, the shown one's first.
+    fn nameless_draft(&self) -> String {
+        let here = (&self.transcript, &self.composer);
+        let all = std::iter::once(here).chain(self.elsewhere.iter().map(|one| (&one.transcript, &one.composer)));
+        let nameless = all.filter(|(transcript, composer)| transcript.conversation.is_none() && !composer.is_blank());
+        nameless.map(|(_, composer)| composer.expanded()).collect::<Vec<_>>().join("\n\n")
     }
 
     /// What is being written in a conversation that is not shown was changed.
     pub(super) fn keep_draft_elsewhere(&self, place: usize, out: &mut Vec<Effect>) {
         let Some(there) = self.elsewhere.get(place) else { return };
         let conversation = there.transcript.conversation.clone();
-        // Of conversations that have no name yet, the draft of the one that is shown is kept.
-        if conversation != self.transcript.conversation {
-            out.push(Effect::SaveDraft { conversation, text: there.composer.expanded() });
-        }
+        let text = match conversation {
+            Some(_) => there.composer.expanded(),
+            None => self.nameless_draft(),
+        };
+        out.push(Effect::SaveDraft { conversation, text });
     }
 
     /// Shows a conversation as it was kept.

@@ -11,7 +11,7 @@ use super::overlay::{ImportSource, LocalServer, ModelRow, ModelSource, OnDisk};
 use super::running::Ran;
 use crate::chat::{
     CallId, Conversation, ConversationId, Fault, Hit, MessageId, Part, Prices, RoundUsage, ServerName, StoredTurn,
-    Summary, TurnEvent,
+    Summary, TurnEvent, UnixMs,
 };
 
 #[derive(Clone, Debug)]
@@ -105,6 +105,13 @@ pub enum Reply {
         sources: Vec<ModelSource>,
         rows: Vec<ModelRow>,
     },
+    Known {
+        generation: u64,
+        /// Newest first.
+        titles: Vec<TitleRow>,
+        sources: Vec<ModelSource>,
+        models: Vec<ModelRow>,
+    },
     ModelFacts(Box<ModelRow>),
     Switched(Box<Switched>),
     /// The rounds that are kept of a conversation, with what their tokens cost where that is known.
@@ -196,6 +203,14 @@ pub struct HistoryPage {
     /// How long the store took, microseconds.
     pub took_us: u64,
     pub fault: Option<Fault>,
+}
+
+/// A saved conversation by its title; raw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TitleRow {
+    pub conversation: ConversationId,
+    pub title: String,
+    pub updated: UnixMs,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -15,6 +15,19 @@ pub enum Place {
     Review,
 }
 
+impl Place {
+    /// As a list names it beside a key; empty where the key acts wherever one writes.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Global | Self::Composer => "",
+            Self::Transcript => "transcript",
+            Self::Panel => "panel",
+            Self::Review => "review",
+        }
+    }
+}
+
 /// # Invariants
 /// Enter and space never approve, whatever the configuration says.
 #[derive(Clone, Debug)]
@@ -111,6 +124,15 @@ impl Keymap {
             .info()
             .and_then(|info| info.keys.iter().filter_map(|text| Key::parse(text)).find(|key| bound.contains(key)));
         first.or_else(|| bound.first().copied())
+    }
+
+    /// The first key of a command with the place where it acts: where it is defined, else another.
+    #[must_use]
+    pub fn key_at(&self, info: &super::command::CommandInfo) -> Option<(Place, Key)> {
+        let key = self.key_of(info.command)?;
+        let at = |place: &Place| self.one.get(&(*place, key)) == Some(&info.command);
+        let elsewhere = [Place::Global, Place::Composer, Place::Transcript, Place::Panel, Place::Review];
+        std::iter::once(info.place).chain(elsewhere).find(at).map(|place| (place, key))
     }
 
     /// All keys of a command at a place, as a list names them.

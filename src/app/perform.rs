@@ -1,9 +1,11 @@
 //! Commands, carried out.
 
+use super::catalogs::Wanted;
 use super::command::{Command, Edit};
 use super::effect::{EditorUse, Effect};
 use super::overlay::{
-    Ask, AskFor, Browser, Help, OfferedTools, Overlay, Palette, Prompts, ServerList, Timeline, UsageView, Welcome,
+    Ask, AskFor, Browser, Confirm, Confirmed, Help, OfferedTools, Overlay, Palette, Prompts, ServerList, Timeline,
+    UsageView, Welcome,
 };
 use super::panel::PanelFilter;
 use super::state::{Focus, State};
@@ -28,7 +30,11 @@ impl State {
             C::New => self.start_new(out),
             C::Elsewhere => self.go_elsewhere(out),
             C::ResumeNewest => self.open_newest(out),
-            C::Palette => self.overlays.push(Overlay::Palette(Palette::new())),
+            C::Palette => {
+                self.want(Wanted::Prompts, out);
+                let palette = Palette::open(self, out);
+                self.overlays.push(Overlay::Palette(palette));
+            }
             C::Mouse => {
                 self.status.mouse = !self.status.mouse;
                 out.push(Effect::MouseCapture(self.status.mouse));
@@ -84,6 +90,8 @@ impl State {
                 Some(id) => out.push(Effect::Export { conversation: id.clone() }),
                 None => self.say("nothing to export yet", out),
             },
+            C::Delete => self.remove(false, out),
+            C::Erase => self.remove(true, out),
             C::Settings => self.open_settings(out),
             C::Config => out.push(Effect::EditConfig { server: None }),
             C::ImportServers => {
@@ -187,6 +195,23 @@ impl State {
             | C::ReviewEnd
             | C::ReviewPretty => self.say("this acts in a review: ^T opens the one that waits", out),
         }
+    }
+
+    /// Asks before the conversation that is on the screen goes.
+    fn remove(&mut self, for_good: bool, out: &mut Vec<Effect>) {
+        let Some(id) = self.transcript.conversation.clone() else {
+            return self.say("nothing to delete yet: a conversation begins with its first message", out);
+        };
+        if self.answers(&id) {
+            return self.say("it is answering: stop that first", out);
+        }
+        let title = self.transcript.title.trim();
+        let (question, yes) = match for_good {
+            true => (format!("Erase \"{title}\" for good? Nothing brings it back."), "erase"),
+            false => (format!("Delete \"{title}\"? It is kept for 30 days."), "delete"),
+        };
+        let confirm = Confirm::new(question, yes, Confirmed::RemoveThis(id, for_good), self.now);
+        self.overlays.push(Overlay::Confirm(confirm));
     }
 
     /// What servers hold and last said is asked for only while it is on the screen.

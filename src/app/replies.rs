@@ -91,6 +91,17 @@ impl State {
                     if for_good {
                         self.forget(&conversation, out);
                     }
+                    if self.browser().is_none() {
+                        let said = match for_good {
+                            true if remarks.is_empty() => "erased: nothing of it is left in the store".to_owned(),
+                            true => format!("erased. {}", remarks.join(" ")),
+                            false => format!(
+                                "deleted, kept for 30 days: millrace history restore {}",
+                                conversation.as_str().chars().take(8).collect::<String>()
+                            ),
+                        };
+                        return self.say(said, out);
+                    }
                     let generation = self.session.fresh();
                     let title = self.browser().and_then(|browser| {
                         let title = browser.deleted(&conversation, for_good);
@@ -129,6 +140,11 @@ impl State {
             },
             Reply::Copied(copied) => self.say(copied.sentence(), out),
             Reply::EditorClosed { what, result } => self.edited(what, result, out),
+            Reply::Known { generation, titles, sources, models } => {
+                if let Some(Overlay::Palette(palette)) = self.overlays.last_mut() {
+                    palette.known(generation, titles, sources, models);
+                }
+            }
             Reply::Models { generation, sources, rows } => self.listed(generation, sources, rows, out),
             Reply::ModelFacts(row) => self.facts(&row, out),
             Reply::Switched(to) => self.switched(*to, out),

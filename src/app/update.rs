@@ -277,6 +277,9 @@ impl State {
     pub(super) fn refresh_completion(&mut self) {
         let offers = self.offers();
         self.composer.offer(&offers);
+        if let Some(Overlay::Palette(palette)) = self.overlays.last_mut() {
+            palette.prompts(offers.prompts);
+        }
     }
 
     /// Takes the chosen row of the completion; `enter` also carries a command out.

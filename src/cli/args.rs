@@ -20,6 +20,27 @@ const EXAMPLES: &str = "Examples:
 const AFTER: &str =
     "`millrace COMMAND --help` says more. A first word that is a command is one; `millrace -- WORD…` sends it.";
 
+/// What its scripted model does not look at, and what needs a configuration or a store that outlives it. They are taken
+/// as everywhere else, and its help leaves them out.
+const UNHEEDED_BY_DEMO: [&str; 16] = [
+    "profile",
+    "base_url",
+    "model",
+    "api",
+    "system",
+    "role",
+    "temperature",
+    "max_output_tokens",
+    "reasoning_effort",
+    "params",
+    "files",
+    "schema",
+    "tool_choice",
+    "cont",
+    "resume",
+    "no_save",
+];
+
 #[derive(Debug, Parser)]
 #[command(
     name = "millrace",
@@ -45,6 +66,7 @@ pub enum Command {
     /// Follow a turn that runs elsewhere (run --detach), or stop it
     Attach(AttachArgs),
     /// The built-in model and tools: no key, no network, no configuration
+    #[command(mut_args = |arg| if UNHEEDED_BY_DEMO.contains(&arg.get_id().as_str()) { arg.hide(true) } else { arg })]
     Demo(Box<SessionArgs>),
     /// Past conversations
     History(HistoryArgs),
@@ -425,6 +447,24 @@ mod tests {
         let mut without = Vec::new();
         walk(&Cli::command(), "millrace", &mut without);
         assert!(without.is_empty(), "{without:#?}");
+    }
+
+    #[test]
+    fn the_demos_help_lists_what_it_heeds_and_it_takes_the_rest() {
+        let mut command = Cli::command();
+        let demo = command.find_subcommand_mut("demo").unwrap();
+        for name in UNHEEDED_BY_DEMO {
+            assert!(demo.get_arguments().any(|arg| arg.get_id() == name), "{name} is no option");
+        }
+        let help = demo.render_long_help().to_string();
+        for heeded in ["--mcp", "--approve", "--deny", "--dispatch", "--output", "--inline", "--record"] {
+            assert!(help.contains(heeded), "{heeded}: {help}");
+        }
+        for unheeded in ["--profile", "--temperature", "--resume", "--schema", "--role"] {
+            assert!(!help.contains(unheeded), "{unheeded}: {help}");
+        }
+        assert!(Cli::command().render_long_help().to_string().contains("--profile"));
+        read("demo -m x --temperature 0 hello").unwrap();
     }
 
     #[test]

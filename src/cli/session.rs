@@ -118,7 +118,7 @@ pub struct OutputArgs {
     /// As --output json
     #[arg(long, conflicts_with = "output")]
     pub json: bool,
-    /// With text: only the first code block
+    /// With text: only the first code block; without one: exit 5
     #[arg(short = 'x', long)]
     pub extract: bool,
     /// Print what is finished into the terminal's scrollback, draw only below it

@@ -124,6 +124,14 @@ impl Form {
         }
     }
 
+    /// What was to be printed of a whole answer was not in it.
+    fn lacks(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_codeless(),
+            Self::Json(_) | Self::Ndjson(_) => false,
+        }
+    }
+
     /// No question stands any more.
     fn asked(&mut self, to: &mut Outbox) {
         match self {
@@ -263,6 +271,7 @@ async fn written<S: Source, O: AsyncWrite + Unpin, E: AsyncWrite + Unpin>(
             }
             form.take(*at, body, &mut outbox);
         }
+        end.lacking |= form.lacks();
         if let Some(question) = desk.next() {
             form.ask(&question, &mut outbox);
         }
@@ -339,6 +348,8 @@ struct End {
     /// The turn was cancelled from here.
     left: bool,
     unwritable: bool,
+    /// The answer came to its end, without what was asked of it.
+    lacking: bool,
 }
 
 impl End {
@@ -394,6 +405,8 @@ impl End {
             return FaultKind::Internal.exit_code();
         }
         match self.status {
+            // The model's answer is not what was asked for: what reads it is not to go on as if it were.
+            Some(TurnStatus::Ok) if self.lacking => FaultKind::Provider.exit_code(),
             Some(TurnStatus::Ok) => 0,
             Some(TurnStatus::Failed) => self.fault.unwrap_or(FaultKind::Internal).exit_code(),
             Some(TurnStatus::Limit) => FaultKind::Limit.exit_code(),

@@ -14,8 +14,8 @@ use crate::export::Redactor;
 use super::spent::{Priced, context, spent};
 use super::{Outbox, escape};
 
-/// At most 20 `arguments` lines a second for one call.
-const ARGUMENTS_EVERY_US: u64 = 50_000;
+/// At most 20 `arguments` lines a second for one call: its opening, and one as often as this.
+const ARGUMENTS_EVERY_US: u64 = 53_000;
 
 #[derive(Default)]
 pub(super) struct Lines {
@@ -116,6 +116,8 @@ impl Lines {
     /// Whether a call's update is told: all but arguments that came too soon after the last.
     fn due(&mut self, update: &CallUpdate) -> bool {
         match &update.state {
+            // It opens: what comes with its first bytes is told all the same.
+            CallState::Arguments { bytes: 0, .. } => true,
             CallState::Arguments { .. } => {
                 let last = self.told.get(&update.call).copied();
                 let due = last.is_none_or(|last| self.last_us >= last + ARGUMENTS_EVERY_US);

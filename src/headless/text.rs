@@ -40,6 +40,8 @@ pub(super) struct Text {
     /// Denials that were told, so that the engine's notice does not repeat them.
     denied: Vec<String>,
     failed: bool,
+    /// A code block was asked for, and a whole answer had none.
+    codeless: bool,
     /// A question stands on the terminal: what was to be written after it.
     asking: Option<Outbox>,
 }
@@ -59,8 +61,14 @@ impl Text {
             arguments: HashMap::new(),
             denied: Vec::new(),
             failed: false,
+            codeless: false,
             asking: None,
         }
+    }
+
+    /// What was asked for of a whole answer was not in it.
+    pub(super) fn is_codeless(&self) -> bool {
+        self.codeless
     }
 
     pub(super) fn ask(&mut self, question: &str, to: &mut Outbox) {
@@ -189,7 +197,11 @@ impl Text {
                 Some(code) if status == TurnStatus::Ok => self.answer(&code, to),
                 // It may be piped into a shell: half a script is worse than none.
                 Some(_) => self.stderr("The answer is not whole; its code is not printed.", to),
-                None if status == TurnStatus::Ok => self.stderr("The answer has no code block.", to),
+                None if status == TurnStatus::Ok => {
+                    self.codeless = true;
+                    self.stderr("error: The answer has no code block, so there is nothing to print (-x).", to);
+                    self.stderr("The whole answer: millrace history show last", to);
+                }
                 None => {}
             }
         } else {

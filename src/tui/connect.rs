@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::desk::{Connected, Connector};
 use super::{Replies, files};
-use crate::app::{Connection, LocalKind, ModelRow, Switched};
+use crate::app::{Connection, LocalKind, ModelRow, ModelSource, Switched};
 use crate::chat::{Api, ConversationId, Fault, FaultKind, Limits, Prices, Retry, RoundUsage, ServerName};
 use crate::config::import::{self, Places, Plan};
 use crate::config::{
@@ -315,6 +315,11 @@ impl Parts {
 }
 
 impl Connector for LiveConnector {
+    fn kept_models(&self) -> Later<(Vec<ModelSource>, Vec<ModelRow>)> {
+        let parts = Arc::clone(&self.0);
+        Box::pin(async move { parts.kept_models().await })
+    }
+
     fn models(&self, generation: u64, anew: bool, replies: Replies) -> Later<()> {
         let parts = Arc::clone(&self.0);
         Box::pin(async move { parts.models(generation, anew, &replies).await })

@@ -9,12 +9,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{Replies, Work};
 use crate::app::{
     Connection, Effect, HistoryFilter, HistoryPage, HistoryRow, ImportRow, ImportSource, LocalKind, LocalServer,
-    ModelRow, Reply, Sort, Switched,
+    ModelRow, ModelSource, Reply, Sort, Switched, TitleRow,
 };
-use crate::chat::{Conversation, ConversationId, Fault, FaultKind, Prices, RoundUsage, ServerName};
+use crate::chat::{Conversation, ConversationId, Fault, FaultKind, Prices, RoundUsage, ServerName, Summary};
 use crate::config::import::Plan;
 use crate::net;
 use crate::store::{self, Claim, DraftOf, Page, Store, StoreError};
+
+/// Conversations that the palette knows by title; older ones are found in the browser.
+const MOST_TITLES: usize = 20_000;
 
 type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -35,6 +38,8 @@ pub struct Connected {
 pub trait Connector: Send + Sync {
     /// Replies with what every endpoint offers: what is kept at once, then as each answers.
     fn models(&self, generation: u64, anew: bool, replies: Replies) -> Later<()>;
+    /// What every endpoint offers, as far as it is kept: nobody is asked.
+    fn kept_models(&self) -> Later<(Vec<ModelSource>, Vec<ModelRow>)>;
     /// What the list of this endpoint says of a model; `ask`: also where no list is kept.
     fn facts(&self, model: String, ask: bool) -> Later<Option<ModelRow>>;
     /// Remembers the model for this endpoint.
@@ -184,6 +189,10 @@ impl Desk {
                 replies.send(Reply::Saved { what: "the conversation", result });
             }
             Effect::Models { generation, anew } => self.connector.models(generation, anew, replies).await,
+            Effect::Known { generation } => {
+                let (titles, (sources, models)) = tokio::join!(self.titles(), self.connector.kept_models());
+                replies.send(Reply::Known { generation, titles, sources, models });
+            }
             Effect::ModelFacts { model, ask } => {
                 if let Some(row) = self.connector.facts(model, ask).await {
                     replies.send(Reply::ModelFacts(Box::new(row)));
@@ -310,6 +319,16 @@ impl Desk {
         if let Ok(Some(text)) = store.draft(DraftOf::Folder(folder)).await {
             replies.send(Reply::Draft { conversation: None, text });
         }
+    }
+
+    /// The titles of what is saved, newest first.
+    async fn titles(&self) -> Vec<TitleRow> {
+        let Some(store) = &self.store else { return Vec::new() };
+        let (filter, sort) = (String::new(), store::Sort::Updated);
+        let page = Page { filter, folder: None, deleted: false, sort, limit: MOST_TITLES, after: None };
+        let listed = store.list(page).await.unwrap_or_default();
+        let row = |one: Summary| TitleRow { conversation: one.id, title: one.title, updated: one.updated };
+        listed.into_iter().map(row).collect()
     }
 
     async fn page(

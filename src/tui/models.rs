@@ -97,6 +97,24 @@ fn rows(place: &Place, listed: Option<&Listed>, marks: &Marks) -> Vec<ModelRow> 
     named.iter().chain(models).map(|model| row(place, model, marks)).collect()
 }
 
+/// The lists as the screen shows them.
+fn told(places: &[Place], lists: &[(Option<Listed>, Reach)], marks: &Marks) -> (Vec<ModelSource>, Vec<ModelRow>) {
+    let (mut sources, mut all) = (Vec::new(), Vec::new());
+    for (place, (listed, reach)) in places.iter().zip(lists) {
+        sources.push(ModelSource {
+            name: place.name.clone(),
+            profile: place.provider.as_ref().and_then(|provider| provider.profile.clone()),
+            base_url: place.base_url.clone(),
+            key: place.key.clone(),
+            current: place.held.is_some(),
+            at: listed.as_ref().map(|listed| listed.at),
+            reach: reach.clone(),
+        });
+        all.extend(rows(place, listed.as_ref(), marks));
+    }
+    (sources, all)
+}
+
 /// How the key of a profile is told of.
 fn key_note(provider: &Provider) -> String {
     match (&provider.key, &provider.key_missing) {
@@ -204,29 +222,28 @@ impl Parts {
         tokio::task::spawn_blocking(move || catalogue.kept(&base_url)).await.ok().flatten()
     }
 
+    async fn all_kept(&self, places: &[Place]) -> Vec<(Option<Listed>, Reach)> {
+        let mut lists = Vec::with_capacity(places.len());
+        for place in places {
+            lists.push((self.kept(&place.base_url).await, Reach::Asking));
+        }
+        lists
+    }
+
+    /// What is kept of every endpoint's list.
+    pub(super) async fn kept_models(&self) -> (Vec<ModelSource>, Vec<ModelRow>) {
+        let places = self.places();
+        let lists = self.all_kept(&places).await;
+        told(&places, &lists, &self.marks().await)
+    }
+
     /// Tells what is kept, then every endpoint's list as it comes.
     pub(super) async fn models(&self, generation: u64, anew: bool, replies: &Replies) {
         let places = self.places();
-        let mut lists: Vec<(Option<Listed>, Reach)> = Vec::with_capacity(places.len());
-        for place in &places {
-            lists.push((self.kept(&place.base_url).await, Reach::Asking));
-        }
+        let mut lists = self.all_kept(&places).await;
         let tell = |lists: &[(Option<Listed>, Reach)], marks: &Marks| {
-            let mut sources = Vec::new();
-            let mut all = Vec::new();
-            for (place, (listed, reach)) in places.iter().zip(lists) {
-                sources.push(ModelSource {
-                    name: place.name.clone(),
-                    profile: place.provider.as_ref().and_then(|provider| provider.profile.clone()),
-                    base_url: place.base_url.clone(),
-                    key: place.key.clone(),
-                    current: place.held.is_some(),
-                    at: listed.as_ref().map(|listed| listed.at),
-                    reach: reach.clone(),
-                });
-                all.extend(rows(place, listed.as_ref(), marks));
-            }
-            replies.send(Reply::Models { generation, sources, rows: all });
+            let (sources, rows) = told(&places, lists, marks);
+            replies.send(Reply::Models { generation, sources, rows });
         };
         tell(&lists, &self.marks().await);
         let asked = places.iter().enumerate().map(|(n, place)| async move { (n, self.ask(place, anew).await) });

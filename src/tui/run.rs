@@ -469,6 +469,7 @@ impl Loop {
                 | Effect::Export { .. }
                 | Effect::SaveDraft { .. }
                 | Effect::Models { .. }
+                | Effect::Known { .. }
                 | Effect::ModelFacts { .. }
                 | Effect::ChooseModel { .. }
                 | Effect::DefaultModel { .. }

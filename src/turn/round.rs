@@ -158,8 +158,9 @@ impl Turn {
         let id = self.mint(wire_id.as_deref());
         let number = u32::try_from(index).unwrap_or(u32::MAX);
         self.calls.push(Call::new(id, self.round.number, number, wire_id));
-        self.emit_call(at, CallState::Arguments { bytes: 0, delta: String::new() });
+        // Its name, where it comes with it, is told from the first word on.
         self.named(index);
+        self.emit_call(at, CallState::Arguments { bytes: 0, delta: String::new() });
     }
 
     /// The call's name is known, or better known: the intent goes to the disk while its arguments still stream.

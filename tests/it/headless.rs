@@ -339,7 +339,10 @@ async fn extract_gives_the_first_code_block_and_nothing_else() {
         |answer: &str| vec![at(1, request(1, 0)), at(1, text(1, answer)), at(2, ended(TurnStatus::Ok, answer))];
     assert_eq!(write(extract, events(answer)).await.out, "ls -l\n");
     let none = write(extract, events("no code")).await;
-    assert_eq!((none.out.as_str(), none.err.as_str(), none.code), ("", "The answer has no code block.\n", 0));
+    assert_eq!((none.out.as_str(), none.code), ("", 5));
+    assert!(none.err.starts_with("error: The answer has no code block"), "{}", none.err);
+    let quiet = write(Options { quiet: true, ..extract }, events("no code")).await;
+    assert_eq!((quiet.err, quiet.code), (none.err, 5), "an error is no notice");
 }
 
 #[tokio::test]

@@ -37,6 +37,8 @@ pub enum Confirmed {
     Delete(ConversationId),
     /// Without the 30 days, and without a trace.
     Erase(ConversationId),
+    /// The one on the screen, which is left for a new one; true: for good.
+    RemoveThis(ConversationId, bool),
     /// Whether the process that has a conversation has ended.
     LookAgain(ConversationId),
     Server(ServerName, ServerAction),
@@ -106,6 +108,17 @@ impl Confirm {
                 match self.then.clone() {
                     Confirmed::Delete(conversation) => out.push(Effect::Delete { conversation, for_good: false }),
                     Confirmed::Erase(conversation) => out.push(Effect::Delete { conversation, for_good: true }),
+                    Confirmed::RemoveThis(conversation, for_good) => {
+                        // It may have begun to answer since, or another may have been opened.
+                        if state.answers(&conversation) {
+                            state.say("it is answering: stop that first", out);
+                            return Flow::Close;
+                        }
+                        if state.transcript.conversation.as_ref() == Some(&conversation) {
+                            state.start_new(out);
+                        }
+                        out.push(Effect::Delete { conversation, for_good });
+                    }
                     Confirmed::LookAgain(conversation) => state.open(conversation, out),
                     Confirmed::SignOut(server) => out.push(super::sign_in::order(&server, SignInStep::Out)),
                     Confirmed::Server(server, action) => out.push(Effect::Order(Order::Server { server, action })),

@@ -131,7 +131,7 @@ impl Overlay {
             Self::SignIn(layer) => layer.key(key, state, out),
             Self::Tools(layer) => layer.key(key, state, out),
             Self::Import(layer) => layer.key(key, state, out),
-            Self::Palette(layer) => layer.key(key, state),
+            Self::Palette(layer) => layer.key(key, state, out),
             Self::Help(layer) => layer.key(key, state),
             Self::Detail(layer) => layer.key(key, state, out),
             Self::Timeline(layer) => layer.key(key, state, out),

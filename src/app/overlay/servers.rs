@@ -102,6 +102,18 @@ impl ServerList {
         Flow::Stay
     }
 
+    /// Turns to the log of the chosen server: to the part of it that holds something.
+    pub(super) fn open_log(&mut self, servers: &Servers) {
+        let Some(row) = self.selected.as_ref().and_then(|name| servers.get(name)) else { return };
+        let said = !row.status.life.log.lines.is_empty() || row.status.transport != "stdio";
+        let view = match said && row.status.stderr.is_empty() {
+            true => LogView::Messages,
+            false => LogView::StandardError,
+        };
+        self.step = ServerStep::Log { scroll: None, view, least: LoggingLevel::Debug };
+        self.looked_us = 0;
+    }
+
     pub(super) fn step(&mut self, by: isize, servers: &Servers) {
         let at = self.place(servers);
         let last = servers.rows.len().saturating_sub(1);
@@ -230,34 +242,10 @@ impl ServerList {
             (_, Some('w')) => state.say(format!("{} says nothing of its own use", server.as_str()), out),
             (_, Some('v')) if !row.status.listed.is_empty() => self.step = ServerStep::Tools { selected: 0 },
             (KeyCode::Enter, _) | (_, Some('l')) => {
-                let said = !row.status.life.log.lines.is_empty() || row.status.transport != "stdio";
-                let view = match said && row.status.stderr.is_empty() {
-                    true => LogView::Messages,
-                    false => LogView::StandardError,
-                };
-                self.step = ServerStep::Log { scroll: None, view, least: LoggingLevel::Debug };
-                self.looked_us = 0;
+                self.open_log(&state.servers);
                 self.look(&state.servers, state.now.mono_us, out);
             }
-            (_, Some('r')) => match row.status.state {
-                ServerState::NeedsConsent => {
-                    state.overlays.push(Overlay::Consent(Consent::new(&row.status, state.now)));
-                }
-                ServerState::Off => out.push(act(ServerAction::Start)),
-                ServerState::Starting | ServerState::Ready | ServerState::Failed | ServerState::NeedsLogin => {
-                    if row.running > 0 {
-                        let question = format!(
-                            "Restart \"{}\"? {} of its calls would be lost, and may still have run.",
-                            server.as_str(),
-                            row.running
-                        );
-                        let then = Confirmed::Server(server, ServerAction::Restart);
-                        state.overlays.push(Overlay::Confirm(Confirm::new(question, "restart it", then, state.now)));
-                    } else {
-                        out.push(act(ServerAction::Restart));
-                    }
-                }
-            },
+            (_, Some('r')) => state.restart_server(&server, out),
             (_, Some('f')) => match row.status.state {
                 ServerState::Ready => {
                     out.push(act(ServerAction::Refresh));
@@ -312,6 +300,34 @@ impl ServerList {
             _ => return Flow::Pass,
         }
         Flow::Stay
+    }
+}
+
+impl State {
+    /// Starts a server anew, or for the first time. Where calls of it run, or it was never consented to, it asks.
+    pub(super) fn restart_server(&mut self, server: &ServerName, out: &mut Vec<Effect>) {
+        let Some(row) = self.servers.get(server) else { return };
+        let act = |action| Effect::Order(Order::Server { server: server.clone(), action });
+        match row.status.state {
+            ServerState::NeedsConsent => {
+                let consent = Consent::new(&row.status, self.now);
+                self.overlays.push(Overlay::Consent(consent));
+            }
+            ServerState::Off => out.push(act(ServerAction::Start)),
+            ServerState::Starting | ServerState::Ready | ServerState::Failed | ServerState::NeedsLogin => {
+                if row.running > 0 {
+                    let question = format!(
+                        "Restart \"{}\"? {} of its calls would be lost, and may still have run.",
+                        server.as_str(),
+                        row.running
+                    );
+                    let then = Confirmed::Server(server.clone(), ServerAction::Restart);
+                    self.overlays.push(Overlay::Confirm(Confirm::new(question, "restart it", then, self.now)));
+                } else {
+                    out.push(act(ServerAction::Restart));
+                }
+            }
+        }
     }
 }
 

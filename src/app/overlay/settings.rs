@@ -54,6 +54,12 @@ impl Settings {
         self.all.get(*self.rows.get(self.selected)?)
     }
 
+    /// Chooses a key by its name.
+    pub(super) fn go_to(&mut self, key: &str) {
+        let place = self.rows().position(|info| info.key == key);
+        self.selected = place.unwrap_or(self.selected);
+    }
+
     /// What holds for a key, as TOML, and whether the file says so.
     #[must_use]
     pub fn value<'a>(&'a self, info: &'a SettingInfo) -> (&'a str, bool) {

@@ -99,6 +99,21 @@ fn the_output_goes_to_the_conversation_where_it_was_asked_for() {
     assert!(desk.text().starts_with("[Ran 1: make"), "{}", desk.text());
 }
 
+#[test]
+fn the_output_for_a_nameless_chat_that_was_left_is_kept_beside_what_is_written_now() {
+    let mut desk = desk();
+    desk.keys("!make<enter>");
+    let (generation, _) = command(&desk).unwrap();
+    desk.keys("<ctrl+n>and now");
+    desk.reply(Reply::Ran { generation, result: Ok(ran("x")) });
+    let saved = desk.effects.iter().rev().find_map(|effect| match effect {
+        Effect::SaveDraft { conversation: None, text } => Some(text.clone()),
+        _ => None,
+    });
+    let text = saved.expect("it is not in memory alone");
+    assert!(text.starts_with("and now\n\n```console\n$ make\nx\n"), "{text}");
+}
+
 fn pasted(desk: &Desk) -> u64 {
     match desk.effects[..] {
         [.., Effect::PastePicture { generation }] => generation,

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::app::{Connection, Endpoint as Shown, ModelRow, Start, Switched};
+use crate::app::{Connection, Endpoint as Shown, ModelRow, ModelSource, Start, Switched};
 use crate::chat::{ConversationId, Fault, FaultKind, Prices, RoundUsage, ServerName, TurnSettings};
 use crate::config::import::Plan;
 use crate::engine::live::LiveClock;
@@ -77,6 +77,10 @@ fn nobody<T: Send + 'static>() -> Later<Result<T, Fault>> {
 impl Connector for Nobody {
     fn models(&self, _generation: u64, _anew: bool, _replies: Replies) -> Later<()> {
         Box::pin(async {})
+    }
+
+    fn kept_models(&self) -> Later<(Vec<ModelSource>, Vec<ModelRow>)> {
+        Box::pin(async { (Vec::new(), Vec::new()) })
     }
 
     fn facts(&self, _model: String, _ask: bool) -> Later<Option<ModelRow>> {

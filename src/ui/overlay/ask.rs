@@ -3,14 +3,14 @@
 use ratatui::layout::Rect;
 
 use super::{choose, field, first_row, foot, one};
-use crate::app::{Ask, AskFor, Confirm, Consent, Layout, ListLayout, Palette, Prompts, State, Target};
-use crate::text::{cut, sanitize, visible, width};
+use crate::app::{Ask, AskFor, Confirm, Consent, Layout, ListLayout, Prompts, State, Target};
+use crate::text::{cut, sanitize, visible};
 use crate::ui::canvas::{Canvas, hit, rows_of};
 use crate::ui::ink::{Ink, Row, Tint};
 use crate::ui::markdown::wrap_row;
 
 /// A band of `rows` at the bottom with a rule above and a footer below. Returns where its rows are.
-fn band(canvas: &mut Canvas<'_>, area: Rect, rows: usize, layout: &mut Layout) -> Rect {
+pub(super) fn band(canvas: &mut Canvas<'_>, area: Rect, rows: usize, layout: &mut Layout) -> Rect {
     let height = usize::from(area.height);
     let rows = rows.min(height.saturating_sub(3).max(1));
     let top = height.saturating_sub(rows + 3);
@@ -118,32 +118,6 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, ask: &Ask, layout: &mut 
     };
     canvas.put(body, 3, 2, &cut(&text, columns.saturating_sub(2)), ink);
     foot(canvas, area, &[("enter", "ok")], ("esc", "back"));
-}
-
-pub(super) fn palette(canvas: &mut Canvas<'_>, area: Rect, palette: &Palette, state: &State, layout: &mut Layout) {
-    let page = palette.rows.len().clamp(1, usize::from(area.height).saturating_sub(6).clamp(1, 14));
-    let body = band(canvas, area, page + 1, layout);
-    let columns = usize::from(body.width);
-    canvas.put(body, 1, 0, ">", Tint::of(Ink::Accent).bold());
-    field(canvas, body, 3, 0, &palette.search, true);
-    let page = usize::from(body.height).saturating_sub(1);
-    let first = first_row(palette.selected, palette.rows.len(), page);
-    if palette.rows.is_empty() {
-        canvas.put(body, 3, 1, "no command of that name", Ink::Dim);
-    }
-    for (y, (n, info)) in palette.rows.iter().enumerate().skip(first).take(page).enumerate() {
-        let y = y + 1;
-        layout.targets.push((hit(rows_of(body, y, 1)), Target::Row(n)));
-        let slash = if info.slash.is_empty() { info.name.to_owned() } else { format!("/{}", info.slash) };
-        canvas.put(body, 3, y, &cut(&slash, 18), Ink::Accent);
-        let key = state.keymap.key_of(info.command).map(|key| key.short()).unwrap_or_default();
-        let at = 16;
-        canvas.put(body, at, y, &cut(info.label, columns.saturating_sub(at + width(&key) + 3)), Ink::Text);
-        canvas.put_right(body, columns.saturating_sub(1), y, &key, Ink::Dim);
-        choose(canvas, body, y, n == palette.selected);
-    }
-    layout.list = ListLayout { lines: palette.rows.len(), page, top: first };
-    foot(canvas, area, &[(canvas.theme.glyphs.up_down, "select"), ("enter", "do it")], ("esc", "back"));
 }
 
 pub(super) fn prompts(canvas: &mut Canvas<'_>, area: Rect, prompts: &Prompts, layout: &mut Layout) {

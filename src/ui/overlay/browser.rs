@@ -83,9 +83,17 @@ pub(super) fn draw(
     } else if narrow {
         &[("enter", "open"), ("space", "preview")]
     } else if browser.deleted.is_empty() {
-        &[("enter", "open"), ("space", "preview"), ("r", "rename"), ("p", "pin"), ("d", "delete")]
+        &[
+            ("enter", "open"),
+            ("space", "preview"),
+            ("r", "rename"),
+            ("p", "pin"),
+            ("d", "delete"),
+            ("D", "erase"),
+            ("x", "export"),
+        ]
     } else {
-        &[("enter", "open"), ("space", "preview"), ("r", "rename"), ("d", "delete"), ("u", "undo delete")]
+        &[("enter", "open"), ("u", "undo delete"), ("d", "delete"), ("D", "erase"), ("r", "rename"), ("p", "pin")]
     };
     let down = canvas.theme.glyphs.down;
     let keys: Vec<(&str, &str)> = keys.iter().map(|(k, l)| (if *k == "↓" { down } else { k }, *l)).collect();

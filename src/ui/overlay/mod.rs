@@ -9,6 +9,7 @@ mod help;
 mod import;
 mod inquiry;
 mod models;
+mod palette;
 mod preview;
 mod review;
 mod said;
@@ -55,7 +56,7 @@ pub(super) fn draw(
         Overlay::SignIn(open) => sign_in::draw(canvas, area, open, layout),
         Overlay::Tools(list) => toolbox::draw(canvas, area, list, state, layout),
         Overlay::Import(list) => import::draw(canvas, area, list, layout),
-        Overlay::Palette(palette) => ask::palette(canvas, area, palette, state, layout),
+        Overlay::Palette(palette) => palette::draw(canvas, area, palette, state, layout),
         Overlay::Help(help) => help::draw(canvas, area, help, state, layout),
         Overlay::Detail(detail) => detail::draw(canvas, area, detail, state, memo, layout),
         Overlay::Timeline(timeline) => timeline::draw(canvas, area, timeline, state, layout),

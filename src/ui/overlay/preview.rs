@@ -5,13 +5,13 @@ use crate::chat::{Body, Conversation, Message, OutcomeKind, Part};
 use crate::text::{cut, sanitize, width};
 use crate::ui::figures::{Moment, seconds};
 use crate::ui::ink::{Ink, Row, Tint};
-use crate::ui::markdown::wrap_row;
+use crate::ui::markdown::{Document, plain, wrap_row};
 use crate::ui::theme::Glyphs;
 use crate::ui::transcript::found_at;
 
 /// Messages laid out around the found one; a preview is not for reading all.
 const AROUND: usize = 40;
-/// Characters of one message that are laid out.
+/// Bytes of one message that are laid out.
 const LONGEST: usize = 6_000;
 
 /// The rows of a preview, kept while its conversation, words and width stand.
@@ -130,7 +130,7 @@ impl PreviewRows {
             Body::Assistant(answer) => {
                 let text = if answer.text.is_empty() { &answer.refusal } else { &answer.text };
                 if !text.is_empty() {
-                    self.text(text, columns, words, Ink::Second, glyphs);
+                    self.markdown(text, columns, words, glyphs);
                 }
                 for call in &answer.calls {
                     let outcome = conversation.messages.iter().find_map(|m| match &m.body {
@@ -180,6 +180,41 @@ impl PreviewRows {
         for row in wrap_row(&row, columns, &first, &prefix) {
             self.note(&row);
             self.rows.push(row);
+        }
+    }
+
+    /// What a model wrote, as the transcript lays it out, but for the colours of code.
+    fn markdown(&mut self, text: &str, columns: usize, words: &[String], glyphs: &Glyphs) {
+        let head = text[..text.floor_char_boundary(LONGEST)].trim();
+        if !head.contains('\n') {
+            return self.text(&plain(head), columns, words, Ink::Second, glyphs);
+        }
+        let mut prefix = Row::new();
+        prefix.push(glyphs.gutter, Ink::Second);
+        prefix.push(" ", Ink::Text);
+        if let Some(name) = self.inline.take() {
+            let mut row = prefix.clone();
+            row.append(&name);
+            self.rows.push(row);
+        }
+        // A found word is put between marks, which take two columns.
+        let marks = if words.is_empty() { 0 } else { 2 };
+        let mut document = Document::new(columns.saturating_sub(2 + marks));
+        document.update(head, true, glyphs);
+        for laid in document.rows() {
+            let row = marked(laid, words, glyphs);
+            if row.width() + 2 > columns {
+                // Several found words in one row.
+                for row in wrap_row(&row, columns, &prefix, &prefix) {
+                    self.note(&row);
+                    self.rows.push(row);
+                }
+                continue;
+            }
+            let mut whole = prefix.clone();
+            whole.append(&row);
+            self.note(&whole);
+            self.rows.push(whole);
         }
     }
 

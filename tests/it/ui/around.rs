@@ -1,7 +1,7 @@
 //! Settings, the header's word of other conversations, what is queued, the composer's command mode.
 
 use millrace::app::{Elsewhere, Event, Key, Queued, Reply, Turn, update};
-use millrace::chat::{Stamped, TurnId};
+use millrace::chat::{ConversationId, Stamped, TurnId};
 
 use super::*;
 
@@ -37,6 +37,58 @@ fn settings_at_the_three_sizes() {
     let wrong = millrace::chat::Fault::new(millrace::chat::FaultKind::Config, "`limits.rounds` must be a number");
     event(&mut state, Event::Reply(Reply::Set { key: "limits.rounds".into(), value: None, result: Err(wrong) }));
     assert!(frame(&state, 80, 24).contains("must be a number"));
+}
+
+/// The palette, as its answers have come.
+fn palette(titles: usize) -> State {
+    let mut state = empty();
+    servers(&mut state, &[("docs", ServerState::Ready, 4)]);
+    press(&mut state, "ctrl+p");
+    let title = |n: usize| TitleRow {
+        conversation: ConversationId::new(format!("c{n}")),
+        title: ["retry-loop refactor", "Postgres index advice", "翻訳: リリースノート v2", "a\u{202e}b"][n % 4].into(),
+        updated: NOW - n as i64 * 3_600_000,
+    };
+    let source = ModelSource { name: "local".into(), current: true, ..ModelSource::default() };
+    let model = |id: &str| ModelRow { id: id.into(), provider: "local".into(), ..ModelRow::default() };
+    let reply = Reply::Known {
+        // The newest question of the session.
+        generation: state.session.next_generation,
+        titles: (0..titles).map(title).collect(),
+        sources: vec![source],
+        models: vec![model("qwen3-32b"), ModelRow { favourite: true, ..model("retriever-8b") }],
+    };
+    event(&mut state, Event::Reply(reply));
+    state
+}
+
+#[test]
+fn the_palette_at_the_three_sizes() {
+    let mut state = palette(4);
+    for (columns, rows) in [(120, 36), (80, 24), (40, 20)] {
+        insta::assert_snapshot!(format!("palette-{columns}x{rows}"), frame(&state, columns, rows));
+    }
+    press(&mut state, "r e t r");
+    for (columns, rows) in [(120, 36), (80, 24), (40, 20)] {
+        insta::assert_snapshot!(format!("palette-typed-{columns}x{rows}"), frame(&state, columns, rows));
+    }
+    // Whatever is chosen is on the screen.
+    for _ in 0..60 {
+        press(&mut state, "down");
+        let shown = buffer(&state, &Theme::dark(), &mut Memo::new(), 40, 20).1;
+        let Some(Overlay::Palette(open)) = state.overlays.last() else { panic!() };
+        let at = open.selected;
+        assert!(shown.targets.iter().any(|(_, target)| *target == Target::Row(at)), "{at}");
+    }
+}
+
+#[test]
+fn a_palette_of_ten_thousand_conversations_lists_few_of_them() {
+    let mut state = palette(10_000);
+    press(&mut state, "p o s t g r e s");
+    let Some(Overlay::Palette(open)) = state.overlays.last() else { panic!() };
+    assert!(open.rows.len() < 200 && open.groups[0].2 == 2_500, "{:?}", open.groups);
+    assert!(frame(&state, 80, 24).contains("the best of 2 500"), "{}", frame(&state, 80, 24));
 }
 
 #[test]

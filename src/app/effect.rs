@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::event::Timer;
+use super::marking::Marked;
 use super::overlay::{Connection, HistoryFilter, ModelRow};
 use crate::chat::{CallId, ConversationId, MessageId, Order, ServerName, ToolOutcome};
 
@@ -68,6 +69,8 @@ pub enum Effect {
         what: &'static str,
         text: String,
     },
+    /// Copies what is marked in the transcript, as it is shown: without gutters, and without the line ends of its width.
+    CopyMarked(Marked),
     /// Shows a page in the person's browser: http or https.
     OpenPage {
         url: String,

@@ -2,6 +2,7 @@
 //! understood. Sent as an event when it changed.
 
 use super::blocks::Spot;
+use super::marking::TextPoint;
 use super::transcript::Anchor;
 use crate::chat::CallId;
 
@@ -33,6 +34,8 @@ pub struct Layout {
     /// Whether the panel stands beside the transcript (else it is a strip, or full screen while it has the focus).
     pub panel_beside: bool,
     pub transcript: TranscriptLayout,
+    /// The lines of the transcript that are on the screen, downwards.
+    pub lines: Vec<TextLine>,
     /// The rows of the list or text on top: of the topmost overlay, else of the panel.
     pub list: ListLayout,
     /// Present while a review is on top.
@@ -50,6 +53,41 @@ pub struct TranscriptLayout {
     pub at_end: bool,
     /// Lines below the last visible one.
     pub below: usize,
+}
+
+/// A line of the transcript as it stands on the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextLine {
+    pub y: u16,
+    /// Where its text begins, past the gutter.
+    pub x: u16,
+    /// Its first column.
+    pub at: TextPoint,
+    /// It holds text that can be marked by its cells.
+    pub text: bool,
+}
+
+impl Layout {
+    /// The text under a cell.
+    pub(super) fn text_at(&self, x: u16, y: u16) -> Option<TextPoint> {
+        let line = self.lines.iter().find(|line| line.y == y && line.text)?;
+        Some(line.point(x))
+    }
+
+    /// The place in the text that is nearest to a cell: below the last line it is that line's end.
+    pub(super) fn text_near(&self, x: u16, y: u16) -> Option<TextPoint> {
+        match self.lines.iter().rev().find(|line| line.y <= y) {
+            Some(line) if line.y == y => Some(line.point(x)),
+            Some(line) => Some(TextPoint { column: usize::MAX, ..line.at }),
+            None => self.lines.first().map(|line| line.at),
+        }
+    }
+}
+
+impl TextLine {
+    fn point(&self, x: u16) -> TextPoint {
+        TextPoint { column: usize::from(x.saturating_sub(self.x)), ..self.at }
+    }
 }
 
 /// A scrolled list or text.

@@ -17,7 +17,9 @@ impl State {
             MouseAction::WheelUp => self.wheel(-WHEEL, mouse, out),
             MouseAction::WheelDown => self.wheel(WHEEL, mouse, out),
             MouseAction::Press => {
-                self.transcript.dragged = false;
+                if self.press(mouse) {
+                    return;
+                }
                 let hit = self.layout.targets.iter().rev().find(|(area, _)| area.contains(mouse.x, mouse.y));
                 if let Some((_, target)) = hit {
                     let target = target.clone();
@@ -25,36 +27,7 @@ impl State {
                 }
             }
             MouseAction::Drag => self.drag(mouse),
-            MouseAction::Release => {
-                if std::mem::take(&mut self.transcript.dragged) {
-                    self.copy_chosen(out);
-                }
-            }
-        }
-    }
-
-    /// Chooses all blocks between the one that was pressed and the one under the pointer; at the edge the text moves.
-    fn drag(&mut self, mouse: Mouse) {
-        let area = self.layout.transcript.area;
-        if !self.overlays.is_empty() || self.focus != Focus::Transcript || self.transcript.selected.is_none() {
-            return;
-        }
-        if mouse.y <= area.y {
-            self.scroll_lines(-1);
-        } else if mouse.y + 1 >= area.y + area.height && !self.layout.transcript.at_end {
-            self.scroll_lines(1);
-        }
-        let under = self.layout.targets.iter().rev().find_map(|(area, target)| match target {
-            Target::Block(spot) if area.contains(mouse.x, mouse.y) => Some(*spot),
-            Target::Entry(key) if area.contains(mouse.x, mouse.y) => Some(Spot { key: *key, block: None }),
-            _ => None,
-        });
-        let from = self.transcript.selected.map(|key| Spot { key, block: self.transcript.block });
-        if let Some(spot) =
-            under.filter(|spot| from.is_some_and(|from| from != *spot) || self.transcript.until.is_some())
-        {
-            self.transcript.until = Some(spot);
-            self.transcript.dragged = true;
+            MouseAction::Release => self.release(out),
         }
     }
 
@@ -108,8 +81,8 @@ impl State {
                 self.focus = Focus::Transcript;
                 self.transcript.choose(Some(spot));
                 if again {
-                    // A second click on what is chosen folds it, as enter does.
-                    self.fold();
+                    // A click on what is chosen folds it, as enter does.
+                    self.folds_when_released();
                 }
             }
             Target::Fold(key) => self.fold_entry(key),

@@ -201,6 +201,9 @@ impl State {
 
     /// Copies what is chosen as it was written: a block, several, else the message.
     pub(super) fn copy_message(&mut self, out: &mut Vec<Effect>) {
+        if let Some(marked) = self.transcript.marked {
+            return out.push(Effect::CopyMarked(marked));
+        }
         if self.transcript.until.is_some() {
             return self.copy_chosen(out);
         }

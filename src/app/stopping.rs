@@ -23,6 +23,9 @@ impl State {
         if self.composer.completion.take().is_some() || self.transcript.find.take().is_some() {
             return;
         }
+        if self.focus == Focus::Transcript && self.transcript.marked.take().is_some() {
+            return;
+        }
         if self.composer.area.is_selecting() {
             return self.composer.area.cancel_selection();
         }

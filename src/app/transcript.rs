@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::blocks::{BlockAt, Spot};
+use super::marking::{Marked, Pressed};
 use super::watching::Attached;
 use crate::chat::{
     Answer, AnswerState, CallId, ConversationId, Fault, Message, MessageId, Part, Stamp, TurnId, TurnStatus, TurnTimes,
@@ -31,6 +32,9 @@ pub struct Transcript {
     pub turn: Option<Turn>,
     /// The last turn that ended, for the header and the timeline.
     pub last: Option<Turn>,
+    /// Text that the mouse has marked.
+    pub marked: Option<Marked>,
+    pub(super) pressed: Option<Pressed>,
     /// The mouse has chosen more than where it was pressed, and is still held.
     pub(super) dragged: bool,
     /// Thinking is shown unfolded unless a person folds it.
@@ -201,6 +205,7 @@ impl Transcript {
         self.selected = spot.map(|spot| spot.key);
         self.block = spot.and_then(|spot| spot.block);
         self.until = None;
+        self.marked = None;
     }
 
     pub(super) fn push(&mut self, body: EntryBody, at: UnixMs, message: Option<MessageId>) -> u64 {

@@ -94,6 +94,9 @@ impl State {
             let follows = layout.transcript.at_end && self.transcript.downward;
             self.transcript.scroll = if follows { Scroll::Follow } else { Scroll::Anchored(top) };
         }
+        if layout.transcript.area.width != self.layout.transcript.area.width {
+            self.transcript.unmark();
+        }
         self.layout = layout;
     }
 

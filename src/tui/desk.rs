@@ -276,6 +276,7 @@ impl Desk {
             | Effect::Redraw
             | Effect::Suspend
             | Effect::Notify(_)
+            | Effect::CopyMarked(_)
             | Effect::Quit => {}
         }
     }

@@ -392,6 +392,15 @@ impl Loop {
                     let (around, folder) = (self.around, self.folder.clone());
                     self.aside(move || Reply::Copied(clipboard::copy(what, &text, around, &folder)));
                 }
+                Effect::CopyMarked(marked) => {
+                    let text = self.screen.marked_text(&self.state, &marked);
+                    if text.is_empty() {
+                        self.replies.send(Reply::Said("nothing of that can be copied".to_owned()));
+                    } else {
+                        let (around, folder) = (self.around, self.folder.clone());
+                        self.aside(move || Reply::Copied(clipboard::copy("the marked text", &text, around, &folder)));
+                    }
+                }
                 Effect::SaveBytes { uri, mime, bytes } => {
                     let folder = self.folder.clone();
                     self.aside(move || {

@@ -8,7 +8,7 @@ use ratatui::Terminal;
 use super::inline::Inline;
 use super::link::{Drawn, Linking};
 use super::terminal;
-use crate::app::{Focus, Layout, Size, State};
+use crate::app::{Focus, Layout, Marked, Size, State};
 use crate::ui::{Memo, Theme};
 
 /// Begins and ends a frame that the terminal shows at once (DEC mode 2026).
@@ -71,6 +71,11 @@ impl Screen {
     /// Draws with another theme from the next frame on.
     pub(super) fn wear(&mut self, theme: Theme) {
         self.theme = theme;
+    }
+
+    /// What is marked in the transcript, as it is shown.
+    pub(super) fn marked_text(&mut self, state: &State, marked: &Marked) -> String {
+        crate::ui::marked_text(state, &mut self.memo, marked)
     }
 
     pub(super) fn size(&self) -> Size {

@@ -320,6 +320,28 @@ impl Laid {
         None
     }
 
+    /// The part that a line belongs to, and its row in that: a piece of an answer with all that is shown of it, what
+    /// stands before them, what stands behind.
+    pub(super) fn place_of(&self, n: usize) -> (usize, usize) {
+        let (mut at, mut first) = (0, 0);
+        let mut part = 0;
+        for (shown, next) in self.parts.iter().zip(self.parts.iter().skip(1).map(Some).chain([None])) {
+            let now = match shown.piece {
+                Some(piece) => piece + 1,
+                None if part == 0 => 0,
+                None => usize::MAX,
+            };
+            if now != part {
+                (part, first) = (now, at);
+            }
+            at += shown.gap + shown.body.height();
+            if n < at || next.is_none() {
+                break;
+            }
+        }
+        (part, n - first.min(n))
+    }
+
     /// The first line of a block, and how many it has. None where it is not drawn.
     pub(super) fn lines_of(&self, block: BlockAt) -> Option<(usize, usize)> {
         let mut at = 0;

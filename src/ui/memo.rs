@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::call::Telling;
-use super::entry::Laid;
+use super::entry::{Laid, Shape};
 use super::links::Links;
 use super::markdown::Highlighter;
 use super::theme::Glyphs;
@@ -23,6 +23,8 @@ const BUDGET: usize = 16 * 1024 * 1024;
 pub struct Memo {
     frame: u64,
     pub(super) glyphs: Option<&'static Glyphs>,
+    /// How the transcript was laid out last.
+    pub(super) shape: Option<Shape>,
     /// Of the frame that was drawn last.
     pub(super) links: Links,
     pub(super) entries: HashMap<u64, Laid>,

@@ -23,6 +23,7 @@ mod ink;
 pub mod inline;
 mod links;
 mod markdown;
+mod marking;
 mod memo;
 mod overlay;
 mod panel;
@@ -36,6 +37,7 @@ mod transcript;
 
 pub use ink::Ink;
 pub use links::Links;
+pub use marking::marked_text;
 pub use memo::Memo;
 pub use theme::{Glyphs, INKS, Look, Palette, Shade, Theme};
 pub use title::title;

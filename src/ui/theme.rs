@@ -220,6 +220,11 @@ impl Theme {
         style
     }
 
+    /// Laid over text that the mouse has marked.
+    pub(super) fn marked(&self) -> Style {
+        marking(&self.palette)
+    }
+
     /// Laid over the whole row that is chosen.
     pub(super) fn chosen(&self) -> Style {
         selection(&self.palette)
@@ -266,6 +271,16 @@ fn selection(palette: &Palette) -> Style {
         Palette::Ansi | Palette::HighContrast => Style::new().add_modifier(Modifier::REVERSED),
         Palette::None => Style::new().add_modifier(Modifier::BOLD),
         Palette::Own(own) => own.selection.map_or_else(|| selection(&own.base), Look::style),
+    }
+}
+
+/// Stronger than what is chosen: it is seen cell by cell.
+fn marking(palette: &Palette) -> Style {
+    match palette {
+        Palette::Dark => Style::new().bg(Color::Indexed(24)),
+        Palette::Light => Style::new().bg(Color::Indexed(153)),
+        Palette::Ansi | Palette::HighContrast | Palette::None => Style::new().add_modifier(Modifier::REVERSED),
+        Palette::Own(own) => own.selection.map_or_else(|| marking(&own.base), Look::style),
     }
 }
 

@@ -3,14 +3,15 @@
 use ratatui::layout::Rect;
 
 use super::call::{elapsed, measure, name, part, sign, word};
-use super::canvas::{Canvas, hit, rows_of};
+use super::canvas::{Canvas, columns_of, hit, rows_of};
 use super::entry::{Laid, Line, Shape, estimate};
 use super::figures::size;
 use super::ink::{Ink, Row, Tint};
+use super::marking::columns;
 use super::memo::{Height, Memo};
 use crate::app::{
-    Anchor, Call, CallPhase, Calls, Entry, EntryBody, Focus, Layout, Piece, Scroll, Spot, State, Target,
-    TranscriptLayout,
+    Anchor, Call, CallPhase, Calls, Entry, EntryBody, Focus, Layout, Piece, Scroll, Spot, State, Target, TextLine,
+    TextPoint, TranscriptLayout,
 };
 use crate::chat::OutcomeKind;
 use crate::text::{cut, graphemes, width};
@@ -25,16 +26,21 @@ struct Place {
     line: usize,
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     entries: &'a [Entry],
     calls: &'a Calls,
     memo: &'a mut Memo,
     shape: Shape,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    pub(super) fn new(state: &'a State, memo: &'a mut Memo, shape: Shape) -> Self {
+        memo.shape = Some(shape);
+        Self { entries: &state.transcript.entries, calls: &state.calls, memo, shape }
+    }
+
     /// The entry laid out, its height remembered.
-    fn laid(&mut self, n: usize) -> &Laid {
+    pub(super) fn laid(&mut self, n: usize) -> &Laid {
         let entry = &self.entries[n];
         let shape = self.shape_of(n);
         let glyphs = self.memo.glyphs.unwrap_or(super::Theme::dark().glyphs);
@@ -162,7 +168,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, memo: &mu
     let offset_s = super::offset(state);
     let times = state.size.columns >= 100;
     let shape = Shape { width: prose, narrow, times, continues: false, first: false, offset_s };
-    let mut reader = Reader { entries, calls: &state.calls, memo, shape };
+    let mut reader = Reader::new(state, memo, shape);
     reader.heights(prose);
     let page = usize::from(area.height);
     let (mut top, mut at_end) = (reader.above_end(page), true);
@@ -251,7 +257,20 @@ fn draw_line(
     if let Some(block) = block {
         layout.targets.push((hit(rows_of(area, y, 1)), Target::Block(Spot { key: entry.key, block: Some(block) })));
     }
-    let selected = state.focus == Focus::Transcript && state.transcript.is_chosen(Spot { key: entry.key, block });
+    let marks = state.transcript.marked.as_ref();
+    let selected = marks.is_none()
+        && state.focus == Focus::Transcript
+        && state.transcript.is_chosen(Spot { key: entry.key, block });
+    let (part, row) = laid.place_of(place.line);
+    let at = TextPoint { key: entry.key, part, row, column: 0 };
+    let whole = area.intersection(canvas.buffer.area);
+    layout.lines.push(TextLine {
+        y: area.y + y as u16,
+        x: whole.x + GUTTER as u16,
+        at,
+        text: matches!(line, Line::Row(_) | Line::Blank),
+    });
+    let marked = marks.and_then(|marks| columns(marks, at, &line));
     let ink = match entry.body {
         EntryBody::User(_) => Ink::Accent,
         EntryBody::Answer(_) => Ink::Second,
@@ -295,6 +314,10 @@ fn draw_line(
     if selected {
         let style = canvas.theme.chosen();
         canvas.over(area, y, style);
+    }
+    if let Some(marked) = marked {
+        let style = canvas.theme.marked();
+        canvas.over(columns_of(area, GUTTER + marked.start, marked.len()), y, style);
     }
 }
 

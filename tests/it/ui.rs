@@ -5,6 +5,7 @@
 mod around;
 mod corpus;
 mod inquiry;
+mod marking;
 
 use std::sync::Arc;
 

@@ -17,6 +17,7 @@
 mod code;
 mod fence;
 mod inline;
+mod maths;
 mod notes;
 mod render;
 mod repair;

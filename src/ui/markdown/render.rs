@@ -28,10 +28,12 @@ pub(super) fn render(text: &str, width: usize, glyphs: &Glyphs, half: Option<&st
         within: Vec::new(),
         inline: None,
         gap: false,
+        through: 0,
         code: None,
         table: None,
     };
-    let (text, own) = (super::notes::defined(safe.as_str()), safe.as_str().len());
+    let written = super::maths::with_dollars(safe.as_str());
+    let (text, own) = (super::notes::defined(&written), written.len());
     for (event, range) in Parser::new_ext(&text, options).into_offset_iter() {
         if range.start < own {
             writer.event(event);
@@ -64,6 +66,8 @@ struct Writer<'a> {
     inline: Option<Inline>,
     /// A blank row is due before the next block.
     gap: bool,
+    /// The fewest containers that were open since then: the bars of these go through it.
+    through: usize,
     code: Option<(String, String)>,
     table: Option<Table>,
 }
@@ -94,7 +98,7 @@ impl Writer<'_> {
             }
             Event::End(TagEnd::Paragraph | TagEnd::Heading(_)) => {
                 self.flush();
-                self.gap = true;
+                self.part(true);
             }
             Event::Start(Tag::BlockQuote(_)) => {
                 self.flush();
@@ -122,13 +126,13 @@ impl Writer<'_> {
                     self.emit(vec![Row::new()]);
                 }
                 if let Some(Container::Item { loose, .. }) = self.within.pop() {
-                    self.gap = loose;
+                    self.part(loose);
                 }
             }
             Event::End(TagEnd::List(_) | TagEnd::BlockQuote(_) | TagEnd::FootnoteDefinition) => {
                 self.flush();
                 self.within.pop();
-                self.gap = !self.tight();
+                self.part(!self.tight());
             }
             Event::Start(Tag::CodeBlock(kind)) => {
                 self.flush();
@@ -149,7 +153,7 @@ impl Writer<'_> {
                 let mut row = Row::new();
                 row.push_safe(&self.glyphs.rule.repeat(room), Tint::of(Ink::Dim));
                 self.emit(vec![row]);
-                self.gap = true;
+                self.part(true);
             }
             Event::Start(Tag::Table(alignments)) => {
                 self.flush();
@@ -166,7 +170,7 @@ impl Writer<'_> {
                 if let Some(table) = self.table.take() {
                     let rows = table.rows(self.room(), self.glyphs);
                     self.emit(rows);
-                    self.gap = true;
+                    self.part(true);
                 }
             }
             Event::Start(Tag::HtmlBlock) => {
@@ -175,7 +179,7 @@ impl Writer<'_> {
             }
             Event::End(TagEnd::HtmlBlock) => {
                 self.flush();
-                self.gap = true;
+                self.part(true);
             }
             other => {
                 self.inline.get_or_insert_with(Inline::default).event(&other);
@@ -214,7 +218,13 @@ impl Writer<'_> {
             rows.extend(wrap_row(&Row::of(&sanitize(line).one_line(), Ink::Code), room, &indent, &indent));
         }
         self.emit(rows);
-        self.gap = !self.tight();
+        self.part(!self.tight());
+    }
+
+    /// What comes next stands apart, or does not.
+    fn part(&mut self, apart: bool) {
+        self.gap = apart;
+        self.through = self.within.len();
     }
 
     /// Whether what is drawn now stands in a list whose items stand close.
@@ -254,9 +264,9 @@ impl Writer<'_> {
     }
 
     /// What stands before a row: quote bars, an item's sign on its first row and blanks under it.
-    fn prefix(&mut self, signs: bool) -> Row {
+    fn prefix(&mut self, signs: bool, containers: usize) -> Row {
         let mut row = Row::new();
-        for container in self.within.iter_mut().take(DEEPEST) {
+        for container in self.within.iter_mut().take(containers.min(DEEPEST)) {
             match container {
                 Container::Quote => {
                     row.push_safe(self.glyphs.quote, Tint::of(Ink::Dim));
@@ -278,13 +288,14 @@ impl Writer<'_> {
 
     fn emit(&mut self, rows: Vec<Row>) {
         if self.gap && !self.rows.is_empty() {
-            let blank = self.prefix(false);
+            let through = self.through.min(self.within.len());
+            let blank = self.prefix(false, through);
             self.rows.push(if blank.text().trim().is_empty() { Row::new() } else { blank });
         }
         self.gap = false;
         for content in rows {
             let bars = self.within.iter().take(DEEPEST).take_while(|c| matches!(c, Container::Quote)).count();
-            let mut row = self.prefix(true);
+            let mut row = self.prefix(true, DEEPEST);
             // Signs of items and their depth belong to the text; bars, and what stands before a piece of a line, do not.
             let whole = content.lead() == 0 && content.broken().is_none();
             let lead = if whole { bars * (self.glyphs.quote.len() + 1) } else { row.text().len() + content.lead() };

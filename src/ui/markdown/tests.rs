@@ -124,6 +124,15 @@ fn a_note_may_be_defined_in_a_later_block() {
 }
 
 #[test]
+fn formulas_keep_their_signs_and_quotes_their_depth() {
+    assert_eq!(
+        draw("so \\(a_{i,j} \\neq b_k\\):\n\n\\[\n\\int_0^1 x\\,dx\n\\]\n", 60),
+        "so $a_{i,j} \\neq b_k$:\n\n$$\\int_0^1 x\\,dx$$"
+    );
+    assert_eq!(draw("> one\n> > two\n>\n> three", 60), "│ one\n│\n│ │ two\n│\n│ three".replace("│\n", "│ \n"));
+}
+
+#[test]
 fn what_is_half_typed_is_closed_for_the_eye() {
     for (source, expect) in [
         ("some **bol", "some *bol*"),
@@ -194,6 +203,9 @@ fn document() -> impl Strategy<Value = String> {
                 "===\n",
                 "$",
                 "$$",
+                "\\(a_b\\)",
+                "\\[\n",
+                "\n\\]",
                 "\\",
                 "<br>",
                 "<div>\n",

@@ -195,10 +195,16 @@ impl State {
         let seen = self.composer.is_empty() && self.overlays.is_empty() && self.transcript.queued.is_empty();
         if news
             && !seen
-            && let Some(words) = self.stale_words(usize::from(self.size.columns).saturating_sub(4))
+            && let Some(words) = self.stale_words(self.footer_room())
         {
             self.say(words, out);
         }
+    }
+
+    /// Columns of the footer for a sentence: where there is room, when it was saved stands beside it.
+    fn footer_room(&self) -> usize {
+        let columns = usize::from(self.size.columns);
+        columns.saturating_sub(if columns < 100 { 4 } else { 24 })
     }
 
     /// How it stands with the watching of one.

@@ -28,6 +28,7 @@ use super::tap::{Departure, Progress, Reply, Waiter};
 use super::task::{self as tasks, Told};
 use super::ticket::{CallEnd, CallEvent, CallOrder};
 
+mod resume;
 mod task;
 
 use task::end_of_task;
@@ -54,7 +55,7 @@ pub(super) struct Line {
 pub(super) fn start(order: CallOrder, line: Line, events: mpsc::UnboundedSender<CallEvent>, stop: CancellationToken) {
     let ready = match &*line.phase.borrow() {
         Phase::Ready(connection) => Some(connection.clone()),
-        Phase::Off(_) | Phase::Starting | Phase::Failed(_) => None,
+        Phase::Off(_) | Phase::Starting | Phase::Failed { .. } => None,
     };
     let waiter = Waiter::of_call(order.call.clone());
     let queued = ready.and_then(|connection| {
@@ -96,7 +97,7 @@ async fn ready(phase: &mut watch::Receiver<Phase>) -> Result<Arc<Connection>, St
     loop {
         match &*phase.borrow_and_update() {
             Phase::Ready(connection) => return Ok(connection.clone()),
-            Phase::Off(reason) | Phase::Failed(reason) => return Err(reason.clone()),
+            Phase::Off(reason) | Phase::Failed { why: reason, .. } => return Err(reason.clone()),
             Phase::Starting => {}
         }
         if phase.changed().await.is_err() {
@@ -118,6 +119,8 @@ async fn follow(
         Ok(handle) => handle,
         Err(error) => return CallEnd::NotSent { message: format!("its connection has ended: {error}") },
     };
+    // A task may end the call over another connection, where this number is another request's.
+    let first = connection.clone();
     let mut call = Call {
         handle,
         waiter,
@@ -134,7 +137,7 @@ async fn follow(
         order,
     };
     let end = call.run(stop).await;
-    call.connection.forget(call.handle.id());
+    first.forget(call.handle.id());
     end
 }
 

@@ -133,7 +133,9 @@ impl Host {
             match phase {
                 Some(Phase::Ready(connection)) => connection.query(server.as_str(), query, &limits).await,
                 Some(Phase::Starting) => Err(Failure::new(FailureKind::Gone, "it is still starting")),
-                Some(Phase::Off(reason) | Phase::Failed(reason)) => Err(Failure::new(FailureKind::Gone, reason)),
+                Some(Phase::Off(reason) | Phase::Failed { why: reason, .. }) => {
+                    Err(Failure::new(FailureKind::Gone, reason))
+                }
                 None => Err(Failure::new(FailureKind::Gone, "there is no such server")),
             }
         }

@@ -67,7 +67,11 @@ pub(super) enum Phase {
     Off(String),
     Starting,
     Ready(Arc<Connection>),
-    Failed(String),
+    /// `again`: it is tried again by itself.
+    Failed {
+        why: String,
+        again: bool,
+    },
 }
 
 pub(super) struct Server {
@@ -202,7 +206,7 @@ impl Server {
         if let Some(pause) = pause {
             message = format!("{message} Trying again in {} s.", pause.as_secs());
         }
-        self.phase.send_replace(Phase::Failed(failure.line()));
+        self.phase.send_replace(Phase::Failed { why: failure.line(), again: pause.is_some() });
         self.status.stderr = stderr;
         self.status.pid = None;
         let state = match failure.kind {

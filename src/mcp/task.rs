@@ -29,6 +29,8 @@ pub(super) struct Told {
     pub status: Status,
     /// Raw.
     pub message: Option<String>,
+    /// When it was made, in the server's words: with its id it tells a task from every other.
+    pub created: Option<String>,
     /// From its beginning on; None: without an end, or not told.
     pub ttl: Option<Duration>,
     /// How long to wait before asking again, within bounds.
@@ -67,6 +69,7 @@ impl Told {
             id: id.to_owned(),
             status,
             message: text("statusMessage").map(str::to_owned),
+            created: text("createdAt").filter(|at| !at.is_empty()).map(str::to_owned),
             ttl: ms(["ttlMs", "ttl"]),
             poll: ms(["pollIntervalMs", "pollInterval"]).unwrap_or(UNNAMED).clamp(*POLL.start(), *POLL.end()),
             requests: task.get("inputRequests").and_then(Value::as_object).cloned().unwrap_or_default(),

@@ -21,6 +21,7 @@ mod commands;
 mod hostile;
 mod http;
 mod probe;
+mod resume;
 mod rounds;
 mod said;
 mod sse;

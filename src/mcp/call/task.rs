@@ -7,6 +7,7 @@
 //! - The server is asked at the pace it names, within bounds; what it tells on its own counts as well.
 //! - Each of its questions is put to the person once, by its key.
 //! - A task that the server no longer knows, or that cannot be asked about, may have run, and is told so.
+//! - Where its connection ends, the task is taken up over the next one (`resume`); the call itself is never made again.
 //! - Whoever stops waiting asks the server to stop the task, in the task's own way.
 
 use std::collections::HashSet;
@@ -41,8 +42,8 @@ const LOOK: Duration = Duration::from_millis(200);
 type Asked = Option<BoxFuture<'static, Reply>>;
 
 /// What is known of a task.
-struct Task {
-    told: Told,
+pub(super) struct Task {
+    pub(super) told: Told,
     since: Instant,
     /// When to ask again.
     next: Instant,
@@ -59,10 +60,21 @@ struct Task {
     /// The questions that were answered, by their keys.
     answered: HashSet<String>,
     updates: u32,
+    /// How often it was taken up over another connection.
+    pub(super) taken_up: u32,
+    /// It was, and the server has not yet said that it is this one: until then nothing else is asked or believed.
+    pub(super) unproved: bool,
+}
+
+/// Why a task is not waited for any more, over this connection.
+enum Over {
+    Call(CallEnd),
+    /// The connection, and why.
+    Connection(String),
 }
 
 /// Lets go of what the tap hears of a task.
-struct Followed {
+pub(super) struct Followed {
     connection: Arc<Connection>,
     id: String,
     token: ProgressToken,
@@ -80,7 +92,8 @@ impl Call<'_> {
     pub(super) async fn follow_task(&mut self, told: Told, stop: &CancellationToken, hard: Instant) -> CallEnd {
         self.tell_sent();
         self.tell_pending();
-        let Some(followed) = self.follow(&told) else {
+        let token = self.handle.progress_token();
+        let Some(mut followed) = token.and_then(|token| self.follow(&told.id, token)) else {
             return CallEnd::ServerGone { sent: true, message: "it has no tasks".to_owned() };
         };
         let now = Instant::now();
@@ -95,15 +108,28 @@ impl Call<'_> {
             refusal: None,
             answered: HashSet::new(),
             updates: 0,
+            taken_up: 0,
+            unproved: false,
             told,
         };
         self.tell_status(&task.told);
         let mut hard = hard;
         let mut asking_since = None;
+        let mut broken: Option<String> = None;
         loop {
+            if let Some(why) = broken.take() {
+                match self.take_up(&mut task, why, stop, hard).await {
+                    Ok(there) => followed = there,
+                    Err(end) => return end,
+                }
+            }
             match self.judge(&mut task, stop, &mut hard).await {
                 Ok(()) => {}
-                Err(end) => return end,
+                Err(Over::Call(end)) => return end,
+                Err(Over::Connection(why)) => {
+                    broken = Some(why);
+                    continue;
+                }
             }
             // A person's time is not the call's.
             if self.under_way.waits() {
@@ -126,27 +152,40 @@ impl Call<'_> {
                 biased;
                 () = stop.cancelled() => {
                     drop(task.get.take());
+                    if task.unproved {
+                        return CallEnd::Cancelled { acknowledged: false };
+                    }
                     return self.cancel_task(&task.told).await;
                 }
                 () = self.waiter.changed() => {}
                 reply = answer(&mut task.result) => {
                     task.result = None;
-                    if let Some(end) = task.take_result(reply) {
-                        self.tell_pending();
-                        return end;
+                    match self.unbroken(task.known(), reply).await {
+                        Ok(reply) => {
+                            if let Some(end) = task.take_result(reply) {
+                                self.tell_pending();
+                                return end;
+                            }
+                        }
+                        Err(why) => broken = Some(why),
                     }
                 }
                 reply = answer(&mut task.get) => {
                     task.get = None;
-                    if let Some(end) = task.take_word(reply) {
-                        self.tell_pending();
-                        return end;
+                    match self.unbroken(task.known(), reply).await {
+                        Ok(reply) => {
+                            if let Some(end) = task.take_word(reply) {
+                                self.tell_pending();
+                                return end;
+                            }
+                            self.tell_status(&task.told);
+                        }
+                        Err(why) => broken = Some(why),
                     }
-                    self.tell_status(&task.told);
                 }
                 told = followed.watch.next() => {
                     // A word about a task that is not one is no word.
-                    if let Ok(told) = Told::read(&told) && told.id == task.told.id {
+                    if let Ok(told) = Told::read(&told) && told.id == task.told.id && !task.unproved {
                         task.news(told);
                         self.tell_status(&task.told);
                     }
@@ -164,17 +203,17 @@ impl Call<'_> {
             if asking_since.is_none() && !self.under_way.waits() && now >= hard {
                 self.tell_pending();
                 let id = task.told.id.clone();
-                let cancel = self.ask_task("tasks/cancel", json!({"taskId": id}), None, GRACE);
-                cancel.await;
+                if !task.unproved {
+                    self.ask_task("tasks/cancel", json!({"taskId": id}), None, GRACE).await;
+                }
                 return CallEnd::TimedOut { sent: true };
             }
         }
     }
 
-    fn follow(&self, told: &Told) -> Option<Followed> {
-        let token = self.handle.progress_token()?;
-        let watch = self.connection.follow_task(&told.id, token.clone(), self.waiter.clone())?;
-        Some(Followed { connection: self.connection.clone(), id: told.id.clone(), token, watch })
+    pub(super) fn follow(&self, id: &str, token: ProgressToken) -> Option<Followed> {
+        let watch = self.connection.follow_task(id, token.clone(), self.waiter.clone())?;
+        Some(Followed { connection: self.connection.clone(), id: id.to_owned(), token, watch })
     }
 
     fn ask_task(
@@ -192,7 +231,10 @@ impl Call<'_> {
         if !matches!(told.status, Status::Working | Status::InputRequired) {
             return;
         }
-        let line = told.line();
+        self.tell_words(told.line());
+    }
+
+    pub(super) fn tell_words(&mut self, line: String) {
         if self.status.as_deref() == Some(&line) {
             return;
         }
@@ -207,8 +249,11 @@ impl Call<'_> {
     /// Does what the task's state asks for.
     ///
     /// # Errors
-    /// The end of the call.
-    async fn judge(&mut self, task: &mut Task, stop: &CancellationToken, hard: &mut Instant) -> Result<(), CallEnd> {
+    /// The end of the call, or of the connection.
+    async fn judge(&mut self, task: &mut Task, stop: &CancellationToken, hard: &mut Instant) -> Result<(), Over> {
+        if task.unproved {
+            return Ok(());
+        }
         let modern = self.connection.way == Way::Modern;
         match task.told.status {
             Status::Working | Status::InputRequired if !modern => {
@@ -232,13 +277,17 @@ impl Call<'_> {
                         Some(Reply::Gone(_) | Reply::Failed(_)) | None => again.await,
                     }
                 };
-                tokio::select! {
+                let reply = tokio::select! {
                     biased;
-                    () = stop.cancelled() => Err(self.cancel_task(&task.told).await),
-                    reply = result => Err(result_of_ended(reply, task)),
-                }
+                    () = stop.cancelled() => return Err(Over::Call(self.cancel_task(&task.told).await)),
+                    reply = result => reply,
+                };
+                Err(match self.unbroken(task.known(), reply).await {
+                    Ok(reply) => Over::Call(result_of_ended(reply, task)),
+                    Err(why) => Over::Connection(why),
+                })
             }
-            Status::Completed | Status::Failed | Status::Cancelled => Err(end_of_task(task.told.clone())),
+            Status::Completed | Status::Failed | Status::Cancelled => Err(Over::Call(end_of_task(task.told.clone()))),
         }
         .inspect_err(|_| self.tell_pending())
     }
@@ -248,12 +297,7 @@ impl Call<'_> {
     }
 
     /// Puts the questions of a task that were not answered yet to the person, and tells the server the answers.
-    async fn answer_task(
-        &mut self,
-        task: &mut Task,
-        stop: &CancellationToken,
-        hard: &mut Instant,
-    ) -> Result<(), CallEnd> {
+    async fn answer_task(&mut self, task: &mut Task, stop: &CancellationToken, hard: &mut Instant) -> Result<(), Over> {
         let requests = task.told.requests.iter().filter(|(key, _)| !task.answered.contains(*key));
         let requests: Map<String, Value> = requests.map(|(key, request)| (key.clone(), request.clone())).collect();
         if requests.is_empty() {
@@ -264,12 +308,12 @@ impl Call<'_> {
             let message =
                 format!("the task came back with a question {ROUNDS} times, and once more; it was told to stop");
             self.ask_task("tasks/cancel", json!({"taskId": task.told.id}), None, GRACE).await;
-            return Err(CallEnd::RpcError { code: 0, message });
+            return Err(Over::Call(CallEnd::RpcError { code: 0, message }));
         }
         let asked = Instant::now();
         let inputs = tokio::select! {
             biased;
-            () = stop.cancelled() => return Err(self.cancel_task(&task.told).await),
+            () = stop.cancelled() => return Err(Over::Call(self.cancel_task(&task.told).await)),
             inputs = self.connection.asker.fulfil(Some(self.order.call.clone()), &requests) => inputs,
         };
         *hard += asked.elapsed();
@@ -278,16 +322,14 @@ impl Call<'_> {
             Err(refused) => {
                 self.ask_task("tasks/cancel", json!({"taskId": task.told.id}), None, GRACE).await;
                 let message = format!("the task asks for what it cannot have: {refused}; it was told to stop");
-                return Err(CallEnd::RpcError { code: refused.code.into(), message });
+                return Err(Over::Call(CallEnd::RpcError { code: refused.code.into(), message }));
             }
         };
         task.answered.extend(requests.into_iter().map(|(key, _)| key));
         let params = json!({"taskId": task.told.id, "inputResponses": inputs});
         let reply = self.ask_task("tasks/update", params, None, QUESTION).await;
         // Whether it took the answers shows when it is asked next.
-        if let Reply::Gone(message) = reply {
-            return Err(CallEnd::ServerGone { sent: true, message });
-        }
+        self.unbroken(task.known(), reply).await.map_err(Over::Connection)?;
         task.next = Instant::now();
         Ok(())
     }
@@ -343,6 +385,21 @@ async fn answer(asked: &mut Asked) -> Reply {
 }
 
 impl Task {
+    /// Whether it can be told from every other task.
+    pub(super) fn known(&self) -> bool {
+        self.told.created.is_some()
+    }
+
+    /// Begins to ask anew, over another connection: first whether it is this task that the server knows.
+    pub(super) fn anew(&mut self) {
+        let now = Instant::now();
+        (self.get, self.result, self.refusal) = (None, None, None);
+        (self.failures, self.unanswered) = (0, 0);
+        (self.next, self.result_next) = (now, now);
+        self.taken_up += 1;
+        self.unproved = true;
+    }
+
     /// A newer word of the server. What has ended does not go on.
     fn news(&mut self, told: Told) {
         self.failures = 0;
@@ -357,6 +414,12 @@ impl Task {
         let failed = match reply {
             Reply::Result(word) => match Told::read(&word) {
                 Ok(told) if told.id == self.told.id => {
+                    if self.unproved && told.created != self.told.created {
+                        let message =
+                            "the server has another task of that name now; what became of this one is not known";
+                        return Some(CallEnd::ServerGone { sent: true, message: message.to_owned() });
+                    }
+                    self.unproved = false;
                     self.news(told);
                     return None;
                 }

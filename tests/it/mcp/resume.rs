@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use axum::response::IntoResponse;
+
 use super::web::{Web, error, legacy, result, status};
 use super::*;
 
@@ -116,11 +118,11 @@ async fn a_task_outlives_the_session_of_its_server() {
             "pollInterval": 200})
     };
     let web = Web::serve(move |asked| match asked.method().as_str() {
-        "initialize" => result(
-            asked,
-            &json!({"protocolVersion": "2025-11-25", "serverInfo": {"name": "f", "version": "1"},
-                "capabilities": {"tools": {}, "tasks": {"requests": {"tools": {"call": {}}}}}}),
-        ),
+        "initialize" => {
+            let greeting = json!({"protocolVersion": "2025-11-25", "serverInfo": {"name": "f", "version": "1"},
+                "capabilities": {"tools": {}, "tasks": {"requests": {"tools": {"call": {}}}}}});
+            ([("mcp-session-id", "s1")], result(asked, &greeting)).into_response()
+        }
         "tools/list" => result(
             asked,
             &json!({"tools": [{"name": "echo", "inputSchema": {"type": "object"},

@@ -198,6 +198,11 @@ pub enum Effect {
     AddServer {
         text: String,
     },
+    /// Looks for a folder that a server may be told of.
+    FindRoot {
+        server: ServerName,
+        text: String,
+    },
     Connect(Connection),
     /// The configuration, at a server's entry where one is named, in `$EDITOR`.
     EditConfig {

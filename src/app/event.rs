@@ -10,8 +10,8 @@ use super::model::Switched;
 use super::overlay::{ImportSource, LocalServer, ModelRow, ModelSource, OnDisk};
 use super::running::Ran;
 use crate::chat::{
-    CallId, Conversation, ConversationId, Fault, Hit, MessageId, Part, Prices, RoundUsage, ServerName, StoredTurn,
-    Summary, TurnEvent, UnixMs,
+    CallId, Conversation, ConversationId, Fault, Hit, MessageId, Part, Prices, Root, RoundUsage, ServerName,
+    StoredTurn, Summary, TurnEvent, UnixMs,
 };
 
 #[derive(Clone, Debug)]
@@ -141,6 +141,10 @@ pub enum Reply {
     Imports(Vec<ImportSource>),
     /// A server was added, or why not.
     ServerAdded(Result<ServerName, Fault>),
+    RootFound {
+        server: ServerName,
+        result: Result<Root, Fault>,
+    },
     /// A connection was chosen and its choice written down; `warning` where it could not be written.
     Connected {
         base_url: String,

@@ -6,10 +6,31 @@ use super::event::{Copied, CopiedHow, Reply};
 use super::overlay::{AskFor, Overlay, WelcomeRow};
 use super::state::State;
 use super::status::Endpoint;
-use crate::chat::{Fault, NoticeKind, Part, ServerName};
+use crate::chat::{Fault, NoticeKind, Order, Part, Root, ServerAction, ServerName};
 
 impl State {
     /// A server was written down: the question before its start follows by itself. Or why it was not.
+    /// A folder that a server may be told of was looked for.
+    fn root_found(&mut self, server: ServerName, result: Result<Root, Fault>, out: &mut Vec<Effect>) {
+        let what = AskFor::Root(server.clone());
+        let Some(at) = self.overlays.iter().position(|o| matches!(o, Overlay::Ask(ask) if ask.what == what)) else {
+            // The person has gone back: it is not wished any more.
+            return;
+        };
+        match result {
+            Ok(root) => {
+                self.overlays.remove(at);
+                out.push(Effect::Order(Order::Server { server, action: ServerAction::AddRoot(root) }));
+            }
+            Err(fault) => {
+                if let Some(Overlay::Ask(ask)) = self.overlays.get_mut(at) {
+                    ask.busy = false;
+                    ask.refused = Some(fault.message);
+                }
+            }
+        }
+    }
+
     fn server_added(&mut self, result: Result<ServerName, Fault>, out: &mut Vec<Effect>) {
         let at = self.overlays.iter().position(|o| matches!(o, Overlay::Ask(ask) if ask.what == AskFor::Server));
         match result {
@@ -169,6 +190,7 @@ impl State {
                 }
             }
             Reply::ServerAdded(result) => self.server_added(result, out),
+            Reply::RootFound { server, result } => self.root_found(server, result, out),
             Reply::Connected { base_url, key_from, model, context_window, warning } => {
                 self.connected(Endpoint::new(base_url, key_from), model, context_window, out);
                 if let Some(warning) = warning {

@@ -86,8 +86,10 @@ impl State {
         {
             open.laid_out(seen);
         }
-        if let Some(Overlay::Servers(list)) = self.overlays.last_mut() {
-            list.laid_out(layout.list);
+        match self.overlays.last_mut() {
+            Some(Overlay::Servers(list)) => list.laid_out(layout.list),
+            Some(Overlay::Inquiry(open)) => open.laid_out(layout.list),
+            Some(_) | None => {}
         }
         // The reader's place in its normal form; at the end, reading on is following.
         if let (Scroll::Anchored(_) | Scroll::Shown(_), Some(top)) = (self.transcript.scroll, layout.transcript.top) {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CallUpdate, Claims, ContextParts, ConversationId, Fault, Inquiry, InquiryEnd, InquiryId, Message, Policy, Root,
-    ServerLog, ServerName, ServerNews, ServerReply, SignInStage, SignedIn, ToolRef, ToolRow, TurnId, Usage,
+    CallUpdate, Claims, ContextParts, ConversationId, Fault, Inquiry, InquiryEnd, InquiryId, Message, Policy,
+    ServerLog, ServerName, ServerNews, ServerReply, ServerRoots, SignInStage, SignedIn, ToolRef, ToolRow, TurnId,
+    Usage,
 };
 
 /// One event of the engine, in the order in which it acted. Text deltas may be merged for a slow reader and call
@@ -355,7 +356,7 @@ pub struct ServerLife {
     /// What it said by log messages.
     pub log: ServerLog,
     /// The folders that it may be told of.
-    pub roots: Vec<Root>,
+    pub roots: ServerRoots,
     /// Attached resources whose changes it tells of, and those where it does not although it was asked.
     pub watched: u32,
     pub unwatched: u32,

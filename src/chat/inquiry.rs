@@ -1,5 +1,4 @@
-//! What a server asks of the person: a form, a visit to an address, an answer of the model. And the folders that it
-//! may be told of, which are configured.
+//! What a server asks of the person: a form, a visit to an address, an answer of the model, the folders to work in.
 //!
 //! Source: MCP 2026-07-28, client/elicitation, client/sampling, client/roots. The old era asks by requests of its own,
 //! the new one by results that require input; both become the same inquiry.
@@ -11,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::{CallId, Form, ServerName};
+use super::{CallId, Form, Root, ServerName};
 
 /// An inquiry of this process. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,6 +43,8 @@ pub enum Question {
     },
     /// To let the model answer for the server.
     Sample(Box<Sample>),
+    /// To tell it these folders.
+    Roots(Vec<Root>),
 }
 
 /// A request for an answer of the model.
@@ -99,20 +100,16 @@ impl SampleStop {
     }
 }
 
-/// A folder that a server is told of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Root {
-    /// A `file:` address.
-    pub uri: String,
-    pub name: Option<String>,
-}
-
 /// A person's answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum InquiryAnswer {
     /// A form's content, checked; empty for an address.
     Accept(Map<String, Value>),
     Sample(SampleReply),
+    /// The folders that were shown may be told; `lasting`: and again, until the program ends.
+    Tell {
+        lasting: bool,
+    },
     /// No; the server may go on without.
     Decline,
     /// Closed without a decision; the server should give up what it was doing.

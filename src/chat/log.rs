@@ -1,4 +1,4 @@
-//! What a server says by `notifications/message`.
+//! What a server says by `notifications/message`, and what millrace remarks about it.
 //!
 //! Source: MCP 2025-11-25 and 2026-07-28, server/utilities/logging; the levels are those of RFC 5424.
 
@@ -55,13 +55,22 @@ impl LoggingLevel {
     }
 }
 
+/// Whose words they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogSpeaker {
+    /// The server's, with the name that it gives its logger.
+    Server(Option<Arc<str>>),
+    /// A remark of millrace's own.
+    Millrace,
+}
+
 /// One message. Raw texts, of bounded length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
     /// When it came.
     pub at: UnixMs,
     pub level: LoggingLevel,
-    pub logger: Option<Arc<str>>,
+    pub by: LogSpeaker,
     /// What it holds: a text as it is, any other JSON value as JSON.
     pub text: Arc<str>,
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Approve, CallId, ConversationId, Decision, Difference, Dispatch, InquiryAnswer, InquiryId, Lacks, LoggingLevel,
-    MessageId, Part, Sampling, ServerName, ServerQuery, SignInStep, ToolChoice, Toolset, TurnId,
+    MessageId, Part, Root, Sampling, ServerName, ServerQuery, SignInStep, ToolChoice, Toolset, TurnId,
 };
 
 /// Its serialised form stands in recordings: a name that changes here needs its old one as an alias.
@@ -133,7 +133,7 @@ pub struct TurnSettings {
     pub context_window: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ServerAction {
     /// Start it this time.
@@ -152,4 +152,8 @@ pub enum ServerAction {
     Look,
     /// Ask it for log messages from this level on.
     Log(LoggingLevel),
+    /// It may be told of this folder too, until the program ends.
+    AddRoot(Root),
+    /// And of the one with this address no more.
+    RemoveRoot(String),
 }

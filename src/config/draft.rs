@@ -231,8 +231,9 @@ impl ServerDraft {
     }
 }
 
-/// A folder as a server is told of it: absolute, without steps back.
-fn root(path: &std::path::Path) -> Option<Root> {
+/// A folder as a server is told of it: absolute, without steps back. None: it is not absolute.
+#[must_use]
+pub fn root(path: &std::path::Path) -> Option<Root> {
     let mut whole = PathBuf::new();
     for part in path.components() {
         match part {
@@ -467,6 +468,12 @@ pub(super) fn checked(name: &str, node: &Node, source: Source, found: &mut Findi
     draft.sign_in = sign_in(node, &path, found);
     draft.features.log_level = node.text("log_level").and_then(|word| LoggingLevel::of(&word));
     draft.roots = node.texts("roots").unwrap_or_default();
+    draft.features.roots_ask = node.bool("roots_ask").unwrap_or(true);
+    if draft.roots.is_empty()
+        && let Some(at) = node.get("roots_ask")
+    {
+        found.warn(&at.key, false, format!("[{path}]: roots_ask does nothing by itself"), "name the folders: roots");
+    }
     draft.features.instructions = node.bool("instructions").unwrap_or(true);
     draft.features.watch = node.bool("watch").unwrap_or(true);
     draft.trust = node.bool("trust").unwrap_or(false);

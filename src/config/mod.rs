@@ -40,7 +40,7 @@ mod words;
 pub use address::OPENAI_BASE_URL;
 pub use document::{example, schema};
 pub use draft::{
-    DraftTransport, ServerDraft, UrlKind, Variables, refused_variables, secrets_in_the_open, server_name_ok,
+    DraftTransport, ServerDraft, UrlKind, Variables, refused_variables, root, secrets_in_the_open, server_name_ok,
     source_path,
 };
 pub use edit::{Edit, EditError};

@@ -51,15 +51,17 @@ pub struct ServerFeatures {
     pub instructions: bool,
     /// The least severe log messages that it is asked for; None: it is asked for none.
     pub log_level: Option<LoggingLevel>,
-    /// The folders that it is told of when it asks; none: it is not told that it may ask.
+    /// The folders that it may be told of when it asks; none: it is not told that it may ask.
     pub roots: Vec<Root>,
+    /// A person decides each time; where nobody is there, it is told of none.
+    pub roots_ask: bool,
     /// It tells of changes of resources that a person attached, where it can.
     pub watch: bool,
 }
 
 impl Default for ServerFeatures {
     fn default() -> Self {
-        Self { instructions: true, log_level: None, roots: Vec::new(), watch: true }
+        Self { instructions: true, log_level: None, roots: Vec::new(), roots_ask: true, watch: true }
     }
 }
 

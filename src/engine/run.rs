@@ -398,7 +398,9 @@ impl Engine {
             | ServerAction::Off
             | ServerAction::Refresh
             | ServerAction::Look
-            | ServerAction::Log(_) => self.servers.act(server, action),
+            | ServerAction::Log(_)
+            | ServerAction::AddRoot(_)
+            | ServerAction::RemoveRoot(_) => self.servers.act(server, action),
         }
     }
 

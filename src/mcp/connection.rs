@@ -1,6 +1,6 @@
 //! One live connection: what can be asked over it.
 
-#![expect(deprecated, reason = "the protocol deprecates logging, but servers still use it")]
+#![expect(deprecated, reason = "the protocol deprecates logging and roots, but servers still use them")]
 
 use rmcp::RoleClient;
 use rmcp::model::{
@@ -186,6 +186,21 @@ impl Connection {
         if let (Way::Modern, Some(level)) = (self.way, level) {
             request.get_meta_mut().set_log_level(level_to(level));
         }
+    }
+
+    /// Tells the server that its folders have changed: in the old era, where it was told that it may ask for them.
+    pub(super) fn announce_roots(&self) {
+        let (Link::Mcp { peer, .. }, Way::Legacy | Way::Sse, true) = (&self.link, self.way, self.asker.offers_roots())
+        else {
+            return;
+        };
+        let peer = peer.clone();
+        tokio::spawn(async move {
+            let told = tokio::time::timeout(Duration::from_secs(2), peer.notify_roots_list_changed());
+            if !matches!(told.await, Ok(Ok(()))) {
+                tracing::debug!("a change of folders could not be announced");
+            }
+        });
     }
 
     /// From now on log messages from this level on are wanted.

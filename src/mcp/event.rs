@@ -42,6 +42,16 @@ impl LogLevel {
         }
     }
 
+    /// The nearest of the protocol's.
+    pub(super) fn of_protocol(self) -> LoggingLevel {
+        match self {
+            Self::Debug => LoggingLevel::Debug,
+            Self::Info => LoggingLevel::Info,
+            Self::Warning => LoggingLevel::Warning,
+            Self::Error => LoggingLevel::Error,
+        }
+    }
+
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {

@@ -36,11 +36,18 @@ pub(super) struct Handler {
     tools_changed: Arc<Notify>,
     asker: Asker,
     tap: Tap,
+    /// It may be told that its folders have changed: something of the old era.
+    announces_roots: bool,
 }
 
 impl Handler {
     pub(super) fn new(reporter: Reporter, tools_changed: Arc<Notify>, asker: Asker, tap: Tap) -> Self {
-        Self { reporter, tools_changed, asker, tap }
+        Self { reporter, tools_changed, asker, tap, announces_roots: false }
+    }
+
+    /// For a server that may be one of the old era.
+    pub(super) fn announcing_roots(self, announces_roots: bool) -> Self {
+        Self { announces_roots, ..self }
     }
 
     /// Puts a request to the person, as the server wrote it: the SDK's types drop what they do not know.
@@ -148,8 +155,11 @@ impl ClientHandler for Handler {
         // Declared where nobody is there, too: the tools that a server lists must not depend on that.
         capabilities.elicitation = Some(elicitation);
         capabilities.extensions = Some([(TASKS_EXTENSION_ID.to_owned(), JsonObject::new())].into_iter().collect());
-        // They never change while it runs: no `listChanged`.
-        capabilities.roots = self.asker.tells_roots().then(RootsCapabilities::default);
+        capabilities.roots = self.asker.offers_roots().then(|| {
+            let mut roots = RootsCapabilities::default();
+            roots.list_changed = self.announces_roots.then_some(true);
+            roots
+        });
         ClientConfig::new(capabilities, Implementation::new("millrace", env!("CARGO_PKG_VERSION")))
             .with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE)
     }

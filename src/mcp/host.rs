@@ -10,8 +10,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::chat::{
-    InquiryAnswer, InquiryId, Limits, LoggingLevel, ServerLife, ServerName, ServerQuery, ServerReply, ServerStatus,
-    SignInStage, SignInStep, WatchStanding, Wiretap,
+    InquiryAnswer, InquiryId, Limits, LoggingLevel, Root, ServerLife, ServerName, ServerQuery, ServerReply,
+    ServerStatus, SignInStage, SignInStep, WatchStanding, Wiretap,
 };
 use crate::config::{ServerEntry, Transport};
 
@@ -19,7 +19,7 @@ use super::call::{self, Line};
 use super::event::HostEvent;
 use super::failure::{Failure, FailureKind};
 use super::http::Authorise;
-use super::inquiry::Inquiries;
+use super::inquiry::{Inquiries, Roots};
 use super::oauth::{Access, Desk, Running, SignIns};
 use super::report::Reporter;
 use super::server::{Order, Phase, Server};
@@ -38,6 +38,8 @@ struct Inner {
     cache: Option<PathBuf>,
     events: mpsc::Sender<HostEvent>,
     inquiries: Inquiries,
+    /// The folders that each server may be told of, by its entry: what a person changed outlives its task.
+    roots: Mutex<HashMap<ServerName, (Arc<ServerEntry>, Roots)>>,
     /// Over the servers' processes, where one was set.
     watchdog: OnceLock<Option<Arc<Watchdog>>>,
     /// Hears every message, where one was set.
@@ -76,6 +78,7 @@ impl Host {
         let inner = Inner {
             http,
             inquiries: Inquiries::new(events.clone(), limits.clone()),
+            roots: Mutex::default(),
             limits,
             cache,
             events,
@@ -192,6 +195,7 @@ impl Host {
         let (orders, order_rx) = mpsc::channel(64);
         let (phase, phase_rx) = watch::channel(Phase::Starting);
         let stop = CancellationToken::new();
+        let roots = self.roots_of(&entry);
         let watches = Watches::new(self.0.limits.watched);
         let line = Line {
             phase: phase_rx,
@@ -217,7 +221,8 @@ impl Host {
             phase,
             orders: order_rx,
             stop: stop.clone(),
-            status: first_status(&entry),
+            status: first_status(&entry, &roots),
+            roots,
             known_way: None,
             generation: 0,
             fingerprint: None,
@@ -268,6 +273,38 @@ impl Host {
     /// Asks a server for log messages from this level on; also after it was restarted.
     pub fn log(&self, server: &ServerName, level: LoggingLevel) {
         self.order(server, Order::Log(level));
+    }
+
+    /// Lets a server be told of one more folder until the process ends; one of the old era that may ask hears of it.
+    pub fn add_root(&self, server: &ServerName, root: Root) {
+        if self.roots_at(server).is_some_and(|roots| roots.add(root)) {
+            self.order(server, Order::Roots);
+        }
+    }
+
+    /// And of one less.
+    pub fn remove_root(&self, server: &ServerName, uri: &str) {
+        if self.roots_at(server).is_some_and(|roots| roots.remove(uri)) {
+            self.order(server, Order::Roots);
+        }
+    }
+
+    fn roots_at(&self, server: &ServerName) -> Option<Roots> {
+        held(&self.0.roots).get(server).map(|(_, roots)| roots.clone())
+    }
+
+    /// Those that an entry was last started with, where it still says the same.
+    fn roots_of(&self, entry: &Arc<ServerEntry>) -> Roots {
+        let mut all = held(&self.0.roots);
+        let same = |old: &ServerEntry| old.entry_hash == entry.entry_hash && old.features == entry.features;
+        if let Some((old, roots)) = all.get(&entry.name)
+            && same(old)
+        {
+            return roots.clone();
+        }
+        let roots = Roots::new(&entry.features);
+        all.insert(entry.name.clone(), (Arc::clone(entry), roots.clone()));
+        roots
     }
 
     fn order(&self, server: &ServerName, order: Order) {
@@ -377,7 +414,7 @@ fn how_to_sign_in(entry: &ServerEntry, access: Option<&Access>) -> Arc<str> {
     })
 }
 
-fn first_status(entry: &ServerEntry) -> ServerStatus {
+fn first_status(entry: &ServerEntry, roots: &Roots) -> ServerStatus {
     let transport = match entry.transport {
         Transport::Stdio { .. } => "stdio",
         Transport::Http { .. } => "http",
@@ -385,7 +422,7 @@ fn first_status(entry: &ServerEntry) -> ServerStatus {
         Transport::SimpleRpc { .. } => "simple-rpc",
     };
     ServerStatus {
-        life: Box::new(ServerLife { roots: entry.features.roots.clone(), ..ServerLife::default() }),
+        life: Box::new(ServerLife { roots: roots.standing(None), ..ServerLife::default() }),
         ..ServerStatus::starting(entry.name.clone(), transport, entry.line())
     }
 }

@@ -30,7 +30,7 @@ use super::event::LogLevel;
 use super::failure::{Failure, FailureKind};
 use super::handler::Handler;
 use super::http::{self, Authorise, Params, SseTransport};
-use super::inquiry::{Asker, Inquiries};
+use super::inquiry::{Asker, Inquiries, Roots};
 use super::report::Reporter;
 use super::stdio::StdioTransport;
 use super::tap::{Ear, Tap};
@@ -77,6 +77,7 @@ pub(super) struct Opener<'a> {
     pub generation: u64,
     pub watchdog: Option<&'a Arc<Watchdog>>,
     pub inquiries: &'a Inquiries,
+    pub roots: &'a Roots,
     pub wiretap: Option<&'a Arc<dyn Wiretap>>,
     pub watches: &'a Watches,
 }
@@ -248,8 +249,7 @@ impl Opener<'_> {
     }
 
     fn asker(&self) -> Asker {
-        Asker::new(self.inquiries.clone(), self.entry.name.clone(), self.reporter.clone())
-            .offering(&self.entry.features)
+        Asker::new(self.inquiries.clone(), self.entry.name.clone(), self.reporter.clone()).offering(self.roots)
     }
 
     fn line(&self) -> usize {
@@ -273,7 +273,8 @@ impl Opener<'_> {
     {
         let tools_changed = Arc::new(Notify::new());
         let asker = self.asker();
-        let handler = Handler::new(self.reporter.clone(), tools_changed.clone(), asker.clone(), tap.clone());
+        let handler = Handler::new(self.reporter.clone(), tools_changed.clone(), asker.clone(), tap.clone())
+            .announcing_roots(!matches!(mode, ClientLifecycleMode::Discover { .. }));
         let streamable = params.is_some();
         let greeting = Greeting::of(&mode, child.is_some());
         let service = match handler.serve_with_lifecycle(transport, mode).await {

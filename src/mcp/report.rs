@@ -10,7 +10,7 @@ use crate::chat::{LoggingLevel, ServerName, ServerNews, ServerStatus};
 use crate::tools::Listing;
 
 use super::event::{HostEvent, LogLevel};
-use super::log::Messages;
+use super::log::{Messages, Speaker};
 
 /// Tells of one server; clones share its allowance of log messages.
 #[derive(Clone, Debug)]
@@ -27,12 +27,12 @@ impl Reporter {
         Self { server, events, gate, messages: Messages::new(0) }
     }
 
-    /// Keeps so many bytes of the server's own messages.
+    /// Keeps so many bytes of messages.
     pub(super) fn keeping(self, bytes: u64) -> Self {
         Self { messages: Messages::new(usize::try_from(bytes).unwrap_or(usize::MAX)), ..self }
     }
 
-    /// What the server said, as far as it is kept.
+    /// What the server said and what was remarked, as far as it is kept.
     pub(super) fn messages(&self) -> &Messages {
         &self.messages
     }
@@ -51,25 +51,31 @@ impl Reporter {
     }
 
     /// A remark of the host, unless there were too many in this second or the reader is far behind; `text` is made only
-    /// then.
+    /// then. It is kept with the server's own messages.
     pub(super) fn log(&self, level: LogLevel, text: impl FnOnce() -> String) {
         let Some(skipped) = self.pass() else { return };
         if skipped > 0 {
-            self.put(LogLevel::Info, format!("{skipped} messages were left out"), false);
+            self.left_out(skipped, false);
         }
-        self.put(level, text(), false);
+        let text = text();
+        self.messages.push(level.of_protocol(), Speaker::Millrace, &text);
+        self.put(level, text, false);
+    }
+
+    fn left_out(&self, skipped: u64, said: bool) {
+        let left_out = format!("{skipped} messages were left out ([limits] messages_per_second)");
+        self.messages.push(LoggingLevel::Notice, Speaker::Millrace, &left_out);
+        self.put(LogLevel::Info, left_out, said);
     }
 
     /// A message of the server itself, under the same allowance; it is kept too.
     pub(super) fn said(&self, level: LoggingLevel, logger: Option<&str>, text: impl FnOnce() -> String) {
         let Some(skipped) = self.pass() else { return };
         if skipped > 0 {
-            let left_out = format!("{skipped} messages were left out ([limits] messages_per_second)");
-            self.messages.push(LoggingLevel::Notice, None, &left_out);
-            self.put(LogLevel::Info, left_out, true);
+            self.left_out(skipped, true);
         }
         let text = text();
-        self.messages.push(level, logger, &text);
+        self.messages.push(level, Speaker::Server(logger), &text);
         let text = logger.map(|logger| format!("{logger}: {text}")).unwrap_or(text);
         self.put(LogLevel::of(level), text, true);
     }

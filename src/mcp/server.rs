@@ -27,7 +27,7 @@ use super::connection::{Connection, Info, Link};
 use super::event::LogLevel;
 use super::failure::{Failure, FailureKind};
 use super::http::Authorise;
-use super::inquiry::Inquiries;
+use super::inquiry::{Inquiries, Roots};
 use super::listen::listen;
 use super::oauth::Access;
 use super::open::{Opened, Opener, STDERR_LINES, Way};
@@ -54,6 +54,8 @@ pub(super) enum Order {
     Look,
     /// Ask for log messages from this level on.
     Log(LoggingLevel),
+    /// Its folders are others now.
+    Roots,
     /// A call found this connection unusable.
     Broken {
         generation: u64,
@@ -85,6 +87,7 @@ pub(super) struct Server {
     pub cache: Option<PathBuf>,
     pub watchdog: Option<Arc<Watchdog>>,
     pub inquiries: Inquiries,
+    pub roots: Roots,
     pub wiretap: Option<Arc<dyn Wiretap>>,
     /// The resources whose changes it is to tell of.
     pub watches: Watches,
@@ -232,6 +235,10 @@ impl Server {
                 order = self.orders.recv() => match order {
                     Some(Order::Restart | Order::Refresh) => return Waited::Go,
                     Some(Order::Log(level)) => self.log_level = Some(level),
+                    Some(Order::Roots) => {
+                        self.status.life.roots = self.roots.standing(None);
+                        self.reporter.status(self.status.clone()).await;
+                    }
                     Some(Order::Broken { .. } | Order::Look) => {}
                     None => return Waited::Stop,
                 },
@@ -259,6 +266,7 @@ impl Server {
             generation: self.generation,
             watchdog: self.watchdog.as_ref(),
             inquiries: &self.inquiries,
+            roots: &self.roots,
             wiretap: self.wiretap.as_ref(),
             watches: &self.watches,
         };
@@ -287,6 +295,7 @@ impl Server {
         self.status.transport = transport(&self.entry.transport, life.connection.way);
         self.status.pid = life.child.as_ref().and_then(Child::pid);
         self.status.protocol = Some(life.info.protocol_version.clone());
+        self.status.life.roots = self.roots.standing(Some(life.connection.asker.offers_roots()));
         let mut failure = match self.relist(&life, true).await {
             Err(failure) => failure,
             Ok(fresh) => {
@@ -348,6 +357,10 @@ impl Server {
                         self.ask_for_log(life);
                         self.look(life, true).await;
                     }
+                    Some(Order::Roots) => {
+                        life.connection.announce_roots();
+                        self.look(life, true).await;
+                    }
                     Some(Order::Broken { generation, reason }) if generation == self.generation => {
                         // A fresh greeting tells whether it is really gone, and in which state that leaves it.
                         self.reporter.log(LogLevel::Info, || format!("connecting again: {reason}"));
@@ -396,6 +409,7 @@ impl Server {
         }
         (self.status.life.watched, self.status.life.unwatched) = self.watches.counts();
         (self.status.life.log.lines, self.status.life.log.dropped) = self.reporter.messages().kept();
+        self.status.life.roots = self.roots.standing(Some(life.connection.asker.offers_roots()));
         if let Some(pid) = self.status.pid {
             self.status.life.memory =
                 tokio::task::spawn_blocking(move || super::child::memory(pid)).await.ok().flatten();

@@ -12,6 +12,7 @@ use std::io;
 use std::time::Duration;
 
 use rmcp::RoleClient;
+use rmcp::model::{GetMeta, JsonRpcMessage};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
@@ -62,7 +63,11 @@ impl StdioTransport {
 impl Transport<RoleClient> for StdioTransport {
     type Error = io::Error;
 
-    fn send(&mut self, message: TxJsonRpcMessage<RoleClient>) -> impl Future<Output = io::Result<()>> + Send + 'static {
+    fn send(
+        &mut self,
+        mut message: TxJsonRpcMessage<RoleClient>,
+    ) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        of_its_era(&mut message);
         // Queued here and now, not when the future is polled: that keeps the order of the calls.
         let waiter = self.tap.outgoing(&message);
         let queued = serde_json::to_vec(&message).map_err(io::Error::other).and_then(|mut line| {
@@ -93,6 +98,18 @@ impl Transport<RoleClient> for StdioTransport {
 impl Drop for StdioTransport {
     fn drop(&mut self) {
         self.writer.abort();
+    }
+}
+
+/// What declares capabilities in each request (2026-07-28) knows no announcements of roots; here a server may be greeted
+/// in both eras with the same capabilities.
+fn of_its_era(message: &mut TxJsonRpcMessage<RoleClient>) {
+    let JsonRpcMessage::Request(request) = message else { return };
+    let Some(mut capabilities) = request.request.get_meta().client_capabilities() else { return };
+    if let Some(roots) = &mut capabilities.roots
+        && roots.list_changed.take().is_some()
+    {
+        request.request.get_meta_mut().set_client_capabilities(capabilities);
     }
 }
 

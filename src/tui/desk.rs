@@ -11,7 +11,7 @@ use crate::app::{
     Connection, Effect, HistoryFilter, HistoryPage, HistoryRow, ImportRow, ImportSource, LocalKind, LocalServer,
     ModelRow, ModelSource, Reply, Sort, Switched, TitleRow,
 };
-use crate::chat::{Conversation, ConversationId, Fault, FaultKind, Prices, RoundUsage, ServerName, Summary};
+use crate::chat::{Conversation, ConversationId, Fault, FaultKind, Prices, Root, RoundUsage, ServerName, Summary};
 use crate::config::import::Plan;
 use crate::net;
 use crate::store::{self, Claim, DraftOf, Page, Store, StoreError};
@@ -102,6 +102,23 @@ impl Desk {
         self.store.as_ref().ok_or_else(|| {
             self.no_store.clone().unwrap_or_else(|| Fault::new(FaultKind::Store, "There is no store in this session."))
         })
+    }
+
+    /// A folder as a person wrote it, from here or from home; it has to be there.
+    async fn root(&self, text: String) -> Result<Root, Fault> {
+        let rest = text.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with(['/', '\\']));
+        let path = match (rest, &self.home) {
+            (Some(rest), Some(home)) => home.join(rest.trim_start_matches(['/', '\\'])),
+            (_, _) => self.folder.join(&text),
+        };
+        let usage = |why: &str| Fault::new(FaultKind::Usage, format!("{}: {why}", path.display()));
+        match tokio::fs::metadata(&path).await {
+            Ok(found) if found.is_dir() => {
+                crate::config::root(&path).ok_or_else(|| usage("it has no address of its own"))
+            }
+            Ok(_) => Err(usage("this is no folder")),
+            Err(error) => Err(usage(&error.to_string())),
+        }
     }
 
     async fn carried(self, effect: Effect, replies: Replies) {
@@ -245,6 +262,10 @@ impl Desk {
             Effect::AddServer { text } => {
                 let result = self.connector.add_server(text).await;
                 replies.send(Reply::ServerAdded(result));
+            }
+            Effect::FindRoot { server, text } => {
+                let result = self.root(text).await;
+                replies.send(Reply::RootFound { server, result });
             }
             Effect::Connect(connection) => match self.connector.connect(connection).await {
                 Ok(Connected { base_url, key_from, model, context_window, warning }) => {

@@ -491,6 +491,7 @@ impl Loop {
                 | Effect::FindImports
                 | Effect::Import { .. }
                 | Effect::AddServer { .. }
+                | Effect::FindRoot { .. }
                 | Effect::Connect(_)) => {
                     self.working.spawn(self.services.work.carry(effect, self.replies.clone()));
                 }

@@ -693,4 +693,13 @@ fn what_a_server_may_have_beside_tools() {
     let roots: Vec<(&str, Option<&str>)> = features.roots.iter().map(|r| (r.uri.as_str(), r.name.as_deref())).collect();
     let want = [("file:///w%20x/a", Some("a")), ("file:///w%20x/b%20c", Some("b c")), ("file:///srv", Some("srv"))];
     assert_eq!(roots, want);
+    assert!(features.roots_ask, "a person decides unless the entry says otherwise");
+    let of = |text: &str| Config::parse(Path::new("c.toml"), text).unwrap();
+    let (file, _) = of("[servers.a]\ncommand = \"x\"\nroots = [\".\"]\nroots_ask = false\n");
+    assert!(!file.servers[0].expand(&variables).features.roots_ask);
+    let (_, findings) = of("[servers.a]\ncommand = \"x\"\nroots_ask = false\n");
+    assert!(
+        findings.iter().any(|finding| finding.message.contains("roots_ask does nothing by itself")),
+        "{findings:?}"
+    );
 }

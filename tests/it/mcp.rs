@@ -22,6 +22,7 @@ mod hostile;
 mod http;
 mod probe;
 mod resume;
+mod roots;
 mod rounds;
 mod said;
 mod sse;

@@ -150,7 +150,7 @@ fn answered(host: &Host, event: &HostEvent) {
             let fields = form.fields.iter();
             InquiryAnswer::Accept(fields.filter_map(|f| Some((f.name.clone(), f.default.clone()?))).collect())
         }
-        Question::Address { .. } | Question::Sample(_) => InquiryAnswer::Decline,
+        Question::Address { .. } | Question::Sample(_) | Question::Roots(_) => InquiryAnswer::Decline,
     };
     if !host.answer(inquiry.id, answer) {
         eprintln!("the answer came too late");

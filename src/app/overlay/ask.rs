@@ -5,7 +5,7 @@ use crate::app::effect::Effect;
 use crate::app::key::{Key, KeyCode};
 use crate::app::line::LineEdit;
 use crate::app::state::State;
-use crate::chat::ConversationId;
+use crate::chat::{ConversationId, ServerName};
 
 #[derive(Clone, Debug)]
 pub struct Ask {
@@ -29,13 +29,17 @@ pub enum AskFor {
     System,
     /// A server: its name, then its command or address.
     Server,
+    /// A folder that a server may be told of.
+    Root(ServerName),
 }
 
 impl Ask {
     pub(crate) fn new(what: AskFor, text: String) -> Self {
         let line = match what {
             AskFor::Key { .. } => LineEdit::masked(),
-            AskFor::Title(_) | AskFor::Address | AskFor::System | AskFor::Server => LineEdit::with(text),
+            AskFor::Title(_) | AskFor::Address | AskFor::System | AskFor::Server | AskFor::Root(_) => {
+                LineEdit::with(text)
+            }
         };
         Self { what, line, refused: None, busy: false }
     }
@@ -61,6 +65,13 @@ impl Ask {
                 AskFor::Server => {
                     self.busy = true;
                     out.push(Effect::AddServer { text });
+                    Flow::Stay
+                }
+                AskFor::Root(_) if text.is_empty() => self.refuse("a folder; . is the one that you started in"),
+                AskFor::Root(server) => {
+                    let server = server.clone();
+                    self.busy = true;
+                    out.push(Effect::FindRoot { server, text });
                     Flow::Stay
                 }
                 AskFor::Key { .. } if text.is_empty() => self.refuse("paste or type a key; esc goes back"),

@@ -1,9 +1,10 @@
-//! What a server asks of the person: a form, a visit to an address, an answer of the model.
+//! What a server asks of the person: a form, a visit to an address, an answer of the model, the folders to work in.
 //!
 //! # Invariants
 //! - Nothing is sent, opened or asked of the model before a fresh key said so, 350 ms after the question came up.
 //! - An address is opened by its own key alone, and never looked at before.
-//! - Esc closes the question as cancelled, and asks nothing more.
+//! - Folders are told only after the last of them was on the screen.
+//! - Esc closes the question as cancelled, and asks nothing more; of folders it tells none.
 
 use std::sync::Arc;
 
@@ -39,6 +40,11 @@ pub enum InquiryStep {
     /// The request is shown from this line on.
     Sample {
         scroll: usize,
+    },
+    /// The folders are shown from this line on.
+    Roots {
+        scroll: usize,
+        end_seen: bool,
     },
 }
 
@@ -82,8 +88,15 @@ impl InquiryBox {
                 InquiryStep::Address(Visit::of(url).unwrap_or_else(unknown))
             }
             Question::Sample(_) => InquiryStep::Sample { scroll: 0 },
+            Question::Roots(_) => InquiryStep::Roots { scroll: 0, end_seen: false },
         };
         Self { turn, inquiry, told, deaf_until_us: now.mono_us + DEAF_US, refused: None, step }
+    }
+
+    pub(in crate::app) fn laid_out(&mut self, list: ListLayout) {
+        if let InquiryStep::Roots { end_seen, .. } = &mut self.step {
+            *end_seen |= list.page > 0 && list.top + list.page >= list.lines;
+        }
     }
 
     /// Milliseconds until nobody's answer counts any more.
@@ -97,14 +110,14 @@ impl InquiryBox {
     pub(super) fn paste(&mut self, text: &str) {
         match &mut self.step {
             InquiryStep::Form(form) => form.paste(text),
-            InquiryStep::Address(_) | InquiryStep::Sample { .. } => {
+            InquiryStep::Address(_) | InquiryStep::Sample { .. } | InquiryStep::Roots { .. } => {
                 self.refused = Some("a paste decides nothing");
             }
         }
     }
 
     pub(super) fn wheel(&mut self, by: isize, list: ListLayout) {
-        if let InquiryStep::Sample { scroll } = &mut self.step {
+        if let InquiryStep::Sample { scroll } | InquiryStep::Roots { scroll, .. } = &mut self.step {
             *scroll = scrolled(*scroll, by, list);
         }
     }
@@ -132,7 +145,11 @@ impl InquiryBox {
         }
         self.refused = None;
         if key.code == KeyCode::Esc {
-            return self.answer(InquiryAnswer::Cancel, state, out);
+            let answer = match self.step {
+                InquiryStep::Roots { .. } => InquiryAnswer::Decline,
+                InquiryStep::Form(_) | InquiryStep::Address(_) | InquiryStep::Sample { .. } => InquiryAnswer::Cancel,
+            };
+            return self.answer(answer, state, out);
         }
         match &mut self.step {
             InquiryStep::Form(form) => match form.key(key) {
@@ -155,13 +172,15 @@ impl InquiryBox {
                 FormKey::Pressed(FormButton::Decline) => self.answer(InquiryAnswer::Decline, state, out),
                 FormKey::Pressed(FormButton::Cancel) => self.answer(InquiryAnswer::Cancel, state, out),
             },
-            InquiryStep::Address(_) | InquiryStep::Sample { .. } => self.decide(key, state, out),
+            InquiryStep::Address(_) | InquiryStep::Sample { .. } | InquiryStep::Roots { .. } => {
+                self.decide(key, state, out)
+            }
         }
     }
 
     /// Yes and no, for what takes no form.
     fn decide(&mut self, key: Key, state: &mut State, out: &mut Vec<Effect>) -> Flow {
-        if let InquiryStep::Sample { scroll } = &mut self.step
+        if let InquiryStep::Sample { scroll } | InquiryStep::Roots { scroll, .. } = &mut self.step
             && let Some(motion) = motion(key, true)
         {
             let list = state.layout.list;
@@ -170,7 +189,7 @@ impl InquiryBox {
         }
         match (key.typed(), &self.step) {
             (Some('n'), _) => return self.answer(InquiryAnswer::Decline, state, out),
-            (Some('y'), _) if key.repeat => self.refused = Some("a held key decides nothing"),
+            (Some('y' | 's'), _) if key.repeat => self.refused = Some("a held key decides nothing"),
             (Some('y'), InquiryStep::Address(visit)) if !visit.host.is_empty() => {
                 out.push(Effect::OpenPage { url: visit.url.clone() });
                 return self.answer(InquiryAnswer::Accept(Map::new()), state, out);
@@ -178,8 +197,17 @@ impl InquiryBox {
             (Some('y'), InquiryStep::Sample { .. }) => {
                 return self.answer(InquiryAnswer::Accept(Map::new()), state, out);
             }
+            (Some('y' | 's'), InquiryStep::Roots { end_seen: false, .. }) => {
+                self.refused = Some("see the last of them first: j and k scroll");
+            }
+            (Some(key @ ('y' | 's')), InquiryStep::Roots { .. }) => {
+                return self.answer(InquiryAnswer::Tell { lasting: key == 's' }, state, out);
+            }
             (Some('c'), InquiryStep::Address(visit)) => {
                 out.push(Effect::Copy { what: "the address", text: visit.url.clone() });
+            }
+            (_, InquiryStep::Roots { .. }) => {
+                self.refused = Some("y, s or n; esc declines; enter decides nothing here")
             }
             _ => self.refused = Some("y or n; esc cancels; enter decides nothing here"),
         }

@@ -28,6 +28,8 @@ pub enum ServerStep {
     Log { scroll: Option<usize>, view: LogView, least: LoggingLevel },
     /// What it says of its own use.
     Words { scroll: usize },
+    /// The folders that it may be told of.
+    Folders { selected: usize },
     /// Its tools.
     Tools { selected: usize },
     /// What changed in its definitions; accepted by `A` once its end was on the screen, and then exactly as shown here,
@@ -73,6 +75,7 @@ impl ServerList {
             let wanted = match &self.step {
                 ServerStep::List => true,
                 ServerStep::Log { .. } => Some(&row.status.server) == self.selected.as_ref(),
+                ServerStep::Folders { .. } => Some(&row.status.server) == self.selected.as_ref(),
                 ServerStep::Words { .. } | ServerStep::Tools { .. } | ServerStep::Changes { .. } => false,
             };
             if wanted && matches!(row.status.state, ServerState::Ready | ServerState::Starting) {
@@ -133,6 +136,27 @@ impl ServerList {
         let row = self.selected.as_ref().and_then(|name| state.servers.get(name)).cloned();
         match &mut self.step {
             ServerStep::List => self.list_key(key, row, state, out),
+            ServerStep::Folders { selected } => {
+                let Some(row) = row else { return Flow::Pass };
+                let roots = &row.status.life.roots.list;
+                let at = (*selected).min(roots.len().saturating_sub(1));
+                if let Some(motion) = motion(key, true) {
+                    *selected = motion.row(at, roots.len(), list.page);
+                    return Flow::Stay;
+                }
+                let server = row.status.server.clone();
+                match (key.typed(), roots.get(at)) {
+                    (Some('a'), _) => {
+                        state.overlays.push(Overlay::Ask(Ask::new(AskFor::Root(server), String::new())));
+                    }
+                    (Some('x'), Some(root)) => {
+                        let action = ServerAction::RemoveRoot(root.uri.clone());
+                        out.push(Effect::Order(Order::Server { server, action }));
+                    }
+                    _ => return Flow::Pass,
+                }
+                Flow::Stay
+            }
             ServerStep::Tools { selected } => {
                 let Some(motion) = motion(key, true) else { return Flow::Pass };
                 let count = row.map_or(0, |row| row.status.listed.len());
@@ -241,6 +265,16 @@ impl ServerList {
             (_, Some('w')) if row.status.life.instructions.is_some() => self.step = ServerStep::Words { scroll: 0 },
             (_, Some('w')) => state.say(format!("{} says nothing of its own use", server.as_str()), out),
             (_, Some('v')) if !row.status.listed.is_empty() => self.step = ServerStep::Tools { selected: 0 },
+            (_, Some('d')) => match row.status.state {
+                ServerState::Off | ServerState::NeedsConsent => {
+                    state.say(format!("{} is not running: o starts it", server.as_str()), out);
+                }
+                ServerState::Starting | ServerState::Ready | ServerState::Failed | ServerState::NeedsLogin => {
+                    self.step = ServerStep::Folders { selected: 0 };
+                    self.looked_us = 0;
+                    self.look(&state.servers, state.now.mono_us, out);
+                }
+            },
             (KeyCode::Enter, _) | (_, Some('l')) => {
                 self.open_log(&state.servers);
                 self.look(&state.servers, state.now.mono_us, out);

@@ -102,6 +102,51 @@ fn an_address_is_opened_by_y_alone_and_never_before() {
     assert_eq!(*answer(&desk), InquiryAnswer::Decline);
 }
 
+fn folders(count: usize) -> Question {
+    let root = |n: usize| Root { uri: format!("file:///srv/{n}"), name: None };
+    Question::Roots((0..count).map(root).collect())
+}
+
+#[test]
+fn folders_are_told_by_a_fresh_y_or_s_and_by_nothing_else() {
+    let seen = |desk: &mut Desk, top, lines| {
+        let list = ListLayout { lines, page: 4, top };
+        desk.event(Event::Layout(Layout { list, ..desk.state.layout.clone() }));
+    };
+    for (keys, want) in [
+        ("y", InquiryAnswer::Tell { lasting: false }),
+        ("s", InquiryAnswer::Tell { lasting: true }),
+        ("n", InquiryAnswer::Decline),
+        ("<esc>", InquiryAnswer::Decline),
+    ] {
+        let mut desk = desk();
+        desk.engine(inquiry(1, folders(2)));
+        seen(&mut desk, 0, 4);
+        desk.keys("<enter> ");
+        desk.event(Event::Paste("y".into()));
+        for held in ['y', 's'] {
+            desk.event(Event::Key(Key { repeat: true, ..Key::plain(KeyCode::Char(held)) }));
+        }
+        assert!(desk.orders().is_empty());
+        desk.keys(keys);
+        assert_eq!(*answer(&desk), want, "{keys}");
+        assert!(desk.state.overlays.is_empty() && desk.state.inquiry.is_none());
+    }
+    // Too early is too early, and what was not shown is not told.
+    let mut desk = desk();
+    desk.engine(inquiry(1, folders(20)));
+    seen(&mut desk, 0, 40);
+    desk.effects.clear();
+    desk.after(100, Event::Key(Key::plain(KeyCode::Char('y'))));
+    assert_eq!(open(&desk).unwrap().refused, Some("too early: keys count 0.35 s after the last one"));
+    desk.keys("y");
+    assert_eq!(open(&desk).unwrap().refused, Some("see the last of them first: j and k scroll"));
+    desk.keys("G");
+    seen(&mut desk, 36, 40);
+    desk.keys("gy");
+    assert_eq!(*answer(&desk), InquiryAnswer::Tell { lasting: false });
+}
+
 #[test]
 fn what_is_odd_about_an_address_is_said() {
     let warnings = |url: &str| Visit::of(url).unwrap().warnings.len();

@@ -9,7 +9,7 @@
 use serde_json::{Map, Value};
 
 use crate::chat::{
-    Choice, Field, FieldKind, Form, Inquiry, InquiryAnswer, InquiryEnd, InquiryId, Question, ServerName, number,
+    Choice, Field, FieldKind, Form, Inquiry, InquiryAnswer, InquiryEnd, InquiryId, Question, Root, ServerName, number,
 };
 use crate::headless::Questions;
 use crate::text::visible;
@@ -39,6 +39,7 @@ enum Asked {
         content: Map<String, Value>,
     },
     Address,
+    Roots,
 }
 
 /// What becomes of a question.
@@ -71,6 +72,7 @@ impl Answers {
                 (Asked::Form { form, at: 0, content: Map::new() }, text)
             }
             Question::Address { message, url, elicitation: _ } => (Asked::Address, address(&server, &message, &url)),
+            Question::Roots(roots) => (Asked::Roots, folders(&server, &roots)),
             Question::Sample(_) => return decline("an answer of a model"),
         };
         if let Some(terminal) = &mut self.terminal {
@@ -137,6 +139,7 @@ impl Open {
                     format!("{whole}\nSend this to {:?}? [y] send  [e] once more  [n] decline  ", self.server.as_str())
                 }
             },
+            Asked::Roots => "[y] tell it this once  [s] and whenever it asks  [n] decline  ".to_owned(),
             Asked::Address => "[y] you agree, and open it yourself  [n] decline  ".to_owned(),
         }
     }
@@ -147,6 +150,11 @@ impl Open {
                 "y" => Next::Answer(InquiryAnswer::Accept(Map::new())),
                 "n" | DECLINE => Next::Answer(InquiryAnswer::Decline),
                 _ => Next::Say("y or n.".to_owned()),
+            },
+            Asked::Roots => match line.trim() {
+                word @ ("y" | "s") => Next::Answer(InquiryAnswer::Tell { lasting: word == "s" }),
+                "n" | DECLINE => Next::Answer(InquiryAnswer::Decline),
+                _ => Next::Say("y, s or n.".to_owned()),
             },
             Asked::Form { form, at, content } => {
                 if line.trim() == DECLINE {
@@ -189,6 +197,16 @@ fn head(server: &ServerName, message: &str, form: &Form) -> String {
 
 fn address(server: &ServerName, message: &str, url: &str) -> String {
     format!("\n{:?} asks you to visit an address: {}\n  {}", server.as_str(), visible(message), shown(url))
+}
+
+/// What it would be told, whole.
+fn folders(server: &ServerName, roots: &[Root]) -> String {
+    let mut text = format!("\n{:?} wants to know your folders. It would be told:", server.as_str());
+    for root in roots {
+        let name = root.name.as_deref().map(|name| format!("  ({})", shown(name))).unwrap_or_default();
+        text.push_str(&format!("\n  {}{name}", shown(&root.uri)));
+    }
+    text
 }
 
 /// A field, what it takes, and its default.
@@ -347,6 +365,12 @@ mod tests {
         assert!(!prompt.contains('\u{1b}') && prompt.contains("seems to ask for a secret"), "{prompt}");
         let text = address(&ServerName::new("s"), "go", "https://a.example/\u{202e}x");
         assert!(text.ends_with("  https://a.example/<U+202E>x"), "{text}");
+        let root = Root { uri: "file:///a\u{1b}[2J\u{202e}x".into(), name: Some("a\u{9b}31m".into()) };
+        let text = folders(&ServerName::new("s"), &[root]);
+        assert!(text.ends_with("  file:///a<ESC>[2J<U+202E>x  (a<U+009B>31m)"), "{text}");
+        let mut open = Open { id: InquiryId(1), server: ServerName::new("s"), asked: Asked::Roots };
+        assert!(matches!(open.take(""), Next::Say(_)));
+        assert!(matches!(open.take("s"), Next::Answer(InquiryAnswer::Tell { lasting: true })));
         let mut open = Open { id: InquiryId(1), server: ServerName::new("s"), asked: Asked::Address };
         assert!(matches!(open.take(""), Next::Say(_)));
         assert!(matches!(open.take("y"), Next::Answer(InquiryAnswer::Accept(content)) if content.is_empty()));

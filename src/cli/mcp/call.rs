@@ -16,7 +16,7 @@ use futures_util::{Stream, StreamExt as _};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
-use crate::chat::{CallId, Fault, FaultKind, InquiryAnswer, ServerName, ServerState, ToolRef, payloads};
+use crate::chat::{CallId, Fault, FaultKind, ServerName, ServerState, ToolRef, payloads};
 use crate::headless::{Stop, stops};
 use crate::mcp::{CallEnd, CallEvent, CallOrder, Host, HostEvent};
 use crate::tools::{Registry, RegistryRules, Snapshot};
@@ -83,7 +83,7 @@ impl Bench {
         let begun = Instant::now();
         // Listened to from here on, so that none is missed between two waits.
         let mut stops = std::pin::pin!(stops());
-        let tools = self.up(host, &mut events, &server, stops.as_mut()).await?;
+        let tools = self.up(host, &mut events, &server, answers, stops.as_mut()).await?;
         let reference = ToolRef::new(server.as_str(), wishes.tool.as_str());
         check(&tools, &reference, &arguments, wishes.validate)?;
         let ready = begun.elapsed();
@@ -107,6 +107,7 @@ impl Bench {
         host: &Host,
         events: &mut mpsc::Receiver<HostEvent>,
         server: &ServerName,
+        answers: &mut Answers,
         mut stops: Pin<&mut impl Stream<Item = Stop>>,
     ) -> Result<Arc<Snapshot>, Fault> {
         let mut registry = Registry::new(RegistryRules::default(), Arc::clone(&self.limits));
@@ -116,6 +117,12 @@ impl Bench {
                 event = events.recv() => event,
                 Some(_) = stops.next() => {
                     return Err(Fault::new(FaultKind::Cancelled, "stopped before the server was ready; nothing was called"));
+                }
+                line = answers.line() => {
+                    if let Some((id, answer)) = answers.take(line) {
+                        host.answer(id, answer);
+                    }
+                    continue;
                 }
             };
             match event {
@@ -132,9 +139,11 @@ impl Bench {
                     }
                 },
                 Some(HostEvent::Inquiry(inquiry)) => {
-                    eprintln!("asks      it asks something before it is ready, which was declined");
-                    host.answer(inquiry.id, InquiryAnswer::Decline);
+                    if let Some((id, answer)) = answers.ask(inquiry) {
+                        host.answer(id, answer);
+                    }
                 }
+                Some(HostEvent::InquiryEnded { id, end }) => answers.over(id, end),
                 Some(other) => tell(other, &mut quiet),
                 None => return Err(Fault::new(FaultKind::Internal, format!("{} was lost", server.as_str()))),
             }

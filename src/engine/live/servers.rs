@@ -165,6 +165,8 @@ impl Servers for LiveServers {
             ServerAction::Off => self.host.stop(server),
             ServerAction::Look => self.host.look(server),
             ServerAction::Log(level) => self.host.log(server, level),
+            ServerAction::AddRoot(root) => self.host.add_root(server, root),
+            ServerAction::RemoveRoot(uri) => self.host.remove_root(server, &uri),
             // For now it is the registry's business; later starts are told by what is kept.
             ServerAction::Trust | ServerAction::Distrust => {
                 if let Some(entry) = held(&self.entries).get(server) {

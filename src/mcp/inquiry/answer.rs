@@ -17,13 +17,23 @@ pub(super) fn result(question: &Question, answer: &InquiryAnswer) -> Result<Valu
             return Err(Refused { code: Refused::REJECTED, message: "the user rejected the request".into() });
         }
         (Question::Address { .. }, InquiryAnswer::Accept(_)) => json!({"action": "accept"}),
-        (_, InquiryAnswer::Accept(content)) => json!({"action": "accept", "content": content}),
-        (_, InquiryAnswer::Sample(SampleReply { model, text, stop })) => json!({
+        (Question::Form { .. } | Question::Sample(_), InquiryAnswer::Accept(content)) => {
+            json!({"action": "accept", "content": content})
+        }
+        (
+            Question::Form { .. } | Question::Address { .. } | Question::Sample(_),
+            InquiryAnswer::Sample(SampleReply { model, text, stop }),
+        ) => json!({
             "role": "assistant",
             "content": {"type": "text", "text": text},
             "model": model,
             "stopReason": stop.word(),
         }),
+        (Question::Roots(roots), InquiryAnswer::Tell { .. }) => super::roots::told(roots),
+        (Question::Roots(_), _) => {
+            return Err(Refused { code: Refused::REJECTED, message: "the user did not tell its folders".into() });
+        }
+        (_, InquiryAnswer::Tell { .. }) => return Err(Refused::params("this is no question for folders")),
     })
 }
 
@@ -33,8 +43,9 @@ pub(super) fn fits(question: &Question, answer: &InquiryAnswer) -> bool {
         (_, InquiryAnswer::Decline | InquiryAnswer::Cancel) => true,
         (Question::Form { form, .. }, InquiryAnswer::Accept(content)) => form.problems(content).is_empty(),
         (Question::Address { .. }, InquiryAnswer::Accept(content)) => content.is_empty(),
-        (Question::Sample(_), InquiryAnswer::Sample(_)) => true,
-        (Question::Form { .. } | Question::Address { .. }, InquiryAnswer::Sample(_))
-        | (Question::Sample(_), InquiryAnswer::Accept(_)) => false,
+        (Question::Sample(_), InquiryAnswer::Sample(_)) | (Question::Roots(_), InquiryAnswer::Tell { .. }) => true,
+        (Question::Form { .. } | Question::Address { .. }, InquiryAnswer::Sample(_) | InquiryAnswer::Tell { .. })
+        | (Question::Sample(_), InquiryAnswer::Accept(_) | InquiryAnswer::Tell { .. })
+        | (Question::Roots(_), InquiryAnswer::Accept(_) | InquiryAnswer::Sample(_)) => false,
     }
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -15,8 +15,8 @@ use super::answer::result;
 use super::held;
 use super::queue::{Asking, Inquiries, Open};
 use super::read::{Refused, read};
-use crate::chat::{CallId, Inquiry, InquiryAnswer, InquiryEnd, InquiryId, Question, Root, ServerName};
-use crate::config::ServerFeatures;
+use super::roots::Roots;
+use crate::chat::{CallId, Inquiry, InquiryAnswer, InquiryEnd, InquiryId, Question, ServerName};
 use crate::mcp::event::{HostEvent, LogLevel};
 use crate::mcp::report::Reporter;
 
@@ -28,7 +28,9 @@ struct Desk {
     inquiries: Inquiries,
     server: ServerName,
     reporter: Reporter,
-    roots: Vec<Root>,
+    roots: Roots,
+    /// It was told that it may ask for them.
+    offers_roots: bool,
     /// Ends with the connection.
     gone: CancellationToken,
     /// The calls under way, each with what ends its questions.
@@ -47,35 +49,55 @@ impl Asker {
     pub(in crate::mcp) fn new(inquiries: Inquiries, server: ServerName, reporter: Reporter) -> Self {
         let (pending, _) = watch::channel(Vec::new());
         let gone = CancellationToken::new();
-        let roots = Vec::new();
-        Self(Arc::new(Desk { inquiries, server, reporter, roots, gone, calls: Mutex::default(), pending }))
+        let (roots, calls) = (Roots::default(), Mutex::default());
+        Self(Arc::new(Desk { inquiries, server, reporter, roots, offers_roots: false, gone, calls, pending }))
     }
 
-    /// With what the server's entry lets it have. Only before it is shared.
-    pub(in crate::mcp) fn offering(mut self, features: &ServerFeatures) -> Self {
+    /// With the folders that the server may be told of. Only before it is shared.
+    pub(in crate::mcp) fn offering(mut self, roots: &Roots) -> Self {
         if let Some(desk) = Arc::get_mut(&mut self.0) {
-            desk.roots.clone_from(&features.roots);
+            desk.roots.clone_from(roots);
+            desk.offers_roots = !roots.list().is_empty();
         }
         self
     }
 
-    /// Whether there are folders that the server may be told of.
-    pub(in crate::mcp) fn tells_roots(&self) -> bool {
-        !self.0.roots.is_empty()
+    /// Whether the server may ask for folders; that is settled when it is greeted.
+    pub(in crate::mcp) fn offers_roots(&self) -> bool {
+        self.0.offers_roots
     }
 
-    /// What needs no asking: the folders of the server's own entry, which a person wrote for nothing else.
-    fn answered(&self, method: &str) -> Option<Value> {
-        if method != "roots/list" || !self.tells_roots() {
-            return None;
+    /// What a server wrote, as a question.
+    fn question(&self, method: &str, params: &Value) -> Result<Question, Refused> {
+        match method {
+            "roots/list" if self.0.offers_roots => Ok(Question::Roots(self.0.roots.list())),
+            _ => read(method, params),
         }
-        let uris: Vec<&str> = self.0.roots.iter().map(|root| root.uri.as_str()).collect();
-        self.0.reporter.log(LogLevel::Info, || format!("it asked for its folders and was told {}", uris.join(", ")));
-        let root = |root: &Root| match &root.name {
-            Some(name) => json!({"uri": root.uri, "name": name}),
-            None => json!({"uri": root.uri}),
+    }
+
+    /// Where nobody need be asked, the answer.
+    fn settled(&self, question: &Question) -> Option<InquiryAnswer> {
+        match question {
+            Question::Roots(roots) if self.0.roots.may_be_told(roots) => Some(InquiryAnswer::Tell { lasting: false }),
+            Question::Roots(_) | Question::Form { .. } | Question::Address { .. } | Question::Sample(_) => None,
+        }
+    }
+
+    /// What a server was told, or was not, is written down for who looks into its log.
+    fn noted(&self, question: &Question, answer: &InquiryAnswer) {
+        let Question::Roots(roots) = question else { return };
+        let uris: Vec<&str> = roots.iter().map(|root| root.uri.as_str()).collect();
+        let (level, what) = match answer {
+            InquiryAnswer::Tell { .. } if uris.is_empty() => (LogLevel::Info, "was told of none".to_owned()),
+            InquiryAnswer::Tell { lasting } => {
+                if *lasting {
+                    self.0.roots.allow(roots);
+                }
+                (LogLevel::Info, format!("was told {}", uris.join(", ")))
+            }
+            _ => (LogLevel::Info, "was not told: you declined".to_owned()),
         };
-        Some(json!({"roots": self.0.roots.iter().map(root).collect::<Vec<_>>()}))
+        self.0.reporter.log(level, || format!("it asked for its folders and {what}"));
     }
 
     /// The connection is gone: what it asked is over.
@@ -108,8 +130,20 @@ impl Asker {
         withdrawn: &CancellationToken,
     ) -> Result<InquiryAnswer, InquiryEnd> {
         let shared = &*self.0.inquiries.0;
+        if let Some(answer) = self.settled(&question) {
+            self.noted(&question, &answer);
+            return Ok(answer);
+        }
         if !shared.attended.load(Ordering::Acquire) {
-            self.declined(&question, "nobody is there to answer; in the chat screen somebody is");
+            let why = match question {
+                Question::Roots(_) => {
+                    "nobody is there to answer; roots_ask = false in its entry tells them all the same"
+                }
+                Question::Form { .. } | Question::Address { .. } | Question::Sample(_) => {
+                    "nobody is there to answer; in the chat screen somebody is"
+                }
+            };
+            self.declined(&question, why);
             return Ok(InquiryAnswer::Decline);
         }
         let Some(_pending) = self.pend(call.clone()) else {
@@ -123,9 +157,12 @@ impl Asker {
             () = self.0.gone.cancelled() => Err(InquiryEnd::Gone),
             () = over.cancelled() => Err(InquiryEnd::CallEnded),
             () = withdrawn.cancelled() => Err(InquiryEnd::Withdrawn),
-            answer = self.take_turn(call, question, &mut asking) => answer,
+            answer = self.take_turn(call, question.clone(), &mut asking) => answer,
         };
         asking.end = answer.as_ref().err().copied().unwrap_or(InquiryEnd::Answered);
+        if let Ok(answer) = &answer {
+            self.noted(&question, answer);
+        }
         answer
     }
 
@@ -137,6 +174,10 @@ impl Asker {
     ) -> Result<InquiryAnswer, InquiryEnd> {
         let shared = asking.shared;
         asking.turn = Some(shared.turn.lock().await);
+        // The question before it may have settled it.
+        if let Some(answer) = self.settled(&question) {
+            return Ok(answer);
+        }
         let id = InquiryId(shared.last.fetch_add(1, Ordering::Relaxed) + 1);
         let (answer, answered) = oneshot::channel();
         *held(&shared.open) = Some(Open { id, question: question.clone(), answer });
@@ -176,6 +217,7 @@ impl Asker {
             Question::Form { message, .. } => format!("asks you to fill in a form ({message})"),
             Question::Address { url, .. } => format!("asks you to visit {url}"),
             Question::Sample(_) => "asks for an answer of the model".to_owned(),
+            Question::Roots(_) => "asks for its folders".to_owned(),
         };
         self.0.reporter.log(LogLevel::Warning, || format!("it {what}; declined: {why}"));
     }
@@ -190,10 +232,7 @@ impl Asker {
         params: &Value,
         withdrawn: &CancellationToken,
     ) -> Result<Value, Refused> {
-        if let Some(answer) = self.answered(method) {
-            return Ok(answer);
-        }
-        let question = read(method, params)?;
+        let question = self.question(method, params)?;
         let answer = self.ask(self.only_call(), question.clone(), withdrawn).await;
         result(&question, &answer.unwrap_or(InquiryAnswer::Cancel))
     }
@@ -214,11 +253,7 @@ impl Asker {
         let mut cancelled = false;
         for (key, request) in requests {
             let method = request.get("method").and_then(Value::as_str).unwrap_or_default();
-            if let Some(answer) = self.answered(method) {
-                responses.insert(key.clone(), answer);
-                continue;
-            }
-            let question = read(method, request.get("params").unwrap_or(&Value::Null))?;
+            let question = self.question(method, request.get("params").unwrap_or(&Value::Null))?;
             let answer = match cancelled {
                 true => InquiryAnswer::Cancel,
                 false => {

@@ -2,7 +2,8 @@
 //!
 //! Both ways of asking come here: the requests of the old era (`handler`), and the input that a result of the new one
 //! requires ([`Asker::fulfil`]). `read` makes a question of what a server wrote, `queue` holds the questions of all
-//! servers, `asker` asks for one connection, `answer` makes the protocol's result of what a person said.
+//! servers, `asker` asks for one connection, `answer` makes the protocol's result of what a person said;
+//! `roots` knows the folders that a server may be told of.
 //!
 //! # Invariants
 //! - One question is open at a time; the others wait in the order in which they came, at most `limits.inquiries` of one
@@ -17,12 +18,14 @@ mod answer;
 mod asker;
 mod queue;
 mod read;
+mod roots;
 #[cfg(test)]
 mod tests;
 
 pub(super) use asker::{Asker, UnderWay};
 pub(super) use queue::Inquiries;
 pub(super) use read::Refused;
+pub(super) use roots::Roots;
 
 fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)

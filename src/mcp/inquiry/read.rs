@@ -22,7 +22,7 @@ impl Refused {
     /// MCP 2025-11-25, client/sampling, gives this code as the example for a person's no.
     pub(super) const REJECTED: i32 = -1;
 
-    fn params(message: impl Into<String>) -> Self {
+    pub(super) fn params(message: impl Into<String>) -> Self {
         Self { code: Self::PARAMS, message: message.into() }
     }
 }

@@ -106,6 +106,10 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, ask: &Ask, layout: &mut 
             "Add a server: its name, then its command or address".to_owned(),
             "files npx -y @scope/server .   or   web https://host/mcp   you see it again before it starts",
         ),
+        AskFor::Root(server) => (
+            format!("A folder that {} may be told of, until you quit", one(server.as_str())),
+            "where it lies, as in ~/notes or .",
+        ),
         AskFor::System => ("System prompt for the turns to come".to_owned(), "empty: none"),
     };
     canvas.put(body, 1, 0, &cut(&title, columns), Tint::of(Ink::Text).bold());

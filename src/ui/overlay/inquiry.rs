@@ -1,4 +1,4 @@
-//! What a server asks of the person: who asks, for what, and the form, address or text that it is about.
+//! What a server asks of the person: who asks, for what, and the form, address, text or folders that it is about.
 //!
 //! # Invariants
 //! - The server's own words are set apart from the program's, with what cannot be seen written out.
@@ -6,7 +6,7 @@
 
 use ratatui::layout::Rect;
 
-use super::{field, foot, one, screen, words};
+use super::{field, folders, foot, one, screen, words};
 use crate::app::{
     FieldEdit, FieldValue, FormButton, FormEdit, FormFocus, InquiryBox, InquiryStep, Layout, ListLayout, State, Target,
     Visit,
@@ -33,6 +33,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, open: &InquiryBox, state
         Question::Form { .. } => "asks you",
         Question::Address { .. } => "wants you to visit an address",
         Question::Sample(_) => "wants an answer of your model",
+        Question::Roots(_) => "wants to know your folders",
     };
     title.push(&format!(" {} {what}", one(open.inquiry.server.as_str())), Tint::of(Ink::Text).bold());
     let left = clock(open.left_ms(state.now).saturating_mul(1_000));
@@ -55,12 +56,16 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, open: &InquiryBox, state
     match &open.step {
         InquiryStep::Form(form) => fields(canvas, view, form, narrow, layout),
         InquiryStep::Address(visit) => address(canvas, view, visit),
+        InquiryStep::Roots { .. } => {}
         InquiryStep::Sample { scroll } => {
             if let Question::Sample(sample) = &open.inquiry.question {
                 let rows = request(sample, inner);
                 super::scrolled(canvas, view, &rows, *scroll, 1, layout);
             }
         }
+    }
+    if let (InquiryStep::Roots { scroll, .. }, Question::Roots(roots)) = (&open.step, &open.inquiry.question) {
+        super::scrolled(canvas, view, &folders::asked(roots, inner), *scroll, 1, layout);
     }
     for (y, row) in bottom.iter().enumerate() {
         canvas.row(body, 1, height.saturating_sub(bottom.len()) + y, row);
@@ -78,9 +83,14 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, open: &InquiryBox, state
         },
         (InquiryStep::Form(_), true) => &[("tab", "next"), ("^S", "submit")],
         (InquiryStep::Address(_), _) => &[("y", "open"), ("n", "decline"), ("c", "copy")],
+        (InquiryStep::Roots { .. }, false) => {
+            &[("y", "tell it this once"), ("s", "until you quit"), ("n", "decline"), ("j/k", "scroll")]
+        }
+        (InquiryStep::Roots { .. }, true) => &[("y", "once"), ("s", "until quit")],
         (InquiryStep::Sample { .. }, _) => &[("y", "ask the model"), ("n", "decline"), ("j/k", "scroll")],
     };
-    foot(canvas, area, keys, ("esc", "cancel"));
+    let esc = if matches!(open.step, InquiryStep::Roots { .. }) { "decline" } else { "cancel" };
+    foot(canvas, area, keys, ("esc", esc));
 }
 
 /// Who asks, for which call, and the server's words.
@@ -89,7 +99,7 @@ fn about(open: &InquiryBox, state: &State, inner: usize, narrow: bool) -> Vec<Ro
     let mut out = Vec::new();
     let message = match &open.inquiry.question {
         Question::Form { message, .. } | Question::Address { message, .. } => message.as_str(),
-        Question::Sample(_) => "",
+        Question::Sample(_) | Question::Roots(_) => "",
     };
     if !narrow {
         out.push(Row::new());
@@ -122,12 +132,21 @@ fn about(open: &InquiryBox, state: &State, inner: usize, narrow: bool) -> Vec<Ro
             row.push("   for  ", Ink::Dim);
             row.push(&cut(&one(&tool.path()), inner.saturating_sub(row.width()).max(8)), Ink::Text);
         }
-        None if !narrow => row.push("   its own words, not verified", Ink::Dim),
+        None if !narrow && !message.is_empty() => row.push("   its own words, not verified", Ink::Dim),
         None => {}
     }
     out.push(row);
     match &open.inquiry.question {
         Question::Form { .. } | Question::Address { .. } => {}
+        Question::Roots(roots) => {
+            let text = match roots.len() {
+                1 => "It would be told of this folder, not of what is in it. That gives it no access by itself.",
+                _ => "It would be told of these folders, not of what is in them. That gives it no access by itself.",
+            };
+            let mut row = Row::new();
+            row.push(text, Ink::Text);
+            out.extend(wrap_row(&row, inner, &none, &none));
+        }
         Question::Sample(_) => {
             let mut row = Row::new();
             row.push("The model would be asked this, at your cost; you see its answer before it goes back.", Ink::Text);
@@ -160,7 +179,7 @@ fn below(canvas: &Canvas<'_>, open: &InquiryBox, inner: usize) -> Vec<Row> {
             }
         }
         (InquiryStep::Address(visit), _) => visit.warnings.iter().for_each(|warning| warn(warning)),
-        (InquiryStep::Sample { .. }, _) => {}
+        (InquiryStep::Sample { .. } | InquiryStep::Roots { .. }, _) => {}
     }
     out.push(Row::new());
     let mut keys = Row::label("  ", Ink::Text);
@@ -172,6 +191,11 @@ fn below(canvas: &Canvas<'_>, open: &InquiryBox, inner: usize) -> Vec<Row> {
                 letter(&mut keys, "y", "open it");
             }
             letter(&mut keys, "c", "copy");
+        }
+        InquiryStep::Roots { .. } => {
+            letter(&mut keys, "n", "decline");
+            letter(&mut keys, "y", "tell it this once");
+            letter(&mut keys, "s", "until you quit");
         }
         InquiryStep::Sample { .. } => {
             letter(&mut keys, "n", "decline");

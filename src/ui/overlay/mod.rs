@@ -5,6 +5,7 @@ mod browser;
 mod changes;
 mod detail;
 mod fill;
+mod folders;
 mod help;
 mod import;
 mod inquiry;

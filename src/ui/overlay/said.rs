@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::{one, scrolled};
 use crate::app::{Layout, ServerRow, State};
-use crate::chat::{Instructions, InstructionsStanding, LoggingLevel};
+use crate::chat::{Instructions, InstructionsStanding, LogSpeaker, LoggingLevel};
 use crate::text::{sanitize, visible};
 use crate::ui::canvas::{Canvas, rows_of};
 use crate::ui::figures::{Moment, counted, size};
@@ -114,8 +114,11 @@ pub(super) fn messages(
         };
         text.push(&format!("{:<9} ", line.level.word()), ink);
         let indent = if narrow { 2 } else { text.width() };
-        if let Some(logger) = &line.logger {
-            text.push(&format!("{}: ", one(logger)), Ink::Dim);
+        match &line.by {
+            LogSpeaker::Server(Some(logger)) => text.push(&format!("{}: ", one(logger)), Ink::Dim),
+            LogSpeaker::Server(None) => {}
+            // In a colour that no logger's name can have.
+            LogSpeaker::Millrace => text.push("millrace: ", Ink::Accent),
         }
         let mut lines = wrap_text(text, &line.text, width, indent);
         rows.append(&mut lines);

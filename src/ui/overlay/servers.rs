@@ -33,6 +33,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, list: &ServerList, state
         (ServerStep::Log { scroll, view: LogView::Messages, least }, Some(row)) => {
             said::messages(canvas, body, row, (*scroll, *least), state, layout);
         }
+        (ServerStep::Folders { selected }, Some(row)) => {
+            super::folders::draw(canvas, body, row, *selected, layout);
+        }
         (ServerStep::Words { scroll }, Some(row)) => said::words(canvas, body, row, *scroll, layout),
         (ServerStep::Tools { selected }, Some(row)) => tools(canvas, body, row, *selected, layout),
         (ServerStep::Changes { shown, scroll, .. }, Some(row)) => {
@@ -48,6 +51,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, list: &ServerList, state
         Some(_) | None => "log",
     };
     let keys: &[(&str, &str)] = match (&list.step, columns) {
+        (ServerStep::Folders { .. }, _) => &[("↑↓", "select"), ("a", "add"), ("x", "take out")],
         (ServerStep::Words { .. }, _) => &[("↑↓", "scroll")],
         (ServerStep::Log { view: LogView::StandardError, .. }, _) => &[("↑↓", "scroll"), ("tab", "messages")],
         (ServerStep::Log { view: LogView::Messages, .. }, 60..) => {
@@ -93,7 +97,7 @@ struct Columns {
 }
 
 /// What else can be done, above the footer: the footer has no room for all of it.
-const MORE: &str = "n add   i import   f list its tools again   v what they claim   w its words";
+const MORE: &str = "n add   i import   f list tools again   v claims   w its words   d its folders";
 
 const WIDE: Columns = Columns {
     state: 14,

@@ -1,7 +1,7 @@
-//! Log messages and the level that they are asked for; the folders that a server may be told of.
+//! Log messages and the level that they are asked for.
 
 use axum::response::Response;
-use millrace::chat::{LoggingLevel, Root, ServerLog};
+use millrace::chat::{LogSpeaker, LoggingLevel, ServerLog};
 
 use super::web::{Asked, Web, modern, result, stream};
 use super::*;
@@ -35,7 +35,13 @@ fn written(fake: &Fake, text: &str) -> usize {
 }
 
 fn lines(log: &ServerLog) -> Vec<(LoggingLevel, Option<&str>, &str)> {
-    log.lines.iter().map(|line| (line.level, line.logger.as_deref(), &*line.text)).collect()
+    fn logger(by: &LogSpeaker) -> Option<&str> {
+        match by {
+            LogSpeaker::Server(logger) => logger.as_deref(),
+            LogSpeaker::Millrace => Some("(millrace)"),
+        }
+    }
+    log.lines.iter().map(|line| (line.level, logger(&line.by), &*line.text)).collect()
 }
 
 #[tokio::test]
@@ -134,36 +140,4 @@ async fn nothing_is_asked_for_unless_it_was_wished_and_a_flood_is_summed_up() {
     let left_out = |line: &&str| line.ends_with("messages were left out ([limits] messages_per_second)");
     assert!(log.lines.iter().any(|line| left_out(&&*line.text)));
     assert_eq!(fake.read("logging/setLevel"), 0);
-}
-
-#[tokio::test]
-async fn a_server_is_told_the_folders_of_its_entry_and_no_others() {
-    let script = r#"
-ready() { put '{"jsonrpc":"2.0","id":"r1","method":"roots/list"}'; }
-"#;
-    let fake = Fake::new(script);
-    let mut entry = fake.entry();
-    entry.features.roots = vec![Root { uri: "file:///srv/notes".into(), name: Some("notes".into()) }];
-    let mut up = Up::new(Limits::default(), None, entry).await;
-    up.status(ServerState::Ready).await;
-    for _ in 0..200 {
-        if written(&fake, r#""roots":[{"#) == 1 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    assert_eq!(written(&fake, r#""roots":[{"uri":"file:///srv/notes","name":"notes"}]"#), 1);
-    assert!(written(&fake, r#""roots":{}"#) > 0, "it was told that it may ask");
-
-    let fake = Fake::new(script);
-    let mut up = Up::new(Limits::default(), None, fake.entry()).await;
-    up.status(ServerState::Ready).await;
-    for _ in 0..200 {
-        if written(&fake, "roots/list is not offered") == 1 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    assert_eq!(written(&fake, "roots/list is not offered"), 1);
-    assert_eq!(written(&fake, r#""roots":{}"#), 0);
 }

@@ -68,6 +68,26 @@ fn an_address() {
 }
 
 #[test]
+fn the_folders() {
+    let root = |path: &str, name: &str| Root { uri: format!("file://{path}"), name: Some(name.into()) };
+    let deep = "/home/ada/projects/customers/2026/northwind-traders/notes-and-minutes/of-the-first-quarter";
+    let roots = vec![root("/home/ada/notes", "notes"), root(deep, "of-the-first-quarter")];
+    let state = asked(Question::Roots(roots));
+    assert_snapshot!("folders-120x36", frame(&state, 120, 36));
+    assert_snapshot!("folders-80x24", frame(&state, 80, 24));
+    assert_snapshot!("folders-40x20", frame(&state, 40, 20));
+    let evil =
+        Root { uri: "file:///a\u{1b}[2J\u{202e}\u{200b}b".into(), name: Some("c\u{9b}31m\u{1b}]0;x\u{7}".into()) };
+    let state = asked(Question::Roots(vec![evil]));
+    let text = frame(&state, 80, 24);
+    assert!(text.contains("file:///a<ESC>[2J<U+202E><U+200B>b") && text.contains("c<U+009B>31m<ESC>]0;x"), "{text}");
+    for (columns, rows) in [(120, 36), (40, 20), (12, 5)] {
+        let text = frame(&state, columns, rows);
+        assert!(!text.contains(['\u{1b}', '\u{7}', '\u{202e}', '\u{9b}', '\u{200b}']), "{text:?}");
+    }
+}
+
+#[test]
 fn hostile_words_of_a_form_draw_nothing_of_their_own() {
     let evil = "a\u{1b}]0;owned\u{7}b\u{202e}c\u{9b}31m";
     let schema = json!({"type": "object", "properties": {evil: {"type": "string", "title": evil, "description": evil,

@@ -37,7 +37,7 @@ fn log_messages_by_level_and_the_level_that_is_asked_for() {
     let line = |at: i64, level, text: &str| LogLine {
         at: 1_763_800_000_000 + at,
         level,
-        logger: Some("db".into()),
+        by: LogSpeaker::Server(Some("db".into())),
         text: text.into(),
     };
     state.servers.rows[0].status.stderr = vec!["listening".into()];

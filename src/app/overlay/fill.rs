@@ -196,7 +196,11 @@ impl Fill {
                     state.filled(self.server.clone(), what, out);
                     return Flow::Close;
                 }
-                Err(why) => self.refused = Some(why),
+                Err(why) => {
+                    self.refused = Some(why);
+                    // The focus went to what is not right yet.
+                    self.look(state.session.fresh(), out);
+                }
             },
             FormKey::Pressed(FormButton::Decline | FormButton::Cancel) => return Flow::Close,
         }

@@ -111,7 +111,7 @@ fn folders(count: usize) -> Question {
 fn folders_are_told_by_a_fresh_y_or_s_and_by_nothing_else() {
     let seen = |desk: &mut Desk, top, lines| {
         let list = ListLayout { lines, page: 4, top };
-        desk.event(Event::Layout(Layout { list, ..desk.state.layout.clone() }));
+        desk.after(1, Event::Layout(Layout { list, ..desk.state.layout.clone() }));
     };
     for (keys, want) in [
         ("y", InquiryAnswer::Tell { lasting: false }),

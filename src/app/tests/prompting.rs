@@ -85,6 +85,25 @@ fn arguments_are_given_in_the_line_or_asked_for_in_a_form() {
 }
 
 #[test]
+fn an_argument_that_is_missing_is_completed_where_the_focus_went() {
+    let mut desk = desk();
+    prompts(&mut desk);
+    desk.keys("docs:review tone=dry<enter><tab><tab><enter>");
+    let Some(Overlay::Fill(fill)) = desk.state.overlays.last() else { panic!("the form is closed") };
+    assert_eq!(fill.refused, Some("a field is not right yet"));
+    // What was asked when the form opened is void by now: it is asked anew.
+    let (generation, asked) = query(&desk);
+    assert!(matches!(asked, ServerQuery::Complete { ref argument, .. } if argument == "path"), "{asked:?}");
+    reply(
+        &mut desk,
+        generation,
+        ServerReply::Completions(Completions { values: vec!["src/a.rs".into()], more: false }),
+    );
+    let Some(Overlay::Fill(fill)) = desk.state.overlays.last() else { panic!("the form is closed") };
+    assert_eq!(fill.shown(), ["src/a.rs"]);
+}
+
+#[test]
 fn several_messages_become_one_chip_and_images_are_attached() {
     let mut desk = desk();
     prompts(&mut desk);

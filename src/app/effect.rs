@@ -93,6 +93,13 @@ pub enum Effect {
         path: String,
         most: u64,
     },
+    /// Where these arguments and their absolute paths lead, for a review: in one of the roots (`file:` addresses), or,
+    /// where there are none, in the working folder.
+    LookAtPaths {
+        call: CallId,
+        paths: Vec<(String, String)>,
+        roots: Vec<String>,
+    },
     /// Writes a text to a new file in the working folder.
     SaveText {
         /// What it is: `the timeline`.

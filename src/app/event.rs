@@ -7,10 +7,10 @@ use super::effect::EditorUse;
 use super::key::{Key, Mouse};
 use super::layout::{Layout, Size};
 use super::model::Switched;
-use super::overlay::{ImportSource, LocalServer, ModelRow, ModelSource, OnDisk};
+use super::overlay::{ImportSource, LocalServer, ModelRow, ModelSource, PathMark};
 use super::running::Ran;
 use crate::chat::{
-    CallId, Conversation, ConversationId, Fault, Hit, MessageId, Part, Prices, Root, RoundUsage, ServerName,
+    CallId, Conversation, ConversationId, Fault, Hit, MessageId, OnDisk, Part, Prices, Root, RoundUsage, ServerName,
     StoredTurn, Summary, TurnEvent, UnixMs,
 };
 
@@ -124,6 +124,11 @@ pub enum Reply {
         call: CallId,
         path: String,
         standing: OnDisk,
+    },
+    /// Where the paths of a call lead.
+    PathsLead {
+        call: CallId,
+        marks: Vec<PathMark>,
     },
     /// The turn that a timeline asked for; None where there is none.
     Turn {

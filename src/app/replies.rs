@@ -171,6 +171,7 @@ impl State {
             Reply::Switched(to) => self.switched(*to, out),
             Reply::Usage { generation, rounds } => self.usage.answered(generation, rounds),
             Reply::FileStands { call, path, standing } => self.file_stands(&call, path, standing),
+            Reply::PathsLead { call, marks } => self.paths_lead(&call, marks),
             Reply::Turn { generation, turn } => self.turn_read(generation, turn),
             Reply::EverApproved(ever) => self.reviewed.answered(ever),
             Reply::Said(text) => self.say(text, out),
@@ -290,6 +291,7 @@ impl State {
                     && *open.call() == call
                 {
                     open.edited(&text, now, revision);
+                    open.look_at_paths(&self.servers, out);
                 }
             }
             EditorUse::View => {}

@@ -54,7 +54,7 @@ pub fn update(state: &mut State, event: Stamped<Event>) -> Vec<Effect> {
     }
     state.ask_what_waits();
     if let Some(Overlay::Review(open)) = state.overlays.last_mut() {
-        open.look_beside(&mut out);
+        open.look_beside(&state.servers, &mut out);
     }
     state.watch_resources(&mut out);
     state.tick(&mut out);

@@ -114,3 +114,18 @@ impl Default for Limits {
         }
     }
 }
+
+/// The shortest way to write a time that reads back as the same: `50 ms`, `90 s`, `5 min`, `2 h`, `3 days`. Everybody who
+/// names a limit writes it so.
+#[must_use]
+pub fn duration_text(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    match ms {
+        0 => "0 s".to_owned(),
+        _ if ms.is_multiple_of(86_400_000) && ms > 86_400_000 => format!("{} days", ms / 86_400_000),
+        _ if ms.is_multiple_of(3_600_000) && ms > 3_600_000 => format!("{} h", ms / 3_600_000),
+        _ if ms.is_multiple_of(60_000) && ms > 60_000 => format!("{} min", ms / 60_000),
+        _ if ms.is_multiple_of(1000) => format!("{} s", ms / 1000),
+        _ => format!("{ms} ms"),
+    }
+}

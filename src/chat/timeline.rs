@@ -27,6 +27,27 @@ pub struct RoundTimes {
     pub spans: Vec<(SpanKind, u64, u64)>,
 }
 
+/// One stretch of what a turn's length is made of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Leg<'a> {
+    pub kind: LegKind<'a>,
+    pub us: u64,
+    /// How much of it was a person's decision.
+    pub yours: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LegKind<'a> {
+    FirstByte,
+    Thinking,
+    /// Up to the close of the call that the round waited for.
+    Writing,
+    /// Up to the end of the answer.
+    Answer,
+    /// From its close to its answer.
+    Call(&'a CallTimes),
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SpanKind {
@@ -141,6 +162,38 @@ impl TurnTimes {
         let mut calls: Vec<&CallTimes> = self.calls.iter().collect();
         calls.sort_by_key(|call| call.round);
         calls
+    }
+
+    /// What the end of each round waited for, one after the other.
+    #[must_use]
+    pub fn longest_path(&self) -> Vec<Leg<'_>> {
+        let mut path = Vec::new();
+        for round in &self.rounds {
+            let Some(first) = round.first_byte else { continue };
+            let stream_end = round.ended.unwrap_or(first);
+            path.push(Leg { kind: LegKind::FirstByte, us: first.saturating_sub(round.requested), yours: 0 });
+            let last = self
+                .calls
+                .iter()
+                .filter(|call| call.round == round.round && call.sent.is_some())
+                .filter(|call| call.answered.is_some_and(|answered| answered > stream_end))
+                .max_by_key(|call| call.answered);
+            let until = last.and_then(|call| call.closed).unwrap_or(stream_end).max(first);
+            let spans = round.spans.iter().filter(|(kind, _, _)| *kind == SpanKind::Reasoning);
+            let thinking: u64 = spans.map(|(_, from, to)| (*to).min(until).saturating_sub(*from)).sum();
+            if thinking > 0 {
+                path.push(Leg { kind: LegKind::Thinking, us: thinking, yours: 0 });
+            }
+            let writing = (until - first).saturating_sub(thinking);
+            let kind = if last.is_some() { LegKind::Writing } else { LegKind::Answer };
+            path.push(Leg { kind, us: writing, yours: 0 });
+            if let Some((call, answered)) = last.and_then(|call| Some((call, call.answered?))) {
+                let decided = call.asked.zip(call.approved);
+                let yours = decided.map_or(0, |(asked, approved)| approved.saturating_sub(asked));
+                path.push(Leg { kind: LegKind::Call(call), us: answered.saturating_sub(until), yours });
+            }
+        }
+        path
     }
 
     /// Why nothing was saved, in one line; None where something was.

@@ -183,7 +183,7 @@ impl Edit {
         }
         for (name, time) in [("start_timeout", draft.start_timeout), ("call_timeout", draft.call_timeout)] {
             if let Some(time) = time {
-                table.insert(name, value(super::units::show_duration(time)));
+                table.insert(name, value(crate::chat::duration_text(time)));
             }
         }
         if let Some(allow) = &draft.tools_allow {

@@ -38,7 +38,7 @@ pub(super) fn apply(limits: &mut Limits, table: &Node, keys: &[Key]) {
 pub(super) fn show(limits: &Limits, name: &str) -> Option<String> {
     let mut limits = limits.clone();
     if let Some(value) = duration(&mut limits, name) {
-        return Some(format!("{:?}", units::show_duration(*value)));
+        return Some(format!("{:?}", crate::chat::duration_text(*value)));
     }
     if let Some(value) = size(&mut limits, name) {
         return Some(format!("{:?}", units::show_size(*value)));

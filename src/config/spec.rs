@@ -429,7 +429,7 @@ pub const LIMITS: &[Key] = &[
     key("connect", Kind::Duration, "\"10 s\"", "Connecting to the endpoint."),
     key("first_byte", Kind::Duration, "\"10 min\"", "Until the endpoint answers at all."),
     key("first_byte_warning", Kind::Duration, "\"30 s\"", "When to say that it has not answered yet."),
-    key("any_byte", Kind::Duration, "\"300 s\"", "Longest silence of the connection."),
+    key("any_byte", Kind::Duration, "\"5 min\"", "Longest silence of the connection."),
     key("data_event", Kind::Duration, "\"10 min\"", "Longest time without an event that carries data."),
     key("turn", Kind::Duration, "\"60 min\"", "One turn, from the question to the last answer."),
     key("rounds", ANY_NUMBER, "32", "Requests of one turn."),
@@ -463,7 +463,7 @@ pub const LIMITS: &[Key] = &[
     key("command", Kind::Duration, "\"10 min\"", "A command of your own (!), in all."),
     key("command_output", Kind::Size, "\"256 KiB\"", "What is kept of its output: head and tail."),
     key("attempts", Kind::Int { min: 1, max: 100 }, "5", "Automatic attempts of one request."),
-    key("retry_after", Kind::Duration, "\"120 s\"", "The longest wait that an endpoint may ask for between them."),
+    key("retry_after", Kind::Duration, "\"2 min\"", "The longest wait that an endpoint may ask for between them."),
     key("import", Kind::Size, "\"256 MiB\"", "An imported file, or a recording."),
     key("image", Kind::Size, "\"20 MiB\"", "An attached image."),
 ];

@@ -50,19 +50,6 @@ fn split(text: &str) -> Option<(f64, &str)> {
     (number.is_finite() && number >= 0.0).then_some((number, unit.trim_start()))
 }
 
-/// The shortest way to write a duration that reads back as the same.
-#[must_use]
-pub fn show_duration(duration: Duration) -> String {
-    let ms = duration.as_millis();
-    match ms {
-        0 => "0 s".to_owned(),
-        _ if ms.is_multiple_of(3_600_000) && ms > 3_600_000 => format!("{} h", ms / 3_600_000),
-        _ if ms.is_multiple_of(60_000) && ms > 60_000 => format!("{} min", ms / 60_000),
-        _ if ms.is_multiple_of(1000) => format!("{} s", ms / 1000),
-        _ => format!("{ms} ms"),
-    }
-}
-
 #[must_use]
 pub fn show_size(bytes: u64) -> String {
     const KIB: u64 = 1024;
@@ -100,7 +87,7 @@ mod tests {
         #[test]
         fn what_is_printed_reads_back(ms in 0u64..10_000_000_000, bytes in 0u64..1_000_000_000_000) {
             let d = Duration::from_millis(ms);
-            prop_assert_eq!(duration(&show_duration(d)), Ok(d));
+            prop_assert_eq!(duration(&crate::chat::duration_text(d)), Ok(d));
             prop_assert_eq!(size(&show_size(bytes)), Ok(bytes));
         }
     }

@@ -14,6 +14,7 @@
 
 mod builtin;
 mod desk;
+pub mod disk;
 mod lane;
 pub mod live;
 mod memory;

@@ -17,7 +17,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::chat::{Limits, LoggingLevel, ServerExit, ServerState, ServerStatus, Wiretap};
+use crate::chat::{Limits, LoggingLevel, ServerExit, ServerState, ServerStatus, Wiretap, duration_text};
 use crate::config::{Consent, ServerEntry, Transport};
 use crate::tools::Listing;
 
@@ -280,7 +280,7 @@ impl Server {
             Ok(Ok(opened)) => self.up(Life::of(opened)).await,
             Ok(Err(error)) => Over::Failed { failure: error.failure, stderr: error.stderr, lived: Duration::ZERO },
             Err(_) => {
-                let reason = format!("it did not answer within {} s", limit.as_secs());
+                let reason = format!("it did not answer within {}", duration_text(limit));
                 let failure = Failure::new(FailureKind::TimedOut, reason)
                     .hinted(Some("See its log, or give it longer with `start_timeout`."));
                 Over::Failed { failure, stderr: Vec::new(), lived: Duration::ZERO }

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::models::{ModelInfo, models};
 use super::{Endpoint, Http, native};
-use crate::chat::{Fault, FaultKind, Retry, UnixMs};
+use crate::chat::{Fault, FaultKind, Retry, UnixMs, duration_text};
 use crate::config::{Paths, write_private};
 
 const VERSION: u32 = 1;
@@ -80,7 +80,7 @@ impl Catalogue {
         let (models, took) = tokio::time::timeout(LONGEST, asking).await.map_err(|_| {
             Fault::new(
                 FaultKind::Network,
-                format!("{} did not list its models within {} s.", endpoint.host(), LONGEST.as_secs()),
+                format!("{} did not list its models within {}.", endpoint.host(), duration_text(LONGEST)),
             )
             .hint("Name a model with -m.")
             .retry(Retry::Later(None))

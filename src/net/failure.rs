@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 
-use crate::chat::{Fault, FaultKind, Retry, WireError};
+use crate::chat::{Fault, FaultKind, Retry, WireError, duration_text};
 use crate::wire::{self, ErrorClass, ErrorReply, Overflow};
 
 use super::endpoint::{Endpoint, host_of};
@@ -435,7 +435,7 @@ pub(super) fn quote(text: &str) -> String {
     line
 }
 
-/// `600 s`, `0.4 s`; from two hours on `5 hours`, `365 days`.
+/// As [`duration_text`], where nobody needs it to the millisecond: `5 min`, `0.4 s`, `13 s`, `5 hours`, `365 days`.
 pub(super) fn seconds(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     match duration.as_secs() / 3600 {
@@ -443,7 +443,8 @@ pub(super) fn seconds(duration: Duration) -> String {
         hours @ 2..48 => return format!("{hours} hours"),
         hours => return format!("{} days", hours / 24),
     }
-    if duration.subsec_millis() == 0 || seconds >= 10.0 { format!("{seconds:.0} s") } else { format!("{seconds:.1} s") }
+    let whole = duration.subsec_millis() == 0 || seconds >= 10.0;
+    if whole { duration_text(Duration::from_secs(seconds.round() as u64)) } else { format!("{seconds:.1} s") }
 }
 
 /// An error and its causes, without the repetitions.
@@ -589,7 +590,7 @@ mod tests {
         };
         assert_eq!(
             read("31536000"),
-            "api.openai.com takes no more requests for now (429). It asks to wait 365 days, which is longer than 120 s \
+            "api.openai.com takes no more requests for now (429). It asks to wait 365 days, which is longer than 2 min \
              (limit retry_after), so the request is not sent again by itself."
         );
         assert_eq!(read("120"), "api.openai.com takes no more requests for now (429).");

@@ -556,7 +556,7 @@ mod tests {
         let limits = Limits::default();
         assert_eq!(
             check(&limits, "", body(vec![], true)).await,
-            "slow 30 | 127.0.0.1:9 sent nothing for 600 s (limit first_byte). [limit before data]"
+            "slow 30 | 127.0.0.1:9 sent nothing for 10 min (limit first_byte). [limit before data]"
         );
         let late = body(vec![Wait(590), Say(TEXT), Say(DONE)], false);
         assert_eq!(check(&limits, "", late).await, "slow 30 | first | #1x1 | #2x1 | ended");
@@ -567,12 +567,12 @@ mod tests {
         let limits = Limits::default();
         assert_eq!(
             check(&limits, "", body(vec![Say(TEXT), Wait(290), Say(": ping\n\n")], true)).await,
-            "first | #1x1 | 127.0.0.1:9 fell silent for 300 s (limit any_byte). [limit after data]"
+            "first | #1x1 | 127.0.0.1:9 fell silent for 5 min (limit any_byte). [limit after data]"
         );
         let comments = (0..9).flat_map(|_| [Say(": keep-alive\n\n"), Wait(200)]).collect();
         assert_eq!(
             check(&limits, "", body(comments, true)).await,
-            "first | 127.0.0.1:9 made no progress for 600 s: only keep-alives came (limit data_event). [limit before data]"
+            "first | 127.0.0.1:9 made no progress for 10 min: only keep-alives came (limit data_event). [limit before data]"
         );
         let slow = (0..9).flat_map(|_| [Say(TEXT), Wait(290)]).chain([Say(DONE)]).collect();
         assert!(check(&limits, "", body(slow, false)).await.ends_with("#10x1 | ended"));

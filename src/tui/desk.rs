@@ -281,6 +281,7 @@ impl Desk {
             | Effect::SaveResult { .. }
             | Effect::SaveText { .. }
             | Effect::LookAtFile { .. }
+            | Effect::LookAtPaths { .. }
             | Effect::Editor { .. }
             | Effect::EditConfig { .. }
             | Effect::Run { .. }

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 
-use crate::app::OnDisk;
 use crate::chat::{Content, Fault, FaultKind, Limits, Part, Reader, ToolOutcome, image_kind, payloads};
 
 /// Rows offered for an `@`.
@@ -64,22 +63,6 @@ pub(super) fn attach(folder: &Path, path: &str, limits: &Limits) -> Result<Part,
     match String::from_utf8(bytes) {
         Ok(text) if !text.contains('\0') => Ok(Part::File { name, text }),
         Ok(_) | Err(_) => Err(fault("it is neither text nor an image".into())),
-    }
-}
-
-/// What stands at a path that a call would write. Pipes and devices are not opened: they may never end.
-pub(super) fn standing(folder: &Path, path: &str, most: u64) -> OnDisk {
-    let full = folder.join(path);
-    match std::fs::metadata(&full) {
-        Ok(found) if found.is_file() && found.len() <= most => match std::fs::read_to_string(&full) {
-            Ok(text) if !text.contains('\0') => OnDisk::Text(text),
-            Ok(_) | Err(_) => OnDisk::Unreadable,
-        },
-        Ok(_) => OnDisk::Unreadable,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && full.parent().is_some_and(Path::is_dir) => {
-            OnDisk::Absent
-        }
-        Err(_) => OnDisk::Unreadable,
     }
 }
 
@@ -168,21 +151,6 @@ mod tests {
         assert!(named("demo://a/../../..").ends_with("resource.bin"));
         let outside = save(folder.path(), "../../x", "txt", b"three").unwrap();
         assert!(outside.starts_with(folder.path()));
-    }
-
-    #[test]
-    fn what_stands_on_the_disk_is_told_and_nothing_but_files_is_opened() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path();
-        std::fs::write(path.join("a.rs"), "fn a() {}\n").unwrap();
-        std::fs::write(path.join("b.bin"), b"\xff\0").unwrap();
-        assert_eq!(standing(path, "a.rs", 100), OnDisk::Text("fn a() {}\n".into()));
-        assert_eq!(standing(path, "a.rs", 3), OnDisk::Unreadable);
-        assert_eq!(standing(path, "b.bin", 100), OnDisk::Unreadable);
-        assert_eq!(standing(path, "none.rs", 100), OnDisk::Absent);
-        assert_eq!(standing(path, "no/folder.rs", 100), OnDisk::Unreadable);
-        assert_eq!(standing(path, ".", 1 << 20), OnDisk::Unreadable);
-        assert_eq!(standing(path, "/dev/zero", 1 << 20), OnDisk::Unreadable);
     }
 
     #[test]

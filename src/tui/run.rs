@@ -3,7 +3,7 @@
 //! One biased select: the person's keys first, then signals, answers, timers, and the engine only while the screen is
 //! clean, so that what streams gathers in the engine's one slot until the next frame.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ use super::signals::{self, Signal, Signals};
 use super::terminal::{self, Raw, TuiError};
 use super::timers::Timers;
 use super::{Replies, Work, editor, files, input, notify, page, picture, settings, shell};
-use crate::app::{self, EditorUse, Effect, Event, Reply, Saved, Start, State};
+use crate::app::{self, EditorUse, Effect, Event, PathMark, Reply, Saved, Start, State};
 use crate::chat::{ConversationId, Fault, Limits, Stamped};
-use crate::engine::Handle;
 use crate::engine::port::Clock;
+use crate::engine::{Handle, disk};
 use crate::ui::Theme;
 
 /// 60 frames a second at most.
@@ -424,10 +424,19 @@ impl Loop {
                     });
                 }
                 Effect::LookAtFile { call, path, most } => {
+                    self.aside(move || {
+                        let standing = disk::standing(Path::new(&path), most);
+                        Reply::FileStands { call, path, standing }
+                    });
+                }
+                Effect::LookAtPaths { call, paths, roots } => {
                     let folder = self.folder.clone();
                     self.aside(move || {
-                        let standing = files::standing(&folder, &path, most);
-                        Reply::FileStands { call, path, standing }
+                        let mark = |(field, path): (String, String)| {
+                            let place = disk::place(Path::new(&path), &roots, &folder);
+                            PathMark { field, path, place }
+                        };
+                        Reply::PathsLead { call, marks: paths.into_iter().map(mark).collect() }
                     });
                 }
                 Effect::SaveText { what, name, extension, text } => {

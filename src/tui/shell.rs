@@ -15,7 +15,7 @@ use tokio::process::Command;
 use tokio::sync::oneshot;
 
 use crate::app::Ran;
-use crate::chat::{Fault, FaultKind, Limits};
+use crate::chat::{Fault, FaultKind, Limits, duration_text};
 
 /// Runs a command line to its end. It is stopped when `stop` is told, or dropped.
 ///
@@ -58,7 +58,7 @@ pub(super) async fn run(
                     break;
                 }
                 () = &mut limit => {
-                    ended = Some(format!("stopped after {} s (limit command)", limits.command.as_secs()));
+                    ended = Some(format!("stopped after {} (limit command)", duration_text(limits.command)));
                     break;
                 }
                 () = &mut reading, if !closed => closed = true,

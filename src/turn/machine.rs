@@ -12,6 +12,7 @@ use super::round::Round;
 use crate::chat::{
     CallId, CallState, CallUpdate, Change, ContextParts, ConversationId, Durability, Fault, FaultKind, Message,
     MessageId, Part, PastCall, Request, ServerName, Stamp, Stamped, ToolChoice, ToolList, TurnEvent, TurnStatus,
+    duration_text,
 };
 use crate::tools::Snapshot;
 
@@ -285,10 +286,7 @@ impl Turn {
     fn timer(&mut self, timer: Timer) {
         match timer {
             Timer::TurnLimit => {
-                let after = match self.plan.limits.turn.as_secs() {
-                    seconds if seconds % 60 == 0 => format!("{} min", seconds / 60),
-                    seconds => format!("{seconds} s"),
-                };
+                let after = duration_text(self.plan.limits.turn);
                 let fault = Fault::new(FaultKind::Limit, format!("The turn was stopped after {after} (limit turn)."))
                     .hint("Continue it, or raise `turn` under [limits].");
                 self.stop(TurnStatus::Limit, Some(fault));

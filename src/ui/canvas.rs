@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //! - What is written was sanitised: rows are made of safe text, and [`Canvas::put`] sanitises again what is not plain.
-//! - Nothing is written outside the area, at any size.
+//! - Nothing is written outside the area, at any size; what does not fit ends with the sign of what was cut.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -51,12 +51,16 @@ impl Canvas<'_> {
         }
         let top = area.y + y as u16;
         let mut at = area.x + x as u16;
-        let mut seen = x;
+        let seen = x + row.width();
+        let too_wide = seen > usize::from(area.width) && !row.text().ends_with(' ');
+        let right = area.right().saturating_sub(u16::from(too_wide));
+        let mut last = Tint::default();
         for (text, tint, to) in row.pieces() {
-            let room = area.right().saturating_sub(at);
+            let room = right.saturating_sub(at);
             if room == 0 {
                 break;
             }
+            last = tint;
             let mark = to.map_or(Color::Reset, |to| self.links.mark(to));
             let style = self.theme.style(tint).underline_color(mark);
             // The sign of what was cut is the program's own: it follows the theme's glyphs.
@@ -70,7 +74,11 @@ impl Canvas<'_> {
             };
             at = self.buffer.set_stringn(at, top, text, usize::from(room), style).0;
         }
-        seen += row.width();
+        if too_wide {
+            // Nothing is cut off silently, whoever laid it out.
+            let style = self.theme.style(last);
+            self.buffer.set_stringn(at, top, self.theme.glyphs.ellipsis, usize::from(area.right() - at), style);
+        }
         seen
     }
 

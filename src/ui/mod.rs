@@ -39,6 +39,7 @@ pub use ink::Ink;
 pub use links::Links;
 pub use marking::marked_text;
 pub use memo::Memo;
+pub use overlay::timeline;
 pub use theme::{Glyphs, INKS, Look, Palette, Shade, Theme};
 pub use title::title;
 

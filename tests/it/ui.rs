@@ -294,9 +294,13 @@ fn reviewed(arguments: &str) -> State {
         end_seen: false,
         scroll: 0,
         full: false,
-        pretty: false,
+        view: ReviewView::Exact,
         beside: Beside::Nothing,
-        differs: false,
+        marks: vec![PathMark {
+            field: "path".into(),
+            path: "/home/ada/src/net/src/retry.rs".into(),
+            place: PathPlace::InRoot("/home/ada/src".into()),
+        }],
         step: ReviewStep::Choose,
         refused: None,
         waiting: 1,
@@ -331,23 +335,24 @@ fn a_file_that_is_written_is_shown_beside_the_one_on_disk() {
     let mut state = reviewed(&arguments);
     let Some(Overlay::Review(review)) = state.overlays.last_mut() else { panic!("a review") };
     review.beside = Beside::Stands(FileBeside { path: "src/retry.rs".into(), text: Some(old.as_str().into()) });
-    (review.pretty, review.differs) = (false, true);
+    review.view = ReviewView::Difference;
+    review.marks = vec![PathMark { field: "path".into(), path: "src/retry.rs".into(), place: PathPlace::Climbs }];
     assert_snapshot!("approval-difference-120x36", frame(&state, 120, 36));
     assert_snapshot!("approval-difference-80x24", frame(&state, 80, 24));
-    for (pretty, differs) in [(false, true), (false, false), (true, false)] {
+    for view in [ReviewView::Difference, ReviewView::Exact, ReviewView::Tree] {
         let Some(Overlay::Review(review)) = state.overlays.last_mut() else { panic!("a review") };
-        (review.pretty, review.differs) = (pretty, differs);
+        review.view = view;
         // Narrower, there is no such line.
         for columns in 60..=160 {
             let shown = frame(&state, columns, 36);
             let head = shown.lines().find(|line| line.contains("ARGUMENTS"));
             let head = head.unwrap_or_else(|| panic!("{columns}:\n{shown}"));
             let apart = |word: &str| head.find(word).is_none_or(|at| head[..at].ends_with("  "));
-            assert!(apart("both arguments shown") && apart("[p]retty"), "{columns}: {head:?}");
+            assert!(apart("both arguments shown") && apart("[p] "), "{columns}: {head:?}");
         }
     }
     let Some(Overlay::Review(review)) = state.overlays.last_mut() else { panic!("a review") };
-    (review.pretty, review.differs) = (false, true);
+    review.view = ReviewView::Difference;
     // Every line of the new text is in the rows, and those that go.
     let layout = buffer(&state, &Theme::dark(), &mut Memo::new(), 120, 36).1.review.unwrap();
     assert_eq!(layout.lines, 2 + new.lines().count() + 2);
@@ -355,6 +360,29 @@ fn a_file_that_is_written_is_shown_beside_the_one_on_disk() {
     let Some(Overlay::Review(review)) = state.overlays.last_mut() else { panic!("a review") };
     review.beside = Beside::Stands(FileBeside { path: "other".into(), text: None });
     assert!(!frame(&state, 120, 36).contains("against the file"));
+}
+
+#[test]
+fn edits_are_shown_beside_the_file_and_a_path_that_leaves_its_roots_is_marked() {
+    let old: String = (80..100).map(|n| format!("    line {n}\n")).collect();
+    let arguments = serde_json::json!({
+        "path": "/etc/retry.rs",
+        "edits": [
+            {"oldText": "line 84", "newText": "first\n    second"},
+            {"oldText": "    line 90\n", "newText": ""},
+            {"oldText": "not there", "newText": "x\u{202e}y"},
+        ],
+        "dryRun": false,
+    });
+    let mut state = reviewed(&arguments.to_string());
+    let Some(Overlay::Review(review)) = state.overlays.last_mut() else { panic!("a review") };
+    review.beside = Beside::Stands(FileBeside { path: "/etc/retry.rs".into(), text: Some(old.as_str().into()) });
+    review.view = ReviewView::Difference;
+    review.marks =
+        vec![PathMark { field: "path".into(), path: "/etc/retry.rs".into(), place: PathPlace::OutsideRoots }];
+    assert_snapshot!("approval-edits-120x36", frame(&state, 120, 36));
+    assert_snapshot!("approval-edits-80x24", frame(&state, 80, 24));
+    assert_snapshot!("approval-edits-40x20", frame(&state, 40, 20));
 }
 
 #[test]

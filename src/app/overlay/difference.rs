@@ -1,24 +1,18 @@
-//! A call that writes a file: which argument is its new text, and what stands on the disk now.
+//! A review beside the disk: the file that the call would write, and where its paths lead.
 //!
 //! # Invariants
 //! - A difference is an extra view: what is hashed, decided and sent stays the exact bytes, one key away.
-//! - It shows every line of the new text, so that nothing of it is let through unseen.
+//! - Only servers on this computer are taken to mean its disk.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use serde_json::Value;
-
-use super::{Overlay, ReviewBox};
+use super::{Overlay, ReviewBox, ReviewView};
+use crate::app::compare::{LARGEST, Written, path_arguments, place_by_itself, written_file};
 use crate::app::effect::Effect;
 use crate::app::state::State;
-use crate::chat::CallId;
-
-/// Names under which tools take the path of a file that they write, and its text.
-const PATHS: [&str; 5] = ["path", "file_path", "filepath", "file", "filename"];
-const TEXTS: [&str; 5] = ["content", "contents", "text", "file_text", "new_text"];
-/// A longer text is not compared, bytes.
-const LARGEST: usize = 256 * 1024;
+use crate::app::status::Servers;
+use crate::chat::{CallId, OnDisk, PathPlace};
 
 /// What is known of the file that a call would write.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,47 +32,57 @@ pub struct FileBeside {
     pub text: Option<Arc<str>>,
 }
 
-/// What the disk answered.
+/// Where a path of the arguments leads.
 #[derive(Clone, Debug, PartialEq)]
-pub enum OnDisk {
-    Text(String),
-    /// Its folder is there, it is not.
-    Absent,
-    /// No text, too large, or not to be read.
-    Unreadable,
-}
-
-/// Path, name of the argument with the new text, and that text. None where the arguments do not plainly write a file.
-#[must_use]
-pub fn written_file(arguments: &str) -> Option<(String, String, String)> {
-    if arguments.len() > 2 * LARGEST {
-        return None;
-    }
-    let Ok(Value::Object(map)) = serde_json::from_str::<Value>(arguments) else { return None };
-    let named = |names: &[&str]| {
-        let mut found = names.iter().filter_map(|name| Some((name.to_string(), map.get(*name)?.as_str()?.to_owned())));
-        // Two that could be it are not plain.
-        found.next().filter(|_| found.next().is_none())
-    };
-    let ((_, path), (field, text)) = (named(&PATHS)?, named(&TEXTS)?);
-    (!path.is_empty() && text.len() <= LARGEST).then_some((path, field, text))
+pub struct PathMark {
+    /// The argument's name, and the path.
+    pub field: String,
+    pub path: String,
+    pub place: PathPlace,
 }
 
 impl ReviewBox {
-    /// Asks once what stands where the call would write; only servers on this computer write to its disk.
-    pub(in crate::app) fn look_beside(&mut self, out: &mut Vec<Effect>) {
+    /// Asks once what stands where the call would write, and where its paths lead; only servers on this computer mean
+    /// its disk.
+    pub(in crate::app) fn look_beside(&mut self, servers: &Servers, out: &mut Vec<Effect>) {
         if self.beside != Beside::Unasked {
             return;
         }
-        let local = self.review.server_line.starts_with("stdio:");
+        self.look_at_paths(servers, out);
         // What a relative path means is the server's to say: its folder, or its first root, need not be ours.
-        let plain = |path: &str| local && Path::new(path).is_absolute();
-        match written_file(&self.review.arguments).filter(|(path, _, _)| plain(path)) {
-            Some((path, _, _)) => {
+        let plain = |path: &str| self.is_local() && Path::new(path).is_absolute();
+        match written_file(&self.review.arguments).filter(|written| plain(&written.path)) {
+            Some(Written { path, .. }) => {
                 self.beside = Beside::Asked;
                 out.push(Effect::LookAtFile { call: self.review.call.clone(), path, most: LARGEST as u64 });
             }
             None => self.beside = Beside::Nothing,
+        }
+    }
+
+    fn is_local(&self) -> bool {
+        self.review.server_line.starts_with("stdio:")
+    }
+
+    /// Asks where the paths that are shown lead; what they say themselves is known at once.
+    pub(in crate::app) fn look_at_paths(&mut self, servers: &Servers, out: &mut Vec<Effect>) {
+        if !self.is_local() {
+            return;
+        }
+        let mut paths = Vec::new();
+        self.marks.clear();
+        for (field, path) in path_arguments(self.shown()) {
+            match place_by_itself(&path) {
+                Some(place) => self.marks.push(PathMark { field, path, place }),
+                None if Path::new(&path).is_absolute() => paths.push((field, path)),
+                None => {}
+            }
+        }
+        if !paths.is_empty() {
+            let row = servers.rows.iter().find(|row| row.status.server == self.review.tool.server);
+            let roots = row.map(|row| row.status.life.roots.list.iter().map(|root| root.uri.clone()).collect());
+            let call = self.review.call.clone();
+            out.push(Effect::LookAtPaths { call, paths, roots: roots.unwrap_or_default() });
         }
     }
 
@@ -94,64 +98,56 @@ impl ReviewBox {
         self.beside = Beside::Stands(FileBeside { path, text });
         // Nothing changes under somebody who reads already.
         if now_us < self.deaf_until_us && !self.end_seen {
-            self.differs = true;
+            self.view = ReviewView::Difference;
             (self.scroll, self.revision) = (0, revision);
         }
     }
 
-    /// Shows the difference, or the exact bytes again.
-    pub(super) fn switch_difference(&mut self) {
-        match self.beside {
-            Beside::Stands(_) => {
-                self.differs = !self.differs;
-                self.scroll = 0;
-            }
-            Beside::Unasked | Beside::Asked | Beside::Nothing => {
-                self.refused = Some("there is no file to compare with".into());
-            }
-        }
+    /// What the arguments that are shown do to the file that was looked at. None where there is nothing to compare.
+    #[must_use]
+    pub fn comparable(&self) -> Option<(&FileBeside, Written)> {
+        let Beside::Stands(file) = &self.beside else { return None };
+        let written = written_file(self.shown())?;
+        (written.path == file.path).then_some((file, written))
     }
 
-    /// The file that what is shown would replace, where that is what is to be drawn: it, the argument's name, the text.
+    /// The same, where that is what is to be drawn.
     #[must_use]
-    pub fn difference(&self) -> Option<(&FileBeside, String, String)> {
-        let Beside::Stands(file) = &self.beside else { return None };
-        let (path, field, text) = written_file(self.shown()).filter(|_| self.differs)?;
-        (path == file.path).then_some((file, field, text))
+    pub fn difference(&self) -> Option<(&FileBeside, Written)> {
+        if self.view == ReviewView::Difference { self.comparable() } else { None }
+    }
+
+    /// Where the path of an argument that is shown leads.
+    #[must_use]
+    pub fn mark(&self, field: &str) -> Option<&PathPlace> {
+        // Of several in one list, what warns is said.
+        let of = || self.marks.iter().filter(|mark| mark.field == field).map(|mark| &mark.place);
+        of().find(|place| place.warns()).or_else(|| of().next())
     }
 }
 
 impl State {
+    fn review_of(&mut self, call: &CallId) -> Option<&mut ReviewBox> {
+        self.overlays.iter_mut().find_map(|overlay| match overlay {
+            Overlay::Review(open) if open.review.call == *call => Some(&mut **open),
+            _ => None,
+        })
+    }
+
     pub(in crate::app) fn file_stands(&mut self, call: &CallId, path: String, standing: OnDisk) {
         let revision = self.session.fresh();
         let now_us = self.now.mono_us;
-        for overlay in &mut self.overlays {
-            if let Overlay::Review(open) = overlay
-                && open.review.call == *call
-                && open.beside == Beside::Asked
-            {
-                return open.stands(path, standing, now_us, revision);
-            }
+        if let Some(open) = self.review_of(call).filter(|open| open.beside == Beside::Asked) {
+            open.stands(path, standing, now_us, revision);
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::written_file;
-
-    #[test]
-    fn what_plainly_writes_a_file_is_known() {
-        let check = |arguments: &str, expect: Option<(&str, &str, &str)>| {
-            let found = written_file(arguments);
-            assert_eq!(found.as_ref().map(|(p, f, t)| (p.as_str(), f.as_str(), t.as_str())), expect, "{arguments}");
-        };
-        check(r#"{"path":"a.rs","content":"x\n","mode":3}"#, Some(("a.rs", "content", "x\n")));
-        check(r#"{"file_path":"a","text":""}"#, Some(("a", "text", "")));
-        check(r#"{"path":"a","file":"b","content":"x"}"#, None);
-        check(r#"{"path":"a","content":["x"]}"#, None);
-        check(r#"{"path":"","content":"x"}"#, None);
-        check(r#"{"query":"a"}"#, None);
-        check("[]", None);
+    /// The disk has said where paths lead; of those that are not shown any more nothing is kept.
+    pub(in crate::app) fn paths_lead(&mut self, call: &CallId, marks: Vec<PathMark>) {
+        if let Some(open) = self.review_of(call) {
+            let shown = path_arguments(open.shown());
+            let of = |mark: &PathMark| shown.iter().any(|(field, path)| *field == mark.field && *path == mark.path);
+            open.marks.extend(marks.into_iter().filter(of));
+        }
     }
 }

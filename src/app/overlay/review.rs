@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Beside, DEAF_US, Flow};
+use super::{Beside, DEAF_US, Flow, PathMark};
 use crate::app::command::Command;
 use crate::app::effect::{EditorUse, Effect};
 use crate::app::key::{Key, KeyCode};
@@ -31,11 +31,11 @@ pub struct ReviewBox {
     /// First visible line of the arguments; the view stops at the last page.
     pub scroll: usize,
     pub full: bool,
-    pub pretty: bool,
+    pub view: ReviewView,
     /// Where the call writes a file: what stands there now.
     pub beside: Beside,
-    /// The new text is shown as its difference from that.
-    pub differs: bool,
+    /// Where the paths of the arguments lead, as far as it is known.
+    pub marks: Vec<PathMark>,
     pub step: ReviewStep,
     /// Why the last key did nothing.
     pub refused: Option<Cow<'static, str>>,
@@ -44,6 +44,18 @@ pub struct ReviewBox {
     pub place: usize,
     /// Another number for other bytes on the screen: the layout hands it back with what was visible.
     pub revision: u64,
+}
+
+/// How the arguments are shown: all of them in each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReviewView {
+    /// The very bytes, an argument a row.
+    #[default]
+    Exact,
+    /// What is written, beside the file on disk.
+    Difference,
+    /// JSON over several lines.
+    Tree,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,9 +84,9 @@ impl ReviewBox {
             end_seen: false,
             scroll: 0,
             full: false,
-            pretty: false,
+            view: ReviewView::default(),
             beside: Beside::default(),
-            differs: false,
+            marks: Vec::new(),
             step: ReviewStep::Choose,
             refused: None,
             waiting: 1,
@@ -108,6 +120,17 @@ impl ReviewBox {
     pub(super) fn scroll_by(&mut self, by: isize, layout: Option<&ReviewLayout>) {
         let last = layout.map_or(0, |layout| layout.lines.saturating_sub(layout.page));
         self.scroll = self.scroll.saturating_add_signed(by).min(last);
+    }
+
+    /// The way in which `p` shows the arguments next.
+    #[must_use]
+    pub fn next_view(&self) -> ReviewView {
+        match self.view {
+            ReviewView::Difference => ReviewView::Exact,
+            ReviewView::Exact => ReviewView::Tree,
+            ReviewView::Tree if self.comparable().is_some() => ReviewView::Difference,
+            ReviewView::Tree => ReviewView::Exact,
+        }
     }
 
     /// Pasted text can only be a reason.
@@ -180,7 +203,6 @@ impl ReviewBox {
                 Lookup::Prefix | Lookup::Nothing => match key.typed() {
                     Some('j') => self.scroll_by(1, layout.as_ref()),
                     Some('k') => self.scroll_by(-1, layout.as_ref()),
-                    Some('v') => self.switch_difference(),
                     _ => self.refused = Some("this key decides nothing here".into()),
                 },
             },
@@ -196,7 +218,7 @@ impl ReviewBox {
                 self.full = true;
                 self.scroll = usize::MAX;
             }
-            Command::ReviewPretty => self.pretty = !self.pretty,
+            Command::ReviewPretty => (self.view, self.scroll) = (self.next_view(), 0),
             Command::Back => match self.step {
                 ReviewStep::Rule { .. } => self.step = ReviewStep::Choose,
                 ReviewStep::Edited { .. } => {

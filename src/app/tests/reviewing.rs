@@ -341,15 +341,42 @@ fn a_file_that_would_be_written_is_looked_at_once() {
     let revision = open(&desk).unwrap().revision;
     desk.after(5, Event::Reply(stands("/a")));
     let shown = open(&desk).unwrap();
-    assert!(shown.differs && shown.revision != revision && !shown.end_seen);
-    let (file, field, text) = shown.difference().unwrap();
-    assert_eq!((file.text.as_deref(), field.as_str(), text.as_str()), (Some("old"), "content", "b"));
-    desk.after(400, Event::Key(Key::parse("v").unwrap()));
-    assert!(open(&desk).unwrap().difference().is_none(), "v shows the exact bytes");
+    assert!(shown.view == ReviewView::Difference && shown.revision != revision && !shown.end_seen);
+    let (file, written) = shown.difference().unwrap();
+    assert_eq!(file.text.as_deref(), Some("old"));
+    assert_eq!(written.what, NewText::Whole { field: "content".into(), text: "b".into() });
+    desk.after(400, Event::Key(Key::parse("p").unwrap()));
+    assert_eq!(open(&desk).unwrap().view, ReviewView::Exact, "p shows the exact bytes");
     assert_eq!(looked(&desk), 1);
     // A second answer to the same question changes nothing.
     desk.event(Event::Reply(stands("/a")));
-    assert!(!open(&desk).unwrap().differs);
+    assert_eq!(open(&desk).unwrap().view, ReviewView::Exact);
+    // One key goes through all there is, and back to where it began.
+    for expect in [ReviewView::Tree, ReviewView::Difference, ReviewView::Exact] {
+        desk.keys("p");
+        assert_eq!(open(&desk).unwrap().view, expect);
+    }
+}
+
+#[test]
+fn paths_say_where_they_lead() {
+    let mut desk = desk();
+    desk.ask("hi");
+    desk.call("a", writes("stdio: npx fs", "/a"));
+    let asked = desk.effects.iter().find_map(|effect| match effect {
+        Effect::LookAtPaths { paths, roots, .. } => Some((paths.clone(), roots.len())),
+        _ => None,
+    });
+    assert_eq!(asked, Some((vec![("path".to_owned(), "/a".to_owned())], 0)));
+    let mark = |field: &str, path: &str, place| PathMark { field: field.into(), path: path.into(), place };
+    let marks = vec![mark("path", "/a", PathPlace::OutsideRoots), mark("path", "/other", PathPlace::Home)];
+    desk.event(Event::Reply(Reply::PathsLead { call: CallId::new("a"), marks }));
+    assert_eq!(open(&desk).unwrap().marks.len(), 1, "of a path that is not shown nothing is said");
+    assert_eq!(open(&desk).unwrap().mark("path"), Some(&PathPlace::OutsideRoots));
+    // What a path says itself needs no disk.
+    desk.effects.clear();
+    desk.call("b", writes("stdio: npx fs", "../../x"));
+    assert!(!desk.effects.iter().any(|effect| matches!(effect, Effect::LookAtPaths { .. })));
 }
 
 #[test]
@@ -361,7 +388,7 @@ fn an_answer_that_comes_late_changes_nothing_under_a_reader() {
         Event::Reply(Reply::FileStands { call: CallId::new("a"), path: "/a".into(), standing: OnDisk::Absent }),
     );
     let shown = open(&desk).unwrap();
-    assert!(!shown.differs && shown.revision == revision);
-    desk.keys("v");
-    assert!(open(&desk).unwrap().difference().is_some_and(|(file, _, _)| file.text.is_none()));
+    assert!(shown.view == ReviewView::Exact && shown.revision == revision);
+    desk.keys("p p");
+    assert!(open(&desk).unwrap().difference().is_some_and(|(file, _)| file.text.is_none()));
 }

@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{Call, GRACE, is_cancellation};
+use crate::chat::duration_text;
 use crate::mcp::connection::Connection;
 use crate::mcp::open::Way;
 use crate::mcp::rounds::ROUNDS;
@@ -467,7 +468,7 @@ impl Task {
         let over = self.told.ttl.filter(|ttl| self.since.elapsed() >= *ttl);
         let message = match (over, &self.refusal) {
             (Some(ttl), _) => {
-                format!("the server kept its task for {} s, and no longer knows it: {why}", ttl.as_secs())
+                format!("the server kept its task for {}, and no longer knows it: {why}", duration_text(ttl))
             }
             (None, Some((_, refusal))) => format!("the server no longer knows its task: {refusal}"),
             (None, None) => format!("the server no longer knows its task: {why}"),

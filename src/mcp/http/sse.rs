@@ -19,7 +19,7 @@ use sse_stream::Sse;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::chat::Direction;
+use crate::chat::{Direction, duration_text};
 use crate::mcp::tap::{Tap, Waiter, parse};
 
 use super::door::{Door, HttpFault, is_type, retry_after};
@@ -73,7 +73,7 @@ impl SseTransport {
             Err(not_mcp("its stream ended without an address to post to".to_owned()))
         };
         let Ok(opened) = tokio::time::timeout(FIRST_EVENT, first).await else {
-            return Err(not_mcp(format!("its stream named no address to post to in {} s", FIRST_EVENT.as_secs())));
+            return Err(not_mcp(format!("its stream named no address to post to in {}", duration_text(FIRST_EVENT))));
         };
         let (post, stream) = opened?;
         let (messages, incoming) = mpsc::channel(64);

@@ -100,7 +100,7 @@ fn spread(definition: &str) -> String {
         Some(value) => serde_json::to_string_pretty(&value).unwrap_or_else(|_| definition.to_owned()),
         None => definition.to_owned(),
     };
-    super::review::at_line_ends(&pretty)
+    crate::app::at_line_ends(&pretty)
 }
 
 /// Every line of both definitions: taken away, added, or as it was.

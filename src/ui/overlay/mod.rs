@@ -24,6 +24,7 @@ mod welcome;
 
 pub(super) use detail::DetailRows;
 pub(super) use preview::PreviewRows;
+pub use timeline::timeline;
 
 use ratatui::layout::Rect;
 

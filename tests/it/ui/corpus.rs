@@ -186,7 +186,7 @@ fn screens(hostile: &str) -> Vec<(&'static str, State)> {
     let mut beside = reviewed.clone();
     if let Some(Overlay::Review(open)) = beside.overlays.last_mut() {
         open.beside = Beside::Stands(FileBeside { path: hostile.to_owned(), text: Some(hostile.into()) });
-        open.differs = true;
+        open.view = ReviewView::Difference;
     }
     let mut rule = reviewed.clone();
     if let Some(Overlay::Review(open)) = rule.overlays.last_mut() {

@@ -163,6 +163,15 @@ pub fn image_kind(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
+/// What a picture in base64 is by its first bytes, and its width and height in pixels.
+#[must_use]
+pub fn picture_head(data: &str) -> Option<(&'static str, (usize, usize))> {
+    let head = from_base64(&data[..data.floor_char_boundary(HEAD)])?;
+    let size = imagesize::blob_size(&head).ok()?;
+    let side = size.width.max(size.height);
+    image_kind(&head).filter(|_| side <= LARGEST_SIDE).map(|kind| (kind, (size.width, size.height)))
+}
+
 fn other_kind(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'A', b'V', b'E', ..] => Some("audio/wav"),

@@ -48,7 +48,7 @@ pub use inquiry::*;
 pub use journal::*;
 pub use limits::*;
 pub use log::{LogLine, LogSpeaker, LoggingLevel, ServerLog};
-pub use media::{Media, MediaKind, from_base64, image_kind};
+pub use media::{Media, MediaKind, from_base64, image_kind, picture_head};
 pub use message::*;
 pub use order::*;
 pub use policy::*;

@@ -206,6 +206,7 @@ fn show(endpoint: &EndpointArgs, origin: bool) -> Result<(), Fault> {
         ("ui.theme", format!("{:?}", ui.theme)),
         ("ui.glyphs", format!("{:?}", format!("{:?}", ui.glyphs).to_lowercase())),
         ("ui.links", format!("{:?}", format!("{:?}", ui.links).to_lowercase())),
+        ("ui.images", format!("{:?}", if ui.images { "on" } else { "off" })),
         ("ui.motion", ui.motion.to_string()),
         ("ui.screen", format!("{:?}", format!("{:?}", ui.screen).to_lowercase())),
         ("ui.mouse", ui.mouse.to_string()),

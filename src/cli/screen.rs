@@ -183,7 +183,7 @@ struct Screen {
 
 /// Runs the screen over a booted engine, and ends everything behind it.
 async fn show(screen: Screen, boot: Boot, setup: &Setup, resolved: &Resolved) -> Result<u8, Fault> {
-    let links = screen.looks.links();
+    let (links, images) = (screen.looks.links(), screen.looks.images());
     let Screen { state, start, looks, inline, notices, no_store, config_file, providers } = screen;
     let (http, limits, endpoint) = (boot.http.clone(), Arc::clone(&boot.limits), boot.endpoint.clone());
     let (running, held) = boot.start_held()?;
@@ -230,6 +230,7 @@ async fn show(screen: Screen, boot: Boot, setup: &Setup, resolved: &Resolved) ->
         writes: config_file.is_some(),
         inline,
         links,
+        images,
         limits,
     };
     let services = Services { engine: running.handle, clock: Arc::new(LiveClock), work: Arc::new(desk) };

@@ -22,6 +22,7 @@ pub(super) struct Looks {
     glyphs: Glyphs,
     plain_terminal: bool,
     links: bool,
+    images: bool,
     folder: PathBuf,
 }
 
@@ -49,6 +50,7 @@ impl Looks {
                 Links::Off => false,
                 Links::Auto => takes_links(env),
             },
+            images: resolved.ui.images && draws_pictures(env),
             folder: setup.paths.config.join("themes"),
         }
     }
@@ -56,6 +58,11 @@ impl Looks {
     /// Whether addresses become links of the terminal.
     pub(super) fn links(&self) -> bool {
         self.links
+    }
+
+    /// Whether the terminal draws pictures, and is to.
+    pub(super) fn images(&self) -> bool {
+        self.images
     }
 
     fn palette(&self, light: Option<bool>) -> Result<Theme, Fault> {
@@ -123,6 +130,15 @@ fn takes_links<'a>(env: impl Fn(&str) -> Option<&'a str>) -> bool {
     named && !without && !console && (tmux || (env("TERM_PROGRAM") != Some("Apple_Terminal") && !old_vte))
 }
 
+/// Whether a terminal draws pictures by kitty's protocol with placeholders, by what it says of itself: kitty and Ghostty
+/// do. Behind a multiplexer they would need a way through it.
+fn draws_pictures<'a>(env: impl Fn(&str) -> Option<&'a str>) -> bool {
+    let named = matches!(env("TERM"), Some("xterm-kitty" | "xterm-ghostty"))
+        || env("KITTY_WINDOW_ID").is_some()
+        || env("TERM_PROGRAM") == Some("ghostty");
+    named && !["TMUX", "STY", "ZELLIJ"].iter().any(|name| env(name).is_some())
+}
+
 fn built_in(name: &str, light: bool) -> Option<Theme> {
     Some(match name {
         "auto" if light => Theme::light(),
@@ -185,6 +201,11 @@ mod tests {
         };
         assert!(takes(&[("TERM", "xterm-256color")]) && takes(&[("TERM", "xterm-kitty"), ("VTE_VERSION", "7600")]));
         assert!(takes(&[("TERM", "screen-256color"), ("TMUX", "/tmp/tmux,1,0")]));
+        let draws = |set: &[(&str, &'static str)]| {
+            draws_pictures(|name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| *value))
+        };
+        assert!(draws(&[("TERM", "xterm-kitty")]) && draws(&[("TERM_PROGRAM", "ghostty")]));
+        assert!(!draws(&[("TERM", "xterm-256color")]) && !draws(&[("KITTY_WINDOW_ID", "1"), ("TMUX", "x")]));
         for set in [
             &[("TERM", "linux")][..],
             &[("TERM", "dumb")],
@@ -210,6 +231,7 @@ mod tests {
             glyphs: Glyphs::Auto,
             plain_terminal: false,
             links: false,
+            images: false,
             folder: folder.path().to_owned(),
         };
         assert_eq!(looks("auto").theme(Some(true)).unwrap(), Theme::light());

@@ -78,6 +78,8 @@ pub struct UiSettings {
     pub theme: String,
     pub glyphs: Glyphs,
     pub links: Links,
+    /// Pictures are drawn where the terminal can.
+    pub images: bool,
     /// Clocks by tenths of a second.
     pub motion: bool,
     /// The composer's keys are vi's.
@@ -122,6 +124,7 @@ impl Default for UiSettings {
             theme: "auto".into(),
             glyphs: Glyphs::Auto,
             links: Links::Auto,
+            images: false,
             motion: true,
             vi: false,
             screen: Screen::Full,
@@ -256,6 +259,7 @@ impl UiSettings {
             Some("off") => Links::Off,
             _ => self.links,
         };
+        self.images = node.text("images").map_or(self.images, |word| word == "on");
         self.screen = match node.text("screen").as_deref() {
             Some("full") => Screen::Full,
             Some("inline") => Screen::Inline,

@@ -371,6 +371,12 @@ const UI: &[Key] = &[
         "\"auto\"",
         "Web addresses are links of the terminal (OSC 8); \"auto\": where it is not known to stumble over them.",
     ),
+    key(
+        "images",
+        Kind::Words(&["off", "on"]),
+        "\"off\"",
+        "Draw attached pictures, and those of unfolded results: PNG, in kitty and Ghostty. Elsewhere a line stands for them.",
+    ),
     key("motion", Kind::Bool, "true", "Clocks that run by tenths of a second. Without it they tell whole seconds."),
     key(
         "editing",

@@ -16,6 +16,7 @@ mod connect;
 mod desk;
 mod editor;
 mod files;
+mod graphics;
 mod inline;
 mod input;
 mod keys;

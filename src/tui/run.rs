@@ -46,6 +46,8 @@ pub struct TuiConfig {
     pub inline: bool,
     /// The terminal takes links (OSC 8), and may have them.
     pub links: bool,
+    /// The terminal draws pictures (kitty's protocol), and is to.
+    pub images: bool,
     pub limits: Arc<Limits>,
 }
 
@@ -127,7 +129,7 @@ struct Loop {
 /// # Errors
 /// Where there is no terminal, or it fails.
 pub async fn run(config: TuiConfig, services: Services, drawn: impl FnOnce()) -> Result<Exit, TuiError> {
-    let TuiConfig { state, start, themes, folder, config_file, writes, limits, inline, links } = config;
+    let TuiConfig { state, start, themes, folder, config_file, writes, limits, inline, links, images } = config;
     let (theme, no_theme) = match themes.theme(None) {
         Ok(theme) => (theme, None),
         Err(fault) => (Theme::default(), Some(fault)),
@@ -140,7 +142,7 @@ pub async fn run(config: TuiConfig, services: Services, drawn: impl FnOnce()) ->
     let (sender, mut answers) = mpsc::unbounded_channel();
     let mut it = Loop {
         state,
-        screen: Screen::new(theme, inline, links)?,
+        screen: Screen::new(theme, inline, links, images)?,
         services,
         timers: Timers::default(),
         replies: Replies(sender),

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ratatui::Terminal;
 
+use super::graphics::Graphics;
 use super::inline::Inline;
 use super::link::{Drawn, Linking};
 use super::terminal;
@@ -37,12 +38,24 @@ impl Write for Gathered {
     }
 }
 
+/// Pixels of a cell, across and down; a guess in the usual shape where the terminal does not tell.
+fn cell() -> (u16, u16) {
+    let known = crossterm::terminal::window_size().ok().and_then(|size| {
+        let across = size.width.checked_div(size.columns)?;
+        let down = size.height.checked_div(size.rows)?;
+        (across > 0 && down > 0).then_some((across, down))
+    });
+    known.unwrap_or((10, 20))
+}
+
 pub(super) struct Screen {
     terminal: Terminal<Linking<Gathered>>,
     gathered: Gathered,
     drawn: Drawn,
     /// The terminal takes links.
     links: bool,
+    /// The terminal draws pictures.
+    graphics: Option<Graphics>,
     theme: Theme,
     memo: Memo,
     /// The window's, as it was written last.
@@ -52,7 +65,7 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    pub(super) fn new(theme: Theme, inline: bool, links: bool) -> io::Result<Self> {
+    pub(super) fn new(theme: Theme, inline: bool, links: bool, images: bool) -> io::Result<Self> {
         let gathered = Gathered(Arc::new(Mutex::new(Vec::with_capacity(64 * 1024))));
         let drawn = Drawn::default();
         let terminal = Terminal::new(Linking::new(gathered.clone(), drawn.clone()))?;
@@ -61,6 +74,8 @@ impl Screen {
             gathered,
             drawn,
             links,
+            // The inline screen's rows belong to the terminal once they are printed.
+            graphics: (images && !inline).then(Graphics::default),
             theme,
             memo: Memo::new(),
             title: String::new(),
@@ -97,6 +112,10 @@ impl Screen {
             Some(inline) if !terminal::alternate() => inline.forget(),
             Some(_) | None => self.gathered.bytes().extend_from_slice(b"\x1b[0m\x1b[2J"),
         }
+        if let Some(graphics) = &mut self.graphics {
+            let cleared = graphics.clear();
+            self.gathered.bytes().extend_from_slice(cleared.as_bytes());
+        }
         self.title.clear();
         Ok(())
     }
@@ -116,6 +135,7 @@ impl Screen {
             }
         }
         self.gathered.bytes().extend_from_slice(BEGIN);
+        self.memo.draw_pictures(self.graphics.as_ref().map(|_| cell()));
         let (theme, memo, links) = (&self.theme, &mut self.memo, self.links.then_some(&self.drawn));
         let mut layout = Layout::default();
         self.terminal.draw(|frame| {
@@ -124,6 +144,10 @@ impl Screen {
                 drawn.set(memo.links().clone());
             }
         })?;
+        if let Some(graphics) = &mut self.graphics {
+            let told = graphics.tell(self.memo.pictures(), state);
+            self.gathered.bytes().extend_from_slice(told.as_bytes());
+        }
         self.send()?;
         Ok((layout, self.memo.wants_frame()))
     }
@@ -149,6 +173,10 @@ impl Screen {
 
     /// Prints what is left of the conversation and takes the live area away: the screen is left.
     pub(super) fn farewell(&mut self) -> io::Result<()> {
+        if let Some(graphics) = &mut self.graphics {
+            let cleared = graphics.clear();
+            io::stdout().lock().write_all(cleared.as_bytes())?;
+        }
         if let Some(inline) = &mut self.inline {
             if terminal::alternate() {
                 terminal::switch(false)?;

@@ -10,6 +10,7 @@ use ratatui::style::{Color, Style};
 
 use super::ink::{Ink, Row, Tint};
 use super::links::Links;
+use super::pictures::Picture;
 use super::theme::Theme;
 use crate::app::Area;
 
@@ -20,6 +21,8 @@ pub(super) struct Canvas<'a> {
     pub caret: Option<(u16, u16)>,
     /// Where the cells lead that were drawn as links.
     pub links: Links,
+    /// Pictures of which cells were drawn.
+    pub pictures: Vec<Picture>,
 }
 
 impl Canvas<'_> {
@@ -80,6 +83,21 @@ impl Canvas<'_> {
             self.buffer.set_stringn(at, top, self.theme.glyphs.ellipsis, usize::from(area.right() - at), style);
         }
         seen
+    }
+
+    /// One row of a picture, for the terminal to draw.
+    pub(super) fn picture(&mut self, area: Rect, x: usize, y: usize, picture: &Picture, row: usize) {
+        let [_, r, g, b] = picture.number.to_be_bytes();
+        let style = Style::new().fg(Color::Rgb(r, g, b)).underline_color(Color::Reset);
+        for column in 0..usize::from(picture.columns) {
+            let cell = rows_of(columns_of(area, x + column, 1), y, 1).intersection(self.buffer.area);
+            if cell.area() > 0 {
+                self.buffer.set_stringn(cell.x, cell.y, picture.cell(column, row), 1, style);
+            }
+        }
+        if !self.pictures.contains(picture) {
+            self.pictures.push(picture.clone());
+        }
     }
 
     /// Lays a style over cells that are there already.

@@ -3,6 +3,7 @@
 use super::figures::{Moment, counted, grouped, seconds, size};
 use super::ink::{Ink, Row, Tint};
 use super::markdown::{Document, Highlighter, wrap_row};
+use super::pictures::{Picture, PictureOf};
 use super::prose::Prose;
 use super::theme::Glyphs;
 use crate::app::{AnswerEntry, BlockAt, Call, Calls, Entry, EntryBody, FaultChoices, FaultEntry, Piece};
@@ -23,6 +24,8 @@ pub(super) struct Shape {
     /// The first of the transcript.
     pub first: bool,
     pub offset_s: i32,
+    /// Pixels of a cell, where the terminal draws pictures.
+    pub cell: Option<(u16, u16)>,
 }
 
 #[derive(Debug)]
@@ -68,6 +71,7 @@ enum PartBody {
     /// The fold of the thinking.
     Fold(Row),
     Call(CallId),
+    Picture(Picture),
     /// A blank row without a gutter: between speakers.
     Apart,
 }
@@ -78,6 +82,7 @@ impl PartBody {
             Self::Rows(rows) => rows.len(),
             Self::Document(document) => document.rows().len(),
             Self::Prose(prose) => prose.rows().len(),
+            Self::Picture(picture) => picture.rows.into(),
             Self::Role { .. } | Self::Fold(_) | Self::Call(_) | Self::Apart => 1,
         }
     }
@@ -94,6 +99,8 @@ pub(super) enum Line<'a> {
     Role(&'a Row, &'a str),
     Fold(&'a Row),
     Call(&'a CallId),
+    /// A row of a picture.
+    Picture(&'a Picture, usize),
 }
 
 impl Laid {
@@ -128,16 +135,24 @@ impl Laid {
             match part.body {
                 PartBody::Document(document) => kept.documents.push(*document),
                 PartBody::Prose(prose) => kept.prose.push(*prose),
-                PartBody::Rows(_) | PartBody::Role { .. } | PartBody::Fold(_) | PartBody::Call(_) | PartBody::Apart => {
-                }
+                PartBody::Rows(_)
+                | PartBody::Role { .. }
+                | PartBody::Fold(_)
+                | PartBody::Call(_)
+                | PartBody::Picture(_)
+                | PartBody::Apart => {}
             }
         }
         self.speaker(entry);
         match &entry.body {
             EntryBody::User(parts) => {
-                for part in parts {
+                for (n, part) in parts.iter().enumerate() {
                     let rows = user_part(part, self.shape.width);
                     self.push(0, PartBody::Rows(rows));
+                    if let (Part::Image { data, .. }, Some(cell)) = (part, self.shape.cell) {
+                        let of = PictureOf::Attached { key: entry.key, part: n };
+                        self.pictures(Picture::new(of, data, cell, self.shape.width));
+                    }
                 }
             }
             EntryBody::Answer(answer) => self.answer(answer, calls, &mut kept, glyphs),
@@ -157,6 +172,12 @@ impl Laid {
 
     fn push(&mut self, gap: usize, body: PartBody) {
         self.parts.push(LaidPart { gap, piece: self.piece, body });
+    }
+
+    fn pictures(&mut self, pictures: impl IntoIterator<Item = Picture>) {
+        for picture in pictures {
+            self.push(0, PartBody::Picture(picture));
+        }
     }
 
     /// The gap before the entry, and the line that names its speaker.
@@ -224,6 +245,9 @@ impl Laid {
                     self.push(gap, PartBody::Call(id.clone()));
                     if let Some(call) = calls.by_id.get(id).filter(|_| answer.unfolded.contains(id)) {
                         self.push(0, PartBody::Rows(unfolded(call, width)));
+                        if let Some(cell) = self.shape.cell {
+                            self.pictures(Picture::of_call(call, cell, width));
+                        }
                     }
                 }
             }
@@ -283,6 +307,7 @@ impl Laid {
                     PartBody::Role { name, time } => Line::Role(name, time),
                     PartBody::Fold(row) => Line::Fold(row),
                     PartBody::Call(id) => Line::Call(id),
+                    PartBody::Picture(picture) => Line::Picture(picture, n - at),
                     PartBody::Apart => Line::Apart,
                 });
             }
@@ -311,6 +336,7 @@ impl Laid {
                     | PartBody::Prose(_)
                     | PartBody::Fold(_)
                     | PartBody::Call(_)
+                    | PartBody::Picture(_)
                     | PartBody::Apart => 0,
                 };
                 return Some(BlockAt { piece, start });
@@ -368,7 +394,7 @@ impl PartBody {
             Self::Rows(rows) => rows.iter().map(Row::bytes).sum(),
             Self::Document(document) => document.bytes(),
             Self::Prose(prose) => prose.bytes(),
-            Self::Role { .. } | Self::Fold(_) | Self::Call(_) | Self::Apart => 64,
+            Self::Role { .. } | Self::Fold(_) | Self::Call(_) | Self::Picture(_) | Self::Apart => 64,
         }
     }
 }

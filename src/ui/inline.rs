@@ -39,7 +39,7 @@ pub fn live(state: &State, theme: &Theme, memo: &mut Memo, size: Size) -> (Buffe
     let mut buffer = Buffer::empty(area);
     let mut layout = Layout { size, ..Layout::default() };
     memo.begin_frame(theme.glyphs);
-    let mut canvas = Canvas { buffer: &mut buffer, theme, caret: None, links: Links::default() };
+    let mut canvas = Canvas { buffer: &mut buffer, theme, caret: None, links: Links::default(), pictures: Vec::new() };
     let above = rows_of(area, 1, tail);
     if height > writing + 2 {
         if !state.transcript.entries.is_empty() {
@@ -66,6 +66,7 @@ pub fn live(state: &State, theme: &Theme, memo: &mut Memo, size: Size) -> (Buffe
     composer::completion(&mut canvas, above, state);
     let caret = canvas.caret.filter(|&(x, y)| x < area.right() && y < area.bottom());
     memo.links = canvas.links;
+    memo.pictures = canvas.pictures;
     memo.end_frame();
     (buffer, layout, caret)
 }
@@ -82,9 +83,11 @@ pub fn printed(state: &State, theme: &Theme, memo: &mut Memo, columns: u16) -> B
         let mut buffer = Buffer::empty(area);
         let mut layout = Layout::default();
         memo.begin_frame(theme.glyphs);
-        let mut canvas = Canvas { buffer: &mut buffer, theme, caret: None, links: Links::default() };
+        let mut canvas =
+            Canvas { buffer: &mut buffer, theme, caret: None, links: Links::default(), pictures: Vec::new() };
         transcript::draw(&mut canvas, area, state, memo, &mut layout);
         memo.links = canvas.links;
+        memo.pictures = canvas.pictures;
         memo.end_frame();
         let used = layout.targets.iter().filter(|(_, target)| matches!(target, Target::Entry(_)));
         let used = used.map(|(area, _)| area.y + area.height).max().unwrap_or(0);

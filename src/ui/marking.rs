@@ -26,7 +26,7 @@ pub(super) fn columns(marked: &Marked, at: TextPoint, line: &Line<'_>) -> Option
         Line::Row(row) => row,
         // A call is marked whole, or not at all.
         Line::Call(_) => return Some(0..usize::MAX / 2),
-        Line::Apart | Line::Blank | Line::Role(..) | Line::Fold(_) => return None,
+        Line::Apart | Line::Blank | Line::Role(..) | Line::Fold(_) | Line::Picture(..) => return None,
     };
     let columns = row.width();
     let mut start = if place(at) == place(from) { from.column } else { 0 };
@@ -134,7 +134,7 @@ pub fn marked_text(state: &State, memo: &mut Memo, marked: &Marked) -> String {
                     let Some(call) = state.calls.by_id.get(id) else { continue };
                     lines.push(format!("{}  {}", name(call, false), super::call::Telling::of(call).short()));
                 }
-                Line::Call(_) | Line::Blank | Line::Apart | Line::Role(..) | Line::Fold(_) => {}
+                Line::Call(_) | Line::Blank | Line::Apart | Line::Role(..) | Line::Fold(_) | Line::Picture(..) => {}
             }
         }
     }

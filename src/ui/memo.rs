@@ -10,6 +10,7 @@ use super::call::Telling;
 use super::entry::{Laid, Shape};
 use super::links::Links;
 use super::markdown::Highlighter;
+use super::pictures::Picture;
 use super::theme::Glyphs;
 use crate::app::Call;
 use crate::chat::CallId;
@@ -25,6 +26,9 @@ pub struct Memo {
     pub(super) glyphs: Option<&'static Glyphs>,
     /// How the transcript was laid out last.
     pub(super) shape: Option<Shape>,
+    /// Pixels of a cell, where the terminal draws pictures.
+    pub(super) cell: Option<(u16, u16)>,
+    pub(super) pictures: Vec<Picture>,
     /// Of the frame that was drawn last.
     pub(super) links: Links,
     pub(super) entries: HashMap<u64, Laid>,
@@ -65,6 +69,17 @@ impl Memo {
     #[must_use]
     pub fn links(&self) -> &Links {
         &self.links
+    }
+
+    /// From the next frame on pictures are drawn for cells of so many pixels, across and down; None: they are not.
+    pub fn draw_pictures(&mut self, cell: Option<(u16, u16)>) {
+        self.cell = cell;
+    }
+
+    /// The pictures of the last frame.
+    #[must_use]
+    pub fn pictures(&self) -> &[Picture] {
+        &self.pictures
     }
 
     pub(super) fn begin_frame(&mut self, glyphs: &'static Glyphs) {

@@ -27,6 +27,7 @@ mod marking;
 mod memo;
 mod overlay;
 mod panel;
+mod pictures;
 mod prose;
 mod retry;
 mod strip;
@@ -40,6 +41,7 @@ pub use links::Links;
 pub use marking::marked_text;
 pub use memo::Memo;
 pub use overlay::timeline;
+pub use pictures::{Picture, PictureOf, picture_data};
 pub use theme::{Glyphs, INKS, Look, Palette, Shade, Theme};
 pub use title::title;
 
@@ -70,7 +72,7 @@ pub fn draw(
 ) -> (Layout, Option<(u16, u16)>) {
     memo.begin_frame(theme.glyphs);
     let mut layout = Layout { size: Size { columns: area.width, rows: area.height }, ..Layout::default() };
-    let mut canvas = Canvas { buffer, theme, caret: None, links: Links::default() };
+    let mut canvas = Canvas { buffer, theme, caret: None, links: Links::default(), pictures: Vec::new() };
     if area.width > 0 && area.height > 0 {
         // What the state says of its size may be a resize behind.
         let covered = state.overlays.iter().rposition(overlay::covers);
@@ -86,6 +88,7 @@ pub fn draw(
     }
     let caret = canvas.caret.filter(|&(x, y)| x < area.right() && y < area.bottom());
     memo.links = canvas.links;
+    memo.pictures = canvas.pictures;
     memo.end_frame();
     (layout, caret)
 }

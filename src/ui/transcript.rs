@@ -167,7 +167,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, memo: &mu
     let prose = columns.saturating_sub(if narrow { GUTTER + 1 } else { GUTTER + 2 }).max(1);
     let offset_s = super::offset(state);
     let times = state.size.columns >= 100;
-    let shape = Shape { width: prose, narrow, times, continues: false, first: false, offset_s };
+    let shape = Shape { width: prose, narrow, times, continues: false, first: false, offset_s, cell: memo.cell };
     let mut reader = Reader::new(state, memo, shape);
     reader.heights(prose);
     let page = usize::from(area.height);
@@ -290,6 +290,7 @@ fn draw_line(
                 canvas.put(area, at, y, glyphs.caret, Ink::Accent);
             }
         }
+        Line::Picture(picture, row) => canvas.picture(area, GUTTER, y, picture, row),
         Line::Role(name, time) => {
             canvas.row(area, GUTTER, y, name);
             canvas.put_right(area, usize::from(area.width).saturating_sub(1), y, time, Ink::Dim);

@@ -6,6 +6,7 @@ mod around;
 mod corpus;
 mod inquiry;
 mod marking;
+mod pictures;
 
 use std::sync::Arc;
 

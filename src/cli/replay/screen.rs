@@ -49,6 +49,7 @@ pub(super) async fn replayed(
         state,
         start: Start { mouse: resolved.ui.mouse, ..Start::default() },
         links: looks.links(),
+        images: looks.images(),
         themes: Box::new(looks),
         writes: false,
         inline: args.output.inline,

@@ -25,7 +25,11 @@ pub(super) struct Canvas<'a> {
     pub pictures: Vec<Picture>,
 }
 
-impl Canvas<'_> {
+impl<'a> Canvas<'a> {
+    pub(super) fn new(buffer: &'a mut Buffer, theme: &'a Theme) -> Self {
+        Self { buffer, theme, caret: None, links: Links::default(), pictures: Vec::new() }
+    }
+
     /// Writes a line at `x` (columns from the left of `area`) and `y` (rows from its top). Returns the column after it.
     pub(super) fn put(&mut self, area: Rect, x: usize, y: usize, text: &str, tint: impl Into<Tint>) -> usize {
         let mut row = Row::new();

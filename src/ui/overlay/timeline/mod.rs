@@ -17,7 +17,6 @@ use crate::text::{cut, width};
 use crate::ui::canvas::{Canvas, hit, rows_of};
 use crate::ui::figures::{counted, seconds};
 use crate::ui::ink::{Ink, Row, Tint};
-use crate::ui::links::Links;
 use crate::ui::theme::Theme;
 use chart::Chart;
 
@@ -186,7 +185,7 @@ pub fn timeline(turn: &StoredTurn, title: &str, theme: &Theme, columns: usize) -
     let room = plan.path + 2 * rounds + calls + 12;
     let area = Rect::new(0, 0, columns as u16, u16::try_from(room).unwrap_or(u16::MAX));
     let mut buffer = Buffer::empty(area);
-    let mut canvas = Canvas { buffer: &mut buffer, theme, caret: None, links: Links::default() };
+    let mut canvas = Canvas::new(&mut buffer, theme);
     let about = note(&canvas, &shown, columns);
     let body = screen(&mut canvas, area, &shown.title(columns), &about, &mut Layout::default());
     let y = usize::from(wide);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::event::Timer;
 use super::marking::Marked;
 use super::overlay::{Connection, HistoryFilter, ModelRow};
-use crate::chat::{CallId, ConversationId, MessageId, Order, ServerName, ToolOutcome};
+use crate::chat::{CallId, ConversationId, InquiryId, MessageId, Order, ServerName, ToolOutcome};
 
 #[derive(Clone, Debug)]
 pub enum Effect {
@@ -243,6 +243,10 @@ pub enum EditorUse {
     /// Arguments under review; a decision still follows.
     Arguments {
         call: CallId,
+    },
+    /// The model's answer to a server; a decision still follows.
+    Sample {
+        inquiry: InquiryId,
     },
     /// Only to look at.
     View,

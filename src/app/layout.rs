@@ -40,6 +40,8 @@ pub struct Layout {
     pub list: ListLayout,
     /// Present while a review is on top.
     pub review: Option<ReviewLayout>,
+    /// Present while a server's request for an answer of the model is on top.
+    pub sample: Option<SampleLayout>,
     /// Topmost last.
     pub targets: Vec<(Area, Target)>,
 }
@@ -111,6 +113,17 @@ pub struct ReviewLayout {
     pub page: usize,
     pub top: usize,
     /// The last line of the arguments is on the screen in this frame.
+    pub end_visible: bool,
+}
+
+/// How much of a request for an answer, or of the answer, has been on the screen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SampleLayout {
+    /// [`super::SampleView::revision`] of the text that was drawn.
+    pub revision: u64,
+    pub lines: usize,
+    pub page: usize,
+    pub top: usize,
     pub end_visible: bool,
 }
 

@@ -63,7 +63,7 @@ pub use effect::*;
 pub use elsewhere::Elsewhere;
 pub use event::*;
 pub use hints::*;
-pub use inquiries::Asked;
+pub use inquiries::{Asked, SampleStage};
 pub use key::*;
 pub use keymap::*;
 pub use layout::*;

@@ -294,6 +294,7 @@ impl State {
                     open.look_at_paths(&self.servers, out);
                 }
             }
+            EditorUse::Sample { inquiry } => self.sample_edited(inquiry, &text),
             EditorUse::View => {}
         }
     }

@@ -47,9 +47,10 @@ impl State {
                     self.status.saved = Saved::At(at_ms);
                 }
             }
-            TurnEvent::Inquiry { turn, inquiry } => self.asked(Asked { turn, inquiry, told: at }, out),
+            TurnEvent::Inquiry { turn, inquiry } => self.asked(Asked::new(turn, inquiry, at), out),
             TurnEvent::Replied { generation, server, result } => self.replied(generation, &server, result, out),
             TurnEvent::News { server, news } => self.news(&server, news, out),
+            TurnEvent::Sampled { id, step } => self.sampled(id, step, at, out),
             TurnEvent::InquiryEnded { id, end } => self.inquiry_ended(id, end, out),
             TurnEvent::Unsaved { reason } => self.status.saved = Saved::Not(reason),
             TurnEvent::Started { turn, conversation, model, base_url, api: _ } => {

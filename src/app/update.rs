@@ -86,6 +86,12 @@ impl State {
         {
             open.laid_out(seen);
         }
+        if let Some(seen) = &layout.sample
+            && let Some(Overlay::Inquiry(open)) = self.overlays.last_mut()
+            && let super::overlay::InquiryStep::Sample(view) = &mut open.step
+        {
+            view.laid_out(seen);
+        }
         match self.overlays.last_mut() {
             Some(Overlay::Servers(list)) => list.laid_out(layout.list),
             Some(Overlay::Inquiry(open)) => open.laid_out(layout.list),

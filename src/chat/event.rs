@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CallUpdate, Claims, ContextParts, ConversationId, Fault, Inquiry, InquiryEnd, InquiryId, Message, Policy,
-    ServerLog, ServerName, ServerNews, ServerReply, ServerRoots, SignInStage, SignedIn, ToolRef, ToolRow, TurnId,
-    Usage,
+    SampleStep, ServerLog, ServerName, ServerNews, ServerReply, ServerRoots, SignInStage, SignedIn, ToolRef, ToolRow,
+    TurnId, Usage,
 };
 
 /// One event of the engine, in the order in which it acted. Text deltas may be merged for a slow reader and call
@@ -117,6 +117,11 @@ pub enum TurnEvent {
     News {
         server: ServerName,
         news: ServerNews,
+    },
+    /// How far the model is with its answer to a server that asks for one.
+    Sampled {
+        id: InquiryId,
+        step: SampleStep,
     },
     /// It is over, by an answer or without.
     InquiryEnded {
@@ -257,6 +262,7 @@ impl TurnEvent {
             | Self::SignIn { .. }
             | Self::Tools(_)
             | Self::InquiryEnded { .. }
+            | Self::Sampled { .. }
             | Self::Replied { .. }
             | Self::News { .. }
             | Self::Saved { .. }
@@ -360,6 +366,8 @@ pub struct ServerLife {
     /// Attached resources whose changes it tells of, and those where it does not although it was asked.
     pub watched: u32,
     pub unwatched: u32,
+    /// It may ask for answers of the model, for so many tokens in all; None: it may not.
+    pub sampling: Option<u32>,
 }
 
 /// What a server says of its own use, and whether the model is told.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::{CallId, Form, Root, ServerName};
+use super::{CallId, Form, Root, ServerName, Usage};
 
 /// An inquiry of this process. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,12 +52,64 @@ pub enum Question {
 pub struct Sample {
     pub system: Option<String>,
     pub messages: Vec<SampleMessage>,
+    /// Tokens that the server would let the answer have.
+    pub wanted_tokens: u32,
+    /// Tokens that it may have: no more than that, and than what the budgets leave.
     pub max_tokens: u32,
+    pub budget: SampleBudget,
     pub temperature: Option<f64>,
     pub stop: Vec<String>,
     /// Models that the server would like, best first. Wishes only.
     pub hints: Vec<String>,
+    /// It would like messages of other servers or of the conversation to go along; they never do.
+    pub wants_context: bool,
+    /// Who answers: the model of the turn that it belongs to; None: that of the conversation on the screen.
+    pub model: Option<String>,
+    /// The endpoint that is asked, as messages name it.
+    pub base_url: String,
 }
+
+/// Tokens of sampling that are left, input and output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SampleBudget {
+    /// Of this server, until the process ends.
+    pub server: u64,
+    /// Of the turn, for all servers.
+    pub turn: u64,
+}
+
+impl Sample {
+    #[must_use]
+    pub fn has_images(&self) -> bool {
+        let mut parts = self.messages.iter().flat_map(|message| &message.parts);
+        parts.any(|part| matches!(part, SamplePart::Image { .. }))
+    }
+
+    /// Tokens that the request itself will take, by its size: what an endpoint counts is known afterwards.
+    #[must_use]
+    pub fn estimated_input(&self) -> u64 {
+        let text = |text: &str| u64::try_from(text.len()).unwrap_or(u64::MAX) / 4 + 4;
+        let parts = self.messages.iter().flat_map(|message| &message.parts);
+        let messages = parts.map(|part| match part {
+            SamplePart::Text(words) => text(words),
+            SamplePart::Image { .. } => IMAGE_TOKENS,
+        });
+        self.system.as_deref().map_or(0, text).saturating_add(messages.sum())
+    }
+}
+
+impl SampleMessage {
+    /// Its texts, without its pictures.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            SamplePart::Text(text) => Some(text.as_str()),
+            SamplePart::Image { .. } => None,
+        })
+    }
+}
+
+/// What providers count for a picture of usual size, at most.
+const IMAGE_TOKENS: u64 = 1_600;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct SampleMessage {
@@ -86,7 +138,20 @@ pub struct SampleReply {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SampleStop {
     EndTurn,
+    /// One of the texts came that were to end it; it is no part of the answer.
+    StopSequence,
     MaxTokens,
+}
+
+/// How far the model is with its answer to a server.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SampleStep {
+    /// A piece of the answer.
+    Text(String),
+    /// So many more bytes of reasoning, which no server is given.
+    Thinking(u64),
+    /// The answer as a whole, which waits for a person, and what it took as far as the endpoint told.
+    Whole { reply: SampleReply, usage: Usage },
 }
 
 impl SampleStop {
@@ -95,6 +160,7 @@ impl SampleStop {
     pub fn word(self) -> &'static str {
         match self {
             Self::EndTurn => "endTurn",
+            Self::StopSequence => "stopSequence",
             Self::MaxTokens => "maxTokens",
         }
     }
@@ -114,6 +180,13 @@ pub enum InquiryAnswer {
     Decline,
     /// Closed without a decision; the server should give up what it was doing.
     Cancel,
+    /// An answer of the model was not to be had. Answers a sample alone.
+    Fail {
+        /// For the server: nothing of the person's own surroundings.
+        told: &'static str,
+        /// For the person.
+        why: String,
+    },
 }
 
 /// How an inquiry ended.

@@ -53,6 +53,14 @@ pub struct Limits {
     pub inquiry: Duration,
     /// Questions of one server that wait at a time.
     pub inquiries: u32,
+    /// Tokens that the model may take for one server's requests, until the process ends.
+    pub sampling_tokens: u32,
+    /// The same in one turn, for all servers.
+    pub sampling_turn_tokens: u32,
+    /// Messages of such a request.
+    pub sampling_messages: u32,
+    /// Such a request, its images in base64.
+    pub sampling_size: u64,
     /// A command of the person's own, in all.
     pub command: Duration,
     /// What is kept of its output, bytes.
@@ -105,6 +113,10 @@ impl Default for Limits {
             watched: 64,
             inquiry: secs(600),
             inquiries: 8,
+            sampling_tokens: 100_000,
+            sampling_turn_tokens: 20_000,
+            sampling_messages: 64,
+            sampling_size: 4 * MIB,
             command: secs(600),
             command_output: 256 * KIB,
             attempts: 5,

@@ -69,6 +69,14 @@ pub enum Order {
         inquiry: InquiryId,
         answer: InquiryAnswer,
     },
+    /// A person lets the model answer the open question: a sample, as it was shown. The answer streams as
+    /// `TurnEvent::Sampled` and goes to the server by `Answer` alone. `settings` are those of the conversation on the
+    /// screen, for a question that belongs to no turn. It is no part of a recording.
+    #[serde(skip)]
+    Sample {
+        inquiry: InquiryId,
+        settings: Box<TurnSettings>,
+    },
     /// A person signs in to a server, or out. It holds what is worth a token, so it cannot be written down.
     #[serde(skip)]
     SignIn {

@@ -247,6 +247,7 @@ impl Reporting {
             | TurnEvent::Notice { .. }
             | TurnEvent::Server(_)
             | TurnEvent::Inquiry { .. }
+            | TurnEvent::Sampled { .. }
             | TurnEvent::InquiryEnded { .. }
             | TurnEvent::Replied { .. }
             | TurnEvent::News { .. }

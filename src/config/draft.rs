@@ -467,6 +467,13 @@ pub(super) fn checked(name: &str, node: &Node, source: Source, found: &mut Findi
     }
     draft.sign_in = sign_in(node, &path, found);
     draft.features.log_level = node.text("log_level").and_then(|word| LoggingLevel::of(&word));
+    let tokens = node.int("sampling_tokens").and_then(|n| u32::try_from(n).ok());
+    draft.features.sampling = node.bool("sampling").unwrap_or(false).then_some(super::server::SamplingOffer { tokens });
+    if draft.features.sampling.is_none()
+        && let Some(at) = node.get("sampling_tokens")
+    {
+        found.warn(&at.key, false, format!("[{path}]: sampling_tokens does nothing by itself"), "add sampling = true");
+    }
     draft.roots = node.texts("roots").unwrap_or_default();
     draft.features.roots_ask = node.bool("roots_ask").unwrap_or(true);
     if draft.roots.is_empty()

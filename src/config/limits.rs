@@ -82,6 +82,7 @@ fn size<'a>(limits: &'a mut Limits, name: &str) -> Option<&'a mut u64> {
         "import" => &mut limits.import,
         "resource" => &mut limits.resource,
         "image" => &mut limits.image,
+        "sampling_size" => &mut limits.sampling_size,
         "command_output" => &mut limits.command_output,
         _ => return None,
     })
@@ -99,6 +100,9 @@ fn count<'a>(limits: &'a mut Limits, name: &str) -> Option<&'a mut u32> {
         "messages_per_second" => &mut limits.messages_per_second,
         "inquiries" => &mut limits.inquiries,
         "watched" => &mut limits.watched,
+        "sampling_tokens" => &mut limits.sampling_tokens,
+        "sampling_turn_tokens" => &mut limits.sampling_turn_tokens,
+        "sampling_messages" => &mut limits.sampling_messages,
         "attempts" => &mut limits.attempts,
         _ => return None,
     })

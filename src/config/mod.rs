@@ -57,7 +57,7 @@ pub use provider::{Provider, providers};
 pub use resolve::{Flags, Given, Origin, Resolved, Setting, resolve};
 pub use saved::{Consents, SavedKeys, Trusted, write_private};
 pub use secret::Secret;
-pub use server::{Consent, Era, ServerEntry, ServerFeatures, SignInSettings, Source, Transport};
+pub use server::{Consent, Era, SamplingOffer, ServerEntry, ServerFeatures, SignInSettings, Source, Transport};
 pub use settings::{SettingInfo, SettingKind, settings, text_of};
 pub use spec::nearest;
 pub use theme::{BUILT_IN_THEMES, Colour, Style as ThemeStyle, ThemeFile, own_themes, theme_path};

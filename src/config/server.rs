@@ -57,11 +57,20 @@ pub struct ServerFeatures {
     pub roots_ask: bool,
     /// It tells of changes of resources that a person attached, where it can.
     pub watch: bool,
+    /// It may ask for answers of the model; None: it is not told that it may ask.
+    pub sampling: Option<SamplingOffer>,
+}
+
+/// On what terms a server may ask for answers of the model. A person decides each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SamplingOffer {
+    /// Instead of `Limits::sampling_tokens`.
+    pub tokens: Option<u32>,
 }
 
 impl Default for ServerFeatures {
     fn default() -> Self {
-        Self { instructions: true, log_level: None, roots: Vec::new(), roots_ask: true, watch: true }
+        Self { instructions: true, log_level: None, roots: Vec::new(), roots_ask: true, watch: true, sampling: None }
     }
 }
 

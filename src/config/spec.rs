@@ -68,6 +68,7 @@ const fn sample(name: &'static str, kind: Kind, sample: &'static str, doc: &'sta
 
 const POLICY: &[&str] = &["allow", "ask", "deny"];
 const DISPATCH: &[&str] = &["close", "finish"];
+const TOKENS: Kind = Kind::Int { min: 1, max: 100_000_000 };
 const ANY_NUMBER: Kind = Kind::Int { min: 1, max: 1_000_000 };
 const PRICE: Kind = Kind::Number { min: 0.0, max: 1e6 };
 const TEMPERATURE: Kind = Kind::Number { min: 0.0, max: 2.0 };
@@ -269,6 +270,13 @@ pub const SERVER: &[Key] = &[
         "true",
         "You decide each time; in scripts it is told of none. With false it is told whenever it asks.",
     ),
+    key(
+        "sampling",
+        Kind::Bool,
+        "false",
+        "Let it ask for answers of your model, at your cost. You see each request, decide, and see the answer before it goes back.",
+    ),
+    sample("sampling_tokens", TOKENS, "20000", "Instead of [limits] sampling_tokens."),
     sample("start_timeout", Kind::Duration, "\"30 s\"", "Instead of [limits] server_start."),
     sample("call_timeout", Kind::Duration, "\"30 min\"", "Instead of [limits] call."),
     key("disabled", Kind::Bool, "false", "Keep the entry, do not use it."),
@@ -466,6 +474,15 @@ pub const LIMITS: &[Key] = &[
     key("watched", ANY_NUMBER, "64", "Attached resources of a server whose changes you are told of."),
     key("inquiry", Kind::Duration, "\"10 min\"", "A server's question to you, until it counts as cancelled."),
     key("inquiries", ANY_NUMBER, "8", "Questions of one server that wait for you."),
+    key(
+        "sampling_tokens",
+        TOKENS,
+        "100000",
+        "Tokens that your model may take for one server's requests (sampling = true), until millrace ends.",
+    ),
+    key("sampling_turn_tokens", TOKENS, "20000", "The same in one turn, for all servers."),
+    key("sampling_messages", ANY_NUMBER, "64", "Messages of such a request."),
+    key("sampling_size", Kind::Size, "\"4 MiB\"", "Such a request, its images included."),
     key("command", Kind::Duration, "\"10 min\"", "A command of your own (!), in all."),
     key("command_output", Kind::Size, "\"256 KiB\"", "What is kept of its output: head and tail."),
     key("attempts", Kind::Int { min: 1, max: 100 }, "5", "Automatic attempts of one request."),

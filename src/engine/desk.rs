@@ -91,10 +91,16 @@ impl Engine {
                 // A call of a turn by its own name; another caller's means nothing to the reader.
                 let (turn, call) = inquiry.call.take().as_ref().and_then(of_ticket).unzip();
                 inquiry.call = call;
+                if !self.sampling_asked(turn, &mut inquiry) {
+                    return;
+                }
                 self.emit(TurnEvent::Inquiry { turn, inquiry: Arc::new(inquiry) });
             }
             ServerEvent::News { server, news } => self.emit(TurnEvent::News { server, news }),
-            ServerEvent::InquiryEnded { id, end } => self.emit(TurnEvent::InquiryEnded { id, end }),
+            ServerEvent::InquiryEnded { id, end } => {
+                self.sampling_over(id);
+                self.emit(TurnEvent::InquiryEnded { id, end });
+            }
         }
     }
 

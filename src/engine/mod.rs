@@ -24,6 +24,7 @@ mod outbox;
 mod outcome;
 pub mod port;
 mod run;
+mod sampling;
 mod turns;
 
 pub use outbox::{Inbox, Outbox};

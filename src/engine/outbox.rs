@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::chat::{CallState, CallUpdate, Stamp, Stamped, TurnEvent};
+use crate::chat::{CallState, CallUpdate, SampleStep, Stamp, Stamped, TurnEvent};
 
 #[derive(Debug, Default)]
 struct Slot {
@@ -134,6 +134,21 @@ fn merge(events: &mut VecDeque<Stamped<TurnEvent>>, event: TurnEvent) -> Option<
             events.retain(|e| !matches!(&e.body, TurnEvent::Tools(_)));
             Some(TurnEvent::Tools(rows))
         }
+        TurnEvent::Sampled { id, step } => match (events.back_mut().map(|e| &mut e.body), step) {
+            (Some(TurnEvent::Sampled { id: of, step: SampleStep::Text(have) }), SampleStep::Text(text))
+                if *of == id =>
+            {
+                have.push_str(&text);
+                None
+            }
+            (Some(TurnEvent::Sampled { id: of, step: SampleStep::Thinking(have) }), SampleStep::Thinking(more))
+                if *of == id =>
+            {
+                *have += more;
+                None
+            }
+            (_, step) => Some(TurnEvent::Sampled { id, step }),
+        },
         TurnEvent::Saved { conversation, at_ms } => {
             events.retain(|e| !matches!(&e.body, TurnEvent::Saved { conversation: c, .. } if *c == conversation));
             Some(TurnEvent::Saved { conversation, at_ms })

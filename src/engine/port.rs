@@ -23,6 +23,10 @@ pub type Events<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
 pub trait Model: Send + Sync {
     /// Sends the request. Dropping the stream drops the connection.
     fn respond(&self, request: Request, attempt: u32) -> Events<ModelEvent>;
+    /// Sends a request that belongs to no turn: it stands in no recording.
+    fn respond_aside(&self, request: Request, attempt: u32) -> Events<ModelEvent> {
+        self.respond(request, attempt)
+    }
     /// The tools in the form that this model takes; as given where nothing else was learnt.
     fn offered(&self, _model: &str, tools: Arc<ToolList>) -> Arc<ToolList> {
         tools

@@ -12,10 +12,11 @@ use super::memory::Memory;
 use super::opening::Opening;
 use super::outbox::{Inbox, Outbox};
 use super::port::{Clock, Journal, Lesson, Model, ServerEvent, Servers};
+use super::sampling::{Progress, Samplings};
 use super::turns::Running;
 use crate::chat::{
-    CallState, ConversationId, Durability, Fault, GrantScope, Heard, Limits, NoticeKind, Order, ServerAction,
-    ServerName, ServerReply, Stamp, Stamped, Toolset, TurnEvent, TurnId, WaitFor, Wiretap,
+    CallState, ConversationId, Durability, Fault, GrantScope, Heard, InquiryId, Limits, NoticeKind, Order,
+    ServerAction, ServerName, ServerReply, Stamp, Stamped, Toolset, TurnEvent, TurnId, WaitFor, Wiretap,
 };
 use crate::tools::{Registry, RegistryRules, ServerRules};
 use crate::turn::Event;
@@ -62,6 +63,8 @@ pub(super) enum Inbound {
         generation: u64,
     },
     Opened(Box<Opening>),
+    /// How an answer for a server gets on.
+    Sampled(InquiryId, Progress),
     /// A server answered what it was asked beside calls.
     Replied {
         generation: u64,
@@ -165,6 +168,7 @@ pub struct Engine {
     pub(super) unsaved: HashSet<ConversationId>,
     /// Conversations of which was said that their model searches for tools.
     pub(super) searching: HashSet<ConversationId>,
+    pub(super) samplings: Samplings,
 }
 
 impl Engine {
@@ -236,6 +240,7 @@ impl Engine {
             lessons,
             unsaved: HashSet::new(),
             searching: HashSet::new(),
+            samplings: Samplings::default(),
         };
         if let Err(fault) = known
             && engine.saving
@@ -281,6 +286,7 @@ impl Engine {
 
     /// Stops what runs, gives calls a moment to end truthfully, and ends the servers.
     async fn end(mut self, reports: &mut mpsc::Receiver<Inbound>) {
+        self.samplings.clear();
         // What was listed for the first time is pinned, also where it has not settled: the next start compares with it.
         for server in self.desk.listed() {
             let changes = self.desk.registry.settled(&server);
@@ -352,6 +358,7 @@ impl Engine {
                 });
             }
             Order::Answer { inquiry, answer } => self.servers.answer(inquiry, answer),
+            Order::Sample { inquiry, settings } => self.sample(inquiry, *settings),
             Order::SignIn { server, step } => self.servers.sign_in(&server, step),
             Order::AcceptChanges { server, shown } => self.accept(&server, &shown),
             Order::Toolset { conversation, toolset } => self.choose(&conversation, toolset),
@@ -417,6 +424,7 @@ impl Engine {
             Inbound::Replied { generation, server, result } => {
                 self.emit(TurnEvent::Replied { generation, server, result });
             }
+            Inbound::Sampled(inquiry, progress) => self.sampled(inquiry, progress),
             Inbound::Opened(opening) => self.opened(*opening),
         }
     }

@@ -14,7 +14,9 @@ use super::lane::{Departure, ticket};
 use super::outbox::Outbox;
 use super::port::{Events, Lesson, Model, ModelEvent, ServerCall};
 use super::run::{Engine, Inbound};
-use crate::chat::{CallId, Change, Durability, OutcomeKind, Request, Stamped, ToolList, ToolOutcome, TurnId};
+use crate::chat::{
+    CallId, Change, Durability, OutcomeKind, Request, Stamped, ToolList, ToolOutcome, TurnId, TurnSettings,
+};
 use crate::tools::{Problem, Tool};
 use crate::turn::{Event, ResponseEnd, Step, Turn};
 
@@ -32,6 +34,11 @@ pub(super) struct Running {
 impl Running {
     pub fn new(turn: Turn, model: Arc<dyn Model>, search: Option<Arc<Search>>) -> Self {
         Self { turn, model, search, response: JoinSet::new(), timers: JoinSet::new() }
+    }
+
+    /// Whom it asks, and how.
+    pub fn asks(&self) -> (Arc<dyn Model>, TurnSettings) {
+        (Arc::clone(&self.model), self.turn.settings().clone())
     }
 }
 
@@ -86,6 +93,7 @@ impl Engine {
         if self.turns.get(&id).is_some_and(|r| r.turn.over()) {
             self.turns.remove(&id);
             self.withdrawn.turn_ended(id);
+            self.samplings.turn_ended(id);
         }
     }
 

@@ -78,6 +78,7 @@ impl Whole {
             | TurnEvent::Replied { .. }
             | TurnEvent::News { .. }
             | TurnEvent::InquiryEnded { .. }
+            | TurnEvent::Sampled { .. }
             | TurnEvent::SignIn { .. }
             | TurnEvent::Tools(_)
             | TurnEvent::Saved { .. } => {}

@@ -372,6 +372,7 @@ impl End {
             | TurnEvent::Server(_)
             | TurnEvent::Inquiry { .. }
             | TurnEvent::InquiryEnded { .. }
+            | TurnEvent::Sampled { .. }
             | TurnEvent::Replied { .. }
             | TurnEvent::News { .. }
             | TurnEvent::SignIn { .. }

@@ -180,7 +180,7 @@ fn fields(event: &TurnEvent) -> Option<(&'static str, Fields)> {
             return None;
         }
         // Nobody attends here: the servers were declined, and a notice said so.
-        TurnEvent::Inquiry { .. } | TurnEvent::InquiryEnded { .. } => return None,
+        TurnEvent::Inquiry { .. } | TurnEvent::Sampled { .. } | TurnEvent::InquiryEnded { .. } => return None,
         // Only a screen asks for them.
         TurnEvent::Replied { .. } | TurnEvent::News { .. } => return None,
     };
@@ -287,6 +287,7 @@ pub(super) fn notice(event: &TurnEvent) -> Option<Fields> {
         | TurnEvent::Replied { .. }
         | TurnEvent::News { .. }
         | TurnEvent::InquiryEnded { .. }
+        | TurnEvent::Sampled { .. }
         | TurnEvent::SignIn { .. }
         | TurnEvent::Tools(_)
         | TurnEvent::Saved { .. } => return None,

@@ -152,6 +152,7 @@ impl Text {
             | TurnEvent::Replied { .. }
             | TurnEvent::News { .. }
             | TurnEvent::InquiryEnded { .. }
+            | TurnEvent::Sampled { .. }
             | TurnEvent::SignIn { .. }
             | TurnEvent::Tools(_)
             | TurnEvent::Saved { .. } => {}

@@ -1,8 +1,8 @@
 //! What a server may ask of us, and what it tells on its own.
 //!
 //! # Does not
-//! Declare what is not offered: roots only where they are configured, no sampling. A server that asks for them all the
-//! same is refused.
+//! Declare what is not offered: roots and sampling only where a server's entry gives them. A server that asks for them
+//! all the same is refused.
 
 #![expect(deprecated, reason = "the protocol deprecates logging and roots, but servers still use and ask for them")]
 
@@ -14,7 +14,7 @@ use rmcp::model::{
     ClientCapabilities, ClientConfig, CreateMessageRequestParams, CreateMessageResult, CustomRequest, CustomResult,
     ElicitRequestParams, ElicitResult, ElicitationCapability, ErrorCode, FormElicitationCapability, Implementation,
     JsonObject, ListRootsResult, LoggingLevel, LoggingMessageNotificationParam, ProtocolVersion, RootsCapabilities,
-    TASKS_EXTENSION_ID, UrlElicitationCapability,
+    SamplingCapability, TASKS_EXTENSION_ID, UrlElicitationCapability,
 };
 use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::{RoleClient, service};
@@ -160,6 +160,8 @@ impl ClientHandler for Handler {
             roots.list_changed = self.announces_roots.then_some(true);
             roots
         });
+        // Neither tools nor context of others.
+        capabilities.sampling = self.asker.samples().then(SamplingCapability::default);
         ClientConfig::new(capabilities, Implementation::new("millrace", env!("CARGO_PKG_VERSION")))
             .with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE)
     }

@@ -221,7 +221,7 @@ impl Host {
             phase,
             orders: order_rx,
             stop: stop.clone(),
-            status: first_status(&entry, &roots),
+            status: first_status(&entry, &roots, &self.0.limits),
             roots,
             known_way: None,
             generation: 0,
@@ -414,7 +414,7 @@ fn how_to_sign_in(entry: &ServerEntry, access: Option<&Access>) -> Arc<str> {
     })
 }
 
-fn first_status(entry: &ServerEntry, roots: &Roots) -> ServerStatus {
+fn first_status(entry: &ServerEntry, roots: &Roots, limits: &Limits) -> ServerStatus {
     let transport = match entry.transport {
         Transport::Stdio { .. } => "stdio",
         Transport::Http { .. } => "http",
@@ -422,7 +422,11 @@ fn first_status(entry: &ServerEntry, roots: &Roots) -> ServerStatus {
         Transport::SimpleRpc { .. } => "simple-rpc",
     };
     ServerStatus {
-        life: Box::new(ServerLife { roots: roots.standing(None), ..ServerLife::default() }),
+        life: Box::new(ServerLife {
+            roots: roots.standing(None),
+            sampling: entry.features.sampling.map(|offer| offer.tokens.unwrap_or(limits.sampling_tokens)),
+            ..ServerLife::default()
+        }),
         ..ServerStatus::starting(entry.name.clone(), transport, entry.line())
     }
 }

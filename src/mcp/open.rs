@@ -249,7 +249,8 @@ impl Opener<'_> {
     }
 
     fn asker(&self) -> Asker {
-        Asker::new(self.inquiries.clone(), self.entry.name.clone(), self.reporter.clone()).offering(self.roots)
+        Asker::new(self.inquiries.clone(), self.entry.name.clone(), self.reporter.clone())
+            .offering(self.roots, &self.entry.features)
     }
 
     fn line(&self) -> usize {

@@ -84,6 +84,12 @@ impl Http {
         Self { tap: Some(tap), ..self }
     }
 
+    /// The same, with nobody who hears.
+    #[must_use]
+    pub fn unheard(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), tap: None }
+    }
+
     pub(super) fn tape(&self) -> Tape {
         Tape::new(self.tap.clone(), self.inner.responses.fetch_add(1, Ordering::Relaxed) + 1)
     }

@@ -140,6 +140,7 @@ pub(super) fn begins_turn(order: &Order) -> bool {
         | Order::Server { .. }
         | Order::SignIn { .. }
         | Order::Answer { .. }
+        | Order::Sample { .. }
         | Order::Query { .. }
         | Order::AcceptChanges { .. }
         | Order::Toolset { .. }

@@ -161,6 +161,7 @@ fn started(order: &Order) -> Option<TurnId> {
         | Order::Server { .. }
         | Order::SignIn { .. }
         | Order::Answer { .. }
+        | Order::Sample { .. }
         | Order::Query { .. }
         | Order::AcceptChanges { .. }
         | Order::Toolset { .. }
@@ -274,6 +275,7 @@ impl Player<'_> {
             | Order::Server { .. }
             | Order::SignIn { .. }
             | Order::Answer { .. }
+            | Order::Sample { .. }
             | Order::Query { .. }
             | Order::AcceptChanges { .. }
             | Order::Toolset { .. }

@@ -11,8 +11,8 @@ use super::recorder::Recorder;
 use super::round::Round;
 use crate::chat::{
     CallId, CallState, CallUpdate, Change, ContextParts, ConversationId, Durability, Fault, FaultKind, Message,
-    MessageId, Part, PastCall, Request, ServerName, Stamp, Stamped, ToolChoice, ToolList, TurnEvent, TurnStatus,
-    duration_text,
+    MessageId, Part, PastCall, Request, ServerName, Stamp, Stamped, ToolChoice, ToolList, TurnEvent, TurnSettings,
+    TurnStatus, duration_text,
 };
 use crate::tools::Snapshot;
 
@@ -161,6 +161,11 @@ impl Turn {
     #[must_use]
     pub fn history(&self) -> &[Arc<Message>] {
         &self.history
+    }
+
+    #[must_use]
+    pub fn settings(&self) -> &TurnSettings {
+        &self.plan.settings
     }
 
     /// The model that it asks.

@@ -20,6 +20,7 @@ mod mcp;
 mod net;
 mod results;
 mod run;
+mod sampled;
 mod sign_in;
 mod store;
 mod tools;

@@ -25,6 +25,7 @@ mod resume;
 mod roots;
 mod rounds;
 mod said;
+mod sampling;
 mod sse;
 mod tasks;
 mod watch;

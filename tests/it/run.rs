@@ -22,6 +22,7 @@ mod mistakes;
 mod policy;
 mod providers;
 mod recorded;
+mod sampling;
 mod saved;
 mod tools;
 
@@ -171,6 +172,12 @@ fn serve(
             break;
         }
         head.push_str(&line);
+    }
+    // The screen asks for the list of models beside the script: an answer is not spent on it.
+    let streams = replies.lock().unwrap().front().is_some_and(|reply| reply.head.contains("event-stream"));
+    if head.starts_with("GET ") && streams {
+        let _ = write!(stream, "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        return;
     }
     heads.lock().unwrap().push(head);
     let mut body = vec![0; length];

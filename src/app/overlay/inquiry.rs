@@ -11,12 +11,13 @@ use std::sync::Arc;
 use serde_json::Map;
 
 use super::form::{FormButton, FormEdit, FormKey};
+use super::sample::SampleView;
 use super::{DEAF_US, Flow, motion, scrolled};
 use crate::app::command::Command;
 use crate::app::effect::Effect;
 use crate::app::key::{Key, KeyCode};
 use crate::app::keymap::{Lookup, Place};
-use crate::app::layout::ListLayout;
+use crate::app::layout::{ListLayout, SampleLayout};
 use crate::app::state::State;
 use crate::chat::{Inquiry, InquiryAnswer, Order, Question, Stamp, TurnId};
 
@@ -37,10 +38,7 @@ pub struct InquiryBox {
 pub enum InquiryStep {
     Form(FormEdit),
     Address(Visit),
-    /// The request is shown from this line on.
-    Sample {
-        scroll: usize,
-    },
+    Sample(SampleView),
     /// The folders are shown from this line on.
     Roots {
         scroll: usize,
@@ -79,7 +77,13 @@ impl Visit {
 }
 
 impl InquiryBox {
-    pub(in crate::app) fn new(turn: Option<TurnId>, inquiry: Arc<Inquiry>, told: Stamp, now: Stamp) -> Self {
+    pub(in crate::app) fn new(
+        turn: Option<TurnId>,
+        inquiry: Arc<Inquiry>,
+        told: Stamp,
+        now: Stamp,
+        revision: u64,
+    ) -> Self {
         let step = match &inquiry.question {
             Question::Form { form, .. } => InquiryStep::Form(FormEdit::new(form)),
             Question::Address { url, .. } => {
@@ -87,7 +91,7 @@ impl InquiryBox {
                 let unknown = || Visit { url: url.clone(), host: String::new(), warnings: Vec::new() };
                 InquiryStep::Address(Visit::of(url).unwrap_or_else(unknown))
             }
-            Question::Sample(_) => InquiryStep::Sample { scroll: 0 },
+            Question::Sample(_) => InquiryStep::Sample(SampleView::new(revision)),
             Question::Roots(_) => InquiryStep::Roots { scroll: 0, end_seen: false },
         };
         Self { turn, inquiry, told, deaf_until_us: now.mono_us + DEAF_US, refused: None, step }
@@ -110,15 +114,17 @@ impl InquiryBox {
     pub(super) fn paste(&mut self, text: &str) {
         match &mut self.step {
             InquiryStep::Form(form) => form.paste(text),
-            InquiryStep::Address(_) | InquiryStep::Sample { .. } | InquiryStep::Roots { .. } => {
+            InquiryStep::Address(_) | InquiryStep::Sample(_) | InquiryStep::Roots { .. } => {
                 self.refused = Some("a paste decides nothing");
             }
         }
     }
 
-    pub(super) fn wheel(&mut self, by: isize, list: ListLayout) {
-        if let InquiryStep::Sample { scroll } | InquiryStep::Roots { scroll, .. } = &mut self.step {
-            *scroll = scrolled(*scroll, by, list);
+    pub(super) fn wheel(&mut self, by: isize, list: ListLayout, seen: Option<&SampleLayout>) {
+        match &mut self.step {
+            InquiryStep::Sample(view) => view.scroll_by(by, seen),
+            InquiryStep::Roots { scroll, .. } => *scroll = scrolled(*scroll, by, list),
+            InquiryStep::Form(_) | InquiryStep::Address(_) => {}
         }
     }
 
@@ -147,7 +153,7 @@ impl InquiryBox {
         if key.code == KeyCode::Esc {
             let answer = match self.step {
                 InquiryStep::Roots { .. } => InquiryAnswer::Decline,
-                InquiryStep::Form(_) | InquiryStep::Address(_) | InquiryStep::Sample { .. } => InquiryAnswer::Cancel,
+                InquiryStep::Form(_) | InquiryStep::Address(_) | InquiryStep::Sample(_) => InquiryAnswer::Cancel,
             };
             return self.answer(answer, state, out);
         }
@@ -172,15 +178,14 @@ impl InquiryBox {
                 FormKey::Pressed(FormButton::Decline) => self.answer(InquiryAnswer::Decline, state, out),
                 FormKey::Pressed(FormButton::Cancel) => self.answer(InquiryAnswer::Cancel, state, out),
             },
-            InquiryStep::Address(_) | InquiryStep::Sample { .. } | InquiryStep::Roots { .. } => {
-                self.decide(key, state, out)
-            }
+            InquiryStep::Address(_) | InquiryStep::Roots { .. } => self.decide(key, state, out),
+            InquiryStep::Sample(_) => self.sample_key(key, state, out),
         }
     }
 
     /// Yes and no, for what takes no form.
     fn decide(&mut self, key: Key, state: &mut State, out: &mut Vec<Effect>) -> Flow {
-        if let InquiryStep::Sample { scroll } | InquiryStep::Roots { scroll, .. } = &mut self.step
+        if let InquiryStep::Roots { scroll, .. } = &mut self.step
             && let Some(motion) = motion(key, true)
         {
             let list = state.layout.list;
@@ -192,9 +197,6 @@ impl InquiryBox {
             (Some('y' | 's'), _) if key.repeat => self.refused = Some("a held key decides nothing"),
             (Some('y'), InquiryStep::Address(visit)) if !visit.host.is_empty() => {
                 out.push(Effect::OpenPage { url: visit.url.clone() });
-                return self.answer(InquiryAnswer::Accept(Map::new()), state, out);
-            }
-            (Some('y'), InquiryStep::Sample { .. }) => {
                 return self.answer(InquiryAnswer::Accept(Map::new()), state, out);
             }
             (Some('y' | 's'), InquiryStep::Roots { end_seen: false, .. }) => {
@@ -214,7 +216,7 @@ impl InquiryBox {
         Flow::Stay
     }
 
-    fn answer(&mut self, answer: InquiryAnswer, state: &mut State, out: &mut Vec<Effect>) -> Flow {
+    pub(super) fn answer(&mut self, answer: InquiryAnswer, state: &mut State, out: &mut Vec<Effect>) -> Flow {
         state.inquiry = None;
         out.push(Effect::Order(Order::Answer { inquiry: self.inquiry.id, answer }));
         Flow::Close

@@ -15,6 +15,7 @@ mod inquiry;
 mod models;
 mod palette;
 mod review;
+mod sample;
 mod servers;
 mod settings;
 mod sign_in;
@@ -35,6 +36,7 @@ pub use inquiry::*;
 pub use models::*;
 pub use palette::*;
 pub use review::*;
+pub use sample::*;
 pub use servers::*;
 pub use settings::*;
 pub use sign_in::*;
@@ -208,7 +210,7 @@ impl Overlay {
                 layer.selected = stepped(layer.selected, by.signum(), layer.rows.as_ref().map_or(0, Vec::len));
             }
             Self::Timeline(layer) => layer.step(by.signum(), state),
-            Self::Inquiry(layer) => layer.wheel(by, list),
+            Self::Inquiry(layer) => layer.wheel(by, list, state.layout.sample.as_ref()),
             Self::Consent(_) | Self::Confirm(_) | Self::Ask(_) | Self::Fill(_) => {}
         }
     }

@@ -196,3 +196,162 @@ fn a_paste_goes_into_the_field_and_submits_nothing() {
     desk.keys("<ctrl+s>");
     assert_eq!(*answer(&desk), InquiryAnswer::Accept(json!({"a": "Ada Lovelace"}).as_object().cloned().unwrap()));
 }
+
+mod sampling {
+    use super::*;
+
+    fn asks() -> TurnEvent {
+        let sample = Sample {
+            messages: vec![SampleMessage { by_assistant: false, parts: vec![SamplePart::Text("Why?".into())] }],
+            wanted_tokens: 50,
+            max_tokens: 50,
+            ..Sample::default()
+        };
+        inquiry(1, Question::Sample(Box::new(sample)))
+    }
+
+    /// The frame as it would be: `lines` in all, those from `top` on visible.
+    fn drawn(desk: &mut Desk, lines: usize, top: usize) {
+        let Some(InquiryStep::Sample(view)) = open(desk).map(|open| &open.step) else { panic!("no request is open") };
+        let revision = view.revision;
+        let sample = Some(SampleLayout { revision, lines, page: 10, top, end_visible: top + 10 >= lines });
+        desk.event(Event::Layout(Layout { sample, ..Layout::default() }));
+    }
+
+    fn sampled(desk: &mut Desk, step: SampleStep) {
+        desk.engine(TurnEvent::Sampled { id: InquiryId(1), step });
+    }
+
+    fn whole(desk: &mut Desk) {
+        let reply = SampleReply { model: "m".into(), text: "So.".into(), stop: SampleStop::EndTurn };
+        sampled(desk, SampleStep::Whole { reply, usage: Usage::default() });
+    }
+
+    fn refused(desk: &Desk) -> &'static str {
+        open(desk).and_then(|open| open.refused).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_model_is_asked_and_its_answer_sent_by_two_fresh_keys() {
+        let mut desk = desk();
+        desk.engine(asks());
+        drawn(&mut desk, 5, 0);
+        desk.keys("<enter> ");
+        desk.event(Event::Paste("y".into()));
+        desk.event(Event::Key(Key { repeat: true, ..Key::plain(KeyCode::Char('y')) }));
+        assert!(desk.orders().is_empty());
+        desk.keys("y");
+        assert!(
+            matches!(desk.order(), Order::Sample { inquiry: InquiryId(1), settings } if settings.model == "qwen3-32b")
+        );
+        sampled(&mut desk, SampleStep::Thinking(9));
+        sampled(&mut desk, SampleStep::Text("So".into()));
+        desk.keys("y");
+        assert!(desk.orders().is_empty(), "the answer is not whole yet");
+        assert_eq!(refused(&desk), "the model still answers; n declines");
+        whole(&mut desk);
+        drawn(&mut desk, 5, 0);
+        desk.keys("y");
+        let want = SampleReply { model: "m".into(), text: "So.".into(), stop: SampleStop::EndTurn };
+        assert_eq!(*answer(&desk), InquiryAnswer::Sample(want));
+        assert!(desk.state.overlays.is_empty() && desk.state.inquiry.is_none());
+    }
+
+    #[test]
+    fn a_yes_that_was_meant_for_the_request_does_not_send_the_answer() {
+        let mut desk = desk();
+        desk.engine(asks());
+        drawn(&mut desk, 5, 0);
+        desk.keys("y");
+        whole(&mut desk);
+        drawn(&mut desk, 5, 0);
+        // Too early: the answer has just come up.
+        let revision = desk.state.session.next_generation;
+        desk.engine(TurnEvent::Sampled {
+            id: InquiryId(1),
+            step: SampleStep::Whole {
+                reply: SampleReply { model: "m".into(), text: "Else.".into(), stop: SampleStop::EndTurn },
+                usage: Usage::default(),
+            },
+        });
+        assert!(desk.state.session.next_generation > revision, "another text has another number");
+        desk.effects.clear();
+        desk.after(100, Event::Key(Key::plain(KeyCode::Char('y'))));
+        assert!(desk.orders().is_empty());
+        desk.keys("y");
+        assert!(desk.orders().is_empty(), "its end was not on the screen");
+        assert_eq!(refused(&desk), "y works once the end has been on screen (space pages)");
+    }
+
+    #[test]
+    fn a_long_request_is_paged_to_its_end_before_yes_works() {
+        let mut desk = desk();
+        desk.engine(asks());
+        drawn(&mut desk, 25, 0);
+        desk.keys("y");
+        assert!(desk.orders().is_empty());
+        desk.keys(" ");
+        let Some(InquiryStep::Sample(view)) = open(&desk).map(|open| &open.step) else { panic!() };
+        assert_eq!(view.scroll, 9);
+        drawn(&mut desk, 25, 9);
+        desk.keys("G");
+        drawn(&mut desk, 25, 15);
+        desk.keys("gy");
+        assert!(matches!(desk.order(), Order::Sample { .. }), "it was seen, wherever the text stands now");
+    }
+
+    #[test]
+    fn no_and_esc_work_at_every_step_and_late_words_are_void() {
+        for (key, want) in [("n", InquiryAnswer::Decline), ("<esc>", InquiryAnswer::Cancel)] {
+            for step in 0..3 {
+                let mut desk = desk();
+                desk.engine(asks());
+                drawn(&mut desk, 5, 0);
+                if step > 0 {
+                    desk.keys("y");
+                }
+                if step > 1 {
+                    whole(&mut desk);
+                }
+                desk.keys(key);
+                assert_eq!(*answer(&desk), want, "{key} at {step}");
+                whole(&mut desk);
+                assert!(desk.state.overlays.is_empty() && desk.state.inquiry.is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn an_edited_answer_is_read_again_and_sent_as_it_is() {
+        let mut desk = desk();
+        desk.engine(asks());
+        drawn(&mut desk, 5, 0);
+        desk.keys("y");
+        whole(&mut desk);
+        drawn(&mut desk, 5, 0);
+        desk.keys("e");
+        let what = EditorUse::Sample { inquiry: InquiryId(1) };
+        assert!(
+            desk.effects
+                .iter()
+                .any(|e| matches!(e, Effect::Editor { what: of, text, .. } if *of == what && text == "So."))
+        );
+        desk.reply(Reply::EditorClosed { what, result: Ok("Mine.\n".into()) });
+        desk.keys("y");
+        assert!(desk.orders().is_empty(), "the new text has not been seen");
+        drawn(&mut desk, 5, 0);
+        desk.keys("y");
+        assert!(matches!(answer(&desk), InquiryAnswer::Sample(reply) if reply.text == "Mine."));
+    }
+
+    #[test]
+    fn without_a_model_there_is_nobody_to_ask() {
+        let mut desk = desk();
+        desk.state.session.settings.model.clear();
+        desk.engine(asks());
+        drawn(&mut desk, 5, 0);
+        desk.keys("y");
+        assert!(desk.orders().is_empty());
+        assert_eq!(refused(&desk), "no model is chosen: esc, then /model");
+    }
+}

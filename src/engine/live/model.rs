@@ -49,17 +49,15 @@ impl LiveModel {
             limits,
         }))
     }
-}
 
-impl Model for LiveModel {
-    fn respond(&self, request: Request, attempt: u32) -> Events<ModelEvent> {
+    fn read(&self, request: Request, attempt: u32, http: Http) -> Events<ModelEvent> {
         let parts = Arc::clone(&self.0);
         async move {
             let unsure = parts.lessons().vision(&request.model).is_none();
             if unsure && wire::in_results(&request.messages) {
                 parts.ask_vision(&request.model).await;
             }
-            let reading = parts.send(request, attempt);
+            let reading = parts.send(&http, request, attempt);
             futures_util::stream::unfold(Some(reading), |reading| async move {
                 let mut reading = reading?;
                 if let Some(failure) = reading.broken.take() {
@@ -73,6 +71,16 @@ impl Model for LiveModel {
         }
         .flatten_stream()
         .boxed()
+    }
+}
+
+impl Model for LiveModel {
+    fn respond(&self, request: Request, attempt: u32) -> Events<ModelEvent> {
+        self.read(request, attempt, self.0.http.clone())
+    }
+
+    fn respond_aside(&self, request: Request, attempt: u32) -> Events<ModelEvent> {
+        self.read(request, attempt, self.0.http.unheard())
     }
 
     fn offered(&self, model: &str, tools: Arc<ToolList>) -> Arc<ToolList> {
@@ -108,11 +116,11 @@ impl Parts {
         self.endpoint.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn send(self: &Arc<Self>, request: Request, attempt: u32) -> Reading {
+    fn send(self: &Arc<Self>, http: &Http, request: Request, attempt: u32) -> Reading {
         let endpoint = self.endpoint();
         let quirks = self.lessons().quirks(&request.model);
         let body = Bytes::from(wire::encode(self.api, &request, &quirks));
-        let response = net::respond(&self.http, &endpoint, body.clone(), Arc::clone(&self.limits));
+        let response = net::respond(http, &endpoint, body.clone(), Arc::clone(&self.limits));
         Reading {
             response,
             attempt,

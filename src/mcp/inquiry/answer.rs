@@ -13,6 +13,9 @@ pub(super) fn result(question: &Question, answer: &InquiryAnswer) -> Result<Valu
     Ok(match (question, answer) {
         (Question::Form { .. } | Question::Address { .. }, InquiryAnswer::Decline) => json!({"action": "decline"}),
         (Question::Form { .. } | Question::Address { .. }, InquiryAnswer::Cancel) => json!({"action": "cancel"}),
+        (_, InquiryAnswer::Fail { told, why: _ }) => {
+            return Err(Refused { code: Refused::INTERNAL, message: (*told).to_owned() });
+        }
         (Question::Sample(_), InquiryAnswer::Decline | InquiryAnswer::Cancel) => {
             return Err(Refused { code: Refused::REJECTED, message: "the user rejected the request".into() });
         }
@@ -43,9 +46,15 @@ pub(super) fn fits(question: &Question, answer: &InquiryAnswer) -> bool {
         (_, InquiryAnswer::Decline | InquiryAnswer::Cancel) => true,
         (Question::Form { form, .. }, InquiryAnswer::Accept(content)) => form.problems(content).is_empty(),
         (Question::Address { .. }, InquiryAnswer::Accept(content)) => content.is_empty(),
-        (Question::Sample(_), InquiryAnswer::Sample(_)) | (Question::Roots(_), InquiryAnswer::Tell { .. }) => true,
-        (Question::Form { .. } | Question::Address { .. }, InquiryAnswer::Sample(_) | InquiryAnswer::Tell { .. })
+        (Question::Sample(_), InquiryAnswer::Sample(_) | InquiryAnswer::Fail { .. })
+        | (Question::Roots(_), InquiryAnswer::Tell { .. }) => true,
+        (
+            Question::Form { .. } | Question::Address { .. },
+            InquiryAnswer::Sample(_) | InquiryAnswer::Fail { .. } | InquiryAnswer::Tell { .. },
+        )
         | (Question::Sample(_), InquiryAnswer::Accept(_) | InquiryAnswer::Tell { .. })
-        | (Question::Roots(_), InquiryAnswer::Accept(_) | InquiryAnswer::Sample(_)) => false,
+        | (Question::Roots(_), InquiryAnswer::Accept(_) | InquiryAnswer::Sample(_) | InquiryAnswer::Fail { .. }) => {
+            false
+        }
     }
 }

@@ -12,11 +12,12 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::answer::result;
-use super::held;
 use super::queue::{Asking, Inquiries, Open};
 use super::read::{Refused, read};
 use super::roots::Roots;
+use super::{SAMPLING, held, sample};
 use crate::chat::{CallId, Inquiry, InquiryAnswer, InquiryEnd, InquiryId, Question, ServerName};
+use crate::config::ServerFeatures;
 use crate::mcp::event::{HostEvent, LogLevel};
 use crate::mcp::report::Reporter;
 
@@ -31,6 +32,8 @@ struct Desk {
     roots: Roots,
     /// It was told that it may ask for them.
     offers_roots: bool,
+    /// Tokens that it may have of the model in all; None: it may not ask.
+    sampling: Option<u32>,
     /// Ends with the connection.
     gone: CancellationToken,
     /// The calls under way, each with what ends its questions.
@@ -49,15 +52,18 @@ impl Asker {
     pub(in crate::mcp) fn new(inquiries: Inquiries, server: ServerName, reporter: Reporter) -> Self {
         let (pending, _) = watch::channel(Vec::new());
         let gone = CancellationToken::new();
-        let (roots, calls) = (Roots::default(), Mutex::default());
-        Self(Arc::new(Desk { inquiries, server, reporter, roots, offers_roots: false, gone, calls, pending }))
+        let (roots, offers_roots, sampling) = (Roots::default(), false, None);
+        let calls = Mutex::default();
+        Self(Arc::new(Desk { inquiries, server, reporter, roots, offers_roots, sampling, gone, calls, pending }))
     }
 
-    /// With the folders that the server may be told of. Only before it is shared.
-    pub(in crate::mcp) fn offering(mut self, roots: &Roots) -> Self {
+    /// With what the server's entry lets it have, and the folders that it may be told of. Only before it is shared.
+    pub(in crate::mcp) fn offering(mut self, roots: &Roots, features: &ServerFeatures) -> Self {
         if let Some(desk) = Arc::get_mut(&mut self.0) {
             desk.roots.clone_from(roots);
             desk.offers_roots = !roots.list().is_empty();
+            let most = desk.inquiries.limits().sampling_tokens;
+            desk.sampling = features.sampling.map(|offer| offer.tokens.unwrap_or(most));
         }
         self
     }
@@ -67,11 +73,26 @@ impl Asker {
         self.0.offers_roots
     }
 
-    /// What a server wrote, as a question.
+    /// Whether it may ask for answers of the model.
+    pub(in crate::mcp) fn samples(&self) -> bool {
+        self.0.sampling.is_some()
+    }
+
+    /// What a server wrote, as a question. An answer of the model that it cannot have is told to the person, too.
     fn question(&self, method: &str, params: &Value) -> Result<Question, Refused> {
-        match method {
-            "roots/list" if self.0.offers_roots => Ok(Question::Roots(self.0.roots.list())),
-            _ => read(method, params),
+        match (method, self.0.sampling) {
+            ("roots/list", _) if self.0.offers_roots => Ok(Question::Roots(self.0.roots.list())),
+            (SAMPLING, Some(tokens)) => {
+                let sample = sample::read(params, tokens, self.0.inquiries.limits());
+                let sample = sample.inspect_err(|refused| {
+                    let why = &refused.message;
+                    self.0
+                        .reporter
+                        .log(LogLevel::Warning, || format!("it asks for an answer of the model; refused: {why}"));
+                })?;
+                Ok(Question::Sample(Box::new(sample)))
+            }
+            (_, _) => read(method, params),
         }
     }
 
@@ -85,6 +106,10 @@ impl Asker {
 
     /// What a server was told, or was not, is written down for who looks into its log.
     fn noted(&self, question: &Question, answer: &InquiryAnswer) {
+        if let InquiryAnswer::Fail { told: _, why } = answer {
+            let text = || format!("it asked for an answer of the model and got none: {why}");
+            return self.0.reporter.log(LogLevel::Warning, text);
+        }
         let Question::Roots(roots) = question else { return };
         let uris: Vec<&str> = roots.iter().map(|root| root.uri.as_str()).collect();
         let (level, what) = match answer {
@@ -143,12 +168,10 @@ impl Asker {
                     "nobody is there to answer; in the chat screen somebody is"
                 }
             };
-            self.declined(&question, why);
-            return Ok(InquiryAnswer::Decline);
+            return Ok(self.declined(&question, why));
         }
         let Some(_pending) = self.pend(call.clone()) else {
-            self.declined(&question, "too many of its questions wait already ([limits] inquiries)");
-            return Ok(InquiryAnswer::Decline);
+            return Ok(self.declined(&question, "too many of its questions wait already ([limits] inquiries)"));
         };
         let over = call.as_ref().and_then(|call| held(&self.0.calls).get(call).cloned()).unwrap_or_default();
         let mut asking = Asking { shared, turn: None, told: None, end: InquiryEnd::CallEnded };
@@ -212,7 +235,7 @@ impl Asker {
         })
     }
 
-    fn declined(&self, question: &Question, why: &str) {
+    fn declined(&self, question: &Question, why: &'static str) -> InquiryAnswer {
         let what = match question {
             Question::Form { message, .. } => format!("asks you to fill in a form ({message})"),
             Question::Address { url, .. } => format!("asks you to visit {url}"),
@@ -220,6 +243,11 @@ impl Asker {
             Question::Roots(_) => "asks for its folders".to_owned(),
         };
         self.0.reporter.log(LogLevel::Warning, || format!("it {what}; declined: {why}"));
+        match question {
+            Question::Form { .. } | Question::Address { .. } | Question::Roots(_) => InquiryAnswer::Decline,
+            // Its result knows no word for a no.
+            Question::Sample(_) => InquiryAnswer::Fail { told: why, why: why.to_owned() },
+        }
     }
 
     /// Answers a request of the server's own, as the old era sends them.

@@ -1,9 +1,9 @@
 //! What servers ask of the person: one question at a time, over all servers.
 //!
 //! Both ways of asking come here: the requests of the old era (`handler`), and the input that a result of the new one
-//! requires ([`Asker::fulfil`]). `read` makes a question of what a server wrote, `queue` holds the questions of all
-//! servers, `asker` asks for one connection, `answer` makes the protocol's result of what a person said;
-//! `roots` knows the folders that a server may be told of.
+//! requires ([`Asker::fulfil`]). `read` makes a question of what a server wrote, `sample` one of a request for an answer
+//! of the model; `queue` holds the questions of all servers, `asker` asks for one connection, `answer` makes the
+//! protocol's result of what a person said; `roots` knows the folders that a server may be told of.
 //!
 //! # Invariants
 //! - One question is open at a time; the others wait in the order in which they came, at most `limits.inquiries` of one
@@ -19,8 +19,12 @@ mod asker;
 mod queue;
 mod read;
 mod roots;
+mod sample;
 #[cfg(test)]
 mod tests;
+
+/// The method of a request for an answer of the model.
+const SAMPLING: &str = "sampling/createMessage";
 
 pub(super) use asker::{Asker, UnderWay};
 pub(super) use queue::Inquiries;

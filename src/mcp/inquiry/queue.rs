@@ -49,6 +49,10 @@ impl Inquiries {
         }))
     }
 
+    pub(super) fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
     /// From now on a person is there.
     pub(in crate::mcp) fn attend(&self) {
         self.0.attended.store(true, Ordering::Release);

@@ -19,6 +19,7 @@ pub(in crate::mcp) struct Refused {
 impl Refused {
     const METHOD: i32 = -32601;
     const PARAMS: i32 = -32602;
+    pub(super) const INTERNAL: i32 = -32603;
     /// MCP 2025-11-25, client/sampling, gives this code as the example for a person's no.
     pub(super) const REJECTED: i32 = -1;
 
@@ -31,7 +32,7 @@ impl Refused {
 pub(super) fn read(method: &str, params: &Value) -> Result<Question, Refused> {
     match method {
         "elicitation/create" => elicitation(params),
-        "sampling/createMessage" | "roots/list" => {
+        super::SAMPLING | "roots/list" => {
             Err(Refused { code: Refused::METHOD, message: format!("{method} is not offered") })
         }
         _ => Err(Refused { code: Refused::METHOD, message: format!("{method} is not known") }),

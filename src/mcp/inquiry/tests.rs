@@ -8,8 +8,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::read::read;
-use super::{Asker, Inquiries, Refused};
-use crate::chat::{CallId, Inquiry, InquiryAnswer, InquiryEnd, InquiryId, Limits, Question};
+use super::{Asker, Inquiries, Refused, Roots};
+use crate::chat::{CallId, Inquiry, InquiryAnswer, InquiryEnd, InquiryId, Limits, Question, SampleReply, SampleStop};
+use crate::config::{SamplingOffer, ServerFeatures};
 use crate::mcp::event::HostEvent;
 use crate::mcp::report::Reporter;
 
@@ -195,4 +196,74 @@ fn what_cannot_be_asked_is_refused() {
     let want =
         Question::Address { message: "m".into(), url: "https://a.example/x".into(), elicitation: Some("e".into()) };
     assert_eq!(read("elicitation/create", &asked), Ok(want));
+}
+
+/// A server that may ask for answers of the model, and asks for one.
+fn sample(rig: &Rig) -> tokio::task::JoinHandle<Result<Value, Refused>> {
+    let features = ServerFeatures { sampling: Some(SamplingOffer { tokens: Some(77) }), ..ServerFeatures::default() };
+    let asker = rig.asker("one").offering(&Roots::default(), &features);
+    let params = json!({"maxTokens": 5, "messages": [{"role": "user", "content": {"type": "text", "text": "Why?"}}]});
+    tokio::spawn(async move { asker.request("sampling/createMessage", &params, &CancellationToken::new()).await })
+}
+
+fn reply(stop: SampleStop) -> InquiryAnswer {
+    InquiryAnswer::Sample(SampleReply { model: "m".into(), text: "So.".into(), stop })
+}
+
+#[tokio::test]
+async fn an_answer_of_the_model_goes_back_in_the_protocols_words() {
+    let mut rig = Rig::new(Limits::default());
+    for (stop, word) in [
+        (SampleStop::EndTurn, "endTurn"),
+        (SampleStop::StopSequence, "stopSequence"),
+        (SampleStop::MaxTokens, "maxTokens"),
+    ] {
+        let asked = sample(&rig);
+        let inquiry = rig.told().await;
+        let Question::Sample(sample) = &inquiry.question else { panic!("{inquiry:?}") };
+        assert_eq!((sample.max_tokens, sample.budget.server), (5, 77));
+        assert!(!rig.inquiries.answer(inquiry.id, content(json!({}))), "no form was asked for");
+        assert!(rig.inquiries.answer(inquiry.id, reply(stop)));
+        assert_eq!(rig.ended().await, (inquiry.id, InquiryEnd::Answered));
+        let want =
+            json!({"role": "assistant", "content": {"type": "text", "text": "So."}, "model": "m", "stopReason": word});
+        assert_eq!(asked.await.unwrap().unwrap(), want);
+    }
+    ask(&rig.asker("one"), "a form");
+    let inquiry = rig.told().await;
+    assert!(!rig.inquiries.answer(inquiry.id, reply(SampleStop::EndTurn)), "no answer to a form");
+}
+
+#[tokio::test]
+async fn a_no_and_a_failure_are_errors_and_only_the_person_learns_why() {
+    let mut rig = Rig::new(Limits::default());
+    for answer in [InquiryAnswer::Decline, InquiryAnswer::Cancel] {
+        let asked = sample(&rig);
+        let id = rig.told().await.id;
+        rig.inquiries.answer(id, answer);
+        assert_eq!(asked.await.unwrap().unwrap_err().code, -1);
+        rig.ended().await;
+    }
+    let asked = sample(&rig);
+    let id = rig.told().await.id;
+    rig.inquiries.answer(id, InquiryAnswer::Fail { told: "no answer", why: "10.0.0.1 refused".into() });
+    let refused = asked.await.unwrap().unwrap_err();
+    assert_eq!((refused.code, refused.message.as_str()), (-32603, "no answer"));
+    let Some(HostEvent::Log { text, .. }) = rig.events.recv().await else { panic!("no word") };
+    assert_eq!(text, "it asked for an answer of the model and got none: 10.0.0.1 refused");
+}
+
+#[tokio::test]
+async fn a_model_is_asked_for_nobody_where_nobody_attends_or_it_was_not_offered() {
+    let (sender, mut events) = mpsc::channel(8);
+    let inquiries = Inquiries::new(sender.clone(), Arc::new(Limits::default()));
+    let rig = Rig { inquiries, events: mpsc::channel(1).1, sender };
+    let refused = sample(&rig).await.unwrap().unwrap_err();
+    assert_eq!(refused.message, "nobody is there to answer; in the chat screen somebody is");
+    let Some(HostEvent::Log { text, .. }) = events.recv().await else { panic!("no word") };
+    assert!(text.starts_with("it asks for an answer of the model; declined: nobody is there"), "{text}");
+
+    let never = CancellationToken::new();
+    let refused = rig.asker("one").request("sampling/createMessage", &json!({}), &never).await.unwrap_err();
+    assert_eq!((refused.code, refused.message.as_str()), (-32601, "sampling/createMessage is not offered"));
 }

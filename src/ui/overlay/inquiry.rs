@@ -6,12 +6,12 @@
 
 use ratatui::layout::Rect;
 
-use super::{field, folders, foot, one, screen, words};
+use super::{field, folders, foot, one, sample, screen, words};
 use crate::app::{
     FieldEdit, FieldValue, FormButton, FormEdit, FormFocus, InquiryBox, InquiryStep, Layout, ListLayout, State, Target,
     Visit,
 };
-use crate::chat::{FieldKind, Question, Sample, SamplePart};
+use crate::chat::{FieldKind, Question};
 use crate::text::{cut, visible, width};
 use crate::ui::canvas::{Canvas, hit, rows_of};
 use crate::ui::figures::{clock, grouped};
@@ -32,7 +32,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, open: &InquiryBox, state
     let what = match open.inquiry.question {
         Question::Form { .. } => "asks you",
         Question::Address { .. } => "wants you to visit an address",
-        Question::Sample(_) => "wants an answer of your model",
+        Question::Sample(_) => sample::title(state),
         Question::Roots(_) => "wants to know your folders",
     };
     title.push(&format!(" {} {what}", one(open.inquiry.server.as_str())), Tint::of(Ink::Text).bold());
@@ -45,7 +45,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, open: &InquiryBox, state
     let body = screen(canvas, area, &title, &words(&note), layout);
     let height = usize::from(body.height);
     let mut top = about(open, state, inner, narrow);
-    let bottom = below(canvas, open, inner);
+    let bottom = below(canvas, open, state, inner);
     // What must be answered comes before what it is about.
     top.truncate(height.saturating_sub(bottom.len() + 3));
     for (y, row) in top.iter().enumerate() {
@@ -57,12 +57,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, open: &InquiryBox, state
         InquiryStep::Form(form) => fields(canvas, view, form, narrow, layout),
         InquiryStep::Address(visit) => address(canvas, view, visit),
         InquiryStep::Roots { .. } => {}
-        InquiryStep::Sample { scroll } => {
-            if let Question::Sample(sample) = &open.inquiry.question {
-                let rows = request(sample, inner);
-                super::scrolled(canvas, view, &rows, *scroll, 1, layout);
-            }
-        }
+        InquiryStep::Sample(read) => sample::draw(canvas, view, open, read, state, layout),
     }
     if let (InquiryStep::Roots { scroll, .. }, Question::Roots(roots)) = (&open.step, &open.inquiry.question) {
         super::scrolled(canvas, view, &folders::asked(roots, inner), *scroll, 1, layout);
@@ -87,7 +82,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, open: &InquiryBox, state
             &[("y", "tell it this once"), ("s", "until you quit"), ("n", "decline"), ("j/k", "scroll")]
         }
         (InquiryStep::Roots { .. }, true) => &[("y", "once"), ("s", "until quit")],
-        (InquiryStep::Sample { .. }, _) => &[("y", "ask the model"), ("n", "decline"), ("j/k", "scroll")],
+        (InquiryStep::Sample(_), _) => sample::foot(state),
     };
     let esc = if matches!(open.step, InquiryStep::Roots { .. }) { "decline" } else { "cancel" };
     foot(canvas, area, keys, ("esc", esc));
@@ -132,7 +127,9 @@ fn about(open: &InquiryBox, state: &State, inner: usize, narrow: bool) -> Vec<Ro
             row.push("   for  ", Ink::Dim);
             row.push(&cut(&one(&tool.path()), inner.saturating_sub(row.width()).max(8)), Ink::Text);
         }
-        None if !narrow && !message.is_empty() => row.push("   its own words, not verified", Ink::Dim),
+        None if !narrow && (!message.is_empty() || sample::is_theirs(open, state)) => {
+            row.push("   its own words, not verified", Ink::Dim)
+        }
         None => {}
     }
     out.push(row);
@@ -149,7 +146,7 @@ fn about(open: &InquiryBox, state: &State, inner: usize, narrow: bool) -> Vec<Ro
         }
         Question::Sample(_) => {
             let mut row = Row::new();
-            row.push("The model would be asked this, at your cost; you see its answer before it goes back.", Ink::Text);
+            row.push(sample::introduction(state), Ink::Text);
             out.extend(wrap_row(&row, inner, &none, &none));
         }
     }
@@ -158,7 +155,7 @@ fn about(open: &InquiryBox, state: &State, inner: usize, narrow: bool) -> Vec<Ro
 }
 
 /// What stands at the bottom: warnings, the place of the buttons, why a key did nothing.
-fn below(canvas: &Canvas<'_>, open: &InquiryBox, inner: usize) -> Vec<Row> {
+fn below(canvas: &Canvas<'_>, open: &InquiryBox, state: &State, inner: usize) -> Vec<Row> {
     let none = Row::new();
     let indent = Row::label("   ", Ink::Text);
     let mut out = Vec::new();
@@ -179,7 +176,7 @@ fn below(canvas: &Canvas<'_>, open: &InquiryBox, inner: usize) -> Vec<Row> {
             }
         }
         (InquiryStep::Address(visit), _) => visit.warnings.iter().for_each(|warning| warn(warning)),
-        (InquiryStep::Sample { .. } | InquiryStep::Roots { .. }, _) => {}
+        (InquiryStep::Sample(_) | InquiryStep::Roots { .. }, _) => {}
     }
     out.push(Row::new());
     let mut keys = Row::label("  ", Ink::Text);
@@ -197,10 +194,7 @@ fn below(canvas: &Canvas<'_>, open: &InquiryBox, inner: usize) -> Vec<Row> {
             letter(&mut keys, "y", "tell it this once");
             letter(&mut keys, "s", "until you quit");
         }
-        InquiryStep::Sample { .. } => {
-            letter(&mut keys, "n", "decline");
-            letter(&mut keys, "y", "ask the model");
-        }
+        InquiryStep::Sample(_) => sample::keys(state).iter().for_each(|(key, words)| letter(&mut keys, key, words)),
     }
     out.push(keys);
     let mut why = Row::label("  ", Ink::Text);
@@ -435,46 +429,4 @@ fn address(canvas: &mut Canvas<'_>, area: Rect, visit: &Visit) {
     for (y, row) in rows.iter().enumerate() {
         canvas.row(area, 3, y, row);
     }
-}
-
-/// A request for an answer of the model, whole.
-fn request(sample: &Sample, inner: usize) -> Vec<Row> {
-    let none = Row::new();
-    let indent = Row::label("  ", Ink::Text);
-    let mut out = Vec::new();
-    let mut head = Row::new();
-    head.push("at most ", Ink::Dim);
-    head.push(&grouped(u64::from(sample.max_tokens)), Ink::Text);
-    head.push(" tokens", Ink::Dim);
-    if let Some(temperature) = sample.temperature {
-        head.push(&format!("   temperature {temperature}"), Ink::Dim);
-    }
-    if !sample.hints.is_empty() {
-        head.push(&format!("   it would like {}; your model answers", one(&sample.hints.join(", "))), Ink::Dim);
-    }
-    out.extend(wrap_row(&head, inner, &none, &none));
-    let mut block = |name: &'static str, text: &str| {
-        out.push(Row::new());
-        out.push(Row::label(name, Tint::of(Ink::Accent).bold()));
-        for line in visible(text).as_str().lines() {
-            let mut row = Row::new();
-            row.push_safe(line, Tint::default());
-            out.extend(wrap_row(&row, inner, &indent, &indent));
-        }
-    };
-    if let Some(system) = &sample.system {
-        block("SYSTEM", system);
-    }
-    for message in &sample.messages {
-        let name = if message.by_assistant { "ASSISTANT" } else { "USER" };
-        for part in &message.parts {
-            match part {
-                SamplePart::Text(text) => block(name, text),
-                SamplePart::Image { mime, data } => {
-                    block(name, &format!("[an image: {mime}, {} bytes in base64]", data.len()));
-                }
-            }
-        }
-    }
-    out
 }

@@ -14,6 +14,7 @@ mod palette;
 mod preview;
 mod review;
 mod said;
+mod sample;
 mod servers;
 mod settings;
 mod sign_in;
@@ -43,7 +44,7 @@ pub(super) fn draw(
     memo: &mut Memo,
     layout: &mut Layout,
 ) {
-    layout.review = None;
+    (layout.review, layout.sample) = (None, None);
     match overlay {
         Overlay::Review(review) => review::draw(canvas, area, review, state, layout),
         Overlay::Inquiry(open) => inquiry::draw(canvas, area, open, state, layout),

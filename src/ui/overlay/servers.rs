@@ -366,6 +366,12 @@ fn details(row: &ServerRow, columns: usize, canvas: &Canvas<'_>, state: &State) 
         }
         out.extend(wrap_row(&text, room, &none, &none));
     }
+    if let Some(tokens) = life.sampling {
+        let mut text = Row::new();
+        text.push("may ask for answers of your model", Ink::Text);
+        text.push(&format!(", {} tokens in all, each by your yes (sampling)", grouped(tokens.into())), Ink::Dim);
+        out.extend(wrap_row(&text, room, &none, &none));
+    }
     if row.status.withheld > 0 {
         let mut text = Row::label("  ", Ink::Text);
         let count = counted(row.status.withheld.into(), "tool is", "tools are");

@@ -98,3 +98,87 @@ fn hostile_words_of_a_form_draw_nothing_of_their_own() {
         assert!(!frame.contains(['\u{1b}', '\u{7}', '\u{202e}', '\u{9b}']), "{frame:?}");
     }
 }
+
+fn sample(text: &str) -> Question {
+    let part = |text: &str| vec![SamplePart::Text(text.into())];
+    Question::Sample(Box::new(Sample {
+        system: Some("You judge whether a lead is worth a call.".into()),
+        messages: vec![
+            SampleMessage { by_assistant: false, parts: part(text) },
+            SampleMessage { by_assistant: true, parts: part("Which region?") },
+            SampleMessage {
+                by_assistant: false,
+                parts: vec![SamplePart::Image { mime: "image/png".into(), data: "A".repeat(4_000) }],
+            },
+        ],
+        wanted_tokens: 50_000,
+        max_tokens: 12_000,
+        budget: SampleBudget { server: 97_300, turn: 13_800 },
+        temperature: Some(0.7),
+        stop: vec!["END\n".into()],
+        hints: vec!["claude-sonnet".into(), "gpt".into()],
+        wants_context: true,
+        model: None,
+        base_url: "http://127.0.0.1:8000/v1".into(),
+    }))
+}
+
+const LEAD: &str = "Harbour works in Lerwick, 40 people, asked for a quote twice.\nIs it worth a call?";
+
+/// Draws, and hands back what the frame looked like.
+fn frame_kept(state: &mut State, columns: u16, rows: u16) {
+    let layout = buffer(state, &Theme::dark(), &mut Memo::new(), columns, rows).1;
+    event(state, Event::Layout(layout));
+}
+
+fn sampled(state: &mut State, step: SampleStep) {
+    event(state, Event::Engine(TurnEvent::Sampled { id: InquiryId(1), step }));
+}
+
+#[test]
+fn a_request_for_an_answer_of_the_model() {
+    let mut state = asked(sample(LEAD));
+    state.session.prices = Some(Prices { input: 1.0, output: 4.0, cached: None });
+    assert_snapshot!("sample-120x36", frame(&state, 120, 36));
+    assert_snapshot!("sample-80x24", frame(&state, 80, 24));
+    assert_snapshot!("sample-40x20", frame(&state, 40, 20));
+}
+
+#[test]
+fn the_answer_as_it_comes_and_before_it_goes() {
+    let mut state = asked(sample(LEAD));
+    frame_kept(&mut state, 120, 36);
+    keys(&mut state, "y");
+    sampled(&mut state, SampleStep::Thinking(2_048));
+    sampled(&mut state, SampleStep::Text("Yes: two requests within a month".into()));
+    assert_snapshot!("sample-streams-120x36", frame(&state, 120, 36));
+    assert_snapshot!("sample-streams-80x24", frame(&state, 80, 24));
+    assert_snapshot!("sample-streams-40x20", frame(&state, 40, 20));
+    state.session.prices = Some(Prices { input: 1.0, output: 4.0, cached: None });
+    let text = "Yes: two requests within a month are a sign.\nCall before noon.";
+    let reply = SampleReply { model: "qwen3-32b".into(), text: text.into(), stop: SampleStop::EndTurn };
+    let usage = Usage { input: Some(212), output: Some(24), ..Usage::default() };
+    sampled(&mut state, SampleStep::Whole { reply, usage });
+    assert_snapshot!("sample-answer-120x36", frame(&state, 120, 36));
+    assert_snapshot!("sample-answer-80x24", frame(&state, 80, 24));
+    assert_snapshot!("sample-answer-40x20", frame(&state, 40, 20));
+}
+
+#[test]
+fn hostile_words_of_a_request_and_of_its_answer_draw_nothing_of_their_own() {
+    let evil = "a\u{1b}]0;owned\u{7}b\u{202e}c\u{9b}31m\u{200b}d";
+    let mut state = asked(sample(evil));
+    for (columns, rows) in [(120, 36), (40, 20), (12, 5)] {
+        let frame = frame(&state, columns, rows);
+        assert!(!frame.contains(['\u{1b}', '\u{7}', '\u{202e}', '\u{9b}', '\u{200b}']), "{frame:?}");
+    }
+    frame_kept(&mut state, 120, 36);
+    keys(&mut state, "y");
+    let reply = SampleReply { model: evil.into(), text: evil.into(), stop: SampleStop::MaxTokens };
+    sampled(&mut state, SampleStep::Whole { reply, usage: Usage::default() });
+    for (columns, rows) in [(120, 36), (40, 20), (12, 5)] {
+        let frame = frame(&state, columns, rows);
+        assert!(!frame.contains(['\u{1b}', '\u{7}', '\u{202e}', '\u{9b}', '\u{200b}']), "{frame:?}");
+    }
+    assert!(frame(&state, 120, 36).contains("waits for this answer"));
+}

@@ -13,6 +13,7 @@ pub mod mcp;
 pub mod net;
 pub mod record;
 pub mod store;
+pub mod syntax;
 pub mod text;
 pub mod tools;
 pub mod tui;

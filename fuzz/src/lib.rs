@@ -5,6 +5,11 @@
 
 #[path = "../../src/chat/mod.rs"]
 pub mod chat;
+#[path = "../../src/export"]
+pub mod export {
+    pub mod import;
+    mod json;
+}
 #[path = "../../src/text/mod.rs"]
 pub mod text;
 #[path = "../../src/tools/mod.rs"]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{ConversationId, Message, MessageId, Toolset, UnixMs};
@@ -52,6 +52,36 @@ pub struct Conversation {
     pub open_elsewhere: bool,
     /// Settings kept with it, unknown to this version.
     pub extra: Value,
+}
+
+/// A conversation with the branches that do not lead to its head.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tree {
+    pub shown: Conversation,
+    /// Each behind the one that it hangs on, which may be of `shown`.
+    pub aside: Vec<Arc<Message>>,
+}
+
+impl From<Conversation> for Tree {
+    fn from(shown: Conversation) -> Self {
+        Self { shown, aside: Vec::new() }
+    }
+}
+
+/// Where a conversation came from that another program kept; stands in its `extra`, under [`Origin::KEY`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Origin {
+    /// The program's word: `chatgpt`, `claude`.
+    pub source: String,
+    /// The conversation's id there.
+    pub id: String,
+    /// When it was last written to there.
+    #[serde(default)]
+    pub updated: UnixMs,
+}
+
+impl Origin {
+    pub const KEY: &'static str = "imported";
 }
 
 impl Conversation {

@@ -69,7 +69,14 @@ pub struct Limits {
     pub attempts: u32,
     /// The longest wait that an endpoint may ask for; asked for a longer one, the request is not sent again by itself.
     pub retry_after: Duration,
+    /// One conversation of an imported file; a file of another kind, and a recording, whole.
     pub import: u64,
+    /// All that an import of conversations reads, unpacked.
+    pub import_total: u64,
+    /// Files of an archive or folder that are looked at.
+    pub import_files: u32,
+    /// How many times its packed size a file of an archive may have.
+    pub import_ratio: u32,
     pub image: u64,
 }
 
@@ -122,6 +129,9 @@ impl Default for Limits {
             attempts: 5,
             retry_after: secs(120),
             import: 256 * MIB,
+            import_total: 16 * 1024 * MIB,
+            import_files: 100_000,
+            import_ratio: 200,
             image: 20 * MIB,
         }
     }

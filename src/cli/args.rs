@@ -164,11 +164,23 @@ pub enum HistoryCommand {
         /// Whatever the file is called; Markdown where nothing says another
         #[arg(long, value_enum, value_name = "FORM")]
         format: Option<ExportFormat>,
+        /// As JSON: the branches that are not shown, too
+        #[arg(long)]
+        all_branches: bool,
     },
-    /// Back in, what an export as JSON holds
+    /// In from files: a data export of ChatGPT or Claude, or JSON that millrace exported
+    ///
+    /// The form is known by what a file holds. Branches, times and models are kept; calls become history and never run.
+    /// What was imported before is left out.
     Import {
-        /// The file, or - for stdin
+        /// A file, an archive (.zip), a folder, or - for stdin
         file: PathBuf,
+        /// Beside those that were imported before, too
+        #[arg(long)]
+        again: bool,
+        /// Only say what would be imported
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Another title
     Rename {

@@ -1,22 +1,22 @@
-//! `millrace history export` and `import`: conversations out into files and back in.
+//! `millrace history export`: conversations out into files.
 //!
 //! # Invariants
 //! - What goes out has no known secret in it.
 //! - A file is written whole or not at all, for this user alone.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::chat::Conversation;
+use crate::chat::Tree;
 use crate::export::{self, Redactor};
 use crate::headless::escape;
 use crate::store::Store;
 use crate::text;
 
 use super::args::ExportFormat;
-use super::history::{Failure, Terminal, row_json};
+use super::history::{Failure, Terminal};
 
 /// One export as it was asked for.
 #[derive(Clone)]
@@ -25,6 +25,8 @@ pub struct Export {
     /// None or `-`: standard output.
     pub file: Option<PathBuf>,
     pub format: Option<ExportFormat>,
+    /// Those that are not shown, too: as JSON alone.
+    pub all_branches: bool,
     pub redactor: Redactor,
     /// Said beside it: which secrets could not be looked for.
     pub warning: Option<String>,
@@ -47,7 +49,7 @@ impl Export {
             (Some(format), _) => format,
             (None, Some("json")) => ExportFormat::Json,
             (None, Some("html" | "htm")) => ExportFormat::Html,
-            (None, None) if as_json => ExportFormat::Json,
+            (None, None) if as_json || self.all_branches => ExportFormat::Json,
             (None, Some(_) | None) => ExportFormat::Markdown,
         }
     }
@@ -60,15 +62,22 @@ pub(super) async fn export(
     terminal: &mut Terminal<'_>,
 ) -> Result<(), Failure> {
     let id = store.resolve(&ask.id, None).await?;
-    let conversation = ask.redactor.conversation(&store.open_whole(&id).await?);
     let format = ask.format(as_json);
+    if ask.all_branches && format != ExportFormat::Json {
+        return Err(Failure::Usage("--all-branches goes with --format json: the other forms tell one of them".into()));
+    }
+    let tree = match ask.all_branches {
+        true => store.open_tree(&id).await?,
+        false => store.open_whole(&id).await?.into(),
+    };
+    let tree = ask.redactor.tree(&tree);
     if as_json && ask.file().is_none() && format != ExportFormat::Json {
         return Err(Failure::Usage("--json on standard output is the JSON form; name a file for another".into()));
     }
     if let Some(warning) = &ask.warning {
         writeln!(terminal.err, "{}", text::sanitize(warning))?;
     }
-    let printed = printed(&conversation, format)?;
+    let printed = printed(&tree, format)?;
     let Some(path) = ask.file() else {
         if terminal.drawn {
             write!(terminal.out, "{}", text::sanitize(&printed))?;
@@ -92,12 +101,12 @@ pub(super) async fn export(
     Ok(())
 }
 
-fn printed(conversation: &Conversation, format: ExportFormat) -> Result<String, Failure> {
+fn printed(tree: &Tree, format: ExportFormat) -> Result<String, Failure> {
     Ok(match format {
-        ExportFormat::Markdown => export::markdown(conversation),
-        ExportFormat::Html => export::html(conversation),
+        ExportFormat::Markdown => export::markdown(&tree.shown),
+        ExportFormat::Html => export::html(&tree.shown),
         ExportFormat::Json => {
-            let text = export::json(conversation).map_err(|error| Failure::Write(io::Error::other(error)))?;
+            let text = export::tree_json(tree).map_err(|error| Failure::Write(io::Error::other(error)))?;
             format!("{}\n", escape::document(&text))
         }
     })
@@ -120,46 +129,4 @@ fn write_file(path: &Path, text: &str) -> io::Result<()> {
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
     Failure::Usage(format!("{} cannot be written: {error}", path.display()))
-}
-
-/// `most`: bytes of the largest file that is read.
-pub(super) async fn import(
-    store: &Store,
-    path: &Path,
-    most: u64,
-    as_json: bool,
-    terminal: &mut Terminal<'_>,
-) -> Result<(), Failure> {
-    let bad = |why: String| Failure::Usage(format!("{} cannot be imported: {why}", path.display()));
-    let mut bytes = Vec::new();
-    let read = |from: &mut dyn io::Read, bytes: &mut Vec<u8>| from.take(most.saturating_add(1)).read_to_end(bytes);
-    if path.as_os_str() == "-" {
-        read(&mut io::stdin().lock(), &mut bytes)
-    } else {
-        std::fs::File::open(path).and_then(|mut file| read(&mut file, &mut bytes))
-    }
-    .map_err(|error| bad(error.to_string()))?;
-    if bytes.len() as u64 > most {
-        return Err(bad(format!("it is larger than {} MiB (limit import)", most >> 20)));
-    }
-    let text = String::from_utf8(bytes).map_err(|_| bad("it is not UTF-8 text".into()))?;
-    let given = export::parse(&text).map_err(|error| bad(error.to_string()))?;
-    let asked = given.summary.id.clone();
-    let id = store.import(given).await.map_err(|error| match error {
-        crate::store::StoreError::Row(why) => bad(why),
-        other => Failure::Store(other),
-    })?;
-    let row = store.summary(&id).await?;
-    if as_json {
-        let mut object = row_json(&row);
-        object["imported_as_new_id"] = (id != asked).into();
-        terminal.out.write_all(&escape::line(&object))?;
-    } else {
-        let title = text::sanitize(&row.title).one_line();
-        writeln!(terminal.out, "Imported: {title}   {}", id.as_str())?;
-        if id != asked {
-            writeln!(terminal.err, "Its id is in use here, so it has a new one.")?;
-        }
-    }
-    Ok(())
 }

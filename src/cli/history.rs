@@ -11,6 +11,7 @@ use crate::store::{OpenMode, Page, Store, StoreError};
 use crate::{text, wire};
 
 use super::exchange::{self, Export};
+use super::import::{self, Import};
 use super::removal;
 pub use super::removal::Removal;
 
@@ -34,11 +35,7 @@ pub enum Command {
         id: String,
     },
     Export(Box<Export>),
-    /// `most`: bytes of the largest file that is read.
-    Import {
-        file: std::path::PathBuf,
-        most: u64,
-    },
+    Import(Box<Import>),
     Rename {
         id: String,
         title: String,
@@ -114,7 +111,7 @@ pub async fn run(ask: &Ask, store: &Path, terminal: &mut Terminal<'_>) -> u8 {
 async fn answer(ask: &Ask, path: &Path, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
     let changes = matches!(
         ask.command,
-        Command::Rename { .. } | Command::Delete(_) | Command::Restore { .. } | Command::Import { .. }
+        Command::Rename { .. } | Command::Delete(_) | Command::Restore { .. } | Command::Import(_)
     );
     let store = match Store::open(path, OpenMode::Write) {
         // A read-only disk is no reason not to show what is on it.
@@ -137,7 +134,7 @@ async fn answer(ask: &Ask, path: &Path, terminal: &mut Terminal<'_>) -> Result<(
             Ok(())
         }
         Command::Export(export) => exchange::export(&store, export, ask.json, terminal).await,
-        Command::Import { file, most } => exchange::import(&store, file, *most, ask.json, terminal).await,
+        Command::Import(import) => import::import(&store, import, ask.json, terminal).await,
         Command::Rename { id, title } => {
             let id = store.resolve(id, None).await?;
             store.rename(&id, title).await?;
@@ -224,7 +221,7 @@ fn row_line(row: &Summary, terminal: &Terminal<'_>) -> String {
     format!("{id}  {time} {pin} {:>4}  {}   {}{state}", row.messages, one_line(&row.title), row.model)
 }
 
-fn time(ms: i64) -> String {
+pub(super) fn time(ms: i64) -> String {
     jiff::Timestamp::from_millisecond(ms)
         .map(|t| t.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string())
         .unwrap_or_default()

@@ -19,6 +19,7 @@ pub mod doctor;
 pub mod endpoint;
 pub mod exchange;
 pub mod history;
+mod import;
 pub mod log;
 pub mod mcp;
 pub mod models;

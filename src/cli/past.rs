@@ -7,6 +7,7 @@ use crate::chat::{Fault, Limits};
 use super::args::{HistoryArgs, HistoryCommand, SessionArgs, TimelineArgs};
 use super::exchange::Export;
 use super::history::{self, Ask, Command, Terminal};
+use super::import::Import;
 use super::removal::Removal;
 use super::setup::{self, Setup};
 use super::{once, secrets, timeline as drawing, window};
@@ -25,11 +26,14 @@ pub fn history(args: HistoryArgs) -> Result<u8, Fault> {
         HistoryCommand::List { deleted } => Command::List { deleted },
         HistoryCommand::Search { query } => Command::Search { query: query.join(" ") },
         HistoryCommand::Show { id } => Command::Show { id },
-        HistoryCommand::Export { id, output, format } => {
+        HistoryCommand::Export { id, output, format, all_branches } => {
             let (redactor, warning) = secrets::redactor();
-            Command::Export(Box::new(Export { id, file: output, format, redactor, warning }))
+            Command::Export(Box::new(Export { id, file: output, format, all_branches, redactor, warning }))
         }
-        HistoryCommand::Import { file } => Command::Import { file, most: import_limit() },
+        HistoryCommand::Import { file, again, dry_run } => {
+            let progress = io::stderr().is_terminal();
+            Command::Import(Box::new(Import { file, again, dry_run, progress, limits: limits() }))
+        }
         HistoryCommand::Rename { id, title } => Command::Rename { id, title: title.join(" ") },
         HistoryCommand::Delete { id, yes, now } => Command::Delete(Removal { id, yes, now }),
         HistoryCommand::Restore { id } => Command::Restore { id },
@@ -49,10 +53,10 @@ pub fn history(args: HistoryArgs) -> Result<u8, Fault> {
     Ok(once::runtime()?.block_on(history::run(&ask, &paths.store_file(), &mut terminal)))
 }
 
-/// Bytes of the largest file that is imported: as configured, else the default.
-fn import_limit() -> u64 {
+/// As configured, else the defaults.
+fn limits() -> Limits {
     let resolved = Setup::load().and_then(|setup| setup.resolve(&SessionArgs::default()));
-    resolved.map_or_else(|_| Limits::default(), |resolved| resolved.limits).import
+    resolved.map_or_else(|_| Limits::default(), |resolved| resolved.limits)
 }
 
 /// Runs `millrace timeline`.

@@ -80,6 +80,7 @@ fn size<'a>(limits: &'a mut Limits, name: &str) -> Option<&'a mut u64> {
         "instructions" => &mut limits.instructions,
         "instructions_in_all" => &mut limits.instructions_in_all,
         "import" => &mut limits.import,
+        "import_total" => &mut limits.import_total,
         "resource" => &mut limits.resource,
         "image" => &mut limits.image,
         "sampling_size" => &mut limits.sampling_size,
@@ -104,6 +105,8 @@ fn count<'a>(limits: &'a mut Limits, name: &str) -> Option<&'a mut u32> {
         "sampling_turn_tokens" => &mut limits.sampling_turn_tokens,
         "sampling_messages" => &mut limits.sampling_messages,
         "attempts" => &mut limits.attempts,
+        "import_files" => &mut limits.import_files,
+        "import_ratio" => &mut limits.import_ratio,
         _ => return None,
     })
 }

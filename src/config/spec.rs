@@ -487,7 +487,10 @@ pub const LIMITS: &[Key] = &[
     key("command_output", Kind::Size, "\"256 KiB\"", "What is kept of its output: head and tail."),
     key("attempts", Kind::Int { min: 1, max: 100 }, "5", "Automatic attempts of one request."),
     key("retry_after", Kind::Duration, "\"2 min\"", "The longest wait that an endpoint may ask for between them."),
-    key("import", Kind::Size, "\"256 MiB\"", "An imported file, or a recording."),
+    key("import", Kind::Size, "\"256 MiB\"", "One imported conversation; another imported file, or a recording."),
+    key("import_total", Kind::Size, "\"16 GiB\"", "All that an import of conversations reads, unpacked."),
+    key("import_files", ANY_NUMBER, "100000", "Files of an archive or folder that are looked at for conversations."),
+    key("import_ratio", ANY_NUMBER, "200", "How many times its packed size a file of an archive may have."),
     key("image", Kind::Size, "\"20 MiB\"", "An attached image."),
 ];
 

@@ -1,4 +1,6 @@
 //! The lossless form: one JSON object with a format name and a version.
+//!
+//! Version 2 has the branches beside the shown one under `aside`; a file without any is of version 1.
 
 use std::sync::Arc;
 
@@ -7,11 +9,11 @@ use serde_json::{Map, Value};
 
 use crate::chat::{
     Answer, AnswerState, Body, CallId, Conversation, ConversationId, Message, MessageId, Part, Summary, ToolCall,
-    ToolMessage, ToolOutcome, ToolRef, UnixMs,
+    ToolMessage, ToolOutcome, ToolRef, Tree, UnixMs,
 };
 
 const FORMAT: &str = "millrace.conversation";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Why a file is no conversation.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +33,18 @@ struct Head {
     format: String,
     #[serde(default)]
     version: u32,
+}
+
+impl Head {
+    fn fits(self) -> Result<(), ImportError> {
+        if self.format != FORMAT {
+            return Err(ImportError::Format(self.format));
+        }
+        if self.version > VERSION {
+            return Err(ImportError::Version { found: self.version });
+        }
+        Ok(())
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -53,6 +67,8 @@ struct File {
     interrupted: bool,
     extra: Value,
     messages: Vec<Entry>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    aside: Vec<Entry>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -102,10 +118,22 @@ struct CallEntry {
 /// # Errors
 /// Only where a number in it cannot be JSON (a duration that is not finite).
 pub fn json(conversation: &Conversation) -> Result<String, serde_json::Error> {
+    print(conversation, &[])
+}
+
+/// The same with its other branches.
+///
+/// # Errors
+/// As [`json`].
+pub fn tree_json(tree: &Tree) -> Result<String, serde_json::Error> {
+    print(&tree.shown, &tree.aside)
+}
+
+fn print(conversation: &Conversation, aside: &[Arc<Message>]) -> Result<String, serde_json::Error> {
     let summary = &conversation.summary;
     let file = File {
         format: FORMAT.into(),
-        version: VERSION,
+        version: if aside.is_empty() { 1 } else { VERSION },
         id: summary.id.clone(),
         title: summary.title.clone(),
         folder: summary.folder.clone(),
@@ -122,24 +150,42 @@ pub fn json(conversation: &Conversation) -> Result<String, serde_json::Error> {
         interrupted: summary.interrupted,
         extra: conversation.extra.clone(),
         messages: conversation.messages.iter().map(|message| entry(message)).collect(),
+        aside: aside.iter().map(|message| entry(message)).collect(),
     };
     serde_json::to_string_pretty(&file)
 }
 
-/// Reads what [`json`] printed.
+/// Reads what [`json`] printed; branches beside the shown one are left out.
 ///
 /// # Errors
 /// The text is something else, or was printed by a newer version.
 pub fn parse(text: &str) -> Result<Conversation, ImportError> {
+    parse_tree(text).map(|tree| tree.shown)
+}
+
+/// Reads what [`json`] or [`tree_json`] printed.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_tree(text: &str) -> Result<Tree, ImportError> {
     let head: Head = serde_json::from_str(text)?;
-    if head.format != FORMAT {
-        return Err(ImportError::Format(head.format));
-    }
-    if head.version > VERSION {
-        return Err(ImportError::Version { found: head.version });
-    }
-    let file: File = serde_json::from_str(text)?;
-    Ok(Conversation {
+    head.fits()?;
+    Ok(tree(serde_json::from_str(text)?))
+}
+
+/// The same of a value that was read already.
+///
+/// # Errors
+/// As [`parse`].
+pub fn tree_of(value: Value) -> Result<Tree, ImportError> {
+    let head = Head::deserialize(&value)?;
+    head.fits()?;
+    Ok(tree(serde_json::from_value(value)?))
+}
+
+fn tree(file: File) -> Tree {
+    let aside = file.aside.into_iter().map(|entry| Arc::new(message(entry))).collect();
+    let shown = Conversation {
         summary: Summary {
             id: file.id,
             title: file.title,
@@ -159,7 +205,8 @@ pub fn parse(text: &str) -> Result<Conversation, ImportError> {
         messages: file.messages.into_iter().map(|entry| Arc::new(message(entry))).collect(),
         open_elsewhere: false,
         extra: file.extra,
-    })
+    };
+    Tree { shown, aside }
 }
 
 fn entry(message: &Message) -> Entry {

@@ -1,4 +1,4 @@
-//! Conversations to Markdown, JSON and HTML, and JSON back.
+//! Conversations to Markdown, JSON and HTML; and back from JSON, and from what other programs hand out.
 //!
 //! # Invariants
 //! - Pure text in, text out. The JSON form is versioned and loses nothing: reading what was printed gives the same
@@ -10,12 +10,13 @@
 //! that an import holds.
 
 mod html;
+pub mod import;
 mod json;
 mod markdown;
 mod redact;
 
 pub use html::html;
-pub use json::{ImportError, json, parse};
+pub use json::{ImportError, json, parse, parse_tree, tree_json};
 pub use markdown::markdown;
 pub use redact::{REDACTED, Redactor};
 

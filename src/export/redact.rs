@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use crate::chat::{Answer, Body, Conversation, Message, Part, ToolCall, ToolMessage, ToolOutcome};
+use crate::chat::{Answer, Body, Conversation, Message, Part, ToolCall, ToolMessage, ToolOutcome, Tree};
 
 /// Stands where a secret stood.
 pub const REDACTED: &str = "[redacted]";
@@ -154,6 +154,13 @@ impl Redactor {
         self.value(&mut out.extra);
         out.messages = out.messages.iter().map(|message| Arc::new(self.message(message))).collect();
         out
+    }
+
+    /// The same with its other branches.
+    #[must_use]
+    pub fn tree(&self, tree: &Tree) -> Tree {
+        let aside = tree.aside.iter().map(|message| Arc::new(self.message(message))).collect();
+        Tree { shown: self.conversation(&tree.shown), aside }
     }
 
     fn message(&self, message: &Message) -> Message {

@@ -11,7 +11,7 @@ use crate::chat::{
 };
 
 /// A conversation with one of everything, in which `hostile` stands wherever text from outside can.
-fn conversation(hostile: &str) -> Conversation {
+pub(super) fn conversation(hostile: &str) -> Conversation {
     let object = value!({"k": hostile}).as_object().cloned().unwrap_or_default();
     let call = ToolCall {
         id: CallId::new("c1"),
@@ -83,7 +83,7 @@ fn what_is_no_export_says_why() {
     assert!(why("{").is_err_and(|why| why.starts_with("the file is not a conversation that millrace exported")));
     assert_eq!(why("{}"), Err("the file's format is \"\", not \"millrace.conversation\"".into()));
     let newer = value!({"format": "millrace.conversation", "version": 99}).to_string();
-    assert_eq!(why(&newer), Err("the file's version is 99; this millrace reads up to 1".into()));
+    assert_eq!(why(&newer), Err("the file's version is 99; this millrace reads up to 2".into()));
 }
 
 #[test]
@@ -129,21 +129,6 @@ fn markdown_of_a_small_conversation() {
     a `b`
     ```
     "#);
-}
-
-#[test]
-fn a_page_holds_no_markup_from_outside() {
-    let hostile = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>&amp;\u{1b}[31m";
-    let page = html(&conversation(hostile));
-    let body = page.split_once("<body>").map_or("", |(_, body)| body);
-    let tags: std::collections::BTreeSet<&str> =
-        body.split('<').skip(1).filter_map(|tag| tag.split(['>', ' ']).next()).collect();
-    let known = [
-        "/body", "/details", "/h1", "/h2", "/html", "/pre", "/summary", "details", "h1", "h2", "img", "pre", "summary",
-    ];
-    assert_eq!(tags.into_iter().collect::<Vec<_>>(), known);
-    assert_eq!(body.matches("<img ").count(), 1, "only the picture that is one");
-    assert!(!page.contains('\u{1b}') && !body.contains("http"));
 }
 
 proptest! {

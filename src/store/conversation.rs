@@ -1,12 +1,13 @@
 //! Opening one conversation: the path from its first message to its head.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{StoreError, claim, listing, rows};
-use crate::chat::{Body, CallId, Conversation, ConversationId, Message, MessageId, ToolMessage};
+use crate::chat::{Body, CallId, Conversation, ConversationId, Message, MessageId, ToolMessage, Tree};
 
 /// `whole`: with the results that the model was told only a part of. `us` names this process in leases.
 pub(super) fn open(
@@ -51,29 +52,71 @@ fn path(db: &Connection, conversation: i64, whole: bool) -> Result<Vec<Arc<Messa
     let mut found = statement.query(params![conversation, whole])?;
     let mut messages = Vec::new();
     while let Some(row) = found.next()? {
-        let role: String = row.get(3)?;
-        let body = match role.as_str() {
-            "user" => Body::User(rows::parts(row.get_ref(5)?.as_str().map_err(rusqlite::Error::from)?)?),
-            "assistant" => {
-                Body::Assistant(rows::answer(row.get(4)?, row.get_ref(5)?.as_str().map_err(rusqlite::Error::from)?)?)
-            }
-            "tool" => {
-                let (kind, content, rest): (String, String, String) = (row.get(7)?, row.get(8)?, row.get(9)?);
-                Body::Tool(ToolMessage {
-                    call: CallId::new(row.get::<_, String>(6)?),
-                    outcome: Arc::new(rows::outcome(&kind, content, &rest, row.get(10)?)?),
-                })
-            }
-            other => return Err(StoreError::Row(format!("role {other:?}"))),
-        };
-        messages.push(Arc::new(Message {
-            id: MessageId::new(row.get::<_, String>(0)?),
-            parent: row.get::<_, Option<String>>(1)?.map(MessageId::new),
-            at: row.get(2)?,
-            body,
-        }));
+        messages.push(Arc::new(message(row)?));
     }
     Ok(messages)
+}
+
+/// A row of `id parent at role text body call kind content outcome full`.
+fn message(row: &Row<'_>) -> Result<Message, StoreError> {
+    let role: String = row.get(3)?;
+    let body = match role.as_str() {
+        "user" => Body::User(rows::parts(row.get_ref(5)?.as_str().map_err(rusqlite::Error::from)?)?),
+        "assistant" => {
+            Body::Assistant(rows::answer(row.get(4)?, row.get_ref(5)?.as_str().map_err(rusqlite::Error::from)?)?)
+        }
+        "tool" => {
+            let (kind, content, rest): (String, String, String) = (row.get(7)?, row.get(8)?, row.get(9)?);
+            Body::Tool(ToolMessage {
+                call: CallId::new(row.get::<_, String>(6)?),
+                outcome: Arc::new(rows::outcome(&kind, content, &rest, row.get(10)?)?),
+            })
+        }
+        other => return Err(StoreError::Row(format!("role {other:?}"))),
+    };
+    Ok(Message {
+        id: MessageId::new(row.get::<_, String>(0)?),
+        parent: row.get::<_, Option<String>>(1)?.map(MessageId::new),
+        at: row.get(2)?,
+        body,
+    })
+}
+
+/// The same with the branches that are not shown.
+pub(super) fn open_tree(db: &Connection, id: &ConversationId, us: Option<&str>) -> Result<Tree, StoreError> {
+    let shown = open(db, id, true, us)?;
+    let mut known: HashSet<MessageId> = shown.messages.iter().map(|message| message.id.clone()).collect();
+    // One that an error or a crash cut off hangs on nothing: it is the beginning of a branch of its own.
+    let mut statement = db.prepare_cached(
+        "SELECT m.id, p.id, m.at, m.role, m.text, m.body, k.id, k.kind, k.content, k.outcome,
+                (SELECT whole(full) FROM result WHERE call = m.call)
+         FROM conversation c JOIN message m ON m.conversation = c.no
+         LEFT JOIN message p ON p.no = m.parent
+         LEFT JOIN call k ON k.no = m.call
+         WHERE c.id = ?1 ORDER BY m.no",
+    )?;
+    let mut found = statement.query([id.as_str()])?;
+    let mut aside = Vec::new();
+    // Rows stand in the order of their writing, so a parent nearly always comes first.
+    let mut early: HashMap<MessageId, Vec<Arc<Message>>> = HashMap::new();
+    while let Some(row) = found.next()? {
+        let next = Arc::new(message(row)?);
+        if known.contains(&next.id) {
+            continue;
+        }
+        match next.parent.clone().filter(|parent| !known.contains(parent)) {
+            Some(parent) => early.entry(parent).or_default().push(next),
+            None => {
+                let mut ready = vec![next];
+                while let Some(next) = ready.pop() {
+                    known.insert(next.id.clone());
+                    ready.extend(early.remove(&next.id).unwrap_or_default().into_iter().rev());
+                    aside.push(next);
+                }
+            }
+        }
+    }
+    Ok(Tree { shown, aside })
 }
 
 pub(super) fn whole_result(

@@ -54,8 +54,8 @@ pub use salvage::Salvaged;
 pub use watch::{Runner, Watched, WatchedCall, WatchedRound};
 
 use crate::chat::{
-    CallId, Change, Conversation, ConversationId, Durability, Grant, MessageId, PastCall, Pin, RoundUsage, StoredTurn,
-    Summary, ToolRef, TurnTimes, Usage,
+    CallId, Change, Conversation, ConversationId, Durability, Grant, MessageId, Origin, PastCall, Pin, RoundUsage,
+    StoredTurn, Summary, ToolRef, Tree, TurnTimes, Usage,
 };
 use worker::{Job, Reader, Writer};
 
@@ -236,6 +236,16 @@ impl Store {
         self.read(move |db| conversation::open(db, &id, true, us.as_deref())).await
     }
 
+    /// The same with every branch, for exports.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], or where the store cannot be read.
+    pub async fn open_tree(&self, id: &ConversationId) -> Result<Tree, StoreError> {
+        let id = id.clone();
+        let us = self.writer.token();
+        self.read(move |db| conversation::open_tree(db, &id, us.as_deref())).await
+    }
+
     /// The whole text of a call's result, where the model was told less.
     ///
     /// # Errors
@@ -344,8 +354,17 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Row`] where it is no valid history, or where the store cannot be written.
-    pub async fn import(&self, conversation: Conversation) -> Result<ConversationId, StoreError> {
-        self.write(move |w| w.import(&conversation)).await
+    pub async fn import(&self, tree: impl Into<Tree>) -> Result<ConversationId, StoreError> {
+        let tree = tree.into();
+        self.write(move |w| w.import(&tree)).await
+    }
+
+    /// Which conversations of other programs were imported and are still there.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn imported(&self) -> Result<Vec<(Origin, ConversationId)>, StoreError> {
+        self.read(import::imported).await
     }
 
     /// Makes another message the head: the branch that is shown and answered. A message in the middle of a branch is

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::sync::{Reply, Syncer};
 use super::{OpenMode, StoreError, apply, claim, erase, import, index, ledger, recover, schema};
-use crate::chat::{Change, Conversation, ConversationId, Durability, MessageId};
+use crate::chat::{Change, ConversationId, Durability, MessageId, Tree};
 
 /// How long nothing must have been asked before the writer tidies up.
 const IDLE: Duration = Duration::from_millis(300);
@@ -313,10 +313,10 @@ impl Desk {
         Ok(value)
     }
 
-    pub(super) fn import(&mut self, conversation: &Conversation) -> Result<ConversationId, StoreError> {
+    pub(super) fn import(&mut self, tree: &Tree) -> Result<ConversationId, StoreError> {
         let (path, token) = (self.path.clone(), self.lock.as_ref().map(|l| l.token.clone()));
         let by = apply::By { token: token.as_deref(), store: &path };
-        self.change(|db| import::import(db, conversation, &by))
+        self.change(|db| import::import(db, tree, &by))
     }
 
     pub(super) fn set_deleted(&mut self, id: &ConversationId, deleted: bool) -> Result<(), StoreError> {

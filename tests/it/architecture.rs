@@ -14,17 +14,18 @@ use syn::visit::{self, Visit};
 const LAYERS: &[(&str, &[&str])] = &[
     ("chat", &[]),
     ("text", &[]),
+    ("syntax", &[]),
     ("wire", &["chat"]),
     ("tools", &["chat", "text"]),
     ("config", &["chat", "text"]),
-    ("export", &["chat", "text"]),
+    ("export", &["chat", "text", "syntax"]),
     ("turn", &["chat", "tools"]),
     ("net", &["chat", "wire", "config"]),
     ("mcp", &["chat", "text", "tools", "config"]),
     ("store", &["chat"]),
     ("engine", &["chat", "text", "wire", "tools", "config", "export", "turn", "net", "mcp", "store"]),
     ("app", &["chat", "text", "config"]),
-    ("ui", &["app", "chat", "text"]),
+    ("ui", &["app", "chat", "text", "syntax"]),
     ("record", UP_TO_4),
     ("doctor", UP_TO_4),
     ("tui", UP_TO_5),
@@ -35,13 +36,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("lib", ALL),
 ];
 const UP_TO_4: &[&str] =
-    &["chat", "text", "wire", "tools", "config", "export", "turn", "net", "mcp", "store", "engine", "app"];
+    &["chat", "text", "syntax", "wire", "tools", "config", "export", "turn", "net", "mcp", "store", "engine", "app"];
 const UP_TO_5: &[&str] = &[
-    "chat", "text", "wire", "tools", "config", "export", "turn", "net", "mcp", "store", "engine", "app", "ui",
+    "chat", "text", "syntax", "wire", "tools", "config", "export", "turn", "net", "mcp", "store", "engine", "app", "ui",
     "record", "doctor",
 ];
 const UP_TO_6: &[&str] = &[
-    "chat", "text", "wire", "tools", "config", "export", "turn", "net", "mcp", "store", "engine", "app", "ui",
+    "chat", "text", "syntax", "wire", "tools", "config", "export", "turn", "net", "mcp", "store", "engine", "app", "ui",
     "record", "doctor", "tui", "headless",
 ];
 const ALL: &[&str] = &["*"];
@@ -55,10 +56,12 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("ratatui::crossterm", &["tui"]),
     ("ratatui", &["ui", "tui"]),
     ("tui_textarea", &["app", "ui", "tui"]),
+    ("syntect", &["syntax"]),
+    ("two_face", &["syntax"]),
 ];
 
 /// Plain data in, plain data out: no runtime, no clock, no files, no environment.
-const PURE: &[&str] = &["chat", "text", "wire", "tools", "turn", "export", "app", "ui"];
+const PURE: &[&str] = &["chat", "text", "syntax", "wire", "tools", "turn", "export", "app", "ui"];
 const IMPURE: &[&str] = &[
     "tokio",
     "tokio_util",

@@ -4,13 +4,15 @@
 //! - Deterministic: the same bytes do the same, so that a finding is a test.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a broken invariant stops the run")]
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use millrace::chat::{
     Answer, Api, ArgumentsPart, Body, CallFragment, CallId, Delta, EventDeltas, Lacks, Limits, Message, MessageId,
     OutcomeKind, Part, Request, Sampling, ServerName, ToolCall, ToolChoice, ToolList, ToolMessage, ToolOutcome,
-    WireError, WireErrorKind,
+    Tree, WireError, WireErrorKind,
 };
+use millrace::export::import::{self, Element, Elements};
 use millrace::net::sse::SseReader;
 use millrace::tools::{HIGHEST_LEVEL, Listing, Registry, RegistryRules, at_levels, offered};
 use millrace::turn::{AssembledCall, Assembler, AssemblerLimits, CallStatus, Declared, Piece, StreamEnd};
@@ -113,6 +115,71 @@ pub fn deltas(data: &[u8]) {
         events.push(EventDeltas { number: events.len() as u64 + 1, deltas });
     }
     assemble(events, end, &limits());
+}
+
+/// A file of conversations of any program: taken apart whole and in pieces, and each of its objects read.
+pub fn import(data: &[u8]) {
+    let mut choices = Choices(data);
+    let most = choices.one_of(&[64 << 10, 64]);
+    let sizes: Vec<usize> = (0..4).map(|_| usize::from(choices.byte()) + 1).collect();
+    let file = choices.0;
+    let mut whole = Vec::new();
+    let mut elements = Elements::new(most);
+    let ended = elements.push(file, &mut whole).and_then(|()| elements.finish());
+    let (mut pieces, mut rest, mut sizes) = (Vec::new(), file, sizes.into_iter().cycle());
+    let mut elements = Elements::new(most);
+    let mut again = Ok(());
+    while again.is_ok() && !rest.is_empty() {
+        let (piece, more) = rest.split_at(sizes.next().unwrap_or(1).min(rest.len()));
+        rest = more;
+        again = elements.push(piece, &mut pieces);
+    }
+    let again = again.and_then(|()| elements.finish());
+    assert_eq!((&whole, &ended), (&pieces, &again), "the pieces of the file show");
+    for element in whole {
+        let Element::Whole(bytes) = element else { continue };
+        assert!(bytes.len() as u64 <= most, "{} bytes are held", bytes.len());
+        for imported in import::read(&bytes).into_iter().flatten() {
+            if imported.origin.is_some() {
+                assert_tree(&imported.tree);
+            }
+        }
+    }
+}
+
+/// Of a conversation of another program: what its readers promise the store.
+fn assert_tree(tree: &Tree) {
+    let mut open: HashMap<&MessageId, Vec<&CallId>> = HashMap::new();
+    let mut before: Option<&MessageId> = None;
+    let mut calls = HashSet::new();
+    for (n, message) in tree.shown.messages.iter().chain(&tree.aside).enumerate() {
+        if n < tree.shown.messages.len() {
+            assert_eq!(message.parent.as_ref(), before, "what is shown is one path");
+            before = Some(&message.id);
+        }
+        let mut waiting = match &message.parent {
+            None => Vec::new(),
+            Some(parent) => open.get(parent).cloned().expect("a parent comes first"),
+        };
+        match &message.body {
+            Body::Tool(tool) => {
+                let at = waiting.iter().position(|call| **call == tool.call).expect("an outcome belongs to a call");
+                waiting.remove(at);
+                assert!(!tool.outcome.sent, "nothing of it was sent from here");
+            }
+            Body::User(_) => assert!(waiting.is_empty(), "each call has an outcome"),
+            Body::Assistant(answer) => {
+                assert!(waiting.is_empty(), "each call has an outcome");
+                for call in &answer.calls {
+                    assert!(call.tool.is_none() && calls.insert(&call.id), "{call:?}");
+                    let value: Value = serde_json::from_str(&call.arguments).expect("arguments are JSON");
+                    assert!(value.is_object());
+                    waiting.push(&call.id);
+                }
+            }
+        }
+        assert!(open.insert(&message.id, waiting).is_none(), "each id is used once");
+    }
 }
 
 fn wire_error(kind: WireErrorKind) -> WireError {

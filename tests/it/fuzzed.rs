@@ -41,6 +41,7 @@ fn findings_stay_mended() {
             "stream" => entries::stream(&data),
             "deltas" => entries::deltas(&data),
             "request" => entries::request(&data),
+            "import" => entries::import(&data),
             _ => panic!("{name} names no entry"),
         }
         seen += 1;
@@ -100,6 +101,71 @@ proptest! {
     #[test]
     fn any_deltas_end_each_call_once(data in prop::collection::vec(any::<u8>(), 0..400)) {
         entries::deltas(&data);
+    }
+}
+
+/// Pieces of data exports, so that random bytes get into conversations.
+fn exports() -> impl Strategy<Value = Vec<u8>> {
+    let marks = [
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "\n",
+        "{\"mapping\":{",
+        "\"a\":{\"parent\":null,\"children\":[\"b\",\"c\"],\"message\":",
+        "\"b\":{\"parent\":\"a\",\"children\":[],\"message\":",
+        "\"c\":{\"parent\":\"b\",\"message\":",
+        "\"d\":{\"parent\":\"d\",\"message\":",
+        "{\"author\":{\"role\":\"user\"},\"content\":{\"parts\":[\"x\"]}}},",
+        "{\"author\":{\"role\":\"assistant\"},\"recipient\":\"python\",\"content\":{\"text\":\"1\"}}},",
+        "{\"author\":{\"role\":\"tool\",\"name\":\"p q\"},\"content\":{\"text\":\"1\"}}},",
+        "{\"author\":{\"role\":\"assistant\"},\"content\":{\"content_type\":\"thoughts\",\"thoughts\":[{\"content\":\"t\"}]}}},",
+        "{\"author\":{\"role\":\"assistant\"},\"content\":{\"parts\":[\"y\\ue200z\",7]}}},",
+        "\"e\":0},\"current_node\":\"b\",\"id\":\"i\"}",
+        "{\"uuid\":\"u\",\"chat_messages\":[",
+        "{\"uuid\":\"1\",\"sender\":\"human\",\"text\":\"x\",\"parent_message_uuid\":\"2\"},",
+        "{\"uuid\":\"2\",\"sender\":\"assistant\",\"parent_message_uuid\":\"1\",\"content\":[",
+        "{\"type\":\"text\",\"text\":\"y\"},",
+        "{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"n\",\"input\":[1]},",
+        "{\"type\":\"tool_result\",\"tool_use_id\":\"t\",\"content\":[{\"text\":\"r\"}]},",
+        "{}]},",
+        "{}]}",
+        "{\"format\":\"millrace.conversation\",\"version\":1}",
+        "\"\\\"\"",
+        "\u{feff}",
+    ];
+    let mark = prop_oneof![
+        5 => prop::sample::select(marks.map(|mark| mark.as_bytes().to_vec()).to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 1..4),
+    ];
+    (prop::collection::vec(any::<u8>(), 5), prop::collection::vec(mark, 0..30))
+        .prop_map(|(head, marks)| [head, marks.concat()].concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+    #[test]
+    fn any_file_is_taken_apart_alike_and_becomes_valid_history_or_a_reason(data in exports()) {
+        entries::import(&data);
+    }
+}
+
+/// The exports of the fixtures, damaged in every way that one byte can be left out.
+#[test]
+fn damaged_exports_become_valid_history_or_reasons() {
+    for name in ["chatgpt", "claude"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/import").join(name);
+        let whole: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(folder.join("conversations.json")).unwrap()).unwrap();
+        for item in whole.as_array().unwrap() {
+            let text = serde_json::to_vec(item).unwrap();
+            for cut in (0..text.len()).step_by(17) {
+                let without = [&[0, 200, 3, 90, 7], &text[..cut], &text[cut + 1..]].concat();
+                entries::import(&without);
+            }
+        }
     }
 }
 

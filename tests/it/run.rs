@@ -18,6 +18,7 @@ mod answers;
 mod around;
 mod contract;
 mod detached;
+mod exchanged;
 mod mistakes;
 mod policy;
 mod providers;

@@ -1,9 +1,8 @@
-//! Colours for code, by the grammars of `syntect`, a few lines a frame.
+//! Colours for code, a few lines a frame.
 //!
 //! Grammars are loaded when code is first seen, one frame later, so that no first frame waits for them.
 
-use syntect::parsing::{ParseState, Scope, ScopeStack, SyntaxSet};
-
+use crate::syntax::{Class, Grammars, Position};
 use crate::text::sanitize;
 use crate::ui::ink::{Ink, Row, Tint};
 
@@ -14,7 +13,7 @@ const BUDGET: usize = 4 * 1024;
 #[derive(Debug)]
 pub(super) enum LineState {
     Fresh,
-    At(Box<(ParseState, ScopeStack)>),
+    At(Position),
     /// There is no grammar, or the code is too large.
     Never,
 }
@@ -27,7 +26,7 @@ impl PartialEq for LineState {
 
 #[derive(Debug, Default)]
 pub(in crate::ui) struct Highlighter {
-    grammars: Option<(SyntaxSet, Vec<(Scope, Ink)>)>,
+    grammars: Option<&'static Grammars>,
     /// Code was seen while there were no grammars.
     wanted: bool,
     budget: usize,
@@ -38,7 +37,7 @@ pub(in crate::ui) struct Highlighter {
 impl Highlighter {
     pub(in crate::ui) fn begin_frame(&mut self) {
         if self.wanted && self.grammars.is_none() {
-            self.grammars = Some((two_face::syntax::extra_newlines(), inks()));
+            self.grammars = Some(Grammars::get());
         }
         self.budget = BUDGET;
         self.left = false;
@@ -53,7 +52,7 @@ impl Highlighter {
 
     /// One line with its colours; None where it has to wait or there is no grammar (then `state` says so).
     pub(super) fn line(&mut self, language: &str, state: &mut LineState, line: &str) -> Option<Row> {
-        let Some((set, inks)) = &self.grammars else {
+        let Some(grammars) = self.grammars else {
             self.wanted = true;
             self.left = true;
             return None;
@@ -64,69 +63,31 @@ impl Highlighter {
         }
         self.budget = self.budget.saturating_sub(line.len() + 16);
         if let LineState::Fresh = state {
-            *state = match set.find_syntax_by_token(language) {
-                Some(syntax) if syntax.name != "Plain Text" => {
-                    LineState::At(Box::new((ParseState::new(syntax), ScopeStack::new())))
-                }
-                _ => LineState::Never,
-            };
+            *state = grammars.begin(language).map_or(LineState::Never, LineState::At);
         }
         let LineState::At(at) = state else { return None };
-        let (parse, scopes) = at.as_mut();
-        let Ok(ops) = parse.parse_line(&format!("{line}\n"), set) else {
+        let Some(pieces) = grammars.line(at, line) else {
             *state = LineState::Never;
             return None;
         };
         let mut row = Row::new();
-        let mut from = 0;
-        let push = |row: &mut Row, text: &str, scopes: &ScopeStack| {
-            let ink = scopes.as_slice().iter().rev().find_map(|scope| ink_of(inks, *scope)).unwrap_or(Ink::Text);
-            row.push_safe(sanitize(text).as_str(), Tint::of(ink));
-        };
-        for (to, op) in ops {
-            let to = to.min(line.len());
-            if to > from {
-                push(&mut row, &line[from..to], scopes);
-                from = to;
-            }
-            if scopes.apply(&op).is_err() {
-                *state = LineState::Never;
-                return None;
-            }
+        for (range, class) in pieces {
+            row.push_safe(sanitize(&line[range]).as_str(), Tint::of(class.map_or(Ink::Text, ink)));
         }
-        push(&mut row, &line[from..], scopes);
         Some(row)
     }
 }
 
-fn ink_of(inks: &[(Scope, Ink)], scope: Scope) -> Option<Ink> {
-    inks.iter().find(|(prefix, _)| prefix.is_prefix_of(scope)).map(|(_, ink)| *ink)
-}
-
-/// The scopes of TextMate grammars that have an ink; the first that fits counts.
-fn inks() -> Vec<(Scope, Ink)> {
-    [
-        ("comment", Ink::Comment),
-        ("string", Ink::Literal),
-        ("constant.numeric", Ink::Number),
-        ("constant.character.escape", Ink::Number),
-        ("constant", Ink::Number),
-        ("entity.name.function", Ink::Function),
-        ("support.function", Ink::Function),
-        ("variable.function", Ink::Function),
-        ("entity.name.tag", Ink::Keyword),
-        ("entity.name", Ink::Type),
-        ("support.type", Ink::Type),
-        ("support.class", Ink::Type),
-        ("storage.type", Ink::Keyword),
-        ("storage", Ink::Keyword),
-        ("keyword.operator", Ink::Text),
-        ("keyword", Ink::Keyword),
-        ("markup.inserted", Ink::Good),
-        ("markup.deleted", Ink::Bad),
-        ("markup.heading", Ink::Accent),
-    ]
-    .into_iter()
-    .filter_map(|(scope, ink)| Some((Scope::new(scope).ok()?, ink)))
-    .collect()
+fn ink(class: Class) -> Ink {
+    match class {
+        Class::Comment => Ink::Comment,
+        Class::Literal => Ink::Literal,
+        Class::Number => Ink::Number,
+        Class::Function => Ink::Function,
+        Class::Keyword => Ink::Keyword,
+        Class::Type => Ink::Type,
+        Class::Inserted => Ink::Good,
+        Class::Deleted => Ink::Bad,
+        Class::Heading => Ink::Accent,
+    }
 }

@@ -42,6 +42,7 @@ pub enum Command {
     FocusPrevious,
     Rename,
     Export,
+    Share,
     /// Takes this conversation out of the lists; it is kept for a while.
     Delete,
     /// Erases this conversation for good.
@@ -229,7 +230,8 @@ pub const COMMANDS: &[CommandInfo] = &[
     row(C::FocusNext, Global, "app.focus_next", &["tab"], "", "next part of the screen"),
     row(C::FocusPrevious, Global, "app.focus_previous", &["shift+tab"], "", "previous part of the screen"),
     row(C::Rename, Global, "app.rename", &[], "rename", "rename this conversation"),
-    row(C::Export, Global, "app.export", &[], "export", "export this conversation"),
+    row(C::Export, Global, "app.export", &[], "export", "export this conversation: md, html or json"),
+    row(C::Share, Global, "app.share", &[], "share", "a file for others, without arguments and results"),
     row(C::Delete, Global, "app.delete", &[], "delete", "delete this conversation, kept for 30 days"),
     row(C::Erase, Global, "app.erase", &[], "erase", "erase this conversation for good"),
     row(C::Config, Global, "app.config", &[], "config", "edit the configuration"),

@@ -55,8 +55,10 @@ pub enum Effect {
     Restore {
         conversation: ConversationId,
     },
+    /// Writes it to a new file in the working folder.
     Export {
         conversation: ConversationId,
+        form: ExportForm,
     },
     /// Keeps an unsent draft; an empty one removes it.
     SaveDraft {
@@ -234,6 +236,39 @@ pub enum Effect {
     /// Call the person, where the terminal is not in front: a short text, raw.
     Notify(String),
     Quit,
+}
+
+/// What a conversation is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExportForm {
+    Markdown,
+    Html,
+    Json,
+    /// A page for others, without what tools were given and said.
+    Share,
+}
+
+impl ExportForm {
+    /// As it is typed behind `/export`.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        match word.trim().to_ascii_lowercase().as_str() {
+            "md" | "markdown" => Some(Self::Markdown),
+            "html" | "htm" => Some(Self::Html),
+            "json" => Some(Self::Json),
+            "share" => Some(Self::Share),
+            _ => None,
+        }
+    }
+
+    /// What was written, for people.
+    #[must_use]
+    pub fn what(self) -> &'static str {
+        match self {
+            Self::Markdown | Self::Html | Self::Json => "the conversation",
+            Self::Share => "the share file",
+        }
+    }
 }
 
 /// For what `$EDITOR` was opened.

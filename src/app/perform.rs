@@ -2,7 +2,7 @@
 
 use super::catalogs::Wanted;
 use super::command::{Command, Edit};
-use super::effect::{EditorUse, Effect};
+use super::effect::{EditorUse, Effect, ExportForm};
 use super::overlay::{
     Ask, AskFor, Browser, Confirm, Confirmed, Help, OfferedTools, Overlay, Palette, Prompts, ServerList, Timeline,
     UsageView, Welcome,
@@ -86,10 +86,8 @@ impl State {
                 }
                 None => self.say("nothing to rename yet: a conversation begins with its first message", out),
             },
-            C::Export => match &self.transcript.conversation {
-                Some(id) => out.push(Effect::Export { conversation: id.clone() }),
-                None => self.say("nothing to export yet", out),
-            },
+            C::Export => self.export(ExportForm::Markdown, out),
+            C::Share => self.export(ExportForm::Share, out),
             C::Delete => self.remove(false, out),
             C::Erase => self.remove(true, out),
             C::Settings => self.open_settings(out),

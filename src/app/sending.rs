@@ -2,7 +2,7 @@
 
 use super::command::{Command, Edit};
 use super::composer::Branch;
-use super::effect::Effect;
+use super::effect::{Effect, ExportForm};
 use super::overlay::{Confirm, Overlay};
 use super::state::{Focus, State};
 use super::transcript::{EntryBody, Queued};
@@ -94,11 +94,22 @@ impl State {
             }
             Command::Models if !rest.is_empty() => self.choose_model(rest.to_owned(), None, false, out),
             Command::System if !rest.is_empty() => self.set_system(rest.to_owned(), out),
+            Command::Export if !rest.is_empty() => match ExportForm::of(rest) {
+                Some(form) => self.export(form, out),
+                None => self.say("/export md, html, json or share", out),
+            },
             Command::Find if !rest.is_empty() => {
                 self.open_find();
                 self.find_text(rest);
             }
             _ => self.perform(command, out),
+        }
+    }
+
+    pub(super) fn export(&mut self, form: ExportForm, out: &mut Vec<Effect>) {
+        match &self.transcript.conversation {
+            Some(id) => out.push(Effect::Export { conversation: id.clone(), form }),
+            None => self.say("nothing to export yet", out),
         }
     }
 

@@ -167,6 +167,19 @@ pub enum HistoryCommand {
         /// As JSON: the branches that are not shown, too
         #[arg(long)]
         all_branches: bool,
+        /// To be shown to others: without what tools were given and said, the system prompt, and this computer's paths and
+        /// your name
+        #[arg(long, conflicts_with = "all_branches")]
+        share: bool,
+        /// In a share file: what tools were given
+        #[arg(long, requires = "share")]
+        with_arguments: bool,
+        /// In a share file: what tools said
+        #[arg(long, requires = "share")]
+        with_results: bool,
+        /// In a share file: the system prompt
+        #[arg(long, requires = "share")]
+        with_system: bool,
     },
     /// In from files: a data export of ChatGPT or Claude, or JSON that millrace exported
     ///

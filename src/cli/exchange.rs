@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::chat::Tree;
-use crate::export::{self, Redactor};
+use crate::export::{self, Redactor, Share};
 use crate::headless::escape;
 use crate::store::Store;
 use crate::text;
@@ -27,6 +27,8 @@ pub struct Export {
     pub format: Option<ExportFormat>,
     /// Those that are not shown, too: as JSON alone.
     pub all_branches: bool,
+    /// For others to read.
+    pub share: Option<Share>,
     pub redactor: Redactor,
     /// Said beside it: which secrets could not be looked for.
     pub warning: Option<String>,
@@ -77,7 +79,20 @@ pub(super) async fn export(
     if let Some(warning) = &ask.warning {
         writeln!(terminal.err, "{}", text::sanitize(warning))?;
     }
-    let printed = printed(&tree, format)?;
+    let (tree, note) = match &ask.share {
+        None => (tree, String::new()),
+        Some(_) if format == ExportFormat::Json => {
+            return Err(Failure::Usage("--share is Markdown or HTML: JSON is for programs, and whole".into()));
+        }
+        Some(share) => {
+            let (shown, held) = share.clone().and(&tree.shown.summary.folder).apply(&tree.shown);
+            (shown.into(), held.words())
+        }
+    };
+    if !note.is_empty() {
+        writeln!(terminal.err, "{note}")?;
+    }
+    let printed = printed(&tree, &note, format)?;
     let Some(path) = ask.file() else {
         if terminal.drawn {
             write!(terminal.out, "{}", text::sanitize(&printed))?;
@@ -101,10 +116,10 @@ pub(super) async fn export(
     Ok(())
 }
 
-fn printed(tree: &Tree, format: ExportFormat) -> Result<String, Failure> {
+fn printed(tree: &Tree, note: &str, format: ExportFormat) -> Result<String, Failure> {
     Ok(match format {
-        ExportFormat::Markdown => export::markdown(&tree.shown),
-        ExportFormat::Html => export::html(&tree.shown),
+        ExportFormat::Markdown => export::noted_markdown(&tree.shown, note),
+        ExportFormat::Html => export::noted_html(&tree.shown, note),
         ExportFormat::Json => {
             let text = export::tree_json(tree).map_err(|error| Failure::Write(io::Error::other(error)))?;
             format!("{}\n", escape::document(&text))

@@ -26,9 +26,19 @@ pub fn history(args: HistoryArgs) -> Result<u8, Fault> {
         HistoryCommand::List { deleted } => Command::List { deleted },
         HistoryCommand::Search { query } => Command::Search { query: query.join(" ") },
         HistoryCommand::Show { id } => Command::Show { id },
-        HistoryCommand::Export { id, output, format, all_branches } => {
+        HistoryCommand::Export {
+            id,
+            output,
+            format,
+            all_branches,
+            share,
+            with_arguments,
+            with_results,
+            with_system,
+        } => {
             let (redactor, warning) = secrets::redactor();
-            Command::Export(Box::new(Export { id, file: output, format, all_branches, redactor, warning }))
+            let share = share.then(|| secrets::places().showing(with_arguments, with_results, with_system));
+            Command::Export(Box::new(Export { id, file: output, format, all_branches, share, redactor, warning }))
         }
         HistoryCommand::Import { file, again, dry_run } => {
             let progress = io::stderr().is_terminal();

@@ -186,6 +186,7 @@ async fn show(screen: Screen, boot: Boot, setup: &Setup, resolved: &Resolved) ->
     let (links, images) = (screen.looks.links(), screen.looks.images());
     let Screen { state, start, looks, inline, notices, no_store, config_file, providers } = screen;
     let (http, limits, endpoint) = (boot.http.clone(), Arc::clone(&boot.limits), boot.endpoint.clone());
+    let asked = endpoint.clone();
     let (running, held) = boot.start_held()?;
     let (orders, store) = (running.handle.orders.clone(), running.store.clone());
     for (kind, message) in notices {
@@ -212,6 +213,8 @@ async fn show(screen: Screen, boot: Boot, setup: &Setup, resolved: &Resolved) ->
         providers,
         catalogue: Catalogue::new(config_file.as_ref().map(|_| setup.paths.cache.join("models"))),
         favourites: Mutex::default(),
+        redactor: secrets::of_session(setup, resolved, asked.as_ref()),
+        share: secrets::places(),
         demo: Some(demo_start(&demo, &running.servers, &orders, resolved.api)),
     });
     let desk = Desk::new(

@@ -1,7 +1,7 @@
 //! Which secrets are known: what an export must not hold.
 
 use crate::config::{KeySource, Resolved, Secret, ServerEntry, Transport, looks_random};
-use crate::export::Redactor;
+use crate::export::{Redactor, Share};
 use crate::net::Endpoint;
 
 use super::args::SessionArgs;
@@ -22,6 +22,16 @@ pub fn redactor() -> (Redactor, Option<String>) {
         }
     }
     (Redactor::new(secrets.iter().map(Secret::expose)), warning)
+}
+
+/// What of this computer a share file does not tell: its home and this folder, and what it calls its person.
+#[must_use]
+pub fn places() -> Share {
+    let env = setup::environment();
+    let home = ["HOME", "USERPROFILE"].iter().find_map(|name| env.get(*name)).map(String::as_str);
+    let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| env.get(*name)).map(String::as_str);
+    let folder = std::env::current_dir().ok().map(|folder| folder.display().to_string());
+    Share::new(home, folder.as_deref(), user)
 }
 
 /// The secrets that one session works with, the key that was fetched for it among them.

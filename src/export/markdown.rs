@@ -9,6 +9,12 @@ use crate::chat::{Body, Conversation, Part};
 /// fences.
 #[must_use]
 pub fn markdown(conversation: &Conversation) -> String {
+    noted_markdown(conversation, "")
+}
+
+/// The same with a sentence at its end.
+#[must_use]
+pub fn noted_markdown(conversation: &Conversation, note: &str) -> String {
     let outcomes = outcomes(conversation);
     let mut out = format!("# {}\n", one_line(title(conversation)));
     if let Some(system) = conversation.system.as_ref().filter(|system| !system.is_empty()) {
@@ -54,6 +60,9 @@ pub fn markdown(conversation: &Conversation) -> String {
             // Told with its call.
             Body::Tool(_) => {}
         }
+    }
+    if !note.is_empty() {
+        let _ = write!(out, "\n---\n\n*{}*\n", one_line(note));
     }
     out
 }

@@ -9,16 +9,20 @@
 //! Read or write files; know which secrets there are (the caller names them to [`Redactor`]); run or re-run anything
 //! that an import holds.
 
+pub mod escape;
 mod html;
 pub mod import;
 mod json;
 mod markdown;
 mod redact;
+mod rewrite;
+mod share;
 
-pub use html::html;
+pub use html::{html, noted_html};
 pub use json::{ImportError, json, parse, parse_tree, tree_json};
-pub use markdown::markdown;
+pub use markdown::{markdown, noted_markdown};
 pub use redact::{REDACTED, Redactor};
+pub use share::{Held, Share};
 
 use std::collections::HashMap;
 

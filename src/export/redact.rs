@@ -12,9 +12,10 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::chat::{Answer, Body, Conversation, Message, Part, ToolCall, ToolMessage, ToolOutcome, Tree};
+use super::rewrite::Rewrite;
+use crate::chat::{Conversation, Tree};
 
 /// Stands where a secret stood.
 pub const REDACTED: &str = "[redacted]";
@@ -124,113 +125,26 @@ impl Redactor {
 
     /// The value without them, keys included; a number that is one becomes a text.
     pub fn value(&self, value: &mut Value) {
-        match value {
-            Value::Null | Value::Bool(_) => {}
-            Value::Number(number) => {
-                let text = number.to_string();
-                if let Cow::Owned(text) = self.text(&text) {
-                    *value = Value::String(text);
-                }
-            }
-            Value::String(text) => self.string(text),
-            Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
-            Value::Object(map) => self.map(map),
-        }
+        Rewrite::value(self, value);
     }
 
     /// The conversation without them.
     #[must_use]
     pub fn conversation(&self, conversation: &Conversation) -> Conversation {
-        let mut out = conversation.clone();
-        if self.needles.is_empty() {
-            return out;
-        }
-        self.string(&mut out.summary.title);
-        self.string(&mut out.summary.folder);
-        self.string(&mut out.base_url);
-        if let Some(system) = &mut out.system {
-            self.string(system);
-        }
-        self.value(&mut out.extra);
-        out.messages = out.messages.iter().map(|message| Arc::new(self.message(message))).collect();
-        out
+        if self.needles.is_empty() { conversation.clone() } else { Rewrite::conversation(self, conversation) }
     }
 
     /// The same with its other branches.
     #[must_use]
     pub fn tree(&self, tree: &Tree) -> Tree {
-        let aside = tree.aside.iter().map(|message| Arc::new(self.message(message))).collect();
+        let aside = tree.aside.iter().map(|message| Arc::new(Rewrite::message(self, message))).collect();
         Tree { shown: self.conversation(&tree.shown), aside }
     }
+}
 
-    fn message(&self, message: &Message) -> Message {
-        let mut out = message.clone();
-        match &mut out.body {
-            Body::User(parts) => parts.iter_mut().for_each(|part| self.part(part)),
-            Body::Assistant(answer) => self.answer(answer),
-            Body::Tool(ToolMessage { call: _, outcome }) => *outcome = Arc::new(self.outcome(outcome)),
-        }
-        out
-    }
-
-    fn part(&self, part: &mut Part) {
-        match part {
-            Part::Text { text } => self.string(text),
-            Part::File { name, text } => {
-                self.string(name);
-                self.string(text);
-            }
-            // A picture's bytes cannot be changed and stay a picture.
-            Part::Image { name, mime: _, data: _ } => self.string(name),
-        }
-    }
-
-    fn answer(&self, answer: &mut Answer) {
-        self.string(&mut answer.text);
-        self.string(&mut answer.reasoning);
-        self.string(&mut answer.refusal);
-        self.map(&mut answer.extra);
-        for call in &mut answer.calls {
-            self.call(call);
-        }
-    }
-
-    fn call(&self, call: &mut ToolCall) {
-        self.map(&mut call.extra);
-        let Ok(before) = serde_json::from_str::<Value>(&call.arguments) else { return };
-        let mut after = before.clone();
-        self.value(&mut after);
-        // Untouched arguments keep their exact text: it is what was shown and sent.
-        if after != before {
-            call.arguments = Arc::from(after.to_string());
-        }
-    }
-
-    fn outcome(&self, outcome: &ToolOutcome) -> ToolOutcome {
-        let mut out = outcome.clone();
-        self.string(&mut out.content);
-        if let Some(full) = &mut out.full {
-            self.string(full);
-        }
-        if let Some(structured) = &mut out.structured {
-            self.value(structured);
-        }
-        out.notes.iter_mut().for_each(|note| self.string(note));
-        out
-    }
-
-    fn string(&self, text: &mut String) {
-        if let Cow::Owned(redacted) = self.text(text) {
-            *text = redacted;
-        }
-    }
-
-    fn map(&self, map: &mut Map<String, Value>) {
-        let entries = std::mem::take(map);
-        for (key, mut value) in entries {
-            self.value(&mut value);
-            map.insert(self.text(&key).into_owned(), value);
-        }
+impl Rewrite for Redactor {
+    fn rewritten<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.text(text)
     }
 }
 
@@ -279,9 +193,10 @@ fn writings(secret: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Map, json};
 
     use super::*;
+    use crate::chat::ToolCall;
 
     const SECRET: &str = "sk-\"4/2&x\" öß!";
 

@@ -9,7 +9,6 @@
 //! Decide anything about a turn: it reads events; the orders it gives are to cancel, and what a person answered.
 
 mod ask;
-pub mod escape;
 mod extract;
 mod follow;
 mod json;
@@ -29,6 +28,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use ask::Desk;
 
 use crate::chat::{Fault, FaultKind, Order, Stamp, Stamped, TurnEvent, TurnId, TurnStatus};
+pub use crate::export::escape;
 use crate::export::Redactor;
 
 pub use ask::Questions;

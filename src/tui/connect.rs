@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::desk::{Connected, Connector};
-use super::{Replies, files};
-use crate::app::{Connection, LocalKind, ModelRow, ModelSource, Switched};
+use super::{Replies, export};
+use crate::app::{Connection, ExportForm, LocalKind, ModelRow, ModelSource, Switched};
 use crate::chat::{Api, ConversationId, Fault, FaultKind, Limits, Prices, Retry, RoundUsage, ServerName};
 use crate::config::import::{self, Places, Plan};
 use crate::config::{
@@ -17,6 +17,7 @@ use crate::config::{
 };
 use crate::engine::Orders;
 use crate::engine::live::{LiveModel, LiveServers};
+use crate::export::{Redactor, Share};
 use crate::net::{self, Catalogue, Endpoint, Http};
 use crate::store::Store;
 
@@ -51,6 +52,9 @@ pub struct Parts {
     /// Marks of this session, by base URL and model: they hold also where nothing can be kept.
     pub favourites: Mutex<BTreeMap<(String, String), bool>>,
     pub demo: Option<DemoStart>,
+    /// The secrets that no file may hold, and what a share file does not tell of this computer.
+    pub redactor: Redactor,
+    pub share: Share,
 }
 
 /// Where turns go.
@@ -298,19 +302,15 @@ impl Parts {
         Ok(())
     }
 
-    async fn export(&self, id: ConversationId) -> Result<String, Fault> {
+    async fn export(&self, id: ConversationId, form: ExportForm) -> Result<String, Fault> {
         let store =
             self.store.as_ref().ok_or_else(|| Fault::new(FaultKind::Store, "There is no store in this session."))?;
         let conversation = store.open_whole(&id).await.map_err(|error| error.fault())?;
-        let folder = self.folder.clone();
-        blocking(move || {
-            let clean = |c: char| if c.is_alphanumeric() { c } else { '-' };
-            let name: String = conversation.summary.title.chars().map(clean).take(40).collect();
-            let name = if name.is_empty() { "conversation".to_owned() } else { name };
-            let text = crate::export::markdown(&conversation);
-            files::save(&folder, &name, "md", text.as_bytes()).map(|path| path.display().to_string())
-        })
-        .await
+        // A key that was typed in this session is known to nobody else.
+        let key = self.held.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|h| h.endpoint.key.clone());
+        let held = Redactor::new(key.iter().map(Secret::expose));
+        let (folder, redactor, share) = (self.folder.clone(), self.redactor.clone(), self.share.clone());
+        blocking(move || export::write(&folder, form, conversation, &[&redactor, &held], &share)).await
     }
 }
 
@@ -375,9 +375,9 @@ impl Connector for LiveConnector {
         Box::pin(async move { parts.add_server(text).await })
     }
 
-    fn export(&self, conversation: ConversationId) -> Later<Result<String, Fault>> {
+    fn export(&self, conversation: ConversationId, form: ExportForm) -> Later<Result<String, Fault>> {
         let parts = Arc::clone(&self.0);
-        Box::pin(async move { parts.export(conversation).await })
+        Box::pin(async move { parts.export(conversation, form).await })
     }
 }
 

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Replies, Work};
-use crate::app::{
+use crate::app::{ExportForm, 
     Connection, Effect, HistoryFilter, HistoryPage, HistoryRow, ImportRow, ImportSource, LocalKind, LocalServer,
     ModelRow, ModelSource, Reply, Sort, Switched, TitleRow,
 };
@@ -60,7 +60,7 @@ pub trait Connector: Send + Sync {
     /// Writes a server into the configuration: a name, then a command or an address. It starts once it was seen.
     fn add_server(&self, text: String) -> Later<Result<ServerName, Fault>>;
     /// Writes a conversation to a new file: where.
-    fn export(&self, conversation: ConversationId) -> Later<Result<String, Fault>>;
+    fn export(&self, conversation: ConversationId, form: ExportForm) -> Later<Result<String, Fault>>;
 }
 
 /// The whole desk.
@@ -201,9 +201,9 @@ impl Desk {
                     let _ = store.save_draft(owner, &text).await;
                 }
             }
-            Effect::Export { conversation } => {
-                let result = self.connector.export(conversation).await;
-                replies.send(Reply::Saved { what: "the conversation", result });
+            Effect::Export { conversation, form } => {
+                let result = self.connector.export(conversation, form).await;
+                replies.send(Reply::Saved { what: form.what(), result });
             }
             Effect::Models { generation, anew } => self.connector.models(generation, anew, replies).await,
             Effect::Known { generation } => {

@@ -15,6 +15,7 @@ mod clipboard;
 mod connect;
 mod desk;
 mod editor;
+mod export;
 mod files;
 mod graphics;
 mod inline;

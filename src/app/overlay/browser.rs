@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Ask, AskFor, Confirm, Confirmed, Flow, Overlay, motion, stepped};
 use crate::app::command::Command;
-use crate::app::effect::Effect;
+use crate::app::effect::{Effect, ExportForm};
 use crate::app::event::{HistoryPage, HistoryRow, Timer};
 use crate::app::key::{Key, KeyCode};
 use crate::app::line::LineEdit;
@@ -265,7 +265,9 @@ impl Browser {
                 Some(row) => out.push(Effect::Restore { conversation: row.summary.id.clone() }),
                 None => state.say("nothing was deleted here", out),
             },
-            (_, Some('x'), Some(row)) => out.push(Effect::Export { conversation: row.id }),
+            (_, Some('x'), Some(row)) => {
+                out.push(Effect::Export { conversation: row.id, form: ExportForm::Markdown });
+            },
             (KeyCode::Esc, _, _) if self.preview_full => self.preview_full = false,
             _ => return Flow::Pass,
         }

@@ -177,7 +177,13 @@ impl<'a> Taker<'a> {
     }
 
     async fn conversation(&mut self, imported: Imported) -> Result<(), StoreError> {
-        let Imported { source, tree, origin, left } = imported;
+        let Imported { source, mut tree, origin, left } = imported;
+        let times = &mut tree.shown.summary;
+        if times.created == 0 {
+            // The file does not say when.
+            times.created = jiff::Timestamp::now().as_millisecond();
+            times.updated = times.updated.max(times.created);
+        }
         let mut row = tree.shown.summary.clone();
         if let Some((id, why)) = self.is_known(&row, origin.as_ref()).await? {
             let title = row.title;

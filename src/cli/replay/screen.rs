@@ -124,7 +124,7 @@ impl Connector for Nobody {
         nobody()
     }
 
-    fn export(&self, _conversation: ConversationId) -> Later<Result<String, Fault>> {
+    fn export(&self, _conversation: ConversationId, _form: crate::app::ExportForm) -> Later<Result<String, Fault>> {
         nobody()
     }
 }

@@ -19,7 +19,13 @@ use code::Colours;
 /// A conversation as a page.
 #[must_use]
 pub fn html(conversation: &Conversation) -> String {
-    Page { out: style::head(&escape(title(conversation))), colours: Colours::default() }.whole(conversation)
+    noted_html(conversation, "")
+}
+
+/// The same with a sentence at its end.
+#[must_use]
+pub fn noted_html(conversation: &Conversation, note: &str) -> String {
+    Page { out: style::head(&escape(title(conversation))), colours: Colours::default() }.whole(conversation, note)
 }
 
 /// A page while it is written.
@@ -29,7 +35,7 @@ struct Page {
 }
 
 impl Page {
-    fn whole(mut self, conversation: &Conversation) -> String {
+    fn whole(mut self, conversation: &Conversation, note: &str) -> String {
         let outcomes = outcomes(conversation);
         let summary = &conversation.summary;
         let _ = writeln!(self.out, "<h1>{}</h1>", escape(title(conversation)));
@@ -68,6 +74,9 @@ impl Page {
                 // Told with its call.
                 Body::Tool(_) => {}
             }
+        }
+        if !note.is_empty() {
+            let _ = writeln!(self.out, "<hr>\n<p class=\"about\">{}</p>", escape(note));
         }
         self.out.push_str("</body>\n</html>\n");
         self.out

@@ -98,6 +98,8 @@ struct Draft {
     text: String,
     call: Option<(String, Value)>,
     results: Option<(String, bool)>,
+    /// When the last of them came.
+    answered: UnixMs,
     finish: Option<String>,
     cut: bool,
 }
@@ -173,7 +175,7 @@ impl Reader {
             if let Some(id) = id {
                 let kind = |failed| if failed { OutcomeKind::Failed } else { OutcomeKind::Done };
                 let result = draft.results.map(|(text, failed)| (kind(failed), text));
-                last = self.growth.outcome(last, carry.at.max(draft.at), &id, result);
+                last = self.growth.outcome(last, draft.answered.max(draft.at), &id, result);
             }
             carry.anchor = Some(last);
         }
@@ -223,7 +225,9 @@ impl Reader {
                 self.draft(carry, model).call = Some((tool, arguments));
             }
             Says::Result { tool, text, failed } => {
+                let at = carry.at;
                 let draft = self.draft(carry, model);
+                draft.answered = at;
                 // Of some calls the export holds the result alone.
                 draft.call.get_or_insert_with(|| (tool, Value::Null));
                 let (told, any_failed) = draft.results.get_or_insert_with(Default::default);

@@ -92,7 +92,9 @@ impl Elements {
                 (Place::Start, b'[') => (self.place, self.list) = (Place::Between, true),
                 (Place::Start | Place::Row | Place::Between, b'{') => self.begin(byte),
                 (Place::Start, _) => return Err(Broken::NotJson),
-                (Place::Between, b',') => {}
+                // Closers too many belong to a broken object before them.
+                (Place::Between, b',' | b'}') => {}
+                (Place::Done, b',') if self.list => self.place = Place::Between,
                 (Place::Between, b']') => self.place = Place::Done,
                 // A bare value, or something broken: it is told of as one that is no object.
                 (Place::Between, b'"' | b'[' | b'-' | b'0'..=b'9' | b'a'..=b'z') => self.begin(byte),

@@ -138,6 +138,11 @@ impl Growth {
         }
         let (path, aside): (Vec<_>, Vec<_>) = self.messages.iter().cloned().zip(shown).partition(|(_, shown)| *shown);
         let messages: Vec<Arc<Message>> = path.into_iter().map(|(message, _)| message).collect();
+        let answered = messages.iter().rev().find_map(|message| match &message.body {
+            Body::Assistant(answer) if !answer.model.is_empty() => Some(answer.model.clone()),
+            Body::Assistant(_) | Body::User(_) | Body::Tool(_) => None,
+        });
+        let model = if about.model.is_empty() { answered.unwrap_or_default() } else { about.model };
         let first = self.messages.iter().map(|message| message.at).find(|at| *at > 0).unwrap_or_default();
         let created = if about.created > 0 { about.created } else { first };
         let last = self.messages.iter().map(|message| message.at).max().unwrap_or_default();
@@ -150,7 +155,7 @@ impl Growth {
                     id: ConversationId::new(""),
                     title: about.title,
                     folder: String::new(),
-                    model: about.model,
+                    model,
                     created,
                     updated,
                     messages: 0,

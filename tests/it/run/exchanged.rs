@@ -70,7 +70,7 @@ fn an_archive_is_imported_once_with_its_branches_and_gone_on_with() {
     assert_eq!(told.out, "The mode is missing.\n");
     let said = provider.told(0);
     let roles: Vec<&str> = said.iter().map(|(role, _)| role.as_str()).collect();
-    let expect = ["system", "user", "assistant", "tool", "assistant", "user", "assistant", "tool", "assistant", "user"];
+    let expect = ["user", "assistant", "tool", "assistant", "user", "assistant", "tool", "assistant", "user"];
     assert_eq!(roles, expect, "{said:#?}");
     let found = done(elsewhere.command(&["history", "search", "median"]).output().unwrap(), 0);
     assert!(found.out.contains("Mean and median"), "{}", found.out);

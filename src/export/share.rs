@@ -64,11 +64,7 @@ impl Held {
 impl Share {
     /// `home` and `folders` as this computer writes them; `user` as it calls its person.
     #[must_use]
-    pub fn new<'a>(
-        home: Option<&'a str>,
-        folders: impl IntoIterator<Item = &'a str>,
-        user: Option<&'a str>,
-    ) -> Self {
+    pub fn new<'a>(home: Option<&'a str>, folders: impl IntoIterator<Item = &'a str>, user: Option<&'a str>) -> Self {
         let mut share = Self::default();
         if let Some(home) = home {
             share.add(home, "~");
@@ -131,7 +127,8 @@ impl Share {
                         call.extra.clear();
                         if call.arguments.trim() != "{}" {
                             held.arguments += 1;
-                            call.arguments = Arc::from(json!({"left out": size(call.arguments.len() as u64)}).to_string());
+                            call.arguments =
+                                Arc::from(json!({"left out": size(call.arguments.len() as u64)}).to_string());
                         }
                     }
                 }
@@ -210,7 +207,8 @@ mod tests {
 
     #[test]
     fn nothing_of_tools_system_prompt_places_or_person_is_left() {
-        let given = conversation("at /home/ada/src/web/x.rs and /home/adam, C:\\Users\\ada; ada said; canada; ~secret~");
+        let given =
+            conversation("at /home/ada/src/web/x.rs and /home/adam, C:\\Users\\ada; ada said; canada; ~secret~");
         let share = Share::new(Some("/home/ada"), ["/home/ada/src/web"], Some("ada"));
         let (shared, held) = share.apply(&given);
         for text in [markdown(&shared), html(&shared)] {
@@ -219,7 +217,10 @@ mod tests {
             assert!(text.contains("[user] said") && text.contains("[left out: "), "{text}");
         }
         assert_eq!((held.arguments, held.results, held.system), (1, 1, true));
-        assert!(held.words().starts_with("Left out: the arguments of 1 call, 1 result, the system prompt, "), "{held:?}");
+        assert!(
+            held.words().starts_with("Left out: the arguments of 1 call, 1 result, the system prompt, "),
+            "{held:?}"
+        );
         let all = Share::default().showing(true, true, true);
         let (whole, held) = all.apply(&given);
         assert_eq!((markdown(&whole), held), (markdown(&given), Held::default()));

@@ -28,8 +28,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use ask::Desk;
 
 use crate::chat::{Fault, FaultKind, Order, Stamp, Stamped, TurnEvent, TurnId, TurnStatus};
-pub use crate::export::escape;
 use crate::export::Redactor;
+pub use crate::export::escape;
 
 pub use ask::Questions;
 pub use follow::Follower;

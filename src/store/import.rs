@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{StoreError, apply};
 use crate::chat::{
-    AnswerState, Body, CallId, Change, ConversationId, Message, MessageId, Origin, OutcomeKind, ToolMessage, ToolOutcome,
-    Tree, UnixMs,
+    AnswerState, Body, CallId, Change, ConversationId, Message, MessageId, Origin, OutcomeKind, ToolMessage,
+    ToolOutcome, Tree, UnixMs,
 };
 
 /// Writes it in the caller's transaction; returns the id under which it stands. Ids that are taken, or are not such as
@@ -138,7 +138,8 @@ fn valid(given: &Tree) -> Result<Ordered, StoreError> {
     for message in &given.aside {
         history.add(Message::clone(message))?;
     }
-    let ends: Vec<MessageId> = history.open.iter().filter(|(_, open)| !open.is_empty()).map(|(id, _)| id.clone()).collect();
+    let ends: Vec<MessageId> =
+        history.open.iter().filter(|(_, open)| !open.is_empty()).map(|(id, _)| id.clone()).collect();
     for end in ends {
         if !history.continued.contains(&end) {
             history.settled(&end);

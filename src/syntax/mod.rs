@@ -126,7 +126,10 @@ mod tests {
         let mut at = grammars.begin("rs").expect("a grammar");
         let pieces = grammars.line(&mut at, "fn f() {} // c").expect("goes on");
         let of = |text: &str| {
-            pieces.iter().find(|(range, _)| "fn f() {} // c"[range.clone()].trim() == text).and_then(|(_, class)| *class)
+            pieces
+                .iter()
+                .find(|(range, _)| "fn f() {} // c"[range.clone()].trim() == text)
+                .and_then(|(_, class)| *class)
         };
         assert_eq!((of("fn"), of("f"), of("() {}")), (Some(Class::Keyword), Some(Class::Function), None));
         assert_eq!(of("// c"), Some(Class::Comment));

@@ -307,7 +307,8 @@ impl Parts {
             self.store.as_ref().ok_or_else(|| Fault::new(FaultKind::Store, "There is no store in this session."))?;
         let conversation = store.open_whole(&id).await.map_err(|error| error.fault())?;
         // A key that was typed in this session is known to nobody else.
-        let key = self.held.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|h| h.endpoint.key.clone());
+        let key =
+            self.held.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|h| h.endpoint.key.clone());
         let held = Redactor::new(key.iter().map(Secret::expose));
         let (folder, redactor, share) = (self.folder.clone(), self.redactor.clone(), self.share.clone());
         blocking(move || export::write(&folder, form, conversation, &[&redactor, &held], &share)).await

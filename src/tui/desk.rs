@@ -7,9 +7,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Replies, Work};
-use crate::app::{ExportForm, 
-    Connection, Effect, HistoryFilter, HistoryPage, HistoryRow, ImportRow, ImportSource, LocalKind, LocalServer,
-    ModelRow, ModelSource, Reply, Sort, Switched, TitleRow,
+use crate::app::{
+    Connection, Effect, ExportForm, HistoryFilter, HistoryPage, HistoryRow, ImportRow, ImportSource, LocalKind,
+    LocalServer, ModelRow, ModelSource, Reply, Sort, Switched, TitleRow,
 };
 use crate::chat::{Conversation, ConversationId, Fault, FaultKind, Prices, Root, RoundUsage, ServerName, Summary};
 use crate::config::import::Plan;

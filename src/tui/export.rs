@@ -30,8 +30,9 @@ pub(super) fn write(
         ExportForm::Markdown => saved(&name, "md", export::markdown(&shown)).map(told),
         ExportForm::Html => saved(&name, "html", export::html(&shown)).map(told),
         ExportForm::Json => {
-            let text = export::json(&shown)
-                .map_err(|error| Fault::new(FaultKind::Internal, format!("The conversation was not written: {error}")))?;
+            let text = export::json(&shown).map_err(|error| {
+                Fault::new(FaultKind::Internal, format!("The conversation was not written: {error}"))
+            })?;
             saved(&name, "json", format!("{}\n", escape::document(&text))).map(told)
         }
         ExportForm::Share => {

@@ -38,12 +38,12 @@ const LAYERS: &[(&str, &[&str])] = &[
 const UP_TO_4: &[&str] =
     &["chat", "text", "syntax", "wire", "tools", "config", "export", "turn", "net", "mcp", "store", "engine", "app"];
 const UP_TO_5: &[&str] = &[
-    "chat", "text", "syntax", "wire", "tools", "config", "export", "turn", "net", "mcp", "store", "engine", "app", "ui",
-    "record", "doctor",
+    "chat", "text", "syntax", "wire", "tools", "config", "export", "turn", "net", "mcp", "store", "engine", "app",
+    "ui", "record", "doctor",
 ];
 const UP_TO_6: &[&str] = &[
-    "chat", "text", "syntax", "wire", "tools", "config", "export", "turn", "net", "mcp", "store", "engine", "app", "ui",
-    "record", "doctor", "tui", "headless",
+    "chat", "text", "syntax", "wire", "tools", "config", "export", "turn", "net", "mcp", "store", "engine", "app",
+    "ui", "record", "doctor", "tui", "headless",
 ];
 const ALL: &[&str] = &["*"];
 

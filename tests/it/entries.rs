@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use millrace::chat::{
     Answer, Api, ArgumentsPart, Body, CallFragment, CallId, Delta, EventDeltas, Lacks, Limits, Message, MessageId,
-    OutcomeKind, Part, Request, Sampling, ServerName, ToolCall, ToolChoice, ToolList, ToolMessage, ToolOutcome,
-    Tree, WireError, WireErrorKind,
+    OutcomeKind, Part, Request, Sampling, ServerName, ToolCall, ToolChoice, ToolList, ToolMessage, ToolOutcome, Tree,
+    WireError, WireErrorKind,
 };
 use millrace::export::import::{self, Element, Elements};
 use millrace::net::sse::SseReader;

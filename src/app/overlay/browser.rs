@@ -267,7 +267,7 @@ impl Browser {
             },
             (_, Some('x'), Some(row)) => {
                 out.push(Effect::Export { conversation: row.id, form: ExportForm::Markdown });
-            },
+            }
             (KeyCode::Esc, _, _) if self.preview_full => self.preview_full = false,
             _ => return Flow::Pass,
         }

@@ -36,13 +36,19 @@ pub(super) enum Found {
         why: String,
     },
     /// A file, or the rest of it, that holds none, or could not be read.
-    Left { file: String, why: String },
+    Left {
+        file: String,
+        why: String,
+    },
     /// A file of another kind, in an archive or folder.
     Other,
     /// The file that was named is one object, not a list, an archive or a folder.
     Single,
     /// Bytes so far, and those there are where it is known.
-    Read { bytes: u64, of: Option<u64> },
+    Read {
+        bytes: u64,
+        of: Option<u64>,
+    },
 }
 
 /// Why nobody reads on: the receiver is gone, or a limit was reached.
@@ -142,7 +148,11 @@ impl Walk<'_> {
             self.of = if named { size } else { None };
             return self.file(name, head, &mut file, None, named);
         }
-        match file.rewind().map_err(zip::result::ZipError::from).and_then(|()| zip::ZipArchive::new(BufReader::new(file))) {
+        match file
+            .rewind()
+            .map_err(zip::result::ZipError::from)
+            .and_then(|()| zip::ZipArchive::new(BufReader::new(file)))
+        {
             Ok(archive) => self.archive(name, archive),
             Err(error) => self.left(name, format!("the archive cannot be read: {error}")),
         }
@@ -159,7 +169,8 @@ impl Walk<'_> {
                     continue;
                 }
             };
-            let inside = entry.name().map_or_else(|_| format!("{name}: file {}", place + 1), |inside| inside.into_owned());
+            let inside =
+                entry.name().map_or_else(|_| format!("{name}: file {}", place + 1), |inside| inside.into_owned());
             let most = entry.compressed_size().saturating_mul(u64::from(self.limits.import_ratio)).max(SMALL);
             match head(&mut entry) {
                 Ok(head) => self.file(&inside, head, &mut entry, Some(most), false)?,
@@ -178,7 +189,8 @@ impl Walk<'_> {
         packed: Option<u64>,
         named: bool,
     ) -> Result<(), Stopped> {
-        let first = head.iter().copied().find(|byte| !byte.is_ascii_whitespace() && !matches!(byte, 0xef | 0xbb | 0xbf));
+        let first =
+            head.iter().copied().find(|byte| !byte.is_ascii_whitespace() && !matches!(byte, 0xef | 0xbb | 0xbf));
         if !named && !matches!(first, Some(b'{' | b'[')) {
             return self.tell(Found::Other);
         }

@@ -200,7 +200,13 @@ impl<'a> Taker<'a> {
                 Ok(id) => row = self.store.summary(&id).await?,
                 Err(StoreError::Row(why)) => {
                     let title = row.title;
-                    self.report.entries.push(Entry::Skipped { file: String::new(), item: None, title, why, known: None });
+                    self.report.entries.push(Entry::Skipped {
+                        file: String::new(),
+                        item: None,
+                        title,
+                        why,
+                        known: None,
+                    });
                     return Ok(());
                 }
                 Err(other) => return Err(other),
@@ -258,13 +264,7 @@ struct Progress {
 }
 
 impl Progress {
-    fn tell(
-        &mut self,
-        terminal: &mut Terminal<'_>,
-        done: usize,
-        bytes: u64,
-        of: Option<u64>,
-    ) -> Result<(), Failure> {
+    fn tell(&mut self, terminal: &mut Terminal<'_>, done: usize, bytes: u64, of: Option<u64>) -> Result<(), Failure> {
         if self.at.elapsed() < PROGRESS {
             return Ok(());
         }

@@ -27,12 +27,14 @@ pub(super) fn table(report: &Report, dry_run: bool, terminal: &mut Terminal<'_>)
     }
     let mut skipped = 0;
     for entry in &report.entries {
-        if let Entry::Skipped { file, item, title, why, .. } = entry {
+        if let Entry::Skipped { file, item, title, why, known } = entry {
             skipped += 1;
             if skipped <= most {
-                let place = place(file, *item);
-                let what = [titled(title), place].into_iter().filter(|said| !said.is_empty()).collect::<Vec<_>>();
-                say(terminal, &format!("{:<10}  {}: {}", "left out", what.join("   "), line(why)))?;
+                let word = if known.is_some() { "known" } else { "left out" };
+                let what = [titled(title), place(file, *item)];
+                let what: Vec<String> = what.into_iter().filter(|said| !said.is_empty()).collect();
+                let what = if what.is_empty() { "one without a title".to_owned() } else { what.join("   ") };
+                say(terminal, &format!("{word:<10}  {what}: {}", line(why)))?;
             }
         }
     }
@@ -53,12 +55,14 @@ pub(super) fn table(report: &Report, dry_run: bool, terminal: &mut Terminal<'_>)
     if failed > 0 {
         said.push(format!("{failed} left out"));
     }
-    if report.other_files > 0 {
-        said.push(format!("{} files of other kinds", report.other_files));
+    match report.other_files {
+        0 => {}
+        1 => said.push("1 file of another kind".to_owned()),
+        n => said.push(format!("{n} files of other kinds")),
     }
     writeln!(terminal.err, "{}; {} read.", said.join("; "), size(report.bytes))?;
     if !report.left.is_nothing() {
-        writeln!(terminal.err, "Not in what was taken over: {}.", report.left.words())?;
+        writeln!(terminal.err, "Not taken over: {}.", report.left.words())?;
     }
     Ok(())
 }

@@ -17,8 +17,15 @@ const ADDRESS: usize = 300;
 
 /// Writes an answer.
 pub(super) fn write(out: &mut String, markdown: &str, colours: &mut Colours) {
-    let mut prose =
-        Prose { out, colours, closing: Vec::new(), columns: Vec::new(), column: 0, in_head: false, held: Held::Nothing };
+    let mut prose = Prose {
+        out,
+        colours,
+        closing: Vec::new(),
+        columns: Vec::new(),
+        column: 0,
+        in_head: false,
+        held: Held::Nothing,
+    };
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
     for event in Parser::new_ext(markdown, options) {
         prose.event(event);

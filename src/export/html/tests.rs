@@ -8,9 +8,44 @@ use super::*;
 use crate::export::tests::conversation;
 
 const ELEMENTS: [&str; 38] = [
-    "html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "h4", "h5", "h6", "p", "pre", "code", "span",
-    "section", "small", "details", "summary", "img", "hr", "br", "ul", "ol", "li", "table", "thead", "tbody", "tr", "th",
-    "td", "blockquote", "em", "strong", "del", "a", "div",
+    "html",
+    "head",
+    "meta",
+    "title",
+    "style",
+    "body",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "p",
+    "pre",
+    "code",
+    "span",
+    "section",
+    "small",
+    "details",
+    "summary",
+    "img",
+    "hr",
+    "br",
+    "ul",
+    "ol",
+    "li",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "blockquote",
+    "em",
+    "strong",
+    "del",
+    "a",
+    "div",
 ];
 
 /// What stands in a page, as far as a test asks for it.
@@ -123,9 +158,7 @@ fn the_style_sheet_is_the_one_that_the_policy_names() {
     );
     assert_eq!(
         found.policy,
-        format!(
-            "default-src 'none'; img-src data:; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'"
-        )
+        format!("default-src 'none'; img-src data:; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'")
     );
     assert!(found.style.contains("prefers-color-scheme:dark"));
 }

@@ -22,8 +22,7 @@ pub(super) fn read(map: &Map<String, Value>) -> Result<Imported, ItemError> {
     };
     let places: HashMap<&str, usize> = mapping.keys().enumerate().map(|(n, key)| (key.as_str(), n)).collect();
     let nodes: Vec<Node<'_>> = mapping.values().map(Node::of).collect();
-    let parents: Vec<Option<usize>> =
-        nodes.iter().map(|node| places.get(node.parent?).copied()).collect();
+    let parents: Vec<Option<usize>> = nodes.iter().map(|node| places.get(node.parent?).copied()).collect();
     let mut forest = Forest::new(&parents);
     for (node, children) in nodes.iter().zip(&mut forest.children) {
         // In the order that the parent tells.
@@ -33,7 +32,8 @@ pub(super) fn read(map: &Map<String, Value>) -> Result<Imported, ItemError> {
     }
     let current = places.get(text(map, "current_node")).copied();
     let model = text(map, "default_model_slug").to_owned();
-    let mut reader = Reader { growth: Growth::default(), left: Left::default(), system: String::new(), head: None, model };
+    let mut reader =
+        Reader { growth: Growth::default(), left: Left::default(), system: String::new(), head: None, model };
     reader.walk(&nodes, &forest, current);
     if reader.growth.is_empty() {
         return Err(ItemError::Empty);
@@ -85,8 +85,15 @@ enum Says {
     User(Vec<Part>),
     Thoughts(String),
     Words(String),
-    Call { tool: String, arguments: Value },
-    Result { tool: String, text: String, failed: bool },
+    Call {
+        tool: String,
+        arguments: Value,
+    },
+    Result {
+        tool: String,
+        text: String,
+        failed: bool,
+    },
 }
 
 /// An answer that is not yet whole.
@@ -134,8 +141,7 @@ struct Reader {
 
 impl Reader {
     fn walk(&mut self, nodes: &[Node<'_>], forest: &Forest, current: Option<usize>) {
-        let mut left: Vec<(usize, Carry)> =
-            forest.roots.iter().rev().map(|root| (*root, Carry::default())).collect();
+        let mut left: Vec<(usize, Carry)> = forest.roots.iter().rev().map(|root| (*root, Carry::default())).collect();
         while let Some((place, mut carry)) = left.pop() {
             if let Some(message) = nodes[place].message {
                 self.node(message, &mut carry);
@@ -315,9 +321,10 @@ impl Reader {
     }
 
     fn hidden(&mut self, content: &Map<String, Value>) -> Says {
-        let said = content.get("parts").and_then(Value::as_array).is_none_or(|parts| {
-            parts.iter().any(|part| part.as_str().is_none_or(|text| !text.trim().is_empty()))
-        });
+        let said = content
+            .get("parts")
+            .and_then(Value::as_array)
+            .is_none_or(|parts| parts.iter().any(|part| part.as_str().is_none_or(|text| !text.trim().is_empty())));
         self.left.hidden += u32::from(said);
         Says::Nothing
     }

@@ -46,7 +46,8 @@ pub(super) fn read(map: &Map<String, Value>) -> Result<Imported, ItemError> {
     let head = current.and_then(|place| ends[place].clone());
     let updated = moment(text(map, "updated_at"));
     let id = text(map, "uuid");
-    let origin = Some(Origin { source: Source::Claude.word().into(), id: id.to_owned(), updated }).filter(|_| !id.is_empty());
+    let origin =
+        Some(Origin { source: Source::Claude.word().into(), id: id.to_owned(), updated }).filter(|_| !id.is_empty());
     let (growth, left) = (reader.growth, reader.left);
     let tree = growth.tree(
         head,

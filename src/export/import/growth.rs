@@ -147,7 +147,8 @@ impl Growth {
         let created = if about.created > 0 { about.created } else { first };
         let last = self.messages.iter().map(|message| message.at).max().unwrap_or_default();
         let updated = if about.updated > 0 { about.updated } else { last.max(created) };
-        let extra = serde_json::to_value(&about.origin).map(|origin| Map::from_iter([(Origin::KEY.to_owned(), origin)]));
+        let extra =
+            serde_json::to_value(&about.origin).map(|origin| Map::from_iter([(Origin::KEY.to_owned(), origin)]));
         Tree {
             shown: Conversation {
                 summary: Summary {

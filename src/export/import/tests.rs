@@ -107,7 +107,8 @@ fn our_own_whole_with_its_branches() {
     let tree = Tree { shown: given, aside: vec![std::sync::Arc::new(other)] };
     let printed = crate::export::tree_json(&tree).expect("printable");
     assert_eq!(crate::export::parse_tree(&printed).expect("readable"), tree);
-    let lines = format!("{0}\n{0}\n", serde_json::to_string(&serde_json::from_str::<Value>(&printed).unwrap()).unwrap());
+    let lines =
+        format!("{0}\n{0}\n", serde_json::to_string(&serde_json::from_str::<Value>(&printed).unwrap()).unwrap());
     let read = all(lines.as_bytes());
     assert_eq!(read.len(), 2);
     assert!(read.iter().all(|read| read.as_ref().is_ok_and(|read| read.tree == tree && read.origin.is_none())));
@@ -116,7 +117,8 @@ fn our_own_whole_with_its_branches() {
 #[test]
 fn a_broken_object_takes_nothing_from_its_neighbours() {
     let good = r#"{"uuid":"1","chat_messages":[{"sender":"human","text":"a } ] \" , {"}]}"#;
-    let file = format!("\u{feff} [ {good}, {{\"chat_messages\":[}}] }}, 7, \"x\\\"]\", {{\"mapping\":1}}, [1,[2]], {good} ] ");
+    let file =
+        format!("\u{feff} [ {good}, {{\"chat_messages\":[}}] }}, 7, \"x\\\"]\", {{\"mapping\":1}}, [1,[2]], {good} ] ");
     for size in [1, 2, 3, 7, 4096] {
         let (found, ended) = elements(file.as_bytes(), size, 1 << 20);
         assert_eq!((found.len(), ended), (7, Ok(())), "{size}");

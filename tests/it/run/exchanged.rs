@@ -85,10 +85,7 @@ fn of_a_hostile_file_each_part_says_its_limit_and_the_rest_is_taken() {
     let escape = good(1, "\u{1b}]0;owned\u{7}\u{202e}first");
     let list = format!("[{escape},{{\"chat_messages\":[}}]}},{},{}]", good(2, &"x".repeat(5000)), good(3, "third"));
     let file = home.file("list.txt", &list);
-    let config = home.command(&["config", "path"]).output().unwrap();
-    let config = PathBuf::from(String::from_utf8(config.stdout).unwrap().trim());
-    std::fs::create_dir_all(config.parent().unwrap()).unwrap();
-    std::fs::write(&config, "[limits]\nimport = \"4 KiB\"\nimport_files = 3\nimport_ratio = 10\n").unwrap();
+    home.file("m/config/config.toml", "[limits]\nimport = \"4 KiB\"\nimport_files = 3\nimport_ratio = 10\n");
     let told = import(&home, &file, &[], 0);
     assert_eq!(told["imported"].as_array().unwrap().len(), 2, "{told:#}");
     let reasons = reasons(&told);
@@ -126,4 +123,40 @@ fn the_table_says_what_came_and_what_did_not() {
     assert!(told.out.contains("users.json: it holds no conversations"), "{}", told.out);
     assert!(told.err.contains("Imported 2 conversations; 2 left out"), "{}", told.err);
     assert!(told.err.contains("1 attached file"), "{}", told.err);
+}
+
+#[test]
+fn a_share_file_leaves_out_what_it_says_and_no_more() {
+    let home = Home::new();
+    let servers = home.servers(None);
+    let place = home.path("notes/secret-plan.txt");
+    let arguments = json!({"path": place, "content": "a quiet word"}).to_string();
+    let provider = Provider::start(vec![
+        Reply::calls(&[("demo__write_file", &arguments)]),
+        Reply::text(&format!("Written to {}, adalovelace.", place.display())),
+    ]);
+    let args = ["--mcp", servers.to_str().unwrap(), "--approve", "all", "-s", "Speak softly", "write it"];
+    done(home.run(&provider, &args).output().unwrap(), 0);
+    let export = |more: &[&str], code: i32| {
+        let mut command = home.command(&[&["history", "export", "last"], more].concat());
+        done(command.env("USER", "adalovelace").output().unwrap(), code)
+    };
+    for format in ["markdown", "html"] {
+        let told = export(&["--share", "--format", format], 0);
+        for hidden in ["a quiet word", "Speak softly", "adalovelace", home.0.path().to_str().unwrap()] {
+            assert!(!told.out.contains(hidden), "{hidden}: {}", told.out);
+        }
+        assert!(told.out.contains("secret-plan.txt, [user].") && told.out.contains("[left out: "), "{}", told.out);
+        assert!(
+            told.err.contains("Left out: the arguments of 1 call, 1 result, the system prompt, 2 paths"),
+            "{}",
+            told.err
+        );
+        assert!(told.out.contains("Left out: the arguments of 1 call"), "{}", told.out);
+    }
+    let told = export(&["--share", "--with-arguments", "--with-results", "--with-system"], 0);
+    assert!(told.out.contains("a quiet word") && told.out.contains("Speak softly"), "{}", told.out);
+    assert!(!told.out.contains("adalovelace"), "{}", told.out);
+    assert!(export(&["--share", "--format", "json"], 2).err.contains("--share is Markdown or HTML"));
+    assert!(export(&["--with-results"], 2).err.contains("--share"));
 }

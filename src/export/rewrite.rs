@@ -19,6 +19,8 @@ pub(super) trait Rewrite {
         let mut out = conversation.clone();
         self.string(&mut out.summary.title);
         self.string(&mut out.summary.folder);
+        // Servers of local models call them by their files.
+        self.string(&mut out.summary.model);
         self.string(&mut out.base_url);
         if let Some(system) = &mut out.system {
             self.string(system);
@@ -46,7 +48,10 @@ pub(super) trait Rewrite {
                 self.string(text);
             }
             // A picture's bytes cannot be changed and stay a picture.
-            Part::Image { name, mime: _, data: _ } => self.string(name),
+            Part::Image { name, mime, data: _ } => {
+                self.string(name);
+                self.string(mime);
+            }
         }
     }
 
@@ -54,6 +59,7 @@ pub(super) trait Rewrite {
         self.string(&mut answer.text);
         self.string(&mut answer.reasoning);
         self.string(&mut answer.refusal);
+        self.string(&mut answer.model);
         self.map(&mut answer.extra);
         for call in &mut answer.calls {
             self.call(call);
@@ -62,6 +68,12 @@ pub(super) trait Rewrite {
 
     fn call(&self, call: &mut ToolCall) {
         self.map(&mut call.extra);
+        self.string(&mut call.wire_name);
+        if let Some(tool) = &mut call.tool
+            && let Cow::Owned(name) = self.rewritten(&tool.tool)
+        {
+            tool.tool = Arc::from(name);
+        }
         let Ok(before) = serde_json::from_str::<Value>(&call.arguments) else { return };
         let mut after = before.clone();
         self.value(&mut after);

@@ -113,6 +113,9 @@ impl Share {
     pub fn apply(&self, conversation: &Conversation) -> (Conversation, Held) {
         let mut held = Held::default();
         let mut out = conversation.clone();
+        // Not a word of where it was held.
+        out.summary.folder.clear();
+        out.base_url.clear();
         if !self.system && out.system.as_ref().is_some_and(|system| !system.is_empty()) {
             out.system = None;
             held.system = true;

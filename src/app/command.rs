@@ -27,6 +27,8 @@ pub enum Command {
     Usage,
     Timeline,
     System,
+    /// In which role the model answers.
+    Role,
     Connect,
     AnotherKey,
     AnotherEndpoint,
@@ -220,6 +222,7 @@ pub const COMMANDS: &[CommandInfo] = &[
     row(C::Usage, Global, "app.usage", &[], "usage", "tokens, cost and context"),
     row(C::Timeline, Global, "app.timeline", &[], "timeline", "rounds and calls of the last turn"),
     row(C::System, Global, "app.system", &[], "system", "system prompt"),
+    row(C::Role, Global, "app.role", &[], "role", "the role that the model answers in"),
     row(C::Connect, Global, "app.connect", &[], "connect", "choose what to talk to"),
     row(C::AnotherKey, Global, "app.key", &[], "key", "another key for this endpoint"),
     row(C::AnotherEndpoint, Global, "app.endpoint", &[], "endpoint", "another endpoint"),

@@ -21,6 +21,8 @@ pub struct Completion {
 pub enum CompletionKind {
     Command,
     File,
+    /// What stands behind `/role`.
+    Role,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,7 @@ pub struct CompletionRow {
 pub enum RowOf {
     /// A command of the program, or a server's prompt.
     Command,
+    Role,
     File,
     Resource {
         server: ServerName,
@@ -53,6 +56,7 @@ pub enum RowOf {
 pub(super) struct Offers {
     pub prompts: Vec<CompletionRow>,
     pub resources: Vec<CompletionRow>,
+    pub roles: Vec<CompletionRow>,
 }
 
 /// Resources above the files.
@@ -70,6 +74,13 @@ impl Composer {
                 rows,
                 selected: 0,
             });
+            return;
+        }
+        if let Some(word) = self.role_word() {
+            let rows = ranked(&word, offers.roles.iter().cloned(), |row| &row.text);
+            let exact = rows.iter().any(|row| row.text == word);
+            let kind = CompletionKind::Role;
+            self.completion = (!rows.is_empty() && !exact).then_some(Completion { kind, word, rows, selected: 0 });
             return;
         }
         match self.mention() {
@@ -110,6 +121,13 @@ impl Composer {
         writing.then_some(word)
     }
 
+    /// The name that is being written behind `/role `.
+    fn role_word(&self) -> Option<String> {
+        let (word, rest) = self.slash()?;
+        let written = self.area.lines().first()?.strip_prefix("/role ")?;
+        (Command::slash(&word) == Some(Command::Role) && self.at_end() && written == rest).then_some(rest)
+    }
+
     /// The text between an `@` at a word's start and the caret.
     pub(super) fn mention(&self) -> Option<String> {
         let cursor = self.area.cursor();
@@ -141,7 +159,7 @@ impl Composer {
             self.area.delete_char();
         }
         match &row.of {
-            RowOf::Command => {
+            RowOf::Command | RowOf::Role => {
                 self.area.insert_str(&row.text);
             }
             RowOf::Resource { .. } => {

@@ -80,6 +80,7 @@ impl State {
         let mut left = Elsewhere::default();
         left.transcript.next_key = self.session.fresh() << 32;
         left.transcript.unfolded = self.transcript.unfolded;
+        left.transcript.role.clone_from(&self.session.casting.first);
         self.exchange(&mut left);
         self.overlays.clear();
         self.focus = Focus::Composer;
@@ -126,6 +127,7 @@ impl State {
     /// An empty conversation.
     pub(super) fn start_new(&mut self, out: &mut Vec<Effect>) {
         self.set_aside(None, out);
+        self.play_role(out);
         self.panel.settle(&self.calls);
         out.push(Effect::Newest);
     }
@@ -170,6 +172,7 @@ impl State {
         let mut wanted = self.elsewhere.remove(at);
         self.set_aside(None, out);
         self.exchange(&mut wanted);
+        self.play_role(out);
         self.panel.settle(&self.calls);
         self.tick(out);
     }
@@ -199,9 +202,12 @@ impl State {
         let looked_at = (std::mem::take(&mut self.overlays), self.focus, self.status.twice.take());
         let hint = self.status.hint.take();
         self.exchange(&mut there);
+        // What waits there to be sent goes in that conversation's role.
+        self.hold_role(true);
         let mut effects = Vec::new();
         self.engine_here(event, at, &mut effects);
         self.exchange(&mut there);
+        self.hold_role(true);
         (self.overlays, self.focus, self.status.twice) = looked_at;
         self.status.hint = hint;
         out.extend(effects.into_iter().filter(|effect| !matches!(effect, Effect::Notify(_))));
@@ -309,6 +315,7 @@ impl State {
     pub(super) fn load(&mut self, conversation: Conversation, out: &mut Vec<Effect>) {
         self.set_aside(Some(&conversation.summary.id), out);
         self.take_toolset(conversation.toolset());
+        self.take_role(conversation.role(), out);
         self.transcript.conversation = Some(conversation.summary.id.clone());
         self.transcript.title.clone_from(&conversation.summary.title);
         self.transcript.open_elsewhere = conversation.open_elsewhere;
@@ -355,9 +362,11 @@ impl State {
         self.transcript.scroll = Scroll::Follow;
         self.overlays.clear();
         self.focus = Focus::Composer;
-        if conversation.messages.last().is_some_and(
+        // Also where a call was the last that is known, or nothing had come yet.
+        let broken = conversation.messages.last().is_some_and(
             |message| matches!(&message.body, Body::Assistant(answer) if answer.state != AnswerState::Complete),
-        ) {
+        );
+        if broken || (conversation.summary.interrupted && !conversation.open_elsewhere) {
             let fault = Fault::new(FaultKind::Truncated, "The last answer was interrupted; what came is kept.");
             let tokens = self.transcript.estimated_last();
             let body = FaultEntry { fault, choices: FaultChoices::Cut, tokens, calls_kept: 0, settled: false };

@@ -57,8 +57,9 @@ impl State {
                 hints.push(Hint::new("tab", "take"));
                 hints.push(Hint::new("↑↓", "choose"));
                 let runs = self.composer.completion.as_ref().is_some_and(|open| {
-                    open.rows.get(open.selected).is_some_and(|row| row.of == super::completion::RowOf::Command)
-                        && !open.rows[open.selected].text.contains(':')
+                    open.rows.get(open.selected).is_some_and(|row| {
+                        matches!(row.of, super::completion::RowOf::Command | super::completion::RowOf::Role)
+                    }) && !open.rows[open.selected].text.contains(':')
                 });
                 hints.push(Hint::new("enter", if runs { "take and do it" } else { "take" }));
                 hints.push(Hint::new("esc", "close"));

@@ -51,6 +51,8 @@ impl State {
         then_send: bool,
         out: &mut Vec<Effect>,
     ) {
+        // The person's own word, whatever the role says.
+        self.session.casting.model = None;
         self.session.settings.model.clone_from(&model);
         let known = row.is_some();
         self.know_model(row.as_ref(), out);
@@ -71,11 +73,15 @@ impl State {
         let host = endpoint.host.clone();
         self.session.connection = Some(endpoint);
         self.session.settings.model.clone_from(&row.id);
+        self.session.casting.system.clone_from(&system);
+        self.session.casting.sampling.clone_from(&sampling);
+        self.session.casting.model = None;
         self.session.settings.system = system;
         self.session.settings.dispatch = dispatch;
         // A form that was asked for holds for the session, whoever answers.
         let schema = self.session.settings.sampling.schema.take();
         self.session.settings.sampling = Sampling { schema, ..sampling };
+        self.hold_role(false);
         self.session.window_asked = row.context.is_some();
         let when = if self.transcript.turn.is_some() { "when this answer has ended" } else { "from now on" };
         self.say(format!("{} at {host} answers {when}; the conversation stays", row.id), out);

@@ -60,6 +60,7 @@ impl State {
                 let text = self.session.settings.system.clone().unwrap_or_default();
                 self.overlays.push(Overlay::Ask(Ask::new(AskFor::System, text)));
             }
+            C::Role => self.open_roles(out),
             C::Connect => self.open_welcome(out),
             C::AnotherKey => {
                 let base_url = match &self.session.connection {

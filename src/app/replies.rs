@@ -306,6 +306,7 @@ impl State {
         self.session.window_asked = false;
         self.session.prices = None;
         self.session.settings.lacks = Default::default();
+        self.session.casting.model = None;
         self.session.settings.model = model.unwrap_or_default();
         self.overlays.retain(|overlay| !matches!(overlay, Overlay::Welcome(_) | Overlay::Ask(_)));
         // A refused key or address was the reason: the kept message is asked again.
@@ -325,6 +326,9 @@ impl State {
 
     pub(super) fn set_system(&mut self, text: String, out: &mut Vec<Effect>) {
         self.session.settings.system = (!text.is_empty()).then_some(text);
+        if self.transcript.role.is_none() {
+            self.session.casting.system.clone_from(&self.session.settings.system);
+        }
         let said = match &self.session.settings.system {
             Some(_) => "the system prompt holds from the next message on",
             None => "no system prompt from the next message on",

@@ -94,6 +94,7 @@ impl State {
             }
             Command::Models if !rest.is_empty() => self.choose_model(rest.to_owned(), None, false, out),
             Command::System if !rest.is_empty() => self.set_system(rest.to_owned(), out),
+            Command::Role if !rest.is_empty() => self.name_role(rest, out),
             Command::Export if !rest.is_empty() => match ExportForm::of(rest) {
                 Some(form) => self.export(form, out),
                 None => self.say("/export md, html, json or share", out),

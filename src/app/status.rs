@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::effect::Effect;
 use super::event::Timer;
+use super::roles::Casting;
 use super::state::State;
 use crate::chat::{
     ContextParts, Fault, NoticeKind, Prices, ServerName, ServerStatus, Stamp, TurnId, TurnSettings, UnixMs,
@@ -16,6 +17,8 @@ pub struct Session {
     pub connection: Option<Endpoint>,
     /// The model may be empty: it is chosen at the first send.
     pub settings: TurnSettings,
+    /// The roles, and what holds without one.
+    pub casting: Casting,
     /// The working folder, raw.
     pub folder: String,
     /// Tokens that fit the model's context, where it is known.

@@ -61,6 +61,7 @@ impl State {
         if let Some(
             Overlay::Browser(_)
             | Overlay::Models(_)
+            | Overlay::Roles(_)
             | Overlay::Usage(_)
             | Overlay::Settings(_)
             | Overlay::Palette(_)

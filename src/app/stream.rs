@@ -411,6 +411,7 @@ impl State {
             | Overlay::Browser(_)
             | Overlay::Prompts(_)
             | Overlay::Models(_)
+            | Overlay::Roles(_)
             | Overlay::Servers(_)
             | Overlay::SignIn(_)
             | Overlay::Tools(_)

@@ -13,6 +13,7 @@ mod inquiring;
 mod models;
 mod prompting;
 mod reviewing;
+mod roles;
 mod running;
 mod signing_in;
 mod stopping;

@@ -16,6 +16,8 @@ pub struct Transcript {
     /// Raw; empty until there is one.
     pub title: String,
     pub open_elsewhere: bool,
+    /// The name of the role that it is held in.
+    pub role: Option<String>,
     pub entries: Vec<Entry>,
     pub scroll: Scroll,
     /// The key of the entry that letters act on.

@@ -2,7 +2,7 @@
 
 use super::catalogs::Wanted;
 use super::command::Command;
-use super::completion::{Offers, RowOf};
+use super::completion::{CompletionKind, CompletionRow, Offers, RowOf};
 use super::effect::Effect;
 use super::event::{Event, Timer};
 use super::key::Key;
@@ -281,7 +281,16 @@ impl State {
     }
 
     fn offers(&self) -> Offers {
-        Offers { prompts: self.catalogs.prompt_rows(), resources: self.catalogs.resource_rows() }
+        let roles = self.session.casting.roles.iter().map(|role| CompletionRow {
+            text: role.name.clone(),
+            note: role.model.clone().unwrap_or_default(),
+            of: RowOf::Role,
+        });
+        Offers {
+            prompts: self.catalogs.prompt_rows(),
+            resources: self.catalogs.resource_rows(),
+            roles: roles.collect(),
+        }
     }
 
     /// A list came while its completion is open.
@@ -296,13 +305,13 @@ impl State {
     /// Takes the chosen row of the completion; `enter` also carries a command out.
     fn accepted(&mut self, enter: bool, out: &mut Vec<Effect>) {
         match self.composer.accept(out) {
-            Some(RowOf::Command) if enter => self.perform(Command::Send, out),
+            Some(RowOf::Command | RowOf::Role) if enter => self.perform(Command::Send, out),
             Some(RowOf::Resource { server, uri }) => self.attach_resource(server, uri, out),
             Some(RowOf::Template { server, template }) => {
                 self.overlays.push(Overlay::Fill(Box::new(Fill::template(server, template))));
                 self.complete_field(out);
             }
-            Some(RowOf::Command | RowOf::File) | None => {}
+            Some(RowOf::Command | RowOf::Role | RowOf::File) | None => {}
         }
     }
 
@@ -318,7 +327,8 @@ impl State {
             KeyCode::Esc => self.composer.completion = None,
             KeyCode::Tab => self.accepted(false, out),
             KeyCode::Enter => {
-                let whole = self.composer.slash().is_some_and(|(word, _)| Command::slash(&word).is_some());
+                let role = self.composer.completion.as_ref().is_some_and(|open| open.kind == CompletionKind::Role);
+                let whole = !role && self.composer.slash().is_some_and(|(word, _)| Command::slash(&word).is_some());
                 if whole {
                     self.composer.completion = None;
                     self.perform(Command::Send, out);

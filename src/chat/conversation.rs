@@ -85,6 +85,12 @@ impl Origin {
 }
 
 impl Conversation {
+    /// The name of its role; None: it has none.
+    #[must_use]
+    pub fn role(&self) -> Option<&str> {
+        self.extra.get("role").and_then(Value::as_str).filter(|name| !name.is_empty())
+    }
+
     /// What of the tools it is offered; nothing chosen where that cannot be read.
     #[must_use]
     pub fn toolset(&self) -> Toolset {

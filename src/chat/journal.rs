@@ -119,6 +119,11 @@ pub enum Change {
         conversation: ConversationId,
         toolset: Toolset,
     },
+    /// The name of the role that it is held in; empty: none.
+    Role {
+        conversation: ConversationId,
+        role: String,
+    },
     Pinned {
         conversation: ConversationId,
         pinned: bool,

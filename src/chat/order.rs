@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Approve, CallId, ConversationId, Decision, Difference, Dispatch, InquiryAnswer, InquiryId, Lacks, LoggingLevel,
-    MessageId, Part, Root, Sampling, ServerName, ServerQuery, SignInStep, ToolChoice, Toolset, TurnId,
+    MessageId, Part, Root, Sampling, ServerName, ServerQuery, SignInStep, ToolChoice, ToolGlobs, Toolset, TurnId,
 };
 
 /// Its serialised form stands in recordings: a name that changes here needs its old one as an alias.
@@ -139,6 +139,17 @@ pub struct TurnSettings {
     pub toolset: Option<Toolset>,
     /// Tokens that fit the model's context, where that is known.
     pub context_window: Option<u64>,
+    /// The role that it is asked in; None: as it was kept with the conversation.
+    pub role: Option<TurnRole>,
+}
+
+/// What of a role the engine has to know: the rest is in the settings already.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnRole {
+    /// Empty: none.
+    pub name: String,
+    /// What it offers of all tools; None: as the profile says.
+    pub tools: Option<ToolGlobs>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use globset::{Glob, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
 use super::{Claims, Policy, ServerName, ToolRef};
@@ -20,7 +21,50 @@ pub struct Toolset {
     /// None: as the configuration says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub find: Option<FindTools>,
+    /// What the conversation's role offers, in place of the profile's; None: as the profile says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<ToolGlobs>,
 }
+
+/// Globs `server/tool`, of which one must fit.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(from = "Vec<String>", into = "Vec<String>")]
+pub struct ToolGlobs {
+    globs: Vec<String>,
+    set: Arc<GlobSet>,
+}
+
+impl ToolGlobs {
+    #[must_use]
+    pub fn matches(&self, tool: &ToolRef) -> bool {
+        self.set.is_match(tool.path())
+    }
+}
+
+impl From<Vec<String>> for ToolGlobs {
+    /// What is no glob fits nothing: where it was written it was checked.
+    fn from(globs: Vec<String>) -> Self {
+        let set = globs.iter().filter_map(|glob| Glob::new(glob).ok()).fold(GlobSetBuilder::new(), |mut set, glob| {
+            set.add(glob);
+            set
+        });
+        Self { set: Arc::new(set.build().unwrap_or_default()), globs }
+    }
+}
+
+impl From<ToolGlobs> for Vec<String> {
+    fn from(globs: ToolGlobs) -> Self {
+        globs.globs
+    }
+}
+
+impl PartialEq for ToolGlobs {
+    fn eq(&self, other: &Self) -> bool {
+        self.globs == other.globs
+    }
+}
+
+impl Eq for ToolGlobs {}
 
 /// When the model is given `find_tools` instead of all definitions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -60,10 +104,17 @@ impl FindTools {
 }
 
 impl Toolset {
-    /// What was chosen for a tool; None: nothing.
+    /// What was chosen for a tool, else what the role says of it; None: nothing.
     #[must_use]
     pub fn chosen(&self, tool: &ToolRef) -> Option<bool> {
-        self.tools.get(&tool.path()).or_else(|| self.servers.get(&tool.server)).copied()
+        let switched = self.tools.get(&tool.path()).or_else(|| self.servers.get(&tool.server)).copied();
+        switched.or_else(|| self.role.as_ref().map(|globs| globs.matches(tool)))
+    }
+
+    /// The same choices under another role.
+    #[must_use]
+    pub fn in_role(self, role: Option<ToolGlobs>) -> Self {
+        Self { role, ..self }
     }
 
     #[must_use]
@@ -165,6 +216,19 @@ mod tests {
         set.set_server(&read.server, true);
         assert_eq!(set.chosen(&write), Some(true));
         assert_eq!(serde_json::from_str::<Toolset>(r#"{"new":1}"#).unwrap(), Toolset::default(), "of a later version");
+    }
+
+    #[test]
+    fn a_roles_globs_hold_where_nothing_was_switched() {
+        let (read, write) = (ToolRef::new("fs", "read_file"), ToolRef::new("fs", "write_file"));
+        let mut set = Toolset { role: Some(vec!["fs/read_*".to_owned(), "[".to_owned()].into()), ..Toolset::default() };
+        assert_eq!((set.chosen(&read), set.chosen(&write)), (Some(true), Some(false)));
+        let kept = serde_json::to_string(&set).unwrap();
+        assert_eq!(kept, r#"{"role":["fs/read_*","["]}"#);
+        assert_eq!(serde_json::from_str::<Toolset>(&kept).unwrap(), set);
+        set.set_tool(&write, true);
+        assert_eq!(set.chosen(&write), Some(true));
+        assert_eq!(Toolset { role: Some(Vec::new().into()), ..Toolset::default() }.chosen(&read), Some(false));
     }
 
     #[test]

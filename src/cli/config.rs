@@ -21,6 +21,7 @@ pub fn run(args: ConfigArgs) -> Result<u8, Fault> {
         ConfigCommand::Path => {
             let there = if file.exists() { "" } else { "   (not written yet)" };
             say(&format!("config   {}{there}", file.display()));
+            say(&format!("roles    {}", paths.roles().display()));
             say(&format!("secrets  {}", paths.secrets_file().display()));
             say(&format!("data     {}", paths.data.display()));
             say(&format!("state    {}", paths.state.display()));
@@ -148,13 +149,24 @@ fn check(file: &Path, named: bool, paths: &config::Paths) -> Result<u8, Fault> {
     if named && !file.exists() {
         return Err(Fault::new(FaultKind::Config, format!("{} is not there", file.display())));
     }
+    let mut set_aside = false;
     let result = if file.file_name().is_some_and(|name| name == config::project::FILE_NAME) {
         std::fs::read_to_string(file)
             .map_err(|error| ConfigError::Io { path: file.to_path_buf(), error })
             .and_then(|text| config::project::parse(file, &text))
             .map(|_| Vec::new())
+    } else if file.extension().is_some_and(|extension| extension == "md") {
+        std::fs::read_to_string(file).map_err(|error| ConfigError::Io { path: file.to_path_buf(), error }).and_then(
+            |text| match config::parse_role(file, "", &text) {
+                (Some(_), warnings) => Ok(warnings),
+                (None, problems) => Err(ConfigError::Bad { problems }),
+            },
+        )
     } else {
-        Config::load(file).map(|(_, warnings)| warnings)
+        Config::load(file).map(|(config, warnings)| {
+            set_aside = config.role_problems.iter().any(|problem| problem.severity == Severity::Error);
+            warnings.into_iter().chain(config.role_problems).collect()
+        })
     };
     match result {
         Ok(warnings) => {
@@ -163,6 +175,10 @@ fn check(file: &Path, named: bool, paths: &config::Paths) -> Result<u8, Fault> {
             }
             let state = if file.exists() { "is in order" } else { "is not there: the defaults hold" };
             say(&format!("{} {state}.", paths.show(file)));
+            if set_aside {
+                eprintln!("The roles above are left out; everything else holds.");
+                return Ok(FaultKind::Config.exit_code());
+            }
             Ok(0)
         }
         Err(ConfigError::Bad { problems }) => {

@@ -9,9 +9,9 @@ use tokio::io::AsyncWrite;
 
 use crate::chat::{
     Approve, ConversationId, Fault, FaultKind, NoticeKind, Order, Part, Prices, Stamped, Submit, ToolChoice, TurnEvent,
-    TurnId, TurnSettings,
+    TurnId, TurnRole, TurnSettings,
 };
-use crate::config::Resolved;
+use crate::config::{Resolved, Role};
 use crate::engine::Handle;
 use crate::engine::live::LiveClock;
 use crate::engine::port::Clock;
@@ -157,6 +157,9 @@ pub async fn prepare(args: &SessionArgs, place: Place) -> Result<Ready, Fault> {
         return Err(Fault::new(FaultKind::Usage, "-r without an ID opens the browser, which needs the chat screen.")
             .hint("Name the conversation: -r=ID; `millrace history` lists them."));
     }
+    let in_role = in_its_role(store.as_ref(), conversation.as_ref(), &setup, args).await?;
+    let args = in_role.as_ref().unwrap_or(args);
+    let resolved = if in_role.is_some() { setup.resolve(args)? } else { resolved };
     endpoint::keyed(&setup, &resolved)?;
     let http = endpoint::http(&resolved);
     let endpoint = endpoint::endpoint(&setup, &resolved).await?;
@@ -251,6 +254,32 @@ pub async fn conversation(store: &Store, folder: &Path, args: &SessionArgs) -> R
     }
 }
 
+/// What the engine has to know of a role.
+#[must_use]
+pub fn turn_role(role: &Role) -> TurnRole {
+    TurnRole { name: role.name.clone(), tools: role.tools.clone().map(Into::into) }
+}
+
+/// The role that a conversation is held in, where the command line says nothing else: its name, put among the options.
+async fn in_its_role(
+    store: Option<&Store>,
+    conversation: Option<&ConversationId>,
+    setup: &Setup,
+    args: &SessionArgs,
+) -> Result<Option<SessionArgs>, Fault> {
+    let (Some(store), Some(id)) = (store, conversation) else { return Ok(None) };
+    if args.ask.role.is_some() || args.ask.system.is_some() {
+        return Ok(None);
+    }
+    let kept = store.role(id).await.map_err(|error| error.fault())?;
+    let kept = kept.filter(|name| setup.config.roles.contains_key(name));
+    Ok(kept.map(|name| {
+        let mut args = args.clone();
+        args.ask.role = Some(name);
+        args
+    }))
+}
+
 /// How the turn is to be run, by the command line and the configuration.
 ///
 /// # Errors
@@ -287,6 +316,7 @@ pub fn settings(
         no_save: !resolved.save,
         toolset: None,
         context_window: None,
+        role: resolved.role.as_ref().map(turn_role),
     })
 }
 

@@ -5,9 +5,9 @@ use std::io::{IsTerminal as _, Read as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::app::{Endpoint as Shown, Keymap, Session, Start, State, Vi};
+use crate::app::{Casting, Endpoint as Shown, Keymap, Session, Start, State, Vi};
 use crate::chat::{Api, Approve, Conversation, Fault, FaultKind, NoticeKind, TurnSettings};
-use crate::config::{Provider, Resolved};
+use crate::config::{Provider, Resolved, Role};
 use crate::demo::{Demo, DemoOptions};
 use crate::engine::Orders;
 use crate::engine::live::{LiveClock, LiveServers};
@@ -112,8 +112,10 @@ async fn opened(args: &SessionArgs) -> Result<u8, Fault> {
     let inline = args.output.inline || resolved.ui.screen == crate::config::Screen::Inline;
     let start = start(args, &resolved, store.as_ref(), conversation, inline).await?;
     let connection = boot.endpoint.as_ref().map(shown);
+    let mut state = state(&setup, &resolved, settings, connection, resolved.where_messages_go.clone());
+    cast(&mut state, args, &setup, &resolved)?;
     let screen = Screen {
-        state: state(&setup, &resolved, settings, connection, resolved.where_messages_go.clone()),
+        state,
         start,
         looks: Looks::new(args, &setup, &resolved),
         inline,
@@ -323,6 +325,47 @@ pub(super) fn state(
     state
 }
 
+/// The roles of the screen, as they hold under this command line.
+fn cast(state: &mut State, args: &SessionArgs, setup: &Setup, resolved: &Resolved) -> Result<(), Fault> {
+    let flags = args.flags();
+    let roles = resolved.roles.iter().cloned().map(|role| match &resolved.role {
+        // The first one holds as it was weighed against everything else.
+        Some(first) if first.name == role.name => Role {
+            system: resolved.system.clone(),
+            model: role.model.filter(|model| resolved.model.as_ref() == Some(model)),
+            temperature: resolved.sampling.temperature,
+            max_output_tokens: resolved.sampling.max_output_tokens,
+            reasoning_effort: resolved.sampling.reasoning_effort.clone(),
+            params: resolved.sampling.params.clone(),
+            ..role
+        },
+        Some(_) | None => Role {
+            system: role.system.filter(|_| flags.system.is_none()),
+            model: role.model.filter(|_| flags.model.is_none()),
+            temperature: role.temperature.filter(|_| flags.temperature.is_none()),
+            max_output_tokens: role.max_output_tokens.filter(|_| flags.max_output_tokens.is_none()),
+            reasoning_effort: role.reasoning_effort.filter(|_| flags.reasoning_effort.is_none()),
+            params: role.params.into_iter().filter(|(name, _)| flags.params.iter().all(|(f, _)| f != name)).collect(),
+            ..role
+        },
+    });
+    let without = setup.resolve_without_role(args)?;
+    let first = resolved.role.as_ref().map(|role| role.name.clone());
+    let took = first
+        .as_ref()
+        .is_some_and(|_| resolved.role.as_ref().is_some_and(|r| r.model.is_some() && r.model == resolved.model));
+    state.transcript.role.clone_from(&first);
+    state.session.casting = Casting {
+        roles: roles.collect(),
+        first,
+        system: without.system,
+        sampling: without.sampling,
+        model: took.then(|| without.model.unwrap_or_default()),
+    };
+    state.toolbox.toolset.role = resolved.role.as_ref().and_then(|role| role.tools.clone()).map(Into::into);
+    Ok(())
+}
+
 /// Where each server is written: `config.toml line 38`.
 fn server_places(setup: &Setup, resolved: &Resolved) -> BTreeMap<crate::chat::ServerName, String> {
     let own = resolved.servers.iter().filter(|entry| matches!(entry.source, crate::config::Source::User(_)));
@@ -394,5 +437,9 @@ async fn conversation(
     let claim = store.claim(&id).await;
     let mut conversation = store.open_conversation(&id).await.map_err(|error| error.fault())?;
     conversation.open_elsewhere = matches!(claim, Ok(crate::store::Claim::Held { .. }));
+    // Named now, it is the one from now on.
+    if let (Some(role), Some(extra)) = (&args.ask.role, conversation.extra.as_object_mut()) {
+        extra.insert("role".to_owned(), role.as_str().into());
+    }
     Ok(Some(Box::new(conversation)))
 }

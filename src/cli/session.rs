@@ -52,7 +52,7 @@ pub struct AskArgs {
     /// The system prompt
     #[arg(short, long, value_name = "TEXT", conflicts_with = "role")]
     pub system: Option<String>,
-    /// A system prompt of [roles]
+    /// A role: of [roles], or roles/NAME.md beside config.toml
     #[arg(long, value_name = "NAME")]
     pub role: Option<String>,
     /// Sent only when given; from 0 to 2

@@ -43,6 +43,10 @@ impl Setup {
             .filter(|problem| problem.severity == Severity::Warning)
             .map(|p| format!("{}:{}: {}; {}", paths.show(&p.file), p.line, p.message, p.label))
             .collect();
+        notices.extend(config.role_problems.iter().map(|p| {
+            let what = if p.severity == Severity::Error { "; this role is left out" } else { "" };
+            format!("{}:{}: {}{what}", paths.show(&p.file), p.line, p.message)
+        }));
         let state_fault = |error: std::io::Error| Fault::new(FaultKind::Config, error.to_string());
         let trusted = Trusted::load(&paths).map_err(state_fault)?;
         let consents = Consents::load(&paths).map_err(state_fault)?;
@@ -63,9 +67,16 @@ impl Setup {
         for path in &args.tools.mcp {
             files.push(external::load(path).map_err(|error| config_fault(&error, &self.paths))?);
         }
-        let mut resolved = resolve(&self.given(&args.flags(), &self.saved.origins(), &files))?;
+        let (flags, origins) = (args.flags(), self.saved.origins());
+        let mut resolved = resolve(&self.given(&flags, &origins, &files))?;
         resolved.notices.splice(0..0, self.notices.iter().cloned());
         Ok(resolved)
+    }
+
+    /// The same as if no role had been named: what a conversation without one begins with.
+    pub fn resolve_without_role(&self, args: &SessionArgs) -> Result<Resolved, Fault> {
+        let (flags, origins) = (args.flags(), self.saved.origins());
+        resolve(&Given { without_role: true, ..self.given(&flags, &origins, &[]) })
     }
 
     fn given<'a>(&'a self, flags: &'a Flags, saved: &'a BTreeSet<String>, external: &'a [External]) -> Given<'a> {
@@ -80,6 +91,7 @@ impl Setup {
             project,
             external,
             saved,
+            without_role: false,
             consents: &self.consents,
             folder: &self.folder,
             home: self.paths.home.as_deref(),

@@ -24,6 +24,10 @@ pub fn example() -> String {
         match &key.kind {
             Kind::Table(keys) => table(&mut out, key.name, keys),
             Kind::Tables { of, .. } => tables(&mut out, key.name, of),
+            Kind::TextsOrTables(of) => {
+                let _ = writeln!(out, "#[{0}]\n#brief = \"Answer in one sentence.\"\n\n#[{0}.reviewer]", key.name);
+                of.iter().for_each(|key| line(&mut out, key));
+            }
             Kind::Bindings => {
                 let _ = writeln!(out, "#[{}]", key.name);
                 for (command, keys) in &Keymap::default().bindings {
@@ -31,16 +35,14 @@ pub fn example() -> String {
                     let _ = writeln!(out, "#{command:?} = {keys:?}");
                 }
             }
-            _ => {
-                let _ = writeln!(out, "#[{}]\n#reviewer = \"You review code. Name the worst defect first.\"", key.name);
-            }
+            _ => {}
         }
     }
     out
 }
 
 fn is_table(kind: &Kind) -> bool {
-    matches!(kind, Kind::Table(_) | Kind::Tables { .. } | Kind::Bindings | Kind::TextMap { .. })
+    matches!(kind, Kind::Table(_) | Kind::Tables { .. } | Kind::Bindings | Kind::TextsOrTables(_))
 }
 
 fn table(out: &mut String, name: &str, keys: &[Key]) {
@@ -153,6 +155,9 @@ fn kind(kind: &Kind) -> Value {
         Kind::Texts => json!({"type": "array", "items": {"type": "string"}}),
         Kind::Argv => json!({"type": "array", "items": {"type": "string"}, "minItems": 1}),
         Kind::TextMap { .. } => json!({"type": "object", "additionalProperties": {"type": "string"}}),
+        Kind::TextsOrTables(of) => {
+            json!({"type": "object", "additionalProperties": {"anyOf": [{"type": "string"}, object(of)]}})
+        }
         Kind::WordMap(words) => json!({"type": "object", "additionalProperties": {"enum": words}}),
         Kind::Any => json!({"type": "object"}),
         Kind::Bindings => {

@@ -9,7 +9,7 @@ use super::draft::{self, ServerDraft};
 use super::node::{self, Node, Raw};
 use super::problem::{Findings, Problem, Severity, place};
 use super::theme::{BUILT_IN_THEMES, theme_path};
-use super::{Auth, KeySource, Keymap, Profile, Secret, limits, spec};
+use super::{Auth, KeySource, Keymap, Profile, Role, Secret, limits, role, spec};
 
 /// What `config.toml` says. `Config::default()` is what holds where nothing is written.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,8 +31,10 @@ pub struct Config {
     pub limits: Limits,
     pub ui: UiSettings,
     pub keymap: Keymap,
-    /// System prompts by name.
-    pub roles: BTreeMap<String, String>,
+    /// By name: those of `[roles]`, and those of the files beside it.
+    pub roles: BTreeMap<String, Role>,
+    /// What is wrong with role files: these roles are set aside.
+    pub role_problems: Vec<Problem>,
     pub store: StoreSettings,
     /// Dotted path of every key that is written in the file, to its line.
     pub lines: BTreeMap<String, usize>,
@@ -167,7 +169,10 @@ impl Config {
     pub fn load(path: &Path) -> Result<(Self, Vec<Problem>), ConfigError> {
         match read_text(path) {
             Ok(text) => Self::parse(path, &text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok((Self::default(), Vec::new())),
+            // Roles may stand beside a file that is not there.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Self::parse(path, "").map(|(config, warnings)| (Self { file: None, ..config }, warnings))
+            }
             Err(error) => Err(ConfigError::Io { path: path.to_path_buf(), error }),
         }
     }
@@ -197,12 +202,13 @@ impl Config {
             system: tree.text("system"),
             role: tree.text("role"),
             dispatch: dispatch(tree, "dispatch"),
-            roles: tree.text_map("roles"),
+            roles: role::configured(tree, found),
             ..Self::default()
         };
         for (name, node) in tree.get("profiles").map(Node::entries).unwrap_or_default() {
             config.profiles.insert(name.clone(), profile(name, node, found));
         }
+        config.take_role_files(tree, found);
         let source = super::Source::User(found.file.clone());
         for (name, node) in tree.get("servers").map(Node::entries).unwrap_or_default() {
             config.servers.extend(draft::checked(name, node, source.clone(), found));
@@ -238,6 +244,33 @@ impl Config {
         }
         names_exist(tree, &config, found);
         config
+    }
+}
+
+impl Config {
+    /// Adds the roles that have files of their own. A text that has no folder has none.
+    fn take_role_files(&mut self, tree: &Node, found: &mut Findings<'_>) {
+        let folder = found.file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let Some(folder) = folder.map(|folder| folder.join("roles")) else { return };
+        let files = role::read_folder(&folder);
+        self.role_problems = files.problems;
+        for (name, role) in files.roles {
+            match tree.get("roles").and_then(|roles| roles.get(&name)) {
+                Some(node) => {
+                    let message = format!("the role `{name}` is in roles/{name}.md, too");
+                    found.warn(&node.key, false, message, "this one holds");
+                }
+                None => drop(self.roles.insert(name, role)),
+            }
+        }
+    }
+
+    /// What is wrong with a role that was set aside; None: there is none of that name.
+    #[must_use]
+    pub fn role_set_aside(&self, name: &str) -> Option<&Problem> {
+        let of_it =
+            |problem: &&Problem| problem.severity == Severity::Error && problem.file.file_stem() == Some(name.as_ref());
+        self.role_problems.iter().find(of_it)
     }
 }
 
@@ -341,13 +374,7 @@ fn profile(name: &str, node: &Node, found: &mut Findings<'_>) -> Profile {
         temperature: node.number("temperature"),
         max_output_tokens: node.int("max_output_tokens"),
         reasoning_effort: node.text("reasoning_effort"),
-        params: node
-            .get("params")
-            .map(Node::entries)
-            .unwrap_or_default()
-            .iter()
-            .map(|(k, v)| (k.clone(), v.to_json()))
-            .collect(),
+        params: role::params(node),
         system: node.text("system"),
         role: node.text("role"),
         dispatch: dispatch(node, "dispatch"),
@@ -431,7 +458,7 @@ pub(super) fn rules(node: &Node, name: &str, found: &mut Findings<'_>) -> Vec<St
 fn names_exist(tree: &Node, config: &Config, found: &mut Findings<'_>) {
     let mut missing = |node: Option<&Node>, what: &str, names: &[&String]| {
         let Some((node, name)) = node.and_then(|n| Some((n, n.as_text()?))) else { return };
-        if names.iter().any(|n| *n == name) {
+        if names.iter().any(|n| *n == name) || (what == "roles" && config.role_set_aside(name).is_some()) {
             return;
         }
         let near = spec::nearest(name, names.iter().map(|n| n.as_str()));

@@ -269,6 +269,7 @@ fn check_value(node: Node, kind: &Kind, path: &str, found: &mut Findings<'_>) ->
                 *secret,
             );
         }
+        Kind::TextsOrTables(of) => return Some(texts_or_tables(node, of, path, found)),
         Kind::WordMap(words) => return map_of(node, path, found, |child| word(child, words), false),
         // The keymap checks its own entries: it knows the commands.
         Kind::Bindings => matches!(node.value, Raw::Map(_)).then_some(()).ok_or("a table".to_owned()),
@@ -319,6 +320,25 @@ fn map_of(
         }
     }
     Some(Node { value: Raw::Map(kept), ..node })
+}
+
+fn texts_or_tables(node: Node, of: &[Key], path: &str, found: &mut Findings<'_>) -> Node {
+    let Raw::Map(map) = node.value else {
+        expected(found, &node, false, path, &format!("a table, as [{path}], or tables, as [{path}.NAME]"));
+        return Node { value: Raw::Map(Vec::new()), ..node };
+    };
+    let mut kept = Vec::new();
+    for (name, child) in map {
+        let path = format!("{path}.{name}");
+        match &child.value {
+            Raw::Text(_) => kept.push((name, child)),
+            Raw::Map(_) => kept.push((name, check(child, of, &path, found))),
+            Raw::Int(_) | Raw::Float(_) | Raw::Bool(_) | Raw::List(_) => {
+                expected(found, &child, false, &path, "a text in quotes, or a table");
+            }
+        }
+    }
+    Node { value: Raw::Map(kept), ..node }
 }
 
 fn tables(node: Node, of: &[Key], rule: NameRule, path: &str, found: &mut Findings<'_>) -> Node {

@@ -58,6 +58,12 @@ impl Paths {
         self.config.join("config.toml")
     }
 
+    /// One Markdown file for each role.
+    #[must_use]
+    pub fn roles(&self) -> PathBuf {
+        self.config.join("roles")
+    }
+
     /// Keys that were pasted, by the origin of their endpoint; 0600.
     #[must_use]
     pub fn secrets_file(&self) -> PathBuf {

@@ -13,7 +13,7 @@ use super::external::External;
 use super::project::Project;
 use super::saved::Consents;
 use super::{
-    Auth, Config, Consent, Endpoint, KeySource, Keymap, PolicySettings, Profile, Secret, ServerEntry, Source,
+    Auth, Config, Consent, Endpoint, KeySource, Keymap, PolicySettings, Profile, Role, Secret, ServerEntry, Source,
     ToolSettings, UiSettings, spec,
 };
 
@@ -51,6 +51,8 @@ pub struct Given<'a> {
     pub external: &'a [External],
     /// Origins for which a key is kept.
     pub saved: &'a BTreeSet<String>,
+    /// As if nobody had named a role.
+    pub without_role: bool,
     pub consents: &'a Consents,
     /// The working folder.
     pub folder: &'a Path,
@@ -101,6 +103,10 @@ pub struct Resolved {
     /// The model that the prices are of: the profile's own, whatever is asked this time. None: of all.
     pub priced_model: Option<String>,
     pub system: Option<String>,
+    /// The role that holds; its values are among the others already, but for its tools.
+    pub role: Option<Role>,
+    /// All that can be chosen.
+    pub roles: Vec<Role>,
     pub sampling: Sampling,
     pub dispatch: Dispatch,
     pub approve: Option<Approve>,
@@ -141,39 +147,65 @@ pub fn resolve(given: &Given<'_>) -> Result<Resolved, Fault> {
     let env = |name: &str| given.env.get(name).filter(|v| !v.trim().is_empty()).cloned();
     let project = given.project;
 
+    let role = choose_role(given, name.as_deref(), chosen, &mut out)?;
+    let role = Ranked { role, profile: by_profile() };
     let model = out.pick(
         "model",
         [
             (given.flags.model.clone(), Origin::Flag("--model")),
+            role.at(Rank::Flag, |role| role.model.clone()),
             (chosen.model.clone(), by_profile()),
+            role.at(Rank::Profile, |role| role.model.clone()),
             (env("MILLRACE_MODEL"), Origin::Env("MILLRACE_MODEL")),
             (project.and_then(|p| p.model.clone()), Origin::Project),
+            role.at(Rank::Project, |role| role.model.clone()),
             (given.config.model.clone(), Origin::User),
+            role.at(Rank::User, |role| role.model.clone()),
         ],
     );
     let api = out.pick("api", [(given.flags.api, Origin::Flag("--api")), (chosen.api, by_profile())]);
-    let system = choose_system(given, name.as_deref(), chosen, &mut out)?;
+    let system = out.pick(
+        "system",
+        [
+            (given.flags.system.clone(), Origin::Flag("--system")),
+            role.at(Rank::Flag, |role| role.system.clone()),
+            (chosen.system.clone(), by_profile()),
+            role.at(Rank::Profile, |role| role.system.clone()),
+            role.at(Rank::Project, |role| role.system.clone()),
+            (given.config.system.clone(), Origin::User),
+            role.at(Rank::User, |role| role.system.clone()),
+        ],
+    );
+    let system = system.filter(|text| !text.is_empty());
     let temperature = out.pick(
         "temperature",
         [
             (given.flags.temperature, Origin::Flag("--temperature")),
+            role.at(Rank::Flag, |role| role.temperature),
             (chosen.temperature, by_profile()),
+            role.at(Rank::Profile, |role| role.temperature),
             (project.and_then(|p| p.temperature), Origin::Project),
+            role.at(Rank::Project, |role| role.temperature),
             (given.config.temperature, Origin::User),
+            role.at(Rank::User, |role| role.temperature),
         ],
     );
     let max_output_tokens = out.pick(
         "max_output_tokens",
         [
             (given.flags.max_output_tokens, Origin::Flag("--max-output-tokens")),
+            role.at(Rank::Flag, |role| role.max_output_tokens),
             (chosen.max_output_tokens, by_profile()),
+            role.below_flags(|role| role.max_output_tokens),
         ],
     );
     let reasoning_effort = out.pick(
         "reasoning_effort",
         [
             (given.flags.reasoning_effort.clone(), Origin::Flag("--reasoning-effort")),
+            role.at(Rank::Flag, |role| role.reasoning_effort.clone()),
             (chosen.reasoning_effort.clone(), by_profile()),
+            role.below_flags(|role| role.reasoning_effort.clone()),
         ],
     );
     let dispatch = out.pick(
@@ -186,8 +218,13 @@ pub fn resolve(given: &Given<'_>) -> Result<Resolved, Fault> {
     );
     let written = given.config.lines.contains_key("tools.find").then_some(given.config.tools.find);
     let find = out.pick("tools.find", [(chosen.find_tools, by_profile()), (written, Origin::User)]);
-    let mut params = chosen.params.clone();
-    for (name, value) in &given.flags.params {
+    // From the one that says least to the one that says most.
+    let (by_flag, _) = role.at(Rank::Flag, |role| Some(role.params.as_slice()));
+    let (below, _) = role.below_flags(|role| Some(role.params.as_slice()));
+    let mut params: Vec<(String, Value)> = Vec::new();
+    for (name, value) in
+        [below, Some(&chosen.params), by_flag, Some(&given.flags.params)].into_iter().flatten().flatten()
+    {
         params.retain(|(old, _)| old != name);
         params.push((name.clone(), value.clone()));
     }
@@ -231,6 +268,8 @@ pub fn resolve(given: &Given<'_>) -> Result<Resolved, Fault> {
         prices: chosen.prices,
         priced_model: chosen.model.clone(),
         system,
+        role: role.role.map(|(role, _)| role.clone()),
+        roles: given.config.roles.values().cloned().collect(),
         sampling: Sampling { temperature, max_output_tokens, reasoning_effort, params, schema: None },
         dispatch: dispatch.unwrap_or_default(),
         approve: given.flags.approve,
@@ -311,44 +350,99 @@ impl Shown for FindTools {
     }
 }
 
-fn choose_system(
-    given: &Given<'_>,
-    name: Option<&str>,
-    profile: &Profile,
-    out: &mut Notes,
-) -> Result<Option<String>, Fault> {
-    let roles = &given.config.roles;
-    let by_profile = || Origin::Profile(name.unwrap_or_default().to_owned());
-    if let Some(role) = &given.flags.role
-        && !roles.contains_key(role)
-    {
-        let names: Vec<_> = roles.keys().map(String::as_str).collect();
-        let hint = match spec::nearest(role, names.iter().copied()) {
-            Some(near) => format!("Did you mean {near}?"),
-            None if names.is_empty() => "There are no [roles] in config.toml yet.".to_owned(),
-            None => format!("There are: {}.", names.join(", ")),
+/// Who named the role: it speaks right behind the values that stand at the same place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rank {
+    Flag,
+    Profile,
+    Project,
+    User,
+}
+
+/// The role that holds, if any, and who named it.
+struct Ranked<'a> {
+    role: Option<(&'a Role, Rank)>,
+    profile: Origin,
+}
+
+impl<'a> Ranked<'a> {
+    /// What the role says, where it was named at this rank.
+    fn at<T>(&self, rank: Rank, value: impl FnOnce(&'a Role) -> Option<T>) -> (Option<T>, Origin) {
+        let origin = match rank {
+            Rank::Flag => Origin::Flag("--role"),
+            Rank::Profile => self.profile.clone(),
+            Rank::Project => Origin::Project,
+            Rank::User => Origin::User,
         };
-        return Err(Fault::new(FaultKind::Config, format!("no role is called {role:?}")).hint(hint));
+        (self.role.filter(|(_, named)| *named == rank).and_then(|(role, _)| value(role)), origin)
     }
-    let project = given.project.and_then(|p| p.role.as_ref());
-    if let Some(role) = project.filter(|role| !roles.contains_key(*role)) {
-        out.notices
-            .push(format!("The project asks for the role {role:?}, which is not in your [roles]; it is left out."));
+
+    /// What the role says, where anything but the command line named it.
+    fn below_flags<T>(&self, value: impl FnOnce(&'a Role) -> Option<T>) -> (Option<T>, Origin) {
+        match self.role {
+            Some((_, rank @ (Rank::Profile | Rank::Project | Rank::User))) => self.at(rank, value),
+            Some((_, Rank::Flag)) | None => (None, Origin::Default),
+        }
     }
-    let role = |name: Option<&String>| name.and_then(|name| roles.get(name)).cloned();
-    let system = out.pick(
-        "system",
-        [
-            (given.flags.system.clone(), Origin::Flag("--system")),
-            (role(given.flags.role.as_ref()), Origin::Flag("--role")),
-            (profile.system.clone(), by_profile()),
-            (role(profile.role.as_ref()), by_profile()),
-            (role(project), Origin::Project),
-            (given.config.system.clone(), Origin::User),
-            (role(given.config.role.as_ref()), Origin::User),
-        ],
-    );
-    Ok(system.filter(|text| !text.is_empty()))
+}
+
+/// The first that names a role that is there. One on the command line must be; a project may name only the user's own.
+fn choose_role<'a>(
+    given: &Given<'a>,
+    profile: Option<&str>,
+    chosen: &Profile,
+    out: &mut Notes,
+) -> Result<Option<(&'a Role, Rank)>, Fault> {
+    let roles = &given.config.roles;
+    if given.without_role {
+        return Ok(None);
+    }
+    if let Some(name) = given.flags.role.as_ref().filter(|name| !roles.contains_key(*name)) {
+        return Err(no_role(given.config, name));
+    }
+    let named = [
+        (given.flags.role.as_ref(), Rank::Flag, Origin::Flag("--role")),
+        (chosen.role.as_ref(), Rank::Profile, Origin::Profile(profile.unwrap_or_default().to_owned())),
+        (given.project.and_then(|project| project.role.as_ref()), Rank::Project, Origin::Project),
+        (given.config.role.as_ref(), Rank::User, Origin::User),
+    ];
+    for (name, rank, origin) in named {
+        let Some(name) = name else { continue };
+        if let Some(role) = roles.get(name) {
+            out.set("role", name.shown(), origin);
+            return Ok(Some((role, rank)));
+        }
+        let notice = match (given.config.role_set_aside(name), rank) {
+            (Some(problem), _) => format!(
+                "The role {name:?} is left out: {}:{}: {}.",
+                problem.file.display(),
+                problem.line,
+                problem.message
+            ),
+            (None, Rank::Project) => {
+                format!("The project asks for the role {name:?}, which is not one of yours; it is left out.")
+            }
+            // Checked when the file was read.
+            (None, Rank::Flag | Rank::Profile | Rank::User) => continue,
+        };
+        out.notices.push(notice);
+    }
+    Ok(None)
+}
+
+fn no_role(config: &Config, name: &str) -> Fault {
+    if let Some(problem) = config.role_set_aside(name) {
+        return Fault::new(FaultKind::Config, problem.render(&|path| path.display().to_string()).trim_end().to_owned());
+    }
+    let names: Vec<_> = config.roles.keys().map(String::as_str).collect();
+    let hint = match spec::nearest(name, names.iter().copied()) {
+        Some(near) => format!("Did you mean {near}?"),
+        None if names.is_empty() => {
+            "There are none yet: [roles] in config.toml, or roles/NAME.md beside it.".to_owned()
+        }
+        None => format!("There are: {}.", names.join(", ")),
+    };
+    Fault::new(FaultKind::Config, format!("no role is called {name:?}")).hint(hint)
 }
 
 fn choose_servers(given: &Given<'_>, out: &mut Notes) -> Result<Vec<ServerEntry>, Fault> {

@@ -61,6 +61,7 @@ fn info(table: &str, key: &'static Key) -> Option<SettingInfo> {
         | Kind::Argv
         | Kind::TextMap { .. }
         | Kind::WordMap(_)
+        | Kind::TextsOrTables(_)
         | Kind::Any
         | Kind::Bindings
         | Kind::Table(_)

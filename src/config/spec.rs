@@ -39,6 +39,8 @@ pub enum Kind {
         secret: bool,
     },
     WordMap(&'static [&'static str]),
+    /// Names to texts, or to tables of these keys.
+    TextsOrTables(&'static [Key]),
     /// Names to any value, handed on as JSON.
     Any,
     /// Names of commands to a key or a list of keys.
@@ -89,7 +91,12 @@ pub const CONFIG: &[Key] = &[
     ),
     sample("temperature", TEMPERATURE, "0.7", "Sent only when given, here or in the profile."),
     sample("system", Kind::Text, "\"Answer briefly.\"", "The system prompt."),
-    sample("role", Kind::Text, "\"reviewer\"", "A name of [roles]: its text is the system prompt."),
+    sample(
+        "role",
+        Kind::Text,
+        "\"reviewer\"",
+        "A name of [roles], or of a file in roles/ beside this one: its system prompt, and what it says of model, tools and parameters where nothing that goes before it does.",
+    ),
     key(
         "dispatch",
         Kind::Words(DISPATCH),
@@ -118,7 +125,12 @@ pub const CONFIG: &[Key] = &[
         "",
         "Commands to a key or a list of keys; an empty list takes the key away. Enter and space can never approve.",
     ),
-    key("roles", Kind::TextMap { secret: false }, "", "System prompts by name, for `role` and --role."),
+    key(
+        "roles",
+        Kind::TextsOrTables(ROLE),
+        "",
+        "System prompts by name, for `role`, --role and /role: a text, or a table with what goes with it. Also as files: roles/NAME.md beside this one, the same keys as TOML between two lines +++, below them the prompt.",
+    ),
     key("store", Kind::Table(STORE), "", "What is kept."),
 ];
 
@@ -192,6 +204,25 @@ pub const PROFILE: &[Key] = &[
     sample("price_output", PRICE, "10.0", "What a million tokens of output cost, reasoning included."),
     sample("price_cached", PRICE, "1.25", "What a million tokens of cached input cost; without it, as other input."),
 ];
+
+/// `[roles.NAME]`. The prompt comes first: in a file of its own it is what stands below the keys.
+pub const ROLE: &[Key] = &[
+    sample("system", Kind::Text, "\"You review code. Name the worst defect first.\"", "The system prompt."),
+    sample("model", Kind::Text, "\"gpt-4o\"", "The model."),
+    sample(
+        "tools",
+        Kind::Texts,
+        "[\"files/read_*\", \"git/*\"]",
+        "Globs of server/tool that the model is offered in this role, in place of the profile's; an empty list: none.",
+    ),
+    sample("temperature", TEMPERATURE, "0.2", "Sent only when given."),
+    sample("max_output_tokens", Kind::Int { min: 1, max: 10_000_000 }, "4096", "Sent only when given."),
+    sample("reasoning_effort", Kind::Text, "\"high\"", "Sent only when given; the word is the endpoint's own."),
+    sample("params", Kind::Any, "{ top_p = 0.9 }", "Further fields of the request body."),
+];
+
+/// `roles/NAME.md`, between the lines `+++`.
+pub const ROLE_FILE: &[Key] = ROLE.split_at(1).1;
 
 pub const SERVER: &[Key] = &[
     sample("command", Kind::Text, "\"npx\"", "A program that speaks MCP over stdin and stdout."),

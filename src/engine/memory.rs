@@ -25,6 +25,11 @@ impl Memory {
         self.conversations.entry(id.clone()).or_default().toolset = toolset;
     }
 
+    /// The role that it is held in from now on.
+    pub fn play(&mut self, id: &ConversationId, role: String) {
+        self.conversations.entry(id.clone()).or_default().role = role;
+    }
+
     /// A turn ended: `history` is the path now. Calls that it leaves behind stay known.
     pub fn turn_ended(&mut self, id: &ConversationId, history: &[Arc<Message>]) {
         let opened = self.conversations.entry(id.clone()).or_default();

@@ -11,7 +11,8 @@ use super::run::{Engine, Inbound};
 use super::turns::Running;
 use crate::chat::{
     AnswerState, Body, CallId, Change, ConversationId, Fault, FaultKind, Heard, Marked, Message, MessageId, NoticeKind,
-    Part, PastCall, ServerName, Submit, ToolChoice, ToolRef, Toolset, TurnEvent, TurnId, TurnSettings, TurnStatus,
+    Part, PastCall, ServerName, Submit, ToolChoice, ToolRef, Toolset, TurnEvent, TurnId, TurnRole, TurnSettings,
+    TurnStatus,
 };
 use crate::tools::{self, Builtin, FindRules, Snapshot};
 use crate::turn::{Event, Plan, Turn};
@@ -137,7 +138,7 @@ impl Engine {
     pub(super) fn begin(&mut self, opening: Opening) {
         let Opening { turn, conversation, is_new: fresh, parent, start, mut settings, read: _ } = opening;
         let at = self.now();
-        let (toolset, chosen) = self.toolset(&conversation, settings.toolset.take());
+        let (toolset, chosen) = self.toolset(&conversation, settings.toolset.take(), settings.role.as_ref());
         let mut tools = self.desk.snapshot.chosen(&toolset);
         settings.tool_choice = match resolve(&tools, settings.tool_choice) {
             Ok(choice) => choice,
@@ -230,6 +231,11 @@ impl Engine {
             key: Marked::USED.to_owned(),
             value: at.wall_ms.to_string(),
         });
+        let kept = opened.role;
+        if let Some(role) = settings.role.take().map(|role| role.name).filter(|name| *name != kept) {
+            self.memory.play(&conversation, role.clone());
+            opening.push(Change::Role { conversation: conversation.clone(), role });
+        }
         if chosen {
             opening.push(Change::Toolset { conversation: conversation.clone(), toolset: toolset.clone() });
         }
@@ -281,8 +287,18 @@ impl Engine {
     }
 
     /// What of the tools a conversation is offered, and whether that is another choice than the one kept with it.
-    fn toolset(&mut self, conversation: &ConversationId, given: Option<Toolset>) -> (Toolset, bool) {
+    fn toolset(
+        &mut self,
+        conversation: &ConversationId,
+        given: Option<Toolset>,
+        role: Option<&TurnRole>,
+    ) -> (Toolset, bool) {
         let kept = self.memory.get(conversation).map(|opened| opened.toolset.clone()).unwrap_or_default();
+        let given = match role {
+            // Its tools go with it, whoever switched others.
+            Some(role) => Some(given.unwrap_or_else(|| kept.clone()).in_role(role.tools.clone())),
+            None => given,
+        };
         match given {
             Some(given) if given != kept => {
                 self.memory.choose(conversation, given.clone());

@@ -186,6 +186,8 @@ pub struct Opened {
     pub folder: String,
     /// What of the tools it is offered.
     pub toolset: Toolset,
+    /// The name of its role; empty: none.
+    pub role: String,
 }
 
 pub trait Clock: Send + Sync {

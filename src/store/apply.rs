@@ -124,6 +124,11 @@ pub(super) fn apply(db: &Connection, change: &Change, by: &By<'_>) -> Result<(),
             db.prepare_cached("UPDATE conversation SET extra = json_set(extra, '$.toolset', json(?2)) WHERE no = ?1")?
                 .execute(params![no, serde_json::to_string(toolset)?])?;
         }
+        Change::Role { conversation, role } => {
+            let no = conversation_no(db, conversation)?;
+            db.prepare_cached("UPDATE conversation SET extra = json_set(extra, '$.role', ?2) WHERE no = ?1")?
+                .execute(params![no, role])?;
+        }
         Change::Pinned { conversation, pinned } => {
             let no = conversation_no(db, conversation)?;
             db.prepare_cached("UPDATE conversation SET pinned = ?2 WHERE no = ?1")?.execute(params![no, pinned])?;

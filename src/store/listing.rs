@@ -97,6 +97,15 @@ pub(super) fn summary(db: &Connection, id: &ConversationId) -> Result<Summary, S
         .ok_or_else(|| StoreError::NotFound(id.as_str().into()))
 }
 
+/// The name of the role that it is held in.
+pub(super) fn role(db: &Connection, id: &ConversationId) -> Result<Option<String>, StoreError> {
+    let role: Option<Option<String>> = db
+        .prepare_cached("SELECT extra ->> '$.role' FROM conversation WHERE id = ?1")?
+        .query_row([id.as_str()], |row| row.get(0))
+        .optional()?;
+    Ok(role.flatten().filter(|name| !name.is_empty()))
+}
+
 /// The one that was written to last, whatever the clock says.
 pub(super) fn newest(db: &Connection, folder: Option<&str>) -> Result<Option<Summary>, StoreError> {
     Ok(db

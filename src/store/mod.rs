@@ -286,6 +286,15 @@ impl Store {
         self.read(move |db| listing::newest(db, folder.as_deref())).await
     }
 
+    /// The name of the role that a conversation is held in.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn role(&self, id: &ConversationId) -> Result<Option<String>, StoreError> {
+        let id = id.clone();
+        self.read(move |db| listing::role(db, &id)).await
+    }
+
     /// One conversation's row, of a deleted one that is still kept, too.
     ///
     /// # Errors

@@ -156,6 +156,7 @@ pub(super) fn completion(canvas: &mut Canvas<'_>, above: Rect, state: &State) {
         let sign = match completion.kind {
             CompletionKind::Command => "/",
             CompletionKind::File => "@",
+            CompletionKind::Role => "",
         };
         let x = canvas.put(area, 3, y, sign, Ink::Dim);
         canvas.put(area, x, y, &cut(sanitize(&row.text).one_line().as_str(), column), Ink::Text);

@@ -62,6 +62,7 @@ fn right(canvas: &Canvas<'_>, state: &State, room: Room, figures: Figures) -> Ro
         right.append(&row);
     };
     if room != Room::Narrow {
+        part(role(state));
         part(model(state, room));
     }
     if room == Room::Wide {
@@ -85,6 +86,15 @@ fn model(state: &State, room: Room) -> Row {
                 row.push(&format!(" @ {}", cut(sanitize(&endpoint.host).one_line().as_str(), 28)), Ink::Dim);
             }
         }
+    }
+    row
+}
+
+/// In which role it answers.
+fn role(state: &State) -> Row {
+    let mut row = Row::new();
+    if let Some(name) = &state.transcript.role {
+        row.push(&cut(sanitize(name).one_line().as_str(), 20), Ink::Accent);
     }
     row
 }

@@ -197,15 +197,16 @@ fn the_example_is_the_code() {
     let plain = |config: Config| Config { file: None, lines: BTreeMap::new(), ..config };
     assert_eq!(plain(parse(&example())), Config::default());
     // With every default written out, nothing changes.
-    let fixed =
-        uncommented(|table| !table.starts_with("profiles") && !table.starts_with("servers") && table != "roles");
+    let fixed = uncommented(|table| {
+        !table.starts_with("profiles") && !table.starts_with("servers") && !table.starts_with("roles")
+    });
     let (_, tables) = fixed.split_once("\n[").unwrap();
     assert_eq!(plain(parse(&format!("[{tables}"))), Config::default());
     // With everything in force it is still a good file, and says what it shows.
     let all = parse(&uncommented(|_| true));
     assert_eq!(all.profile.as_deref(), Some("openai"));
     assert_eq!(all.servers.len(), 2);
-    assert_eq!(all.roles.len(), 1);
+    assert_eq!(all.roles.keys().collect::<Vec<_>>(), ["brief", "reviewer"]);
 }
 
 #[test]
@@ -297,6 +298,7 @@ impl Case {
     fn run(&self) -> Result<Resolved, millrace::chat::Fault> {
         let config = Config::parse(Path::new("c.toml"), &self.config).unwrap_or_else(|e| panic!("{e}")).0;
         resolve(&Given {
+            without_role: false,
             flags: &self.flags,
             env: &self.env,
             config: &config,

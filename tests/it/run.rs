@@ -23,6 +23,7 @@ mod mistakes;
 mod policy;
 mod providers;
 mod recorded;
+mod roles;
 mod sampling;
 mod saved;
 mod tools;

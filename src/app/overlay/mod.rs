@@ -15,6 +15,7 @@ mod inquiry;
 mod models;
 mod palette;
 mod review;
+mod roles;
 mod sample;
 mod servers;
 mod settings;
@@ -36,6 +37,7 @@ pub use inquiry::*;
 pub use models::*;
 pub use palette::*;
 pub use review::*;
+pub use roles::*;
 pub use sample::*;
 pub use servers::*;
 pub use settings::*;
@@ -62,6 +64,7 @@ pub enum Overlay {
     Browser(Box<Browser>),
     Prompts(Prompts),
     Models(Models),
+    Roles(Roles),
     Servers(ServerList),
     SignIn(Box<SignInBox>),
     Tools(OfferedTools),
@@ -104,6 +107,7 @@ impl Overlay {
             | Self::Browser(_)
             | Self::Prompts(_)
             | Self::Models(_)
+            | Self::Roles(_)
             | Self::Servers(_)
             | Self::SignIn(_)
             | Self::Tools(_)
@@ -129,6 +133,7 @@ impl Overlay {
             Self::Browser(layer) => layer.key(key, state, out),
             Self::Prompts(layer) => layer.key(key, state, out),
             Self::Models(layer) => layer.key(key, state, out),
+            Self::Roles(layer) => layer.key(key, state, out),
             Self::Servers(layer) => layer.key(key, state, out),
             Self::SignIn(layer) => layer.key(key, state, out),
             Self::Tools(layer) => layer.key(key, state, out),
@@ -167,6 +172,10 @@ impl Overlay {
                 layer.search.insert(text);
                 layer.filter();
             }
+            Self::Roles(layer) => {
+                layer.search.insert(text);
+                layer.filter();
+            }
             Self::Help(layer) => layer.search.insert(text),
             Self::Settings(layer) => layer.paste(text),
             Self::Tools(layer) => {
@@ -201,6 +210,7 @@ impl Overlay {
             Self::Prompts(layer) => layer.selected = stepped(layer.selected, by.signum(), layer.rows.len()),
             Self::Models(layer) => layer.selected = stepped(layer.selected, by.signum(), layer.rows.len()),
             Self::Palette(layer) => layer.selected = stepped(layer.selected, by.signum(), layer.rows.len()),
+            Self::Roles(layer) => layer.selected = stepped(layer.selected, by.signum(), layer.rows.len()),
             Self::Settings(layer) => layer.selected = stepped(layer.selected, by.signum(), layer.rows().count()),
             Self::Welcome(layer) => layer.selected = stepped(layer.selected, by.signum(), layer.rows.len()),
             Self::Servers(layer) => layer.step(by.signum(), &state.servers),
@@ -228,6 +238,7 @@ impl Overlay {
             Self::Prompts(layer) => &mut layer.selected,
             Self::Models(layer) => &mut layer.selected,
             Self::Palette(layer) => &mut layer.selected,
+            Self::Roles(layer) => &mut layer.selected,
             Self::Settings(layer) => &mut layer.selected,
             Self::Welcome(layer) => &mut layer.selected,
             Self::Tools(layer) => &mut layer.selected,

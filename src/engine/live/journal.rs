@@ -47,8 +47,8 @@ impl Journal for LiveJournal {
             let opened = store.open_conversation(&conversation).await.map_err(|error| error.fault())?;
             let used_ids = store.used_call_ids(&conversation).await.map_err(|error| error.fault())?;
             let past = store.calls_off_path(&conversation).await.map_err(|error| error.fault())?;
-            let toolset = opened.toolset();
-            Ok(Opened { messages: opened.messages, used_ids, past, folder: opened.summary.folder, toolset })
+            let (toolset, role) = (opened.toolset(), opened.role().unwrap_or_default().to_owned());
+            Ok(Opened { messages: opened.messages, used_ids, past, folder: opened.summary.folder, toolset, role })
         })
     }
 

@@ -3,8 +3,8 @@
 use ratatui::layout::Rect;
 
 use super::{choose, field, first_row, foot, one};
-use crate::app::{Ask, AskFor, Confirm, Consent, Layout, ListLayout, Prompts, State, Target};
-use crate::text::{cut, sanitize, visible};
+use crate::app::{Ask, AskFor, Confirm, Consent, Layout, ListLayout, Prompts, Roles, State, Target};
+use crate::text::{cut, sanitize, visible, width};
 use crate::ui::canvas::{Canvas, hit, rows_of};
 use crate::ui::ink::{Ink, Row, Tint};
 use crate::ui::markdown::wrap_row;
@@ -122,6 +122,39 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, ask: &Ask, layout: &mut 
     };
     canvas.put(body, 3, 2, &cut(&text, columns.saturating_sub(2)), ink);
     foot(canvas, area, &[("enter", "ok")], ("esc", "back"));
+}
+
+pub(super) fn roles(canvas: &mut Canvas<'_>, area: Rect, roles: &Roles, state: &State, layout: &mut Layout) {
+    let page = roles.rows.len().clamp(1, usize::from(area.height).saturating_sub(6).clamp(1, 12));
+    let body = band(canvas, area, page + 1, layout);
+    let columns = usize::from(body.width);
+    canvas.put(body, 1, 0, ">", Tint::of(Ink::Accent).bold());
+    field(canvas, body, 3, 0, &roles.search, true);
+    canvas.put_right(body, columns.saturating_sub(1), 0, "ROLES", Ink::Dim);
+    let page = usize::from(body.height).saturating_sub(1);
+    let first = first_row(roles.selected, roles.rows.len(), page);
+    if roles.rows.is_empty() {
+        canvas.put(body, 3, 1, "no role of that name", Ink::Dim);
+    }
+    for (y, (n, name)) in roles.rows.iter().enumerate().skip(first).take(page).enumerate() {
+        let y = y + 1;
+        layout.targets.push((hit(rows_of(body, y, 1)), Target::Row(n)));
+        let role = name.as_deref().and_then(|name| state.session.casting.get(name));
+        let shown = name.as_deref().map_or_else(|| "none".to_owned(), one);
+        canvas.put(body, 3, y, &cut(&shown, 18), if role.is_some() { Ink::Accent } else { Ink::Dim });
+        // What goes with it, then how its prompt begins.
+        let model = role.and_then(|role| role.model.as_deref()).map(one).unwrap_or_default();
+        let model = cut(&model, 24);
+        let prompt = match role {
+            Some(role) => one(role.system.as_deref().unwrap_or_default()),
+            None => "the system prompt and model of the configuration".to_owned(),
+        };
+        canvas.put(body, 22, y, &cut(&prompt, columns.saturating_sub(22 + width(&model) + 3)), Ink::Text);
+        canvas.put_right(body, columns.saturating_sub(1), y, &model, Ink::Second);
+        choose(canvas, body, y, n == roles.selected);
+    }
+    layout.list = ListLayout { lines: roles.rows.len(), page, top: first };
+    foot(canvas, area, &[(canvas.theme.glyphs.up_down, "select"), ("enter", "use it")], ("esc", "back"));
 }
 
 pub(super) fn prompts(canvas: &mut Canvas<'_>, area: Rect, prompts: &Prompts, layout: &mut Layout) {

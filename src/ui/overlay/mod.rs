@@ -59,6 +59,7 @@ pub(super) fn draw(
         Overlay::SignIn(open) => sign_in::draw(canvas, area, open, layout),
         Overlay::Tools(list) => toolbox::draw(canvas, area, list, state, layout),
         Overlay::Import(list) => import::draw(canvas, area, list, layout),
+        Overlay::Roles(roles) => ask::roles(canvas, area, roles, state, layout),
         Overlay::Palette(palette) => palette::draw(canvas, area, palette, state, layout),
         Overlay::Help(help) => help::draw(canvas, area, help, state, layout),
         Overlay::Detail(detail) => detail::draw(canvas, area, detail, state, memo, layout),
@@ -87,9 +88,12 @@ pub(super) fn covers(overlay: &Overlay) -> bool {
         | Overlay::Usage(_)
         | Overlay::Settings(_)
         | Overlay::Welcome(_) => true,
-        Overlay::Consent(_) | Overlay::Confirm(_) | Overlay::Ask(_) | Overlay::Prompts(_) | Overlay::Palette(_) => {
-            false
-        }
+        Overlay::Consent(_)
+        | Overlay::Confirm(_)
+        | Overlay::Ask(_)
+        | Overlay::Prompts(_)
+        | Overlay::Palette(_)
+        | Overlay::Roles(_) => false,
     }
 }
 

@@ -48,8 +48,8 @@ fn a_role_holds_until_another_is_chosen() {
     desk.keys("/role none<enter>look<enter>");
     assert_eq!(asked(&desk), ("qwen3-32b".into(), Some("be plain".into()), Some(0.7), Some(TurnRole::default())));
     let mut desk = cast();
-    desk.keys("/role revewer<enter>");
-    assert_eq!(desk.said(), "no role is called revewer; did you mean reviewer?");
+    desk.keys("/role revuewer<enter>");
+    assert_eq!(desk.said(), "no role is called revuewer; did you mean reviewer?");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::outcome;
 use super::port::{Answer, CallEnd, ServerCall, ServerCallEvent, Servers};
 use super::run::Inbound;
 use crate::chat::{CallId, Fault, Limits, OutcomeKind, ToolOutcome, TurnId};
-use crate::tools::Tool;
+use crate::tools::{self, Tool};
 use crate::turn::Event;
 
 /// A call that may leave.
@@ -25,6 +25,8 @@ pub(super) struct Departure {
     pub written: Answer<'static, Result<(), Fault>>,
     /// It leaves even where the store refuses the line.
     pub unsaved_ok: bool,
+    /// Whether the model may read on in a result that is cut.
+    pub reads_on: bool,
 }
 
 /// The name of a call at the servers: ids of calls are unique in their conversation only, and several may be at work.
@@ -68,7 +70,7 @@ pub(super) fn open(
     let (lane, mut departures) = mpsc::unbounded_channel::<Departure>();
     tokio::spawn(async move {
         while let Some(departure) = departures.recv().await {
-            let Departure { turn, call, order, tool, written, unsaved_ok } = departure;
+            let Departure { turn, call, order, tool, written, unsaved_ok, reads_on } = departure;
             if let Err(fault) = written.await {
                 let call = call.clone();
                 let _ = inbound.send(Inbound::Store(Err(fault))).await;
@@ -88,7 +90,8 @@ pub(super) fn open(
                 let _ = inbound.send(Inbound::Turn(turn, Event::Answered { call, outcome })).await;
                 continue;
             };
-            tokio::spawn(watch(turn, call, tool, events, inbound.clone(), Arc::clone(&limits)));
+            let reference = reads_on.then(|| tools::result_reference(&call));
+            tokio::spawn(watch(turn, call, tool, reference, events, inbound.clone(), Arc::clone(&limits)));
         }
     });
     lane
@@ -99,6 +102,7 @@ async fn watch(
     turn: TurnId,
     call: CallId,
     tool: Arc<Tool>,
+    reference: Option<String>,
     mut events: super::port::Events<ServerCallEvent>,
     inbound: mpsc::Sender<Inbound>,
     limits: Arc<Limits>,
@@ -122,6 +126,6 @@ async fn watch(
         }
     };
     let ran = sent_at.map_or(Duration::ZERO, |at| at.elapsed());
-    let outcome = outcome::of(tool, end, ran, limits).await;
+    let outcome = outcome::of(tool, end, ran, reference, limits).await;
     let _ = inbound.send(Inbound::Turn(turn, Event::Answered { call, outcome: Box::new(outcome) })).await;
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::StreamExt;
 
 use super::port::{Events, Model, ModelEvent};
-use crate::chat::{Api, ArgumentsPart, CallFragment, Delta, EventDeltas, Request, ToolCall};
+use crate::chat::{Api, ArgumentsPart, CallFragment, Delta, EventDeltas, Request, ToolCall, ToolList};
 
 pub(super) struct OneCall {
     pub call: ToolCall,
@@ -31,6 +31,10 @@ impl Model for OneCall {
             vec![Delta::Call(fragment), Delta::Finish { reason: "tool_calls".into(), native: None }, Delta::Done];
         let events = [ModelEvent::Deltas(EventDeltas { number: 1, deltas }), ModelEvent::Ended];
         futures_util::stream::iter(events).boxed()
+    }
+
+    fn offered(&self, model: &str, tools: Arc<ToolList>) -> Arc<ToolList> {
+        self.then.offered(model, tools)
     }
 
     fn base_url(&self) -> String {

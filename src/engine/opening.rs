@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::builtin::{self, Search};
+use super::builtin::{self, Shelf};
 use super::memory;
 use super::one_call::OneCall;
 use super::port::Opened;
@@ -239,19 +239,14 @@ impl Engine {
         if chosen {
             opening.push(Change::Toolset { conversation: conversation.clone(), toolset: toolset.clone() });
         }
-        let search = self.search(&tools, &toolset, settings.context_window);
-        let offered = match &search {
-            Some(search) => {
-                tools = Arc::clone(search.tools());
-                let wanted = match &settings.tool_choice {
-                    ToolChoice::Named(name) => Some(name.as_str()),
-                    ToolChoice::Auto | ToolChoice::None | ToolChoice::Required => None,
-                };
-                search.list(&history, wanted)
-            }
-            None => tools.list(),
+        let shelf = self.shelf(&tools, &toolset, settings.context_window);
+        tools = Arc::clone(shelf.tools());
+        let wanted = match &settings.tool_choice {
+            ToolChoice::Named(name) => Some(name.as_str()),
+            ToolChoice::Auto | ToolChoice::None | ToolChoice::Required => None,
         };
-        let searched = search.as_ref().map(|search| search.count());
+        let offered = shelf.list(&history, wanted);
+        let searched = shelf.findable();
         if let Some(all) = searched
             && self.searching.insert(conversation.clone())
         {
@@ -282,7 +277,7 @@ impl Engine {
             saving,
             limits: Arc::clone(&self.config.limits),
         };
-        self.turns.insert(turn, Running::new(Turn::new(plan, at), model, search));
+        self.turns.insert(turn, Running::new(Turn::new(plan, at), model, shelf));
         self.drive(turn, Event::Begin);
     }
 
@@ -308,21 +303,24 @@ impl Engine {
         }
     }
 
-    /// What the model searches, where it is not offered every tool.
-    fn search(&self, tools: &Snapshot, toolset: &Toolset, window: Option<u64>) -> Option<Arc<Search>> {
+    /// The tools of a turn, with those of millrace's own that it may use.
+    fn shelf(&self, tools: &Arc<Snapshot>, toolset: &Toolset, window: Option<u64>) -> Arc<Shelf> {
+        let may = |name: &str| !self.desk.registry.denies(&ToolRef::new(Builtin::SERVER, name));
         let rules = self.desk.registry.find_rules();
         let rules = FindRules { mode: toolset.find.unwrap_or(rules.mode), ..rules };
-        let applies = rules.applies(tools.tools().count(), tools.tokens(), window);
-        if !applies || self.desk.registry.denies(&ToolRef::new(Builtin::SERVER, builtin::FIND_TOOLS)) {
-            return None;
-        }
-        Search::new(tools, &self.config.limits).ok().map(Arc::new)
+        let searches = rules.applies(tools.tools().count(), tools.tokens(), window) && may(builtin::FIND_TOOLS);
+        let read = self.reading.clone().filter(|_| may(builtin::READ_RESULT));
+        Arc::new(Shelf::new(tools, searches, read, &self.config.limits))
     }
 
     /// Servers whose untrusted content stands in the history: of calls that left, or may have.
     fn tainted(&self, history: &[Arc<Message>]) -> Vec<ServerName> {
         let mut servers: Vec<ServerName> = Vec::new();
         for past in memory::past_calls(history) {
+            // What our own tools tell came from elsewhere, and has tainted it already.
+            if past.tool.server.as_str() == Builtin::SERVER && builtin::is_own(&past.tool.tool) {
+                continue;
+            }
             let taints = self.desk.snapshot.by_ref(&past.tool).is_none_or(|t| tools::taints(t));
             if taints && !servers.contains(&past.tool.server) {
                 servers.push(past.tool.server);

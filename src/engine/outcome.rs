@@ -11,20 +11,29 @@ use crate::tools::{self, Checked, Tool};
 
 const MAY_HAVE_RUN: &str = "It may still have run: check before you call it again.";
 
-/// Shapes a call's end. A large result, or one with a schema to be held against, is read off this task: it is hostile.
-pub(super) async fn of(tool: Arc<Tool>, end: CallEnd, ran: Duration, limits: Arc<Limits>) -> ToolOutcome {
+/// Shapes a call's end. `reference`: under which the model may read on in a result that is cut. A large result, or one with a schema to be held against, is read off this task: it is hostile.
+pub(super) async fn of(
+    tool: Arc<Tool>,
+    end: CallEnd,
+    ran: Duration,
+    reference: Option<String>,
+    limits: Arc<Limits>,
+) -> ToolOutcome {
     let ms = ran.as_secs_f64() * 1000.0;
     let path = tool.reference.path();
     let told = |kind, sent, content: String| ToolOutcome { sent, ms, ..ToolOutcome::unsent(kind, content) };
     match end {
         CallEnd::Result(raw) if tools::shapes_quickly(&tool, &raw) => {
-            ToolOutcome { sent: true, ms, ..tools::shape_checked(&tool, &raw, Checked::Fits, &limits) }
+            let reference = reference.as_deref();
+            ToolOutcome { sent: true, ms, ..tools::shape_checked(&tool, &raw, Checked::Fits, reference, &limits) }
         }
         CallEnd::Result(raw) => {
             let raw = Arc::new(raw);
             let checked = check(Arc::clone(&tool), Arc::clone(&raw), limits.validation).await;
-            let shaped = tokio::task::spawn_blocking(move || tools::shape_checked(&tool, &raw, checked, &limits)).await;
-            match shaped {
+            let shaping = tokio::task::spawn_blocking(move || {
+                tools::shape_checked(&tool, &raw, checked, reference.as_deref(), &limits)
+            });
+            match shaping.await {
                 Ok(outcome) => ToolOutcome { sent: true, ms, ..outcome },
                 Err(_) => told(OutcomeKind::Failed, true, format!("The result of {path} could not be read.")),
             }

@@ -163,6 +163,12 @@ pub trait Journal: Send + Sync {
     fn apply(&self, changes: Vec<Change>, durability: Durability) -> Answer<'static, Result<(), Fault>>;
     /// A conversation as it stands, with the ids of its calls on every branch, and whether it could be read.
     fn open(&self, conversation: ConversationId) -> Answer<'static, Result<Opened, Fault>>;
+    /// The whole of a call's result, where the model was told a part of it; None where it was not kept.
+    fn whole_result(
+        &self,
+        conversation: ConversationId,
+        call: CallId,
+    ) -> Answer<'static, Result<Option<String>, Fault>>;
     fn pins(&self) -> Answer<'static, Result<Known, Fault>>;
     /// All that was learnt of base URLs and models (`late_data`: their calls leave at the finish).
     fn lessons(&self) -> Answer<'static, Result<Vec<Lesson>, Fault>>;

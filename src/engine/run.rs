@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::builtin;
 use super::desk::Desk;
 use super::lane::{self, Lane, Withdrawn};
 use super::memory::Memory;
@@ -18,7 +19,7 @@ use crate::chat::{
     CallState, ConversationId, Durability, Fault, GrantScope, Heard, InquiryId, Limits, NoticeKind, Order,
     ServerAction, ServerName, ServerReply, Stamp, Stamped, Toolset, TurnEvent, TurnId, WaitFor, Wiretap,
 };
-use crate::tools::{Registry, RegistryRules, ServerRules};
+use crate::tools::{Builtin, Registry, RegistryRules, ServerRules};
 use crate::turn::Event;
 
 /// Messages that wait for the engine; a full queue holds back the reading of models and servers, nothing else.
@@ -169,6 +170,8 @@ pub struct Engine {
     /// Conversations of which was said that their model searches for tools.
     pub(super) searching: HashSet<ConversationId>,
     pub(super) samplings: Samplings,
+    /// `read_result`, for conversations in which a result was cut.
+    pub(super) reading: Option<Builtin>,
 }
 
 impl Engine {
@@ -218,6 +221,7 @@ impl Engine {
         });
         let lessons = journal.lessons().await.unwrap_or_default();
         model.recall(&lessons);
+        let reading = builtin::reading(&config.limits).ok();
         let late = lessons.iter().filter(|l| l.key == "late_data");
         let late = late.map(|l| (l.base_url.clone(), l.model.clone())).collect();
         let mut engine = Self {
@@ -241,6 +245,7 @@ impl Engine {
             unsaved: HashSet::new(),
             searching: HashSet::new(),
             samplings: Samplings::default(),
+            reading,
         };
         if let Err(fault) = known
             && engine.saving

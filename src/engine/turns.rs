@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::builtin::{self, Search};
+use super::builtin::{self, Shelf};
 use super::lane::{Departure, ticket};
 use super::outbox::Outbox;
 use super::port::{Events, Lesson, Model, ModelEvent, ServerCall};
@@ -24,16 +24,16 @@ use crate::turn::{Event, ResponseEnd, Step, Turn};
 pub(super) struct Running {
     turn: Turn,
     model: Arc<dyn Model>,
-    /// Where the model searches for tools instead of being offered all.
-    search: Option<Arc<Search>>,
+    /// What it may call, and what of that it is offered.
+    shelf: Arc<Shelf>,
     /// Reads the response; dropped, the connection goes.
     response: JoinSet<()>,
     timers: JoinSet<()>,
 }
 
 impl Running {
-    pub fn new(turn: Turn, model: Arc<dyn Model>, search: Option<Arc<Search>>) -> Self {
-        Self { turn, model, search, response: JoinSet::new(), timers: JoinSet::new() }
+    pub fn new(turn: Turn, model: Arc<dyn Model>, shelf: Arc<Shelf>) -> Self {
+        Self { turn, model, shelf, response: JoinSet::new(), timers: JoinSet::new() }
     }
 
     /// Whom it asks, and how.
@@ -77,7 +77,7 @@ impl Engine {
                         self.put_down(id, &mut lines);
                         // The first round's list was made with the turn.
                         if round > 1 {
-                            waiting.extend(self.offer_found(id).map(Event::Offered));
+                            waiting.extend(self.offer_more(id).map(Event::Offered));
                         }
                         self.arm(id, round, changes);
                     }
@@ -163,28 +163,42 @@ impl Engine {
         }
     }
 
-    /// What was found since the last request stands behind what was offered before it.
-    fn offer_found(&self, id: TurnId) -> Option<Arc<ToolList>> {
+    /// What was found or became of use since the last request stands behind what was offered before it.
+    fn offer_more(&self, id: TurnId) -> Option<Arc<ToolList>> {
         let running = self.turns.get(&id)?;
-        let list = running.search.as_ref()?.list(running.turn.history(), None)?;
+        let list = running.shelf.list(running.turn.history(), None)?;
         Some(running.model.offered(running.turn.model(), list))
     }
 
-    /// Runs a tool of millrace's own, aside: it may have a thousand definitions to read.
+    /// Runs a tool of millrace's own, aside: it may have a thousand definitions to read, or megabytes of a result.
     fn run_builtin(&mut self, id: TurnId, call: CallId, tool: &Arc<Tool>, arguments: Map<String, Value>) {
-        let search = self.turns.get(&id).and_then(|running| running.search.clone());
-        let (name, limits, inbound) =
-            (Arc::clone(&tool.wire_name), Arc::clone(&self.config.limits), self.inbound.clone());
+        let Some(running) = self.turns.get(&id) else { return };
+        let (shelf, limits, inbound) =
+            (Arc::clone(&running.shelf), Arc::clone(&self.config.limits), self.inbound.clone());
+        let reading = (&*tool.wire_name == builtin::READ_RESULT).then(|| {
+            builtin::named(running.turn.history(), &arguments).map(|cut| {
+                // What came in this process is at hand; what came before is in the store.
+                let kept = match &cut.outcome.full {
+                    Some(_) => None,
+                    None => Some(self.journal.whole_result(running.turn.conversation().clone(), cut.call.clone())),
+                };
+                (cut, kept)
+            })
+        });
         tokio::spawn(async move {
             let began = tokio::time::Instant::now();
             let _ = inbound.send(Inbound::Turn(id, Event::Sent { call: call.clone() })).await;
-            let ran = tokio::task::spawn_blocking(move || {
-                search.map(|search| builtin::run(&name, search.tools(), &arguments, &limits))
-            });
-            let outcome =
-                ran.await.ok().flatten().unwrap_or_else(|| {
-                    ToolOutcome::unsent(OutcomeKind::Failed, "The tool could not be run.".to_owned())
-                });
+            let outcome = match reading {
+                Some(Err(outcome)) => *outcome,
+                Some(Ok((cut, kept))) => {
+                    let full = match kept {
+                        Some(kept) => kept.await,
+                        None => Ok(cut.outcome.full.clone()),
+                    };
+                    aside(move || builtin::read(&cut, full, &arguments, &limits)).await
+                }
+                None => aside(move || builtin::found(shelf.tools(), &arguments, &limits)).await,
+            };
             let outcome = Box::new(ToolOutcome { ms: began.elapsed().as_secs_f64() * 1000.0, ..outcome });
             let _ = inbound.send(Inbound::Turn(id, Event::Answered { call, outcome })).await;
         });
@@ -233,10 +247,11 @@ impl Engine {
     ) {
         // Queued here and now, so that the store works while the departure is on its way into its lane.
         let written = self.journal.apply(changes, Durability::Written);
+        let reads_on = self.turns.get(&turn).is_some_and(|running| running.shelf.reads_on());
         let order = ServerCall { call: ticket(turn, &call), tool: tool.reference.clone(), arguments };
         let lane = self.lane(&tool.reference.server);
         // A lane lives as long as the engine.
-        let _ = lane.send(Departure { turn, call, order, tool, written, unsaved_ok });
+        let _ = lane.send(Departure { turn, call, order, tool, written, unsaved_ok, reads_on });
     }
 
     fn finish(&mut self, id: TurnId, changes: Vec<Change>) {
@@ -259,6 +274,12 @@ impl Engine {
             }
         });
     }
+}
+
+/// Runs a tool of millrace's own on a thread of its own.
+async fn aside(run: impl FnOnce() -> ToolOutcome + Send + 'static) -> ToolOutcome {
+    let ran = tokio::task::spawn_blocking(run).await;
+    ran.unwrap_or_else(|_| ToolOutcome::unsent(OutcomeKind::Failed, "The tool could not be run.".to_owned()))
 }
 
 /// Reads a response to its end.

@@ -209,6 +209,12 @@ pub enum Line {
         used_ids: Vec<CallId>,
         past: Vec<PastLine>,
     },
+    /// The whole of a result in it that the model read on in.
+    WholeResult {
+        conversation: ConversationId,
+        call: CallId,
+        text: String,
+    },
     Status(StatusLine),
     Listing {
         server: ServerName,

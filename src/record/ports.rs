@@ -152,6 +152,22 @@ impl Journal for OverheardJournal {
         })
     }
 
+    fn whole_result(
+        &self,
+        conversation: ConversationId,
+        call: CallId,
+    ) -> Answer<'static, Result<Option<String>, Fault>> {
+        let whole = self.journal.whole_result(conversation.clone(), call.clone());
+        let recorder = Arc::clone(&self.recorder);
+        Box::pin(async move {
+            let whole = whole.await?;
+            if let Some(text) = whole.clone() {
+                recorder.line(Line::WholeResult { conversation, call, text });
+            }
+            Ok(whole)
+        })
+    }
+
     fn pins(&self) -> Answer<'static, Result<Known, Fault>> {
         let (known, recorder) = (self.journal.pins(), Arc::clone(&self.recorder));
         let entries = self.scope.entries.clone();

@@ -26,6 +26,8 @@ pub(super) struct Script {
     pub lessons: Vec<Lesson>,
     pub known: Known,
     pub opened: HashMap<ConversationId, Opened>,
+    /// Whole results that the model read on in.
+    pub wholes: HashMap<(ConversationId, CallId), String>,
     /// Everything that comes from outside, in order.
     pub cues: Cues,
 }
@@ -96,6 +98,9 @@ impl Script {
                     let past = past.into_iter().map(Into::into).collect();
                     let opened = Opened { messages: whole.messages, used_ids, past, ..Opened::default() };
                     script.opened.insert(conversation, opened);
+                }
+                Line::WholeResult { conversation, call, text } => {
+                    script.wholes.insert((conversation, call), text);
                 }
                 Line::Status(status) => script.deed(cue, Deed::Server(Box::new(ServerEvent::Status(status.into())))),
                 Line::Listing { server, entry, tools, instructions, from_cache } => {

@@ -175,6 +175,15 @@ impl Journal for RecordedJournal {
         Box::pin(async { Ok(opened) })
     }
 
+    fn whole_result(
+        &self,
+        conversation: ConversationId,
+        call: CallId,
+    ) -> Answer<'static, Result<Option<String>, Fault>> {
+        let whole = self.0.wholes.get(&(conversation, call)).cloned();
+        Box::pin(async { Ok(whole) })
+    }
+
     fn pins(&self) -> Answer<'static, Result<Known, Fault>> {
         let known = self.0.known.clone();
         Box::pin(async { Ok(known) })

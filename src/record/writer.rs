@@ -116,6 +116,7 @@ impl Recorder {
         let size = match &line {
             Line::Listing { tools, .. } => tools.iter().map(weight).sum(),
             Line::Opened { value, .. } => weight(value),
+            Line::WholeResult { text, .. } => text.len() as u64,
             _ => 256,
         };
         self.put(size, |mark| Item::Line(mark, size, Box::new(line)));

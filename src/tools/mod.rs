@@ -11,6 +11,7 @@
 
 mod briefing;
 mod definition;
+mod excerpt;
 mod levels;
 mod listed;
 mod names;
@@ -28,6 +29,7 @@ mod search;
 mod snapshot;
 
 pub use definition::Listing;
+pub use excerpt::{Excerpt, Place, Want, excerpt, result_reference};
 pub use levels::{HIGHEST_LEVEL, at_levels, offered};
 pub use names::wire_name;
 pub use offered::Builtin;
@@ -36,7 +38,7 @@ pub use problem::Problem;
 pub use registry::{Registry, RegistryChange};
 pub use result::{
     Checked, check_result, invalid_arguments_message, is_warning, shape_checked, shape_result, shapes_quickly,
-    unknown_tool_message,
+    unknown_tool_message, whole_told,
 };
 pub use rules::{AfterUntrusted, FindRules, RegistryRules, RuleError, RuleGlob, RuleSource, ServerRules, ToolGlob};
 pub use snapshot::{Absence, Absent, Snapshot, Tool};

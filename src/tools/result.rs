@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::chat::{Content, Limits, OutcomeKind, Reader, ToolOutcome};
 use crate::text;
 
+use super::excerpt::cut_middle;
 use super::problem::Problem;
 use super::schema;
 use super::snapshot::Tool;
@@ -67,12 +68,19 @@ fn structured<'a>(tool: &Tool, raw: &'a Value) -> Option<&'a Value> {
 /// output schema, so a hostile one may take its time: unless [`shapes_quickly`], run it off the engine's task.
 #[must_use]
 pub fn shape_result(tool: &Tool, raw: &Value, limits: &Limits) -> ToolOutcome {
-    shape_checked(tool, raw, check_result(tool, raw), limits)
+    shape_checked(tool, raw, check_result(tool, raw), None, limits)
 }
 
-/// The same, with what [`check_result`] found.
+/// The same, with what [`check_result`] found. `reference`: the name under which the model may read on where it is told a
+/// part; None where it cannot.
 #[must_use]
-pub fn shape_checked(tool: &Tool, raw: &Value, checked: Checked, limits: &Limits) -> ToolOutcome {
+pub fn shape_checked(
+    tool: &Tool,
+    raw: &Value,
+    checked: Checked,
+    reference: Option<&str>,
+    limits: &Limits,
+) -> ToolOutcome {
     let mut content = Content::of(raw, Reader::Model);
     let mut notes = std::mem::take(&mut content.notes);
     let failed = raw.get("isError").and_then(Value::as_bool) == Some(true);
@@ -85,28 +93,22 @@ pub fn shape_checked(tool: &Tool, raw: &Value, checked: Checked, limits: &Limits
         (None, _) if tool.has_output_schema() && !failed => notes.push(MISSING.to_owned()),
         (None, _) => {}
     }
-    let untold = structured.filter(|structured| !content.says(structured));
     let binary: u64 = content.media.iter().map(|media| media.bytes).sum();
-    let mut whole = content.text;
-    if let Some(structured) = untold {
-        if !whole.is_empty() {
-            whole.push('\n');
-        }
-        whole.push_str(&structured.to_string());
-    }
+    let partial = content.partial;
+    let whole = whole_text(content, structured);
     let bytes = whole.len() as u64 + binary;
     let (clean, removed) = text::strip_hidden(&whole);
     if removed > 0 {
         notes.push(format!("Hidden or control characters were removed from what the model is told: {removed}."));
     }
     let limit = usize::try_from(limits.result).unwrap_or(usize::MAX);
-    let (told, truncated) = match cut_middle(&clean, limit) {
+    let (told, truncated) = match cut_middle(&clean, limit, reference) {
         Some(cut) => (cut, true),
         None => (clean, false),
     };
     let told = if told.trim().is_empty() { "(the result is empty)".to_owned() } else { told };
     // Where the text does not show all that came, only the answer itself still holds it.
-    let full_is_result = content.partial;
+    let full_is_result = partial;
     let full = if full_is_result {
         Some(raw.to_string())
     } else if truncated || removed > 0 {
@@ -143,26 +145,38 @@ pub fn shape_checked(tool: &Tool, raw: &Value, checked: Checked, limits: &Limits
     }
 }
 
+/// All that a content says, and the structured content where it says something else.
+fn whole_text(content: Content, structured: Option<&Value>) -> String {
+    let untold = structured.filter(|structured| !content.says(structured));
+    let mut whole = content.text;
+    if let Some(structured) = untold {
+        if !whole.is_empty() {
+            whole.push('\n');
+        }
+        whole.push_str(&structured.to_string());
+    }
+    whole
+}
+
+/// The whole text of which the model was told a part, from what was kept of it: line for line, and byte for byte, what
+/// the cut speaks of. Takes its time for a large one.
+#[must_use]
+pub fn whole_told(outcome: &ToolOutcome, full: &str) -> String {
+    let raw = if outcome.full_is_result { serde_json::from_str::<Value>(full).ok() } else { None };
+    match raw {
+        Some(raw) => {
+            let content = Content::of(&raw, Reader::Model);
+            text::strip_hidden(&whole_text(content, outcome.structured.as_ref())).0
+        }
+        // Text as it was, or the beginning of an answer that was too large to be kept whole.
+        None => text::strip_hidden(full).0,
+    }
+}
+
 /// A word of somebody else's inside a sentence: one line, of a sentence's length.
 fn short(text: &str) -> String {
     let line: String = text.chars().take(500).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(500).is_some() { format!("{line}…") } else { line }
-}
-
-/// Head and tail of a text that is longer than `limit` bytes, with a line between them that says what is missing; None
-/// where it fits. The whole, that line included, is at most `limit` long wherever the line itself fits.
-fn cut_middle(text: &str, limit: usize) -> Option<String> {
-    if text.len() <= limit {
-        return None;
-    }
-    let marker = |left_out: usize| {
-        format!("\n[… {left_out} of {} bytes are left out here; ask for a part of it instead …]\n", text.len())
-    };
-    let room = limit.saturating_sub(marker(text.len()).len());
-    // The beginning tells what it is, the end how it came out.
-    let head = text.floor_char_boundary(room - room / 3);
-    let tail = text.ceil_char_boundary(text.len() - room / 3).max(head);
-    Some(format!("{}{}{}", &text[..head], marker(tail - head), &text[tail..]))
 }
 
 /// What the model is told when it names a tool that is not offered; `near` are offered names like it.

@@ -144,7 +144,7 @@ impl Turn {
                 }
             }
             Event::Tools(now) => self.tools_changed(now),
-            Event::Offered(list) => self.offered = Some(list),
+            Event::Offered(list) => self.offered = Some(list).filter(|_| !self.plan.settings.lacks.tools),
             Event::Saving { ok } => self.saving = ok,
             Event::Timer(timer) => self.timer(timer),
         }

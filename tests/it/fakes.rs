@@ -202,6 +202,9 @@ pub struct FakeJournal {
     pub full: Arc<std::sync::atomic::AtomicBool>,
     /// How long the line takes that says that a call leaves, in milliseconds.
     pub slow: std::sync::atomic::AtomicU64,
+    /// What it tells of conversations, and of whole results in them.
+    pub opened: Mutex<HashMap<ConversationId, Opened>>,
+    pub wholes: Mutex<HashMap<(ConversationId, CallId), String>>,
 }
 
 impl Journal for FakeJournal {
@@ -224,8 +227,18 @@ impl Journal for FakeJournal {
         })
     }
 
-    fn open(&self, _conversation: ConversationId) -> Answer<'static, Result<Opened, Fault>> {
-        Box::pin(async { Ok(Opened::default()) })
+    fn open(&self, conversation: ConversationId) -> Answer<'static, Result<Opened, Fault>> {
+        let opened = self.opened.lock().unwrap().get(&conversation).cloned().unwrap_or_default();
+        Box::pin(async { Ok(opened) })
+    }
+
+    fn whole_result(
+        &self,
+        conversation: ConversationId,
+        call: CallId,
+    ) -> Answer<'static, Result<Option<String>, Fault>> {
+        let whole = self.wholes.lock().unwrap().get(&(conversation, call)).cloned();
+        Box::pin(async { Ok(whole) })
     }
 
     fn pins(&self) -> Answer<'static, Result<Known, Fault>> {

@@ -18,6 +18,7 @@ mod hostile;
 mod import;
 mod mcp;
 mod net;
+mod read_result;
 mod results;
 mod run;
 mod sampled;

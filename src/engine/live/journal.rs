@@ -1,6 +1,6 @@
 //! The journal on the store; without one, everything is said to be unsaved.
 
-use crate::chat::{Change, ConversationId, Durability, Fault, FaultKind};
+use crate::chat::{CallId, Change, ConversationId, Durability, Fault, FaultKind};
 use crate::engine::port::{Answer, Journal, Known, Lesson, Opened};
 use crate::store::{Claim, Learnt, Store};
 
@@ -50,6 +50,15 @@ impl Journal for LiveJournal {
             let (toolset, role) = (opened.toolset(), opened.role().unwrap_or_default().to_owned());
             Ok(Opened { messages: opened.messages, used_ids, past, folder: opened.summary.folder, toolset, role })
         })
+    }
+
+    fn whole_result(
+        &self,
+        conversation: ConversationId,
+        call: CallId,
+    ) -> Answer<'static, Result<Option<String>, Fault>> {
+        let Some(store) = self.0.clone() else { return Box::pin(async { Ok(None) }) };
+        Box::pin(async move { store.whole_result(&conversation, &call).await.map_err(|error| error.fault()) })
     }
 
     fn pins(&self) -> Answer<'static, Result<Known, Fault>> {

@@ -220,3 +220,40 @@ fn above_the_threshold_the_model_searches_and_calls_what_it_found() {
     assert_eq!(events.end("fake__get_weather")["state"], "done");
     assert_eq!((events.status(), &events.one("ended")["text"]), ("ok", &json!("sunny")));
 }
+
+#[test]
+fn a_long_result_is_read_on_in_and_again_after_a_restart() {
+    let fake = Fake::new(r#"call() { reply "$1" "$(cat "$LOG.result")"; }"#);
+    let long: String = (1..=9_000).map(|n| format!("row {n}: all is well here\n")).collect();
+    let result = json!({"content": [{"type": "text", "text": long}]});
+    fake.home.file("log.result", &result.to_string());
+    let id = millrace::tools::result_reference(&millrace::chat::CallId::new("call_fake__echo_0"));
+    let first = json!({"id": id, "line": 4_500, "count": 1}).to_string();
+    let second = json!({"id": id, "find": "row 8999:"}).to_string();
+    let provider = Provider::start(vec![
+        Reply::calls(&[("fake__echo", "{}")]),
+        Reply::calls(&[("read_result", &first)]),
+        Reply::text("read"),
+        Reply::calls(&[("read_result", &second)]),
+        Reply::text("found"),
+    ]);
+    let events = Events::of(fake.run(&provider), 0);
+    let offers = |request: usize| provider.requests()[request]["tools"].to_string().contains("read_result");
+    assert_eq!([offers(0), offers(1)], [false, true]);
+    let tools: Vec<&Value> = events.named("request").into_iter().map(|line| &line["tools"]).collect();
+    assert_eq!(tools[1].as_u64(), tools[0].as_u64().map(|count| count + 1));
+    let end = events.end("fake__echo");
+    assert_eq!((&end["truncated"], end["bytes"].as_u64()), (&json!(true), Some(long.len() as u64)));
+    assert!(end["content"].as_str().unwrap().contains(&format!("[… result {id}, ")), "{}", end["content"]);
+    let end = events.end("read_result");
+    assert_eq!((&end["server"], &end["state"], &end["truncated"]), (&json!("millrace"), &json!("done"), &json!(false)));
+    assert!(end["content"].as_str().unwrap().contains("\nrow 4500: all is well here\n"), "{}", end["content"]);
+    // Nobody is there, nothing is approved: it reads only what the conversation has.
+    let args = ["-c", "--no-mcp", "--approve", "none", "--output", "ndjson", "and the end?"];
+    let events = Events::of(fake.home.run(&provider, &args), 0);
+    assert!(offers(3), "from the first request on, though no server is there");
+    let end = events.end("read_result");
+    assert_eq!(end["state"], "done");
+    assert!(end["content"].as_str().unwrap().contains("line 8999, byte "), "{}", end["content"]);
+    assert_eq!(fake.home.last()["calls"].as_array().unwrap().len(), 3);
+}

@@ -8,7 +8,7 @@ pub mod chat;
 #[path = "../../src/export"]
 pub mod export {
     pub mod import;
-    mod json;
+    pub mod json;
 }
 #[path = "../../src/text/mod.rs"]
 pub mod text;

@@ -221,6 +221,33 @@ fn a_store_of_the_first_version_is_copied_then_brought_up_to_date() {
 }
 
 #[test]
+fn a_store_of_the_second_version_can_be_followed_once_it_is_brought_up_to_date() {
+    let (_folder, path) = kept();
+    drop(open(&path));
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch(
+        "ALTER TABLE turn DROP COLUMN fault; ALTER TABLE round DROP COLUMN tools; ALTER TABLE round DROP COLUMN tools_hash;
+         ALTER TABLE process RENAME TO old;
+         CREATE TABLE process (token TEXT PRIMARY KEY, pid INTEGER NOT NULL, started INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+         DROP TABLE old;
+         INSERT INTO conversation (no, id, folder, model, base_url, created, updated, touched)
+         VALUES (1, 'old', '/w', 'm', 'http://127.0.0.1/v1', 1, 4, 1);
+         INSERT INTO turn (no, id, conversation, process, started, ended, status) VALUES (1, 't', 1, 'p', 1, 9, 'failed');
+         INSERT INTO round (turn, round, answer) VALUES (1, 1, 'a');",
+    )
+    .unwrap();
+    db.pragma_update(None, "user_version", 2).unwrap();
+    drop(db);
+    block(async {
+        let store = open(&path);
+        let watched = store.watch(&id("old"), None).await.unwrap().unwrap();
+        assert_eq!((watched.status.as_deref(), watched.fault, watched.runner), (Some("failed"), None, None));
+        assert_eq!((watched.rounds[0].tools, watched.rounds[0].tools_hash.as_str()), (0, ""));
+        assert_eq!(store.role(&id("old")).await.unwrap(), None);
+    });
+}
+
+#[test]
 fn a_store_that_cannot_be_copied_is_not_changed() {
     let (_folder, path) = kept();
     first_version(&path);

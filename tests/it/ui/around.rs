@@ -92,6 +92,29 @@ fn a_palette_of_ten_thousand_conversations_lists_few_of_them() {
 }
 
 #[test]
+fn roles_are_listed_with_what_goes_with_them_and_the_header_names_the_one_that_holds() {
+    let mut state = empty();
+    let role = |name: &str, system: &str, model: Option<&str>| millrace::config::Role {
+        name: name.into(),
+        system: Some(system.into()),
+        model: model.map(str::to_owned),
+        ..Default::default()
+    };
+    state.session.casting.roles = vec![
+        role("brief", "Answer in one sentence.", None),
+        role("reviewer\u{202e}", "You review code.\nName the worst defect first.", Some("gpt-4o")),
+    ];
+    state.transcript.role = Some("brief".into());
+    press(&mut state, "/ r o l e enter");
+    for (columns, rows) in [(120, 36), (80, 24), (40, 20)] {
+        insta::assert_snapshot!(format!("roles-{columns}x{rows}"), frame(&state, columns, rows));
+    }
+    press(&mut state, "esc");
+    let top = frame(&state, 120, 36).lines().next().unwrap().to_owned();
+    assert!(top.contains("brief   "), "{top}");
+}
+
+#[test]
 fn the_header_tells_what_goes_on_elsewhere() {
     let mut state = chat(120);
     state.overlays.clear();

@@ -120,6 +120,8 @@ pub enum Command {
     ReviewPage,
     ReviewEnd,
     ReviewPretty,
+    ReviewUp,
+    ReviewDown,
 }
 
 /// Readline's motions and edits.
@@ -346,5 +348,7 @@ pub const COMMANDS: &[CommandInfo] = &[
     row(C::Back, Review, "review.later", &["esc"], "", "decide later"),
     row(C::ReviewPage, Review, "review.page_down", &["space"], "", "page down"),
     row(C::ReviewEnd, Review, "review.to_end", &["f"], "", "whole, to its end"),
-    row(C::ReviewPretty, Review, "review.pretty", &["p"], "", "as a tree"),
+    row(C::ReviewPretty, Review, "review.pretty", &["p"], "", "the next view of it"),
+    row(C::ReviewUp, Review, "review.up", &["k"], "", "scroll up"),
+    row(C::ReviewDown, Review, "review.down", &["j"], "", "scroll down"),
 ];

@@ -3,6 +3,7 @@
 use super::blocks::Source;
 use super::calls::CallPhase;
 use super::command::Command;
+use super::keymap::Place;
 use super::state::{Focus, State};
 use super::transcript::{FaultChoices, Phase, Turn};
 
@@ -68,7 +69,7 @@ impl State {
                 add(Command::Back, "stop");
                 add(Command::Tools, tools);
                 add(Command::Palette, "commands");
-                hints.insert(0, Hint::new("r", "ask now"));
+                hints.insert(0, Hint::new(self.keymap.shown(Place::Fault, "r"), "ask now"));
             }
             Focus::Composer => {
                 add(Command::Send, if self.composer.bang().is_some() { "run it in your shell" } else { "send" });
@@ -87,16 +88,18 @@ impl State {
                 let choices = self.transcript.open_fault().map_or(FaultChoices::None, |fault| fault.choices);
                 match choices {
                     FaultChoices::Key => {
-                        hints.push(Hint::new("k", "another key"));
-                        hints.push(Hint::new("m", "another endpoint"));
-                        hints.push(Hint::new("r", "retry"));
+                        hints.push(Hint::new(self.keymap.shown(Place::Fault, "k"), "another key"));
+                        hints.push(Hint::new(self.keymap.shown(Place::Fault, "m"), "another endpoint"));
+                        hints.push(Hint::new(self.keymap.shown(Place::Fault, "r"), "retry"));
                     }
                     FaultChoices::Cut => {
-                        hints.push(Hint::new("c", "continue"));
-                        hints.push(Hint::new("r", "ask again"));
+                        hints.push(Hint::new(self.keymap.shown(Place::Fault, "c"), "continue"));
+                        hints.push(Hint::new(self.keymap.shown(Place::Fault, "r"), "ask again"));
                     }
-                    FaultChoices::Retry => hints.push(Hint::new("r", "ask again")),
-                    FaultChoices::None if waits_to_retry => hints.push(Hint::new("r", "ask now")),
+                    FaultChoices::Retry => hints.push(Hint::new(self.keymap.shown(Place::Fault, "r"), "ask again")),
+                    FaultChoices::None if waits_to_retry => {
+                        hints.push(Hint::new(self.keymap.shown(Place::Fault, "r"), "ask now"))
+                    }
                     FaultChoices::None => hints.push(Hint::new("j/k", "scroll")),
                 }
                 hints.push(Hint::new("[ ]", "message"));

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::command::{COMMANDS, Command};
 use super::key::{Key, KeyCode};
+use super::layers::{LAYER_KEYS, LayerKey};
 
 /// Where a key is looked up; every place but `Global` falls back to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,6 +14,22 @@ pub enum Place {
     Transcript,
     Panel,
     Review,
+    // Of layers, whose keys are in `LAYER_KEYS`: all but the last two fall back to lists.
+    List,
+    Browser,
+    Models,
+    Servers,
+    Offered,
+    Import,
+    Detail,
+    Timeline,
+    Usage,
+    Question,
+    SignIn,
+    /// The choices below an error.
+    Fault,
+    /// The composer where its keys are vi's.
+    Vi,
 }
 
 impl Place {
@@ -24,6 +41,19 @@ impl Place {
             Self::Transcript => "transcript",
             Self::Panel => "panel",
             Self::Review => "review",
+            Self::List => "lists",
+            Self::Browser => "history",
+            Self::Models => "models",
+            Self::Servers => "servers",
+            Self::Offered => "offered tools",
+            Self::Import => "import",
+            Self::Detail => "a call",
+            Self::Timeline => "timeline",
+            Self::Usage => "usage",
+            Self::Question => "questions",
+            Self::SignIn => "sign-in",
+            Self::Fault => "errors",
+            Self::Vi => "vi",
         }
     }
 }
@@ -35,6 +65,8 @@ pub struct Keymap {
     one: HashMap<(Place, Key), Command>,
     /// Two keys, one after the other.
     two: HashMap<(Place, Key, Key), Command>,
+    /// Keys of layers, by the names of what they do.
+    pub(super) layers: HashMap<(Place, Key), &'static str>,
 }
 
 /// What a key means.
@@ -48,12 +80,15 @@ pub enum Lookup {
 
 impl Default for Keymap {
     fn default() -> Self {
-        let mut map = Self { one: HashMap::new(), two: HashMap::new() };
+        let mut map = Self { one: HashMap::new(), two: HashMap::new(), layers: HashMap::new() };
         for info in COMMANDS {
             for keys in info.keys {
                 let keys: Vec<Key> = keys.split(' ').filter_map(Key::parse).collect();
                 map.bind(info.place, &keys, info.command);
             }
+        }
+        for row in LAYER_KEYS {
+            map.layers.extend(row.keys.iter().filter_map(|text| Some(((row.place, Key::parse(text)?), row.name))));
         }
         map
     }
@@ -89,10 +124,25 @@ impl Keymap {
     /// Replaces the keys of the command called `name`; false where there is none of that name, or it may not have
     /// such keys.
     pub fn rebind(&mut self, name: &str, sequences: &[Vec<Key>]) -> bool {
-        let Some(info) = COMMANDS.iter().find(|info| info.name == name) else { return false };
+        let Some(info) = COMMANDS.iter().find(|info| info.name == name) else {
+            return self.rebind_layer(name, sequences);
+        };
         self.one.retain(|(place, _), command| *place != info.place || *command != info.command);
         self.two.retain(|(place, ..), command| *place != info.place || *command != info.command);
         sequences.iter().all(|keys| self.bind(info.place, keys, info.command))
+    }
+
+    fn rebind_layer(&mut self, name: &str, sequences: &[Vec<Key>]) -> bool {
+        let Some(row) = LayerKey::named(name) else { return false };
+        let never = |key: &Key| matches!(key.code, KeyCode::Enter | KeyCode::Char(' '));
+        self.layers.retain(|_, bound| *bound != row.name);
+        sequences.iter().all(|keys| match keys[..] {
+            [key] if !(row.approves() && never(&key)) => {
+                self.layers.insert((row.place, key), row.name);
+                true
+            }
+            _ => false,
+        })
     }
 
     #[must_use]
@@ -203,12 +253,21 @@ mod tests {
     fn the_configurations_defaults_are_these_and_each_of_its_names_is_known() {
         let keys = crate::config::Keymap::default();
         let map = Keymap::configured(&keys);
-        for info in COMMANDS.iter().filter(|info| !info.slash.is_empty()) {
+        for row in LAYER_KEYS {
+            assert!(keys.bindings.contains_key(row.name), "{} cannot be given a key", row.name);
+        }
+        for info in COMMANDS {
             assert!(keys.bindings.contains_key(info.name), "{} cannot be given a key", info.name);
         }
         for (name, sequences) in &keys.bindings {
             // These two type, and the composer sees them there.
             if matches!(name.as_str(), "composer.commands" | "composer.mention") {
+                continue;
+            }
+            if let Some(row) = LayerKey::named(name) {
+                let defaults = row.keys.iter().map(|text| vec![Key::parse(text).unwrap()]).collect::<Vec<_>>();
+                let bound = sequences.iter().map(|all| all.iter().copied().map(Key::from).collect::<Vec<_>>());
+                assert_eq!(bound.collect::<Vec<_>>(), defaults, "{name}");
                 continue;
             }
             let Some(info) = COMMANDS.iter().find(|info| info.name == name) else { panic!("{name} is no command") };

@@ -3,6 +3,7 @@
 use super::catalogs::Wanted;
 use super::command::{Command, Edit};
 use super::effect::{EditorUse, Effect, ExportForm};
+use super::keymap::Place;
 use super::overlay::{
     Ask, AskFor, Browser, Confirm, Confirmed, Help, OfferedTools, Overlay, Palette, Prompts, ServerList, Timeline,
     UsageView, Welcome,
@@ -192,6 +193,8 @@ impl State {
             | C::UseEarlier
             | C::ReviewPage
             | C::ReviewEnd
+            | C::ReviewUp
+            | C::ReviewDown
             | C::ReviewPretty => self.say("this acts in a review: ^T opens the one that waits", out),
         }
     }
@@ -273,6 +276,7 @@ impl State {
         if self.focus == Focus::Panel || (self.focus == Focus::Composer && !self.composer.is_empty()) || key.repeat {
             return false;
         }
+        let key = self.keymap.canonical(Place::Fault, key);
         if key.typed() == Some('r') && self.retry_now(out) {
             return true;
         }

@@ -145,7 +145,12 @@ impl State {
     fn key(&mut self, key: Key, out: &mut Vec<Effect>) {
         let Some(mut overlay) = self.overlays.pop() else { return self.chat_key(key, out) };
         let depth = self.overlays.len();
-        match overlay.key(key, self, out) {
+        let seen = match overlay.keys_at() {
+            Some((place, false)) => self.keymap.canonical(place, key),
+            Some((place, true)) => self.keymap.canonical_in_text(place, key),
+            None => key,
+        };
+        match overlay.key(seen, self, out) {
             Flow::Stay => self.restore(depth, overlay),
             Flow::Close => {}
             Flow::Do(command) => {
@@ -197,7 +202,10 @@ impl State {
         if self.focus == Focus::Composer && self.completion_key(key, out) {
             return;
         }
-        if self.focus == Focus::Composer && self.prefix.is_none() && self.composer.vi_key(key) {
+        if self.focus == Focus::Composer
+            && self.prefix.is_none()
+            && self.composer.vi_key(self.keymap.canonical(Place::Vi, key))
+        {
             self.disarm(out);
             return self.text_changed(out);
         }

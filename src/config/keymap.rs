@@ -1,8 +1,8 @@
 //! Keys as plain data: chords, sequences of chords, and which command each means where.
 //!
 //! # Invariants
-//! - Every command has a name `place.command`; the places are `app` (anywhere), `composer`, `transcript`, `panel` and
-//!   `review`.
+//! - Every command has a name `place.command`; the places are `app` (anywhere), `composer`, `transcript`, `panel`,
+//!   `review`, those of layers (`browser`, `servers` …), which fall back to `list`, and `fault` and `vi`.
 //! - No sequence means two commands in one place, and none begins another.
 //! - Enter and space never approve.
 //!
@@ -20,7 +20,11 @@ use super::spec;
 const DEFAULT: &str = include_str!("../../assets/keymap.toml");
 
 /// Commands that let a call run.
-const APPROVING: &[&str] = &["review.once", "review.session", "review.always"];
+const APPROVING: &[&str] =
+    &["review.once", "review.session", "review.always", "question.yes", "question.always", "servers.accept"];
+
+/// Places that are no layers: theirs are commands. Layers fall back to `list`, but for these two.
+const NO_LAYERS: &[&str] = &["app", "composer", "transcript", "panel", "review", "list", "fault", "vi"];
 
 /// One key with its modifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -175,7 +179,12 @@ impl Keymap {
             let types = keys.first().is_some_and(|k| {
                 matches!(k.code, KeyCode::Char(c) if c.is_alphanumeric() || c == ' ') && !k.ctrl && !k.alt
             });
-            if matches!(place, "app" | "composer") && types {
+            let commands = matches!(place, "app" | "composer" | "transcript" | "panel" | "review");
+            if keys.len() > 1 && !commands {
+                found.error(span, false, format!("`keys.{command}` takes one key, not two"), "choose a single key");
+                return;
+            }
+            if (matches!(place, "app" | "composer") || command == "vi.command") && types {
                 found.error(
                     span,
                     false,
@@ -193,7 +202,10 @@ impl Keymap {
             self.bindings.iter().flat_map(|(name, all)| all.iter().map(move |keys| (name, keys))).collect();
         for (i, (name, keys)) in list.iter().enumerate() {
             for (other, others) in &list[i + 1..] {
-                let same_place = name.split('.').next() == other.split('.').next();
+                let (one, two) = (name.split('.').next().unwrap_or(""), other.split('.').next().unwrap_or(""));
+                // A layer's keys and those of all lists are pressed in the same place.
+                let meet = |layer: &str, list: &str| list == "list" && !NO_LAYERS.contains(&layer);
+                let same_place = one == two || meet(one, two) || meet(two, one);
                 if !same_place || !(keys.starts_with(others) || others.starts_with(keys)) {
                     continue;
                 }
@@ -343,7 +355,26 @@ mod tests {
         assert!(keymap.bindings.len() > 60);
         let keyless: Vec<_> = keymap.bindings.iter().filter(|(_, all)| all.is_empty()).map(|(name, _)| name).collect();
         assert!(keyless.iter().all(|name| name.starts_with("app.")), "only by palette and slash command: {keyless:?}");
-        let places = ["app", "composer", "transcript", "panel", "review"];
+        let places = [
+            "app",
+            "composer",
+            "transcript",
+            "panel",
+            "review",
+            "list",
+            "browser",
+            "models",
+            "servers",
+            "offered",
+            "import",
+            "detail",
+            "timeline",
+            "usage",
+            "question",
+            "sign_in",
+            "fault",
+            "vi",
+        ];
         for (name, all) in &keymap.bindings {
             assert!(places.contains(&name.split('.').next().unwrap()), "{name}");
             for (other, others) in &keymap.bindings {
@@ -406,6 +437,13 @@ mod tests {
             "app.tools = 3",
             "app.tolls = \"ctrl+t\"",
             "app.tools = \"ctrl+a ctrl+b ctrl+c\"",
+            "question.yes = \"enter\"",
+            "servers.accept = \"space\"",
+            "browser.erase = \"j\"",
+            "list.down = \"D\"",
+            "browser.erase = \"ctrl+x d\"",
+            "vi.command = \"j\"",
+            "vi.left = \"x\"",
         ] {
             assert!(read(bad).is_err(), "{bad}");
         }

@@ -41,11 +41,11 @@ impl Inline {
             let skipped = if another { (until - from).saturating_sub(MOST_OPENED) } else { 0 };
             if another && self.printed != 0 || skipped > 0 {
                 let title = crate::text::sanitize(&state.transcript.title).one_line();
-                let _ = write!(news, "\x1b[0m\x1b[2m-- {}", crate::text::cut(title.as_str(), 60));
+                let _ = write!(news, "\x1b[0m\x1b[K\x1b[2m-- {}", crate::text::cut(title.as_str(), 60));
                 if skipped > 0 {
                     let _ = write!(news, ", without its first {skipped} messages");
                 }
-                news.push_str(" --\x1b[0m\x1b[K\r\n");
+                news.push_str(" --\x1b[0m\r\n");
             }
             let last = state.transcript.entries[until - 1].key;
             let columns = state.size.columns;
@@ -63,7 +63,9 @@ impl Inline {
         if news.is_empty() && self.last.as_ref().is_some_and(|(old, at)| *old == buffer && *at == caret) {
             return (layout, again);
         }
-        self.erase(out);
+        // Not erased as a whole first: from the screen's first cell on, tmux takes that for a page that is to be kept and
+        // puts a copy of it into the scrollback.
+        self.go_up(out);
         out.push_str(&news);
         rows(&buffer, links.then(|| self.live.links()), out, false);
         let height = buffer.area.height;
@@ -84,14 +86,24 @@ impl Inline {
 
     /// Takes the live area away: the cursor stands where it began.
     pub(super) fn erase(&mut self, out: &mut String) {
-        if let Some(row) = self.caret_row.take() {
+        let high = self.last.as_ref().is_none_or(|(buffer, _)| buffer.area.height > 1);
+        if self.caret_row.is_some() {
+            self.go_up(out);
+            // See `draw`: its first row by itself, what is below it as a whole.
+            out.push_str(if high { "\x1b[K\x1b[B\x1b[J\x1b[A" } else { "\x1b[K" });
+        }
+        self.caret_row = None;
+        self.last = None;
+    }
+
+    /// To the first cell of the live area.
+    fn go_up(&self, out: &mut String) {
+        if let Some(row) = self.caret_row {
             out.push('\r');
             if row > 0 {
                 let _ = write!(out, "\x1b[{row}A");
             }
-            out.push_str("\x1b[J");
         }
-        self.last = None;
     }
 
     /// The terminal is another width: rows of the old live area may have been wrapped into more.
@@ -147,6 +159,10 @@ fn rows(buffer: &Buffer, links: Option<&Links>, out: &mut String, closed: bool) 
     let width = usize::from(buffer.area.width).max(1);
     let count = buffer.content.len() / width;
     for (n, row) in buffer.content.chunks(width).enumerate() {
+        // Emptied before it is written: behind a full row the cursor stands on its last character. Below the last one
+        // nothing stays.
+        let last = !closed && n > 0 && n + 1 == count;
+        out.push_str(if last { "\x1b[0m\x1b[J" } else { "\x1b[0m\x1b[K" });
         line(row, links, out);
         if closed || n + 1 < count {
             out.push_str("\r\n");
@@ -174,7 +190,6 @@ fn used(row: &[Cell]) -> usize {
 }
 
 fn line(row: &[Cell], links: Option<&Links>, out: &mut String) {
-    out.push_str("\x1b[0m");
     let mut now = (Color::Reset, Color::Reset, Modifier::empty());
     for run in row[..used(row)].chunk_by(|a, b| a.underline_color == b.underline_color) {
         let mut text = String::new();
@@ -198,7 +213,7 @@ fn line(row: &[Cell], links: Option<&Links>, out: &mut String) {
             None => out.push_str(&text),
         }
     }
-    out.push_str("\x1b[0m\x1b[K");
+    out.push_str("\x1b[0m");
 }
 
 fn sgr(cell: &Cell, out: &mut String) {
@@ -266,7 +281,32 @@ mod tests {
         buffer.set_string(0, 0, "日a", Style::new().fg(Color::LightCyan).bg(Color::Indexed(237)));
         let mut out = String::new();
         rows(&buffer, None, &mut out, true);
-        assert_eq!(out, "\x1b[0m\x1b[0;96;48;5;237m日a\x1b[0m\x1b[K\r\n");
+        assert_eq!(out, "\x1b[0m\x1b[K\x1b[0;96;48;5;237m日a\x1b[0m\r\n");
+    }
+
+    #[test]
+    fn nothing_is_erased_from_the_screens_first_cell_on() {
+        let mut state = State::new(crate::app::Session::default());
+        state.size = crate::app::Size { columns: 60, rows: 20 };
+        let (mut inline, mut out) = (Inline::default(), String::new());
+        for text in ["a", "b", "c"] {
+            state.composer.set(text);
+            inline.draw(&mut state, &Theme::dark(), true, &mut out);
+        }
+        inline.erase(&mut out);
+        // By an emulator that knows where the cursor stands.
+        let cells = |n| std::num::NonZeroU16::new(n).unwrap();
+        let mut terminal = vt100::Parser::new(cells(20), cells(60), 0);
+        for (at, piece) in out.split_inclusive("\x1b[J").enumerate() {
+            let before = piece.strip_suffix("\x1b[J");
+            terminal.process(before.unwrap_or(piece).as_bytes());
+            if before.is_some() {
+                assert_ne!(terminal.screen().cursor_position(), (0, 0), "the {at}th");
+                terminal.process(b"\x1b[J");
+            }
+        }
+        assert_eq!(terminal.screen().contents().trim(), "");
+        assert_eq!(terminal.screen().cursor_position(), (0, 0));
     }
 
     #[test]

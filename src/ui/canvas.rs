@@ -23,11 +23,13 @@ pub(super) struct Canvas<'a> {
     pub links: Links,
     /// Pictures of which cells were drawn.
     pub pictures: Vec<Picture>,
+    /// Keys of the layer that is drawn which are bound otherwise than by default: as it names them, and as they are.
+    pub renamed: Vec<(String, String)>,
 }
 
 impl<'a> Canvas<'a> {
     pub(super) fn new(buffer: &'a mut Buffer, theme: &'a Theme) -> Self {
-        Self { buffer, theme, caret: None, links: Links::default(), pictures: Vec::new() }
+        Self { buffer, theme, caret: None, links: Links::default(), pictures: Vec::new(), renamed: Vec::new() }
     }
 
     /// Writes a line at `x` (columns from the left of `area`) and `y` (rows from its top). Returns the column after it.

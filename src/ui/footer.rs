@@ -22,6 +22,8 @@ pub(super) fn keys(canvas: &mut Canvas<'_>, area: Rect, left: &[(&str, &str)], t
     let end_at = canvas.row_right(area, width.saturating_sub(1), 0, &end);
     let mut at = 1;
     for (key, label) in left {
+        let bound = canvas.renamed.iter().find(|(default, _)| default == key).map(|(_, bound)| bound.as_str());
+        let Some(key) = Some(bound.unwrap_or(key)).filter(|key| bound.is_none() || !key.is_empty()) else { continue };
         let mut row = Row::new();
         hint(&mut row, key, label);
         if at + row.width() + 1 > end_at {

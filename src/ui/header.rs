@@ -213,6 +213,6 @@ fn finished(canvas: &Canvas<'_>, turn: &Turn, state: &State, figures: Figures, r
 /// first half second.
 fn rate(turn: &Turn, state: &State) -> Option<u64> {
     let began = turn.stream_began?;
-    let us = state.now.since_us(began);
+    let us = super::now(state).since_us(began);
     (us >= 500_000).then(|| (turn.stream_chars as f64 / 4.0 / (us as f64 / 1e6)).round() as u64)
 }

@@ -94,6 +94,15 @@ pub fn draw(
 }
 
 /// Seconds east of UTC, for times of day.
+/// The moment that running clocks count to: whole seconds of it where nothing may move.
+fn now(state: &State) -> crate::chat::Stamp {
+    let now = state.now;
+    if !state.session.still {
+        return now;
+    }
+    crate::chat::Stamp { mono_us: now.mono_us / 1_000_000 * 1_000_000, ..now }
+}
+
 fn offset(state: &State) -> i32 {
     state.session.utc_offset_s
 }

@@ -121,7 +121,7 @@ fn block(canvas: &Canvas<'_>, call: &Call, state: &State, memo: &mut Memo, colum
     head.pad_to(at);
     let tint = if call.phase == CallPhase::NeedsApproval { Tint::of(ink).bold() } else { Tint::of(ink) };
     head.push(word(call), tint);
-    let time = short_measure(call, state.now);
+    let time = short_measure(call, super::now(state));
     match call.phase {
         CallPhase::Queued(_) => {
             head.pad_to(columns.saturating_sub(5));
@@ -176,7 +176,8 @@ fn block(canvas: &Canvas<'_>, call: &Call, state: &State, memo: &mut Memo, colum
         CallPhase::Running | CallPhase::Cancelling => {
             line(telling.value(), Ink::Dim);
             let note = progress_note(call);
-            if let Some(part) = part(call) {
+            // A bar moves; its number only changes.
+            if let Some(part) = part(call).filter(|_| !state.session.still) {
                 let mut row = Row::label("  ", Ink::Text);
                 row.push(&canvas.bar(columns.saturating_sub(22), part), Ink::Accent);
                 row.push(&format!(" {:>3.0}%  ", part * 100.0), Ink::Text);

@@ -78,14 +78,14 @@ fn middle(canvas: &mut Canvas<'_>, area: Rect, y: usize, call: &Call, more: usiz
     let part = part(call);
     let room = bar_at.saturating_sub(argument_at + 1);
     canvas.put(area, argument_at, y, &cut(&telling, room), Ink::Dim);
-    if let Some(part) = part {
+    if let Some(part) = part.filter(|_| !state.session.still) {
         let bar = canvas.bar(11, part);
         canvas.put(area, bar_at, y, &bar, Ink::Accent);
         canvas.put_right(area, columns - 28, y, &format!("{:.0}%", part * 100.0), Ink::Text);
     } else {
         canvas.put(area, bar_at, y, word(call), ink);
     }
-    canvas.put_right(area, columns - 20, y, &measure(call, state.now), Ink::Dim);
+    canvas.put_right(area, columns - 20, y, &measure(call, super::now(state)), Ink::Dim);
     if more > 0 {
         canvas.put(area, columns - 15, y, &format!("+{more} more"), Ink::Dim);
     }
@@ -111,7 +111,7 @@ fn narrow(canvas: &mut Canvas<'_>, area: Rect, y: usize, call: &Call, more: usiz
     }
     let at = canvas.row(area, 1, y, &row);
     let time_at = (at + 2).max(columns.saturating_sub(22));
-    canvas.put(area, time_at, y, &measure(call, state.now), Ink::Dim);
+    canvas.put(area, time_at, y, &measure(call, super::now(state)), Ink::Dim);
     if more > 0 {
         canvas.put(area, columns.saturating_sub(12), y, &format!("+{more}"), Ink::Dim);
     }

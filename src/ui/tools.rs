@@ -89,7 +89,7 @@ fn block(canvas: &Canvas<'_>, call: &Call, state: &State, memo: &mut Memo, colum
     head.push(&cut(&name(call, narrow), at.saturating_sub(4)), Tint::of(Ink::Text).bold());
     head.pad_to(at);
     head.push(word(call), ink);
-    let time = measure(call, state.now);
+    let time = measure(call, super::now(state));
     let end = columns.saturating_sub(if narrow { 1 } else { 7 });
     match call.phase {
         CallPhase::Queued(_) => head.pad_to(end.saturating_sub(5)),

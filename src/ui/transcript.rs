@@ -391,7 +391,7 @@ fn draw_call(canvas: &mut Canvas<'_>, area: Rect, y: usize, call: &Call, state: 
         | CallPhase::Queued(_)
         | CallPhase::Running
         | CallPhase::Cancelling
-        | CallPhase::Ended(_) => measure(call, state.now),
+        | CallPhase::Ended(_) => measure(call, super::now(state)),
     };
     let extra = match call.phase {
         CallPhase::Ended(OutcomeKind::Done) => call.outcome.as_ref().map(|o| size(o.bytes)).unwrap_or_default(),

@@ -119,6 +119,29 @@ fn quitting_the_screen_leaves_nothing() {
     }
 }
 
+/// An endpoint that takes the request and never says a word; ctrl+c stops the turn, and twice more leaves.
+#[test]
+fn ctrl_c_ends_it_while_a_turn_hangs() {
+    let brood = Brood::new("hangs");
+    let home = brood.home().display().to_string();
+    let endpoint = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1", endpoint.local_addr().unwrap());
+    let mut terminal =
+        open(&["--base-url", &url, "-m", "none", "hello"], (100, 30), &[("MILLRACE_HOME", home.as_str())]);
+    terminal.wait_for("waiting");
+    brood.wait_until_whole();
+    let _held = endpoint.accept().unwrap();
+    let began = Instant::now();
+    terminal.type_in("\x03\x03\x03");
+    while !terminal.has_ended() {
+        assert!(began.elapsed() < PATIENCE, "it hangs:\n{}", terminal.screen());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    terminal.assert_given_back();
+    assert_eq!(terminal.ended().0.exit_code(), 0);
+    brood.assert_gone();
+}
+
 #[test]
 fn signals_to_the_screen_leave_nothing() {
     for (name, signal, code) in [("term", "-TERM", 143), ("hup", "-HUP", 129), ("int", "-INT", 130)] {

@@ -44,7 +44,13 @@ pub(super) struct Terminal {
     closing: Arc<AtomicBool>,
     reader: JoinHandle<()>,
     size: (u16, u16),
+    /// The line discipline before the program began.
+    before: String,
     _home: tempfile::TempDir,
+}
+
+fn discipline(master: &dyn MasterPty) -> String {
+    format!("{:?}", master.get_termios())
 }
 
 /// The program in an empty home.
@@ -59,6 +65,7 @@ fn open_argv(argv: &[&str], size: (u16, u16), env: &[(&str, &str)]) -> Terminal 
     let (columns, rows) = size;
     let pty =
         NativePtySystem::default().openpty(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).unwrap();
+    let before = discipline(&*pty.master);
     let mut command = CommandBuilder::new(argv[0]);
     command.args(&argv[1..]);
     command.env_clear();
@@ -87,7 +94,7 @@ fn open_argv(argv: &[&str], size: (u16, u16), env: &[(&str, &str)]) -> Terminal 
         }
     });
     let writer = pty.master.take_writer().unwrap();
-    Terminal { master: pty.master, writer, child, bytes, closing, reader: reading, size, _home: home }
+    Terminal { master: pty.master, writer, child, bytes, closing, reader: reading, size, before, _home: home }
 }
 
 fn cells(count: u16) -> std::num::NonZeroU16 {
@@ -126,6 +133,21 @@ impl Terminal {
 
     pub(super) fn pid(&self) -> i32 {
         i32::try_from(self.child.process_id().unwrap()).unwrap()
+    }
+
+    /// The line discipline is as it was found (`stty -g` says the same), and every mode is off again.
+    #[track_caller]
+    pub(super) fn assert_given_back(&self) {
+        let until = Instant::now() + PATIENCE;
+        while discipline(&*self.master) != self.before || !modes_left_on(&self.bytes()).is_empty() {
+            let modes = modes_left_on(&self.bytes());
+            assert!(Instant::now() < until, "{modes:?}: {} is not {}", discipline(&*self.master), self.before);
+            std::thread::sleep(Duration::from_millis(15));
+        }
+    }
+
+    pub(super) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     pub(super) fn signal(&self, name: &str) {
@@ -343,6 +365,44 @@ fn a_suspended_screen_comes_back() {
     let (status, bytes) = terminal.ended();
     assert_eq!(status.exit_code(), 0);
     assert_eq!(modes_left_on(&bytes), Vec::<&str>::new());
+}
+
+/// Under a shell with job control: stopped, the terminal is the shell's; after `fg`, the program's again.
+#[test]
+fn stopped_by_a_shell_and_taken_up_again() {
+    let script = "set -m; \"$0\" --base-url http://127.0.0.1:9/v1 -m none; echo is stopped; read x; fg >/dev/null; \
+                  echo is over";
+    let mut terminal = open_argv(&["bash", "-c", script, env!("CARGO_BIN_EXE_millrace")], (80, 24), &[]);
+    terminal.wait_for("send");
+    terminal.type_in("a draft");
+    terminal.wait_for("a draft");
+    terminal.type_in("\x1a");
+    terminal.wait_for("is stopped");
+    terminal.assert_given_back();
+    terminal.type_in("\n");
+    terminal.wait_for("a draft");
+    terminal.wait_for("send");
+    terminal.type_in("\x03\x03\x03");
+    terminal.wait_for("is over");
+    terminal.assert_given_back();
+    terminal.ended();
+}
+
+#[test]
+fn out_of_sight_it_calls_and_the_title_says_what_is_wanted() {
+    let mut terminal = open(&["demo"], (100, 30), &[("MILLRACE_DEMO_PACE", "0")]);
+    terminal.wait_for("demo 7");
+    terminal.type_in("\x1b[O");
+    terminal.type_in("what is the weather in Lerwick?\r");
+    let wire = |terminal: &Terminal| String::from_utf8_lossy(&terminal.bytes()).into_owned();
+    let until = Instant::now() + PATIENCE;
+    while !(wire(&terminal).contains("\x1b]9;") && wire(&terminal).contains("\x1b]2;? needs you - ")) {
+        assert!(Instant::now() < until, "{}", terminal.screen());
+        std::thread::sleep(Duration::from_millis(15));
+    }
+    terminal.signal("-TERM");
+    let (_, bytes) = terminal.ended();
+    assert!(String::from_utf8_lossy(&bytes).contains("\x1b[23;2t"), "the window has its own name again");
 }
 
 #[test]

@@ -200,11 +200,7 @@ impl ReviewBox {
             KeyCode::Home => self.scroll_by(isize::MIN, layout.as_ref()),
             _ => match look {
                 Lookup::Command(command) => return self.command(command, key, page, state, out),
-                Lookup::Prefix | Lookup::Nothing => match key.typed() {
-                    Some('j') => self.scroll_by(1, layout.as_ref()),
-                    Some('k') => self.scroll_by(-1, layout.as_ref()),
-                    _ => self.refused = Some("this key decides nothing here".into()),
-                },
+                Lookup::Prefix | Lookup::Nothing => self.refused = Some("this key decides nothing here".into()),
             },
         }
         Flow::Stay
@@ -218,6 +214,8 @@ impl ReviewBox {
                 self.full = true;
                 self.scroll = usize::MAX;
             }
+            Command::ReviewUp => self.scroll_by(-1, layout.as_ref()),
+            Command::ReviewDown => self.scroll_by(1, layout.as_ref()),
             Command::ReviewPretty => (self.view, self.scroll) = (self.next_view(), 0),
             Command::Back => match self.step {
                 ReviewStep::Rule { .. } => self.step = ReviewStep::Choose,

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::{field, foot, heading, screen, scrolled, words};
-use crate::app::{COMMANDS, Help, Layout, State};
+use crate::app::{COMMANDS, Help, LAYER_KEYS, Layout, State};
 use crate::text::{cut, width};
 use crate::ui::canvas::{Canvas, rows_of};
 use crate::ui::ink::{Ink, Row, Tint};
@@ -248,6 +248,28 @@ fn commands(filter: &str, state: &State, columns: usize) -> Vec<Row> {
         }
         row.push(&cut(info.label, columns.saturating_sub(row.width() + 2)), Ink::Text);
         rows.push(row);
+    }
+    let mut place = None;
+    for layer in LAYER_KEYS {
+        let keys: Vec<String> = state.keymap.layer_keys(layer).iter().map(|key| key.short()).collect();
+        let (keys, word) = (keys.join(" "), layer.place.word());
+        let text = format!("{keys} {word} {} {}", layer.label, layer.name).to_lowercase();
+        if !wanted.split_whitespace().all(|word| text.contains(word)) {
+            continue;
+        }
+        if place != Some(layer.place) {
+            place = Some(layer.place);
+            rows.push(Row::new());
+            let mut heading = Row::new();
+            heading.push(&word.to_uppercase(), Tint::of(Ink::Text).bold());
+            rows.push(heading);
+        }
+        rows.push(pair(
+            &keys,
+            &cut(layer.label, columns.saturating_sub(18)),
+            if narrow { 0 } else { 2 },
+            if narrow { 10 } else { 13 },
+        ));
     }
     if rows.len() == 1 {
         rows.push(Row::label("  nothing of that name", Ink::Dim));

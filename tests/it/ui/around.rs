@@ -139,6 +139,26 @@ fn what_is_queued_says_what_becomes_of_it() {
 }
 
 #[test]
+fn without_motion_nothing_differs_within_a_second() {
+    let mut state = chat(120);
+    state.overlays.clear();
+    let at = |state: &mut State, us: u64, columns| {
+        state.now = stamp(us);
+        frame(state, columns, 30)
+    };
+    let from = 1_003 * SECOND + 10_000;
+    for columns in [120, 80, 40] {
+        state.session.still = false;
+        assert_ne!(at(&mut state, from, columns), at(&mut state, from + 900_000, columns), "{columns}");
+        state.session.still = true;
+        assert_eq!(at(&mut state, from, columns), at(&mut state, from + 900_000, columns), "{columns}");
+    }
+    // The header's bar tells the context, and changes with a round alone.
+    let whole = at(&mut state, from, 120);
+    assert!(whole.lines().skip(1).all(|line| !line.contains("░░")), "the number alone: {whole}");
+}
+
+#[test]
 fn themes_draw_the_same_words() {
     let state = chat(120);
     let words = |theme: &Theme| text(&buffer(&state, theme, &mut Memo::new(), 120, 36).0);

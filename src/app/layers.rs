@@ -107,6 +107,7 @@ pub const LAYER_KEYS: &[LayerKey] = &[
     row(Usage, "usage.models", &["m"], "another model"),
     row(Question, "question.no", &["n"], "no"),
     row(Question, "question.yes", &["y"], "yes"),
+    row(Question, "question.session", &["s"], "yes, in this session"),
     row(Question, "question.always", &["A"], "yes, from now on"),
     row(Question, "question.copy", &["c"], "copy the address"),
     row(SignIn, "sign_in.open", &["o"], "open the page"),
@@ -164,7 +165,7 @@ impl LayerKey {
 
     /// Whether it lets something happen that a person is asked about.
     pub(super) fn approves(&self) -> bool {
-        matches!(self.name, "question.yes" | "question.always" | "servers.accept")
+        matches!(self.name, "question.yes" | "question.session" | "question.always" | "servers.accept")
     }
 }
 
@@ -249,7 +250,9 @@ impl Overlay {
             Self::Consent(_) | Self::Confirm(_) => (Place::Question, false),
             Self::Inquiry(layer) => match layer.step {
                 InquiryStep::Form(_) => return None,
-                InquiryStep::Address(_) | InquiryStep::Sample { .. } => (Place::Question, false),
+                InquiryStep::Address(_) | InquiryStep::Sample { .. } | InquiryStep::Roots { .. } => {
+                    (Place::Question, false)
+                }
             },
             Self::SignIn(layer) => (Place::SignIn, layer.typing),
             // A review's are commands, and these are written in.
@@ -309,7 +312,7 @@ mod tests {
     #[test]
     fn enter_and_space_never_say_yes() {
         let mut map = Keymap::default();
-        for name in ["question.yes", "question.always", "servers.accept"] {
+        for name in ["question.yes", "question.session", "question.always", "servers.accept"] {
             for bad in ["enter", "space"] {
                 assert!(!map.rebind(name, &[vec![key(bad)]]), "{name} {bad}");
                 assert_eq!(map.canonical(Question, key(bad)).typed().filter(|c| *c != ' '), None);

@@ -20,8 +20,15 @@ use super::spec;
 const DEFAULT: &str = include_str!("../../assets/keymap.toml");
 
 /// Commands that let a call run.
-const APPROVING: &[&str] =
-    &["review.once", "review.session", "review.always", "question.yes", "question.always", "servers.accept"];
+const APPROVING: &[&str] = &[
+    "review.once",
+    "review.session",
+    "review.always",
+    "question.yes",
+    "question.session",
+    "question.always",
+    "servers.accept",
+];
 
 /// Places that are no layers: theirs are commands. Layers fall back to `list`, but for these two.
 const NO_LAYERS: &[&str] = &["app", "composer", "transcript", "panel", "review", "list", "fault", "vi"];

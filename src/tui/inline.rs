@@ -52,7 +52,7 @@ impl Inline {
             let buffer = with_entries(state, from + skipped, until, |state| {
                 inline::printed(state, theme, &mut self.done, columns)
             });
-            rows(&buffer, links.then(|| self.done.links()), &mut news, true);
+            rows(&buffer, links.then(|| self.done.links()), &mut news, None);
             self.printed = last;
         }
         let (size, from) = (state.size, until);
@@ -67,9 +67,9 @@ impl Inline {
         // puts a copy of it into the scrollback.
         self.go_up(out);
         out.push_str(&news);
-        rows(&buffer, links.then(|| self.live.links()), out, false);
         let height = buffer.area.height;
         let (x, y) = caret.unwrap_or((0, height.saturating_sub(1)));
+        rows(&buffer, links.then(|| self.live.links()), out, Some(y));
         out.push('\r');
         let up = height.saturating_sub(1).saturating_sub(y);
         if up > 0 {
@@ -154,19 +154,28 @@ fn with_entries<T>(state: &mut State, from: usize, until: usize, view: impl FnOn
     result
 }
 
-/// The rows of a buffer as bytes; `closed`: each ends its line, else lines are only between them.
-fn rows(buffer: &Buffer, links: Option<&Links>, out: &mut String, closed: bool) {
+/// The rows of a buffer as bytes. Of a live area (`caret`: the row where the caret is to stand) lines are only between
+/// them and nothing stays below; else each ends its line.
+fn rows(buffer: &Buffer, links: Option<&Links>, out: &mut String, caret: Option<u16>) {
     let width = usize::from(buffer.area.width).max(1);
     let count = buffer.content.len() / width;
+    let below = caret.map_or(count, |y| usize::from(y) + 1);
     for (n, row) in buffer.content.chunks(width).enumerate() {
-        // Emptied before it is written: behind a full row the cursor stands on its last character. Below the last one
-        // nothing stays.
-        let last = !closed && n > 0 && n + 1 == count;
+        if n == below {
+            // A terminal may be narrower by now than it has told. What is written above the caret wraps as it would have
+            // been wrapped; what is below must not, or the way up to the caret would be longer.
+            out.push_str("\x1b[?7l");
+        }
+        // Emptied before it is written: behind a full row the cursor stands on its last character.
+        let last = caret.is_some() && n > 0 && n + 1 == count;
         out.push_str(if last { "\x1b[0m\x1b[J" } else { "\x1b[0m\x1b[K" });
         line(row, links, out);
-        if closed || n + 1 < count {
+        if caret.is_none() || n + 1 < count {
             out.push_str("\r\n");
         }
+    }
+    if below < count {
+        out.push_str("\x1b[?7h");
     }
 }
 
@@ -280,7 +289,7 @@ mod tests {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 10, 1));
         buffer.set_string(0, 0, "日a", Style::new().fg(Color::LightCyan).bg(Color::Indexed(237)));
         let mut out = String::new();
-        rows(&buffer, None, &mut out, true);
+        rows(&buffer, None, &mut out, None);
         assert_eq!(out, "\x1b[0m\x1b[K\x1b[0;96;48;5;237m日a\x1b[0m\r\n");
     }
 
@@ -307,6 +316,29 @@ mod tests {
         }
         assert_eq!(terminal.screen().contents().trim(), "");
         assert_eq!(terminal.screen().cursor_position(), (0, 0));
+    }
+
+    #[test]
+    fn drawn_into_a_terminal_that_has_not_told_how_narrow_it_is_it_finds_its_first_row_again() {
+        let mut state = State::new(crate::app::Session::default());
+        state.size = crate::app::Size { columns: 80, rows: 20 };
+        state.composer.set("words");
+        let (mut inline, mut out) = (Inline::default(), String::new());
+        inline.draw(&mut state, &Theme::dark(), true, &mut out);
+        // It tells, and the frame is drawn anew.
+        inline.resized(50);
+        state.size.columns = 50;
+        inline.draw(&mut state, &Theme::dark(), true, &mut out);
+        let cells = |n| std::num::NonZeroU16::new(n).unwrap();
+        let mut narrow = vt100::Parser::new(cells(20), cells(50), 0);
+        narrow.process(b"before\r\n");
+        narrow.process(out.as_bytes());
+        let shown = narrow.screen().contents();
+        let mut fresh = vt100::Parser::new(cells(20), cells(50), 0);
+        let mut whole = String::from("before\r\n");
+        Inline::default().draw(&mut state, &Theme::dark(), true, &mut whole);
+        fresh.process(whole.as_bytes());
+        assert_eq!(shown, fresh.screen().contents());
     }
 
     #[test]

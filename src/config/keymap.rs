@@ -429,8 +429,8 @@ mod tests {
     #[test]
     fn users_rebind_but_never_let_enter_approve() {
         let read = |keys: &str| Config::parse("k.toml".as_ref(), &format!("[keys]\n{keys}\n"));
-        let good = read("\"review.once\" = [\"ctrl+y\", \"o\"]\npanel.cancel = []").unwrap().0.keymap;
-        assert_eq!(good.bindings["review.once"], vec![vec![one("ctrl+y")], vec![one("o")]]);
+        let good = read("\"review.once\" = [\"ctrl+y\", \"z\"]\npanel.cancel = []").unwrap().0.keymap;
+        assert_eq!(good.bindings["review.once"], vec![vec![one("ctrl+y")], vec![one("z")]]);
         assert_eq!(good.hint("panel.cancel"), None);
         for bad in [
             "review.once = \"enter\"",
@@ -444,6 +444,7 @@ mod tests {
             "app.tools = 3",
             "app.tolls = \"ctrl+t\"",
             "app.tools = \"ctrl+a ctrl+b ctrl+c\"",
+            "review.once = \"o\"",
             "question.yes = \"enter\"",
             "servers.accept = \"space\"",
             "browser.erase = \"j\"",

@@ -78,11 +78,11 @@ fn the_configuration_is_begun_changed_and_read() {
     home.run(&["config", "set", "model", "b"], 0);
     home.run(&["config", "set", "profiles.x.temperature", "0.5"], 0);
     home.run(&["config", "set", "limits.connect", "5 s"], 0);
-    home.run(&["config", "set", "keys.\"review.once\"", "[\"o\"]"], 0);
+    home.run(&["config", "set", "keys.\"review.once\"", "[\"z\"]"], 0);
     let text = std::fs::read_to_string(home.file()).unwrap();
     assert_eq!(
         text,
-        "# mine\nmodel = \"b\" # why\n\n[profiles.x]\nbase_url = \"http://localhost:1/v1\"\ntemperature = 0.5\n\n[limits]\nconnect = \"5 s\"\n\n[keys]\n\"review.once\" = [\"o\"]\n"
+        "# mine\nmodel = \"b\" # why\n\n[profiles.x]\nbase_url = \"http://localhost:1/v1\"\ntemperature = 0.5\n\n[limits]\nconnect = \"5 s\"\n\n[keys]\n\"review.once\" = [\"z\"]\n"
     );
     assert_eq!(home.run(&["config", "get", "model"], 0).0, "\"b\"\n");
     assert_eq!(home.run(&["config", "get", "limits.connect"], 0).0, "\"5 s\"\n");

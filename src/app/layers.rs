@@ -229,7 +229,7 @@ impl Keymap {
     #[must_use]
     pub fn shown(&self, place: Place, default: &str) -> String {
         let row = LAYER_KEYS.iter().find(|row| row.place == place && row.keys.contains(&default));
-        row.map_or_else(|| vec![], |row| self.layer_keys(row)).first().map(|key| key.short()).unwrap_or_default()
+        row.map_or_else(Vec::new, |row| self.layer_keys(row)).first().map(|key| key.short()).unwrap_or_default()
     }
 }
 
@@ -261,6 +261,7 @@ impl Overlay {
             | Self::Ask(_)
             | Self::Prompts(_)
             | Self::Palette(_)
+            | Self::Roles(_)
             | Self::Settings(_)
             | Self::Welcome(_) => return None,
         })

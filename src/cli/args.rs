@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 mod mcp;
+mod version;
 
 pub use super::session::*;
 use crate::record::Speed;
@@ -45,6 +46,7 @@ const UNHEEDED_BY_DEMO: [&str; 16] = [
 #[command(
     name = "millrace",
     version,
+    long_version = version::long(),
     about = "A streaming-first terminal client for chat with tools",
     before_long_help = EXAMPLES,
     after_help = AFTER,

@@ -51,6 +51,7 @@ pub use ask::{Claim, Cursor, Draft, DraftOf, Erased, Learnt, OpenMode, Page, Sea
 pub use error::StoreError;
 pub use query::Query;
 pub use salvage::Salvaged;
+pub use schema::sqlite_version;
 pub use watch::{Runner, Watched, WatchedCall, WatchedRound};
 
 use crate::chat::{

@@ -22,6 +22,12 @@ pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
 /// SQLite before 3.51.3 can damage a WAL that two connections write.
 const SQLITE_FLOOR: i32 = 3_051_003;
 
+/// The version of SQLite that is built in.
+#[must_use]
+pub fn sqlite_version() -> &'static str {
+    rusqlite::version()
+}
+
 /// Opens the writing connection (or, in [`OpenMode::Read`], one that only reads).
 pub(super) fn open(path: &Path, mode: OpenMode) -> Result<Connection, StoreError> {
     open_file(path, mode).map_err(|e| e.at(path))

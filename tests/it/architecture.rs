@@ -34,6 +34,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("cli", ALL),
     ("main", ALL),
     ("lib", ALL),
+    // The build script.
+    ("build", &[]),
 ];
 const UP_TO_4: &[&str] =
     &["chat", "text", "syntax", "wire", "tools", "config", "export", "turn", "net", "mcp", "store", "engine", "app"];

@@ -120,7 +120,11 @@ impl Asker {
                 }
                 (LogLevel::Info, format!("was told {}", uris.join(", ")))
             }
-            _ => (LogLevel::Info, "was not told: you declined".to_owned()),
+            InquiryAnswer::Decline
+            | InquiryAnswer::Cancel
+            | InquiryAnswer::Accept(_)
+            | InquiryAnswer::Sample(_)
+            | InquiryAnswer::Fail { .. } => (LogLevel::Info, "was not told: you declined".to_owned()),
         };
         self.0.reporter.log(level, || format!("it asked for its folders and {what}"));
     }

@@ -127,7 +127,7 @@ async fn a_lost_task_may_have_run() {
     let CallEnd::ServerGone { sent: true, message } = up.call("echo", json!({})).end().await else {
         panic!("it ended")
     };
-    assert_eq!(message, "the server kept its task for 0 s, and no longer knows it: Task not found");
+    assert_eq!(message, "the server kept its task for 1 ms, and no longer knows it: Task not found");
 
     let dead = fake("get() { exit 3; }");
     let up = dead.up(Limits::default()).await;

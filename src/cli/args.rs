@@ -169,8 +169,8 @@ pub enum HistoryCommand {
         /// As JSON: the branches that are not shown, too
         #[arg(long)]
         all_branches: bool,
-        /// To be shown to others: without what tools were given and said, the system prompt, and this computer's paths and
-        /// your name
+        /// To be shown to others: without what tools were given and said, attachments, thoughts, the system prompt, and this
+        /// computer's paths and your name
         #[arg(long, conflicts_with = "all_branches")]
         share: bool,
         /// In a share file: what tools were given
@@ -179,6 +179,12 @@ pub enum HistoryCommand {
         /// In a share file: what tools said
         #[arg(long, requires = "share")]
         with_results: bool,
+        /// In a share file: files, resources and pictures that were attached
+        #[arg(long, requires = "share")]
+        with_attachments: bool,
+        /// In a share file: what the model thought
+        #[arg(long, requires = "share")]
+        with_reasoning: bool,
         /// In a share file: the system prompt
         #[arg(long, requires = "share")]
         with_system: bool,

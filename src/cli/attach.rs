@@ -127,6 +127,12 @@ fn terminated(runner: Runner) -> Result<(), Fault> {
         let message = format!("It runs in a chat screen (process {pid}), together with whatever else is open there.");
         return Err(Fault::new(FaultKind::Usage, message).hint("Stop it there: esc."));
     }
+    if !runner.proved {
+        let message = format!("Whether process {pid} is the one that runs it cannot be told from here.");
+        return Err(
+            Fault::new(FaultKind::Usage, message).hint("Stop it on the machine, or in the container, where it runs.")
+        );
+    }
     system::terminate(pid).map_err(|error| {
         Fault::new(FaultKind::Internal, format!("Process {pid}, which runs it, cannot be asked to stop: {error}."))
     })

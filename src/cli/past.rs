@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use crate::chat::{Fault, Limits};
+use crate::export::Showing;
 
 use super::args::{HistoryArgs, HistoryCommand, SessionArgs, TimelineArgs};
 use super::exchange::Export;
@@ -34,10 +35,19 @@ pub fn history(args: HistoryArgs) -> Result<u8, Fault> {
             share,
             with_arguments,
             with_results,
+            with_attachments,
+            with_reasoning,
             with_system,
         } => {
             let (redactor, warning) = secrets::redactor();
-            let share = share.then(|| secrets::places().showing(with_arguments, with_results, with_system));
+            let showing = Showing {
+                arguments: with_arguments,
+                results: with_results,
+                attachments: with_attachments,
+                reasoning: with_reasoning,
+                system: with_system,
+            };
+            let share = share.then(|| secrets::places().showing(showing));
             Command::Export(Box::new(Export { id, file: output, format, all_branches, share, redactor, warning }))
         }
         HistoryCommand::Import { file, again, dry_run } => {

@@ -22,7 +22,7 @@ pub use html::{html, noted_html};
 pub use json::{ImportError, json, parse, parse_tree, tree_json};
 pub use markdown::{markdown, noted_markdown};
 pub use redact::{REDACTED, Redactor};
-pub use share::{Held, Share};
+pub use share::{Held, Share, Showing};
 
 use std::collections::HashMap;
 

@@ -2,12 +2,13 @@
 //! process ends, however it ends. No heartbeat, so nothing wakes up.
 
 use std::fs::{File, TryLockError};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::worker::Desk;
-use super::{Claim, StoreError, ledger, recover, schema};
+use super::{Claim, StoreError, ledger, process, recover, schema};
 use crate::chat::ConversationId;
 
 /// The lock that says that this process lives. Freed when dropped.
@@ -23,9 +24,13 @@ impl ProcessLock {
         let file = lock_file(store, &token);
         let folder = locks(store);
         std::fs::create_dir_all(&folder).map_err(|e| StoreError::io(&folder, &e))?;
-        let held = File::options().create_new(true).write(true).open(&file).map_err(|e| StoreError::io(&file, &e))?;
+        let mut held =
+            File::options().create_new(true).write(true).open(&file).map_err(|e| StoreError::io(&file, &e))?;
         // Only rows of `process` are ever looked at, so the lock is held before anyone can ask for it.
         held.lock().map_err(|e| StoreError::io(&file, &e))?;
+        if let Some(identity) = process::identity(std::process::id()) {
+            held.write_all(identity.as_bytes()).map_err(|e| StoreError::io(&file, &e))?;
+        }
         db.execute(
             "INSERT INTO process (token, pid, started, single) VALUES (?1, ?2, ?3, ?4)",
             params![token, std::process::id(), ledger::now(), single],
@@ -95,6 +100,16 @@ pub(super) fn lives(store: &Path, token: &str) -> bool {
         },
         Err(e) => e.kind() != std::io::ErrorKind::NotFound,
     }
+}
+
+/// Whether the process that has this id, here and now, is the one behind a token. Where the system tells nothing by which it
+/// could be known, its lock alone says so.
+pub(super) fn is_process(store: &Path, token: &str, pid: u32) -> bool {
+    let file = lock_file(store, token);
+    let held = File::options().write(true).open(&file).map(|file| file.try_lock());
+    let is_held = matches!(held, Ok(Err(TryLockError::WouldBlock)));
+    let Ok(said) = std::fs::read_to_string(&file) else { return false };
+    is_held && (said.is_empty() || process::identity(pid).is_some_and(|now| now == said))
 }
 
 /// The processes that the store knows and that are gone.

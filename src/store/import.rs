@@ -160,7 +160,12 @@ struct History {
     settled: HashMap<MessageId, MessageId>,
     times: HashMap<MessageId, UnixMs>,
     calls: HashSet<CallId>,
+    /// Open calls, over all messages.
+    held: usize,
 }
+
+/// Open calls that are kept while a history is checked, over all messages: some 64 MB. An answer of 128 calls needs 8,256.
+const MOST_OPEN: usize = 4_000_000;
 
 impl History {
     /// Takes a message; returns its id.
@@ -197,6 +202,10 @@ impl History {
                     open.push(call.id.clone());
                 }
             }
+        }
+        self.held = self.held.saturating_add(open.len());
+        if self.held > MOST_OPEN {
+            return Err(bad("it has more calls side by side than can be followed"));
         }
         if !matches!(message.body, Body::Tool(_))
             && let Some(parent) = &message.parent

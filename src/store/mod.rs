@@ -26,6 +26,7 @@ mod import;
 mod index;
 mod ledger;
 mod listing;
+mod process;
 mod query;
 mod recover;
 mod rows;

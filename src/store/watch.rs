@@ -32,6 +32,8 @@ pub struct Watched {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Runner {
     pub pid: u32,
+    /// The process of this id, here and now, is surely the one: only then may it be sent a signal.
+    pub proved: bool,
     /// It runs this turn and nothing else.
     pub single: bool,
 }
@@ -67,6 +69,20 @@ pub(super) fn watch(
     id: &ConversationId,
     turn: Option<&MessageId>,
 ) -> Result<Option<Watched>, StoreError> {
+    let found = look(db, store, id, turn)?;
+    match &found {
+        // Its process ended between the two questions: what it wrote last is there by now.
+        Some(watched) if watched.status.is_none() && watched.runner.is_none() => look(db, store, id, turn),
+        Some(_) | None => Ok(found),
+    }
+}
+
+fn look(
+    db: &Connection,
+    store: &Path,
+    id: &ConversationId,
+    turn: Option<&MessageId>,
+) -> Result<Option<Watched>, StoreError> {
     // One moment for all that is read here: what is written meanwhile comes with the next look.
     let tx = db.unchecked_transaction()?;
     let found = tx
@@ -92,7 +108,8 @@ pub(super) fn watch(
         .optional()?;
     let Some((no, mut watched, (token, pid, single))) = found else { return Ok(None) };
     if watched.status.is_none() && claim::lives(store, &token) {
-        watched.runner = pid.map(|pid| Runner { pid, single: single.unwrap_or_default() });
+        let proved = |pid| claim::is_process(store, &token, pid);
+        watched.runner = pid.map(|pid| Runner { pid, proved: proved(pid), single: single.unwrap_or_default() });
     }
     watched.rounds = rounds(&tx, no)?;
     watched.calls = calls(&tx, no)?;

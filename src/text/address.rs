@@ -91,7 +91,8 @@ pub fn addresses(text: &str) -> Vec<Range<usize>> {
             continue;
         }
         let length = text[next..].find(ends).unwrap_or(text.len() - next);
-        let end = next + own(&text[next..next + length]);
+        // Judged before it is looked through: what is too long is no link, whatever stands at its end.
+        let end = if length <= LONGEST { next + own(&text[next..next + length]) } else { next };
         if end > next && Address::of(&text[start..end]).is_some() {
             found.push(start..end);
         }
@@ -146,6 +147,7 @@ fn own(rest: &str) -> usize {
     loop {
         let kept = &rest[..end];
         let Some(last) = kept.chars().next_back() else { return 0 };
+        // At most [`LONGEST`] bytes, so counting anew is cheap enough.
         let opened = |open: char, close: char| kept.matches(open).count() >= kept.matches(close).count();
         let stays = match last {
             '.' | ',' | ':' | ';' | '!' | '?' | '*' | '_' | '~' | '\'' | '’' => false,
@@ -221,6 +223,7 @@ mod tests {
         assert_eq!(found("見て https://a.b/見る。次"), ["https://a.b/見る"]);
         assert_eq!(found("**https://a.b/c** <https://d.e>"), ["https://a.b/c", "https://d.e"]);
         assert_eq!(found("https://a.b/?u=http://c.d/"), ["https://a.b/?u=http://c.d/"]);
+        assert_eq!(found(&format!("https://a.b/{} https://c.d", ")".repeat(1 << 20))), ["https://c.d"]);
     }
 
     proptest! {

@@ -148,27 +148,38 @@ impl Row {
         if !self.text.contains("://") {
             return;
         }
+        let mut found = Vec::new();
+        let mut known = self.links.iter().map(|(range, _)| range.clone()).peekable();
         for range in addresses(&self.text) {
-            let taken = self.links.iter().any(|(known, _)| known.start < range.end && range.start < known.end);
+            while known.next_if(|known| known.end <= range.start).is_some() {}
+            let taken = known.peek().is_some_and(|known| known.start < range.end);
             let written = &self.text[range.clone()];
             let Some(to) = Address::of(written).filter(|_| !taken) else { continue };
-            if half.is_some_and(|half| half.contains(written)) {
-                continue;
+            if half.is_none_or(|half| !half.contains(written)) {
+                found.push((range, to));
             }
-            let at = self.links.partition_point(|(known, _)| known.end <= range.start);
-            self.links.insert(at, (range.clone(), to));
-            self.ink(range, |tint| if tint.ink == Ink::Code { tint } else { Tint { ink: Ink::Link, ..tint } });
         }
+        let ranges: Vec<_> = found.iter().map(|(range, _)| range.clone()).collect();
+        self.ink(&ranges, |tint| if tint.ink == Ink::Code { tint } else { Tint { ink: Ink::Link, ..tint } });
+        self.links.extend(found);
+        self.links.sort_by_key(|(range, _)| range.start);
     }
 
-    /// Inks over a byte range again.
-    fn ink(&mut self, range: std::ops::Range<usize>, with: impl Fn(Tint) -> Tint) {
-        let mut out = self.slice(0..range.start);
-        for (text, tint) in self.slice(range.clone()).runs() {
-            out.push_safe(text, with(tint));
-        }
-        for (text, tint) in self.slice(range.end..self.text.len()).runs() {
-            out.push_safe(text, tint);
+    /// Inks over these pieces again, which stand in order. In one pass: a text of nothing but links is long.
+    fn ink(&mut self, pieces: &[std::ops::Range<usize>], with: impl Fn(Tint) -> Tint) {
+        let mut out = Row::new();
+        let (mut at, mut pieces) = (0, pieces.iter().peekable());
+        for &(end, tint) in &self.runs {
+            while at < end {
+                while pieces.next_if(|piece| piece.end <= at).is_some() {}
+                let (until, tint) = match pieces.peek() {
+                    Some(piece) if piece.start <= at => (piece.end.min(end), with(tint)),
+                    Some(piece) => (piece.start.min(end), tint),
+                    None => (end, tint),
+                };
+                out.push_safe(&self.text[at..until], tint);
+                at = until;
+            }
         }
         self.runs = out.runs;
     }
@@ -256,7 +267,7 @@ impl Row {
 
     /// Inks over a byte range again, keeping the modifiers that were there.
     pub(super) fn mark(&mut self, range: std::ops::Range<usize>, ink: Ink) {
-        self.ink(range, |tint| Tint { ink, bold: true, ..tint });
+        self.ink(&[range], |tint| Tint { ink, bold: true, ..tint });
     }
 
     /// Bytes held, for the memo's budget.

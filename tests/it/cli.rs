@@ -60,8 +60,11 @@ fn usage_errors_end_with_2_and_help_with_0() {
     assert_eq!(home.run(&["-V"], 0).0.trim(), format!("millrace {}", env!("CARGO_PKG_VERSION")));
     let version = home.run(&["--version"], 0).0;
     let lines: Vec<&str> = version.lines().collect();
-    assert!(matches!(lines[..], [name, sqlite, tls, target] if name.starts_with("millrace ")
-        && sqlite.starts_with("SQLite 3.") && tls.starts_with("TLS rustls 0.") && target.contains('-')), "{version}");
+    assert!(
+        matches!(lines[..], [name, sqlite, tls, target] if name.starts_with("millrace ")
+        && sqlite.starts_with("SQLite 3.") && tls.starts_with("TLS rustls 0.") && target.contains('-')),
+        "{version}"
+    );
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         assert!(home.run(&["completions", shell], 0).0.contains("millrace"), "{shell}");
     }

@@ -15,6 +15,8 @@ use crate::chat::{Answer, AnswerState, Body, MessageId, Origin, OutcomeKind, Par
 /// The marks around references that only its own page can draw.
 const MARK_OPENS: char = '\u{e200}';
 const MARK_CLOSES: char = '\u{e201}';
+/// Bytes that unfinished answers may grow by, because several branches go on with them.
+const COPIED: usize = 16 * 1024 * 1024;
 
 pub(super) fn read(map: &Map<String, Value>) -> Result<Imported, ItemError> {
     let Some(mapping) = map.get("mapping").and_then(Value::as_object) else {
@@ -32,8 +34,14 @@ pub(super) fn read(map: &Map<String, Value>) -> Result<Imported, ItemError> {
     }
     let current = places.get(text(map, "current_node")).copied();
     let model = text(map, "default_model_slug").to_owned();
-    let mut reader =
-        Reader { growth: Growth::default(), left: Left::default(), system: String::new(), head: None, model };
+    let mut reader = Reader {
+        growth: Growth::default(),
+        copied: 0,
+        left: Left::default(),
+        system: String::new(),
+        head: None,
+        model,
+    };
     reader.walk(&nodes, &forest, current);
     if reader.growth.is_empty() {
         return Err(ItemError::Empty);
@@ -112,6 +120,13 @@ struct Draft {
 }
 
 impl Draft {
+    /// Bytes that a copy of it holds.
+    fn size(&self) -> usize {
+        let arguments = self.call.as_ref().map_or(0, |(tool, arguments)| tool.len() + arguments.to_string().len());
+        let results = self.results.as_ref().map_or(0, |(text, _)| text.len());
+        self.reasoning.len() + self.text.len() + arguments + results + size_of::<Self>()
+    }
+
     /// Whether all of it is there: what comes next cannot belong to it but by being joined.
     fn is_whole(&self) -> bool {
         match self.call {
@@ -133,6 +148,8 @@ struct Carry {
 
 struct Reader {
     growth: Growth,
+    /// Bytes of unfinished answers that went into several branches.
+    copied: usize,
     left: Left,
     system: String,
     head: Option<MessageId>,
@@ -150,11 +167,15 @@ impl Reader {
             if current == Some(place) {
                 carry.is_head = true;
             }
-            // One child may go on with the answer. Of several each would, so what is whole is ended before them.
+            // One child may go on with the answer. Of several each would, so what is whole is ended before them, and so
+            // is what would grow without measure by being in each.
             let ends = match children.len() {
                 0 => true,
                 1 => false,
-                _ => carry.draft.as_ref().is_some_and(Draft::is_whole),
+                more => carry.draft.as_ref().is_some_and(|draft| {
+                    self.copied = self.copied.saturating_add(draft.size().saturating_mul(more));
+                    draft.is_whole() || self.copied > COPIED
+                }),
             };
             if ends || carry.draft.is_none() {
                 self.end(&mut carry);

@@ -178,8 +178,13 @@ fn object(map: Map<String, Value>) -> Result<Imported, Unread> {
     read.map_err(|error| Unread { title, error })
 }
 
+/// A file of this form can be anybody's: which role and which tools the conversation goes on with, and that it stands for
+/// one of another program, are not for it to say.
 fn own(map: Map<String, Value>) -> Result<Imported, ItemError> {
-    let tree = json::tree_of(Value::Object(map)).map_err(ItemError::Own)?;
+    let mut tree = json::tree_of(Value::Object(map)).map_err(ItemError::Own)?;
+    if let Value::Object(extra) = &mut tree.shown.extra {
+        [Origin::KEY, "role", "toolset"].iter().for_each(|key| drop(extra.remove(*key)));
+    }
     Ok(Imported { source: Source::Millrace, tree, origin: None, left: Left::default() })
 }
 

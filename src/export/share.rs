@@ -287,7 +287,7 @@ mod tests {
         }
         assert_eq!((held.arguments, held.results, held.system), (1, 1, true));
         assert!(
-            held.words().starts_with("Left out: the arguments of 1 call, 1 result, the system prompt, "),
+            held.words().starts_with("Left out: the arguments of 1 call, 1 result, 3 attachments, what the model thought, the system prompt, "),
             "{held:?}"
         );
         let all = Share::default().showing(Showing::ALL);
@@ -324,7 +324,7 @@ mod tests {
             assert!(!text.contains(hidden), "{hidden}: {text}");
         }
         assert!(text.contains("[left out: plan.txt, 12 bytes]") && text.contains("/home/[user]-old"), "{text}");
-        assert!(held.attachments == 2 && held.reasoning > 0, "{held:?}");
+        assert!(held.attachments == 5 && held.reasoning == 1, "{held:?}");
         let (whole, _) = share.showing(Showing::ALL).apply(&given);
         assert!(markdown(&whole).contains("a quiet word"));
     }

@@ -3,6 +3,7 @@
 
 use super::blocks::Spot;
 use super::marking::TextPoint;
+use super::overlay::TreeKind;
 use super::transcript::Anchor;
 use crate::chat::CallId;
 
@@ -38,6 +39,8 @@ pub struct Layout {
     pub lines: Vec<TextLine>,
     /// The rows of the list or text on top: of the topmost overlay, else of the panel.
     pub list: ListLayout,
+    /// The visible rows of a tree, where one is on top.
+    pub tree: Vec<TreeSpot>,
     /// Present while a review is on top.
     pub review: Option<ReviewLayout>,
     /// Present while a server's request for an answer of the model is on top.
@@ -101,6 +104,17 @@ pub struct ListLayout {
     pub page: usize,
     /// The first visible line.
     pub top: usize,
+}
+
+/// A visible row of a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TreeSpot {
+    pub row: usize,
+    /// The node by the byte at which it begins.
+    pub node: usize,
+    pub kind: TreeKind,
+    /// The row of the node that holds it.
+    pub parent: usize,
 }
 
 /// How much of a review has been on the screen.

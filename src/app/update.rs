@@ -95,6 +95,8 @@ impl State {
         match self.overlays.last_mut() {
             Some(Overlay::Servers(list)) => list.laid_out(layout.list),
             Some(Overlay::Inquiry(open)) => open.laid_out(layout.list),
+            // The view keeps the chosen row of a tree on the page.
+            Some(Overlay::Detail(open)) => open.scroll = layout.list.top,
             Some(_) | None => {}
         }
         // The reader's place in its normal form; at the end, reading on is following.

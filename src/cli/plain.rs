@@ -49,7 +49,7 @@ pub fn run(args: &SessionArgs) -> Result<u8, Fault> {
 /// As [`run`].
 pub async fn chat(args: &SessionArgs) -> Result<u8, Fault> {
     let ready = once::prepare(args, once::Place::Plain).await?;
-    talk(ready, args, "Continue with: millrace --plain -c").await
+    talk(ready, args, "Continue with: millrace --plain -c", None).await
 }
 
 /// The same with the built-in model and tools.
@@ -65,7 +65,8 @@ pub fn demo(args: &SessionArgs) -> Result<u8, Fault> {
         let settings = once::settings(args, resolved, prepared.model(), approve, false)?;
         let parts = asked::given(args, &resolved.limits)?.unwrap_or_default();
         let mut notices: Vec<_> = resolved.notices.iter().map(|text| (NoticeKind::Config, text.clone())).collect();
-        notices.push((NoticeKind::Info, format!("The demo answers anything; begin with: {}", crate::demo::PROMPT)));
+        notices
+            .push((NoticeKind::Info, format!("The demo answers anything. Enter alone asks: {}", crate::demo::PROMPT)));
         let mut boot = prepared.boot(false).await?;
         let redactor = prepared.redactor(&boot);
         record::begin(args, &mut boot, &settings.model, redactor)?;
@@ -79,13 +80,13 @@ pub fn demo(args: &SessionArgs) -> Result<u8, Fault> {
             notices,
             redactor: Redactor::default(),
         };
-        talk(ready, args, "The demo keeps nothing.").await
+        talk(ready, args, "The demo keeps nothing.", Some(crate::demo::PROMPT)).await
     });
     runtime.shutdown_background();
     code
 }
 
-async fn talk(ready: Ready, args: &SessionArgs, farewell: &str) -> Result<u8, Fault> {
+async fn talk(ready: Ready, args: &SessionArgs, farewell: &str, first: Option<&'static str>) -> Result<u8, Fault> {
     let Ready { boot, parts, conversation, settings, questions: _, prices: _, notices, redactor: _ } = ready;
     let Some(questions) = Questions::open() else {
         return Err(Fault::new(FaultKind::Usage, "--plain needs a terminal to type at.")
@@ -104,6 +105,8 @@ async fn talk(ready: Ready, args: &SessionArgs, farewell: &str) -> Result<u8, Fa
         conversation,
         unsaved: None,
         asks: BTreeMap::new(),
+        servers: BTreeMap::new(),
+        first,
         said: Vec::new(),
         turn: 0,
     };
@@ -131,6 +134,10 @@ struct Talk {
     unsaved: Option<String>,
     /// Servers that may not start before a person has seen their command; None: it was answered.
     asks: BTreeMap<ServerName, Option<ServerStatus>>,
+    /// What was last told of each server.
+    servers: BTreeMap<ServerName, ServerStatus>,
+    /// The first question of the demo, until something was asked: enter on the empty line sends it.
+    first: Option<&'static str>,
     /// What came while a line was typed: told before the next prompt.
     said: Vec<String>,
     turn: u64,
@@ -193,6 +200,9 @@ impl Talk {
             self.turn += 1;
             self.orders.send(order);
             let mut questions = self.questions.take();
+            if let Some(questions) = &mut questions {
+                self.servers.values().for_each(|status| questions.note(status));
+            }
             let options = asked::options(args, turn);
             let (out, err) = (tokio::io::stdout(), tokio::io::stderr());
             let code = headless::run_at(&mut *self, options, out, err, &mut stops, &mut questions).await;
@@ -238,8 +248,9 @@ impl Talk {
                 }
             }
         }
+        let first = self.first.take();
         match text.trim() {
-            "" => Wish::Nothing,
+            "" => first.map_or(Wish::Nothing, |first| Wish::Say(first.to_owned())),
             "/quit" | "/exit" | "/q" => Wish::Leave(0),
             "/retry" => Wish::Retry,
             "/continue" => Wish::Continue,
@@ -323,6 +334,9 @@ impl Talk {
 
     /// What matters beyond one turn.
     fn watch(&mut self, event: &TurnEvent) {
+        if let TurnEvent::Server(status) = event {
+            self.servers.insert(status.server.clone(), status.clone());
+        }
         match event {
             TurnEvent::Started { conversation, .. } => self.conversation = Some(conversation.clone()),
             TurnEvent::Unsaved { reason } => self.unsaved = Some(reason.clone()),

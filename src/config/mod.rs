@@ -14,6 +14,7 @@ mod address;
 mod document;
 mod draft;
 mod edit;
+pub mod editor;
 mod endpoint;
 pub mod external;
 mod file;

@@ -4,24 +4,37 @@
 //! - An answer counts only for the question that stood when its line was read: what was typed before a question is
 //!   thrown away, what was typed for one that went away too.
 //! - An empty line, the end of input, and anything that is no answer never approve.
-//! - An answer names the hash of the arguments that were shown.
+//! - An answer names the hash of the arguments that were shown; edited ones were shown before they are sent.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, IsTerminal as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc as threads;
 use std::time::Instant;
 
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
-use crate::chat::{AskReason, CallId, CallState, CallUpdate, Decision, Order, Review, ServerName, TurnId, WaitFor};
-use crate::text::{sanitize, visible};
-
-const CHOICES: &str = "[n] deny  [y] once  [s] this session  [A] always from now on";
+use super::words::{self, Disk};
+use crate::app::{LARGEST, PathMark, path_arguments, place_by_itself, written_file};
+use crate::chat::{
+    CallId, CallState, CallUpdate, Decision, Fault, FaultKind, Order, Review, ServerName, ServerStatus, TurnId, WaitFor,
+};
+use crate::config::editor;
+use crate::engine::disk;
+use crate::text::sanitize;
 
 /// A line and when it had been read; None at the end of input.
 type Line = (Instant, Option<String>);
+
+/// What a desk waits for.
+pub(super) enum Heard {
+    Line(Line),
+    /// The editor was closed.
+    Edited(Result<String, Fault>),
+}
 
 /// The terminal that answers.
 pub struct Questions {
@@ -30,6 +43,8 @@ pub struct Questions {
     lines: mpsc::UnboundedReceiver<Line>,
     /// A line was asked for and has not come.
     reading: bool,
+    /// The folders that servers are told of, `file:` addresses.
+    roots: BTreeMap<ServerName, Vec<String>>,
 }
 
 impl Questions {
@@ -58,7 +73,7 @@ impl Questions {
                 }
             })
             .ok()?;
-        Some(Self { terminal, wanted, lines, reading: false })
+        Some(Self { terminal, wanted, lines, reading: false, roots: BTreeMap::new() })
     }
 
     /// The next line that is typed; None at the end of input. `fresh`: what was typed before does not count. Nothing is
@@ -78,6 +93,12 @@ impl Questions {
                 return line;
             }
         }
+    }
+
+    /// Takes note of what a server may be told.
+    pub fn note(&mut self, status: &ServerStatus) {
+        let roots = status.life.roots.list.iter().map(|root| root.uri.clone()).collect();
+        self.roots.insert(status.server.clone(), roots);
     }
 
     /// Throws away what was typed and not read.
@@ -112,14 +133,34 @@ fn input() -> Option<File> {
 pub(super) struct Desk {
     questions: Option<Questions>,
     queue: VecDeque<Arc<Review>>,
-    open: Option<(Arc<Review>, Instant)>,
+    open: Option<Open>,
+    /// The editor that is open, and for which call.
+    editing: Option<(CallId, JoinHandle<Result<String, Fault>>)>,
     /// A call whose approval may answer for others too: they are asked about once the engine has acted on it.
     settling: Option<CallId>,
 }
 
+struct Open {
+    review: Arc<Review>,
+    since: Instant,
+    /// Arguments that the person wrote, in place of the model's.
+    edited: Option<String>,
+}
+
+/// What a typed line means.
+#[derive(Debug, PartialEq)]
+enum Reply {
+    Decide(Decision),
+    Edit,
+    /// The model's arguments again.
+    Undo,
+    Again,
+    Unclear,
+}
+
 impl Desk {
     pub(super) fn new(questions: Option<Questions>) -> Self {
-        Self { questions, queue: VecDeque::new(), open: None, settling: None }
+        Self { questions, queue: VecDeque::new(), open: None, editing: None, settling: None }
     }
 
     /// The terminal, for whoever asks next.
@@ -129,6 +170,13 @@ impl Desk {
 
     pub(super) fn is_asking(&self) -> bool {
         self.open.is_some()
+    }
+
+    /// Takes note of what a server may be told.
+    pub(super) fn server(&mut self, status: &ServerStatus) {
+        if let Some(questions) = &mut self.questions {
+            questions.note(status);
+        }
     }
 
     /// Takes note of a call's state. Whoever no longer waits is no longer asked.
@@ -155,164 +203,206 @@ impl Desk {
         if self.settling.as_ref() == Some(call) {
             self.settling = None;
         }
-        if self.open.as_ref().is_some_and(|(review, _)| review.call == *call) {
+        if self.open.as_ref().is_some_and(|open| open.review.call == *call) {
             self.open = None;
         }
     }
 
     /// The next question, where none stands: its text, safe for a terminal. The caller writes it at once.
     pub(super) fn next(&mut self) -> Option<String> {
-        if self.open.is_some() || self.settling.is_some() {
+        if self.open.is_some() || self.settling.is_some() || self.editing.is_some() {
             return None;
         }
         let review = self.queue.pop_front()?;
-        let text = question(&review);
-        self.stand(review);
+        let text = self.question(&review, None);
+        self.stand(review, None);
         Some(text)
     }
 
-    fn stand(&mut self, review: Arc<Review>) {
+    fn question(&self, review: &Review, edited: Option<&str>) -> String {
+        let roots = self.questions.as_ref().and_then(|questions| questions.roots.get(&review.tool.server));
+        let disk = look(review, edited, roots.map_or(&[][..], Vec::as_slice));
+        words::review(review, edited, &disk) + &words::choices(review, edited.is_some())
+    }
+
+    fn stand(&mut self, review: Arc<Review>, edited: Option<String>) {
         let Some(questions) = &mut self.questions else { return };
         questions.discard();
-        self.open = Some((review, Instant::now()));
+        self.open = Some(Open { review, since: Instant::now(), edited });
         if !questions.reading {
             questions.reading = questions.wanted.send(()).is_ok();
         }
     }
 
-    /// Waits for a line; forever where nobody can answer.
-    pub(super) async fn line(&mut self) -> Line {
+    /// Waits for a line, or for the editor; forever where nobody can answer. Cancel-safe.
+    pub(super) async fn heard(&mut self) -> Heard {
+        if let Some((_, editor)) = &mut self.editing {
+            let ended = editor.await;
+            let lost = |_| Err(Fault::new(FaultKind::Internal, "the editor was lost"));
+            return Heard::Edited(ended.unwrap_or_else(lost));
+        }
         match &mut self.questions {
             Some(questions) if questions.reading => match questions.lines.recv().await {
-                Some(line) => line,
+                Some(line) => Heard::Line(line),
                 None => std::future::pending().await,
             },
             Some(_) | None => std::future::pending().await,
         }
     }
 
-    /// What follows from a line: an order for the engine, and a word for the person.
-    pub(super) fn answered(&mut self, (at, line): Line, turn: TurnId) -> (Option<Order>, Option<String>) {
+    /// What follows from it: an order for the engine, and words for the person.
+    pub(super) fn answered(&mut self, heard: Heard, turn: TurnId) -> (Option<Order>, Option<String>) {
+        match heard {
+            Heard::Line(line) => self.line(line, turn),
+            Heard::Edited(result) => (None, self.edited(result)),
+        }
+    }
+
+    fn line(&mut self, (at, line): Line, turn: TurnId) -> (Option<Order>, Option<String>) {
         if let Some(questions) = &mut self.questions {
             questions.reading = false;
         }
-        let Some((review, since)) = self.open.take() else { return (None, None) };
+        let Some(Open { review, since, edited }) = self.open.take() else { return (None, None) };
         if at < since {
             // Typed for a question that went away.
-            self.stand(review);
+            self.stand(review, edited);
             return (None, None);
         }
-        match reply(line.as_deref(), review.earlier.is_some()) {
-            Ok(decision) => {
+        match reply(line.as_deref(), review.earlier.is_some(), edited.is_some()) {
+            Reply::Decide(decision) => {
                 let (call, hash) = (review.call.clone(), Arc::clone(&review.hash));
+                let decision = match (decision, edited) {
+                    (Decision::Once, Some(arguments)) => Decision::Edit { arguments },
+                    (decision, _) => decision,
+                };
                 if matches!(decision, Decision::Session | Decision::Always) {
                     self.settling = Some(call.clone());
                 }
                 (Some(Order::Decide { turn, call, hash, decision }), None)
             }
-            Err(()) => {
-                let choices = choices(&review);
-                self.stand(review);
-                (None, Some(format!("{choices}: ")))
+            Reply::Edit => {
+                let shown = edited.as_deref().unwrap_or(&review.arguments);
+                let pretty = serde_json::from_str::<serde_json::Value>(shown)
+                    .and_then(|value| serde_json::to_string_pretty(&value));
+                let text = pretty.unwrap_or_else(|_| shown.to_owned());
+                let editor = tokio::task::spawn_blocking(move || editor::edit(&text, "json"));
+                self.editing = Some((review.call.clone(), editor));
+                // It stands on, and is asked again with what was written.
+                self.open = Some(Open { review, since, edited });
+                (None, Some("The editor is open.\n".to_owned()))
+            }
+            Reply::Undo => {
+                let text = self.question(&review, None);
+                self.stand(review, None);
+                (None, Some(text))
+            }
+            Reply::Again => {
+                let text = self.question(&review, edited.as_deref());
+                self.stand(review, edited);
+                (None, Some(text))
+            }
+            Reply::Unclear => {
+                let choices = words::choices(&review, edited.is_some());
+                self.stand(review, edited);
+                (None, Some(choices))
             }
         }
     }
-}
 
-/// What a typed line means; Err: nothing that could be understood.
-fn reply(line: Option<&str>, earlier: bool) -> Result<Decision, ()> {
-    match line.map(str::trim) {
-        None | Some("" | "n" | "N" | "no") => Ok(Decision::Deny { reason: None }),
-        Some("y" | "Y" | "yes") => Ok(Decision::Once),
-        Some("s") => Ok(Decision::Session),
-        Some("A") => Ok(Decision::Always),
-        Some("u") if earlier => Ok(Decision::UseEarlier),
-        Some(_) => Err(()),
+    /// The editor was closed: what it holds is shown, and nothing is sent by that.
+    fn edited(&mut self, result: Result<String, Fault>) -> Option<String> {
+        let (call, _) = self.editing.take()?;
+        let Open { review, edited, .. } = self.open.take_if(|open| open.review.call == call)?;
+        let refuse = |why: &str| format!("{}\n", sanitize(why).one_line());
+        let (edited, said) = match result.map_err(|fault| fault.message).and_then(|text| {
+            match serde_json::from_str::<serde_json::Value>(&text) {
+                Ok(value) if value.is_object() => Ok(value.to_string()),
+                Ok(_) => Err("The arguments must be a JSON object; nothing was changed.".to_owned()),
+                Err(error) => Err(format!("That is not JSON: {error}; nothing was changed.")),
+            }
+        }) {
+            Ok(text) if text == *review.arguments => (None, String::new()),
+            Ok(text) => (Some(text), String::new()),
+            Err(why) => (edited, refuse(&why)),
+        };
+        let text = said + &self.question(&review, edited.as_deref());
+        self.stand(review, edited);
+        Some(text)
     }
 }
 
-fn choices(review: &Review) -> String {
-    let earlier = if review.earlier.is_some() { "  [u] use the earlier result" } else { "" };
-    format!("{CHOICES}{earlier}")
-}
-
-fn question(review: &Review) -> String {
-    let one = |text: &str| sanitize(text).one_line().into_string();
-    let path = one(&review.tool.path());
-    let mut out = format!("\n{path} wants to run   {}\n", one(&review.server_line));
-    let claims = [
-        (review.claims.read_only == Some(true), "only reads"),
-        (review.claims.destructive == Some(true), "may destroy"),
-        (review.claims.open_world == Some(true), "reaches outside"),
-    ];
-    let said: Vec<&str> = claims.iter().filter(|(holds, _)| *holds).map(|(_, word)| *word).collect();
-    if !said.is_empty() {
-        let trust = if review.trusted { "trusted" } else { "not verified" };
-        out.push_str(&format!("  it says of itself: {} ({trust})\n", said.join(", ")));
+/// What the disk says of what would be sent; only a server on this computer means its disk.
+fn look(review: &Review, edited: Option<&str>, roots: &[String]) -> Disk {
+    let mut out = Disk::default();
+    if !review.server_line.starts_with("stdio:") {
+        return out;
     }
-    match review.why {
-        AskReason::Policy => {}
-        AskReason::AfterUntrusted => {
-            let names: Vec<&str> = review.tainted_by.iter().map(ServerName::as_str).collect();
-            out.push_str(&format!("  untrusted content of {} came in before\n", names.join(", ")));
+    let shown = edited.unwrap_or(&review.arguments);
+    for (field, path) in path_arguments(shown) {
+        let here = || Path::new(&path).is_absolute().then(|| disk::place(Path::new(&path), roots, Path::new(".")));
+        if let Some(place) = place_by_itself(&path).or_else(here) {
+            out.marks.push(PathMark { field, path, place });
         }
-        AskReason::Repeat => out.push_str("  an equal call ran before, or may have\n"),
-        AskReason::Unsaved => out.push_str("  the conversation cannot be saved\n"),
     }
-    if let Some(because) = &review.because {
-        out.push_str(&format!("  the model said: {}\n", one(because)));
+    if let Some(written) = written_file(shown).filter(|written| Path::new(&written.path).is_absolute()) {
+        let standing = disk::standing(Path::new(&written.path), LARGEST as u64);
+        out.standing = Some(standing).filter(|standing| *standing != crate::chat::OnDisk::Unreadable);
     }
-    out.push_str("  exactly this will be sent:\n");
-    out.push_str(visible(&review.arguments).as_str());
-    out.push_str(&format!("\n  \"always\" is for {path} as it is defined now\n{}: ", choices(review)));
     out
+}
+
+/// What a typed line means. What is understood by half is asked again.
+fn reply(line: Option<&str>, earlier: bool, edited: bool) -> Reply {
+    let word = line.map(str::trim);
+    match word {
+        None | Some("" | "n" | "N" | "no") => Reply::Decide(Decision::Deny { reason: None }),
+        Some("y" | "Y" | "yes") => Reply::Decide(Decision::Once),
+        Some("e") => Reply::Edit,
+        Some("m") if edited => Reply::Undo,
+        Some("?") => Reply::Again,
+        Some("s") if !edited => Reply::Decide(Decision::Session),
+        Some("A") if !edited => Reply::Decide(Decision::Always),
+        Some("u") if earlier && !edited => Reply::Decide(Decision::UseEarlier),
+        Some(text) => match ["n ", "n, ", "no ", "no, "].iter().rev().find_map(|start| text.strip_prefix(start)) {
+            Some(reason) => Reply::Decide(Decision::Deny { reason: Some(reason.trim().to_owned()) }),
+            None => Reply::Unclear,
+        },
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::{Claims, ToolRef};
 
     #[test]
     fn only_a_clear_yes_approves() {
-        let check =
-            |line: Option<&str>, expect: Result<Decision, ()>| assert_eq!(reply(line, false), expect, "{line:?}");
-        check(Some("y\n"), Ok(Decision::Once));
-        check(Some("s\n"), Ok(Decision::Session));
-        check(Some("A\n"), Ok(Decision::Always));
+        let check = |line: Option<&str>, expect: Reply| assert_eq!(reply(line, false, false), expect, "{line:?}");
+        check(Some("y\n"), Reply::Decide(Decision::Once));
+        check(Some("s\n"), Reply::Decide(Decision::Session));
+        check(Some("A\n"), Reply::Decide(Decision::Always));
         for no in [None, Some("\n"), Some("  \n"), Some("n\n")] {
-            check(no, Ok(Decision::Deny { reason: None }));
+            check(no, Reply::Decide(Decision::Deny { reason: None }));
         }
-        for unclear in ["a", "S", "yy", "u", "y y", "\u{1b}[A"] {
-            check(Some(unclear), Err(()));
+        for unclear in ["a", "S", "yy", "u", "y y", "\u{1b}[A", "m", "nothing", "none of it"] {
+            check(Some(unclear), Reply::Unclear);
         }
-        assert_eq!(reply(Some("u"), true), Ok(Decision::UseEarlier));
+        assert_eq!(reply(Some("u"), true, false), Reply::Decide(Decision::UseEarlier));
     }
 
     #[test]
-    fn a_question_shows_the_exact_arguments_and_no_escape() {
-        let review = Review {
-            call: CallId::new("c"),
-            tool: ToolRef::new("fs", "write\u{1b}[2J"),
-            server_line: "npx fs".into(),
-            trusted: false,
-            claims: Claims { destructive: Some(true), ..Claims::default() },
-            description: String::new(),
-            arguments: "{\"path\":\"a\u{202e}txt\"}".into(),
-            hash: "h".into(),
-            because: Some("I will\n\u{1b}]0;x\u{7}write".into()),
-            why: AskReason::Policy,
-            tainted_by: Vec::new(),
-            earlier: None,
+    fn a_reason_follows_a_no_and_the_rest_has_its_letter() {
+        let reason = |line: &str| match reply(Some(line), false, false) {
+            Reply::Decide(Decision::Deny { reason }) => reason,
+            other => panic!("{line}: {other:?}"),
         };
-        insta::assert_snapshot!(question(&review), @r#"
-        fs/write wants to run   npx fs
-          it says of itself: may destroy (not verified)
-          the model said: I will write
-          exactly this will be sent:
-        {"path":"a<U+202E>txt"}
-          "always" is for fs/write as it is defined now
-        [n] deny  [y] once  [s] this session  [A] always from now on:
-        "#);
+        assert_eq!(reason("n not in that folder\n").as_deref(), Some("not in that folder"));
+        assert_eq!(reason("no, use the other").as_deref(), Some("use the other"));
+        assert_eq!(reply(Some("e\n"), false, false), Reply::Edit);
+        assert_eq!(reply(Some("?"), false, true), Reply::Again);
+        assert_eq!(reply(Some("m"), false, true), Reply::Undo);
+        // What a person wrote is sent once, and never by a wider answer.
+        for wider in ["s", "A", "u"] {
+            assert_eq!(reply(Some(wider), true, true), Reply::Unclear);
+        }
     }
 }

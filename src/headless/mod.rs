@@ -16,6 +16,7 @@ mod ndjson;
 mod spent;
 mod stop;
 mod text;
+mod words;
 
 use std::io;
 use std::pin::pin;
@@ -232,8 +233,8 @@ async fn written<S: Source, O: AsyncWrite + Unpin, E: AsyncWrite + Unpin>(
                 continue;
             }
             () = until(given_up) => break 'turn,
-            line = desk.line() => {
-                let (order, word) = desk.answered(line, options.turn);
+            heard = desk.heard() => {
+                let (order, word) = desk.answered(heard, options.turn);
                 if let Some(order) = order {
                     source.order(order);
                 }
@@ -260,6 +261,9 @@ async fn written<S: Source, O: AsyncWrite + Unpin, E: AsyncWrite + Unpin>(
             }
             last = *at;
             end.note(body);
+            if let TurnEvent::Server(status) = body {
+                desk.server(status);
+            }
             if let TurnEvent::Call { update, .. } = body {
                 let was_asking = desk.is_asking();
                 desk.note(update);

@@ -14,7 +14,6 @@ mod backdrop;
 mod clipboard;
 mod connect;
 mod desk;
-mod editor;
 mod export;
 mod files;
 mod graphics;

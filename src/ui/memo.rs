@@ -1,7 +1,8 @@
 //! What was laid out before and need not be again.
 //!
 //! # Invariants
-//! - A warm memo and a cold one give the same frame; only colours of code may come a frame later.
+//! - A warm memo and a cold one give the same frame; only colours of code, and how many rows a text of megabytes has, may
+//!   come a frame later.
 //! - Entries that have not been on the screen for a while are dropped; their heights stay.
 
 use std::collections::HashMap;
@@ -59,10 +60,11 @@ impl Memo {
         Self::default()
     }
 
-    /// Whether the next frame would differ without anything having happened: code is still being coloured.
+    /// Whether the next frame would differ without anything having happened: code is still being coloured, or the rows
+    /// of a long text are still being counted.
     #[must_use]
     pub fn wants_frame(&self) -> bool {
-        self.highlighter.left
+        self.highlighter.left || self.detail.as_ref().is_some_and(|rows| rows.left())
     }
 
     /// Where the cells of the last frame lead.

@@ -1,8 +1,8 @@
 //! The view: [`crate::app::State`] in, frame out.
 //!
 //! # Invariants
-//! - Pure: the same state, theme and size give the same frame, whatever the memo holds (but for colours of code, which
-//!   may come a frame later). Time is the state's `now`.
+//! - Pure: the same state, theme and size give the same frame, whatever the memo holds (but for colours of code and
+//!   the rows of a text of megabytes, which may come a frame later). Time is the state's `now`.
 //! - Only what is visible is laid out; heights and positions are counted in `usize`.
 //! - Nothing reaches the buffer but through [`canvas`], which takes safe text.
 //! - No size panics.

@@ -761,10 +761,12 @@ fn detailed() -> State {
     });
     state.overlays.push(Overlay::Detail(Detail {
         call: id,
+        part: DetailPart::Result,
         raw: false,
         wrap: true,
-        told: false,
         pretty: true,
+        folds: Folds::default(),
+        cursor: 0,
         scroll: 0,
         find: None,
         editing: false,
@@ -779,6 +781,40 @@ fn detail_at_the_three_sizes() {
     assert_snapshot!("detail-120x36", frame(&state, 120, 36));
     assert_snapshot!("detail-80x24", frame(&state, 80, 24));
     assert_snapshot!("detail-40x20", frame(&state, 40, 20));
+}
+
+#[test]
+fn a_result_that_is_json_is_a_tree_whose_nodes_fold_by_key() {
+    let rows: Vec<_> = (0..10_000).map(|n| serde_json::json!({"n": n, "name": format!("row {n}")})).collect();
+    let text = serde_json::json!({"place": "Lerwick\u{202e}", "rows": rows, "last": null}).to_string();
+    let mut state = detailed();
+    let bytes = text.len() as u64;
+    change(&mut state, &CallId::new("c6"), |call| {
+        call.phase = CallPhase::Ended(OutcomeKind::Done);
+        call.outcome = Some(outcome(OutcomeKind::Done, &text, bytes, 12.0));
+    });
+    let mut memo = Memo::new();
+    let mut press = |state: &mut State, keys: &str| {
+        let mut at = 1_001;
+        for key in keys.split(' ') {
+            state.layout = buffer(state, &Theme::dark(), &mut memo, 120, 36).1;
+            let body = Event::Key(Key::parse(key).unwrap());
+            at += 1;
+            update(state, Stamped { at: stamp(at * SECOND), body });
+        }
+    };
+    assert_snapshot!("detail-tree-120x36", frame(&state, 120, 36));
+    press(&mut state, "down down enter");
+    assert_snapshot!("detail-tree-80x24", frame(&state, 80, 24));
+    assert_snapshot!("detail-tree-40x20", frame(&state, 40, 20));
+    let open = frame(&state, 120, 36);
+    assert!(open.contains("▾ rows  [10 000]") && open.contains("row 0"), "{open}");
+    // To its end, and on.
+    press(&mut state, "G k enter");
+    let Some(Overlay::Detail(detail)) = state.overlays.last() else { panic!("a detail") };
+    assert_eq!(detail.folds.shown.values().copied().collect::<Vec<_>>(), [200]);
+    press(&mut state, "-");
+    assert!(frame(&state, 120, 36).contains("▸ {3}"));
 }
 
 /// The turn of the timeline's drawing, in seconds: opened, closed, asked, approved, sent, answered.

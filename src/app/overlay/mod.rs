@@ -7,6 +7,7 @@
 mod ask;
 mod browser;
 mod consent;
+mod detail;
 mod difference;
 mod fill;
 mod form;
@@ -29,6 +30,7 @@ mod welcome;
 pub use ask::*;
 pub use browser::*;
 pub use consent::*;
+pub use detail::*;
 pub use difference::*;
 pub use fill::*;
 pub use form::*;
@@ -198,7 +200,7 @@ impl Overlay {
         match self {
             Self::Review(layer) => layer.scroll_by(by, state.layout.review.as_ref()),
             Self::Help(layer) => layer.scroll = scrolled(layer.scroll, by, list),
-            Self::Detail(layer) => layer.scroll = scrolled(layer.scroll, by, list),
+            Self::Detail(layer) => layer.wheel(by, state),
             Self::Usage(layer) => {
                 let at = layer.scroll.min(list.lines.saturating_sub(list.page));
                 layer.scroll = scrolled(at, by, list);

@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::{one, scrolled};
 use crate::app::{Layout, ServerRow, State};
-use crate::chat::{Instructions, InstructionsStanding, LogSpeaker, LoggingLevel};
+use crate::chat::{Instructions, InstructionsStanding, LogLine, LogSpeaker, LoggingLevel};
 use crate::text::{sanitize, visible};
 use crate::ui::canvas::{Canvas, rows_of};
 use crate::ui::figures::{Moment, counted, size};
@@ -98,31 +98,8 @@ pub(super) fn messages(
         head.push(&format!("   {} dropped", log.dropped), Ink::Dim);
     }
     canvas.row(body, 1, 0, &head);
-    let mut rows = Vec::new();
     let shown = log.lines.iter().filter(|line| line.level >= least);
-    for line in shown {
-        let mut text = Row::new();
-        if !narrow {
-            text.push(&Moment::new(line.at, state.session.utc_offset_s).second(), Ink::Dim);
-            text.push("  ", Ink::Text);
-        }
-        let ink = match line.level {
-            LoggingLevel::Debug => Ink::Dim,
-            LoggingLevel::Info | LoggingLevel::Notice => Ink::Text,
-            LoggingLevel::Warning => Ink::Warn,
-            LoggingLevel::Error | LoggingLevel::Critical | LoggingLevel::Alert | LoggingLevel::Emergency => Ink::Bad,
-        };
-        text.push(&format!("{:<9} ", line.level.word()), ink);
-        let indent = if narrow { 2 } else { text.width() };
-        match &line.by {
-            LogSpeaker::Server(Some(logger)) => text.push(&format!("{}: ", one(logger)), Ink::Dim),
-            LogSpeaker::Server(None) => {}
-            // In a colour that no logger's name can have.
-            LogSpeaker::Millrace => text.push("millrace: ", Ink::Accent),
-        }
-        let mut lines = wrap_text(text, &line.text, width, indent);
-        rows.append(&mut lines);
-    }
+    let mut rows: Vec<Row> = shown.flat_map(|line| message(line, narrow, width, state)).collect();
     if rows.is_empty() {
         let hidden = log.lines.len() as u64;
         let text = match hidden {
@@ -136,6 +113,30 @@ pub(super) fn messages(
     }
     let view = rows_of(body, 2, usize::from(body.height).saturating_sub(2));
     scrolled(canvas, view, &rows, from.unwrap_or(usize::MAX), 3, layout);
+}
+
+/// A message with its time, where there is room for it, its level and who says it.
+pub(super) fn message(line: &LogLine, narrow: bool, width: usize, state: &State) -> Vec<Row> {
+    let mut text = Row::new();
+    if !narrow {
+        text.push(&Moment::new(line.at, state.session.utc_offset_s).second(), Ink::Dim);
+        text.push("  ", Ink::Text);
+    }
+    let ink = match line.level {
+        LoggingLevel::Debug => Ink::Dim,
+        LoggingLevel::Info | LoggingLevel::Notice => Ink::Text,
+        LoggingLevel::Warning => Ink::Warn,
+        LoggingLevel::Error | LoggingLevel::Critical | LoggingLevel::Alert | LoggingLevel::Emergency => Ink::Bad,
+    };
+    text.push(&format!("{:<9} ", line.level.word()), ink);
+    let indent = if narrow { 2 } else { text.width() };
+    match &line.by {
+        LogSpeaker::Server(Some(logger)) => text.push(&format!("{}: ", one(logger)), Ink::Dim),
+        LogSpeaker::Server(None) => {}
+        // In a colour that no logger's name can have.
+        LogSpeaker::Millrace => text.push("millrace: ", Ink::Accent),
+    }
+    wrap_text(text, &line.text, width, indent)
 }
 
 /// A message behind its head, its further lines under it.

@@ -174,7 +174,7 @@ fn screens(hostile: &str) -> Vec<(&'static str, State)> {
     }
     let mut told = whole.clone();
     if let Some(Overlay::Detail(detail)) = told.overlays.last_mut() {
-        (detail.told, detail.wrap) = (true, false);
+        (detail.part, detail.wrap) = (DetailPart::Told, false);
     }
     let mut reviewed = reviewed(&serde_json::json!({ "path": hostile, "content": hostile }).to_string());
     if let Some(Overlay::Review(open)) = reviewed.overlays.last_mut() {

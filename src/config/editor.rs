@@ -1,4 +1,4 @@
-//! A text in `$VISUAL` or `$EDITOR`.
+//! A text in `$VISUAL` or `$EDITOR`: for the screen, and for reviews in lines.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -7,7 +7,10 @@ use std::process::Command;
 use crate::chat::{Fault, FaultKind};
 
 /// Opens a text in the person's editor and gives back what they saved. The terminal has been given back before.
-pub(super) fn edit(text: &str, extension: &str) -> Result<String, Fault> {
+///
+/// # Errors
+/// No file for it, no editor, or one that ended in failure: nothing was changed.
+pub fn edit(text: &str, extension: &str) -> Result<String, Fault> {
     let failed = |error: io::Error| Fault::new(FaultKind::Internal, format!("no file for the editor: {error}"));
     // 0600 by tempfile, since a draft may hold anything.
     let mut file =
@@ -19,7 +22,10 @@ pub(super) fn edit(text: &str, extension: &str) -> Result<String, Fault> {
 }
 
 /// Opens a file, at a line where the editor is known to take one.
-pub(super) fn open(path: &Path, line: Option<usize>) -> Result<(), Fault> {
+///
+/// # Errors
+/// No editor, or one that ended in failure.
+pub fn open(path: &Path, line: Option<usize>) -> Result<(), Fault> {
     let words = command();
     let Some((program, arguments)) = words.split_first() else {
         return Err(missing("$EDITOR is empty"));

@@ -1,13 +1,17 @@
-//! One call, whole: how it went, its arguments, its result.
+//! One call, whole: how it went, its arguments, and one part of it at a time: its result, what the model was told of it,
+//! what its server said meanwhile.
 
-use std::borrow::Cow;
+mod body;
+mod log;
+mod text;
+mod tree;
 
 use ratatui::layout::Rect;
 
 use super::{field, foot, one, screen};
-use crate::app::{Call, CallPhase, Detail, Layout, ListLayout, State};
-use crate::chat::{CallId, OutcomeKind};
-use crate::text::{cut, sanitize_counted, visible};
+use crate::app::{Call, CallPhase, Detail, DetailPart, Layout, ListLayout, State};
+use crate::chat::OutcomeKind;
+use crate::text::{cut, visible};
 use crate::ui::call::{name, sign, word};
 use crate::ui::canvas::{Canvas, rows_of};
 use crate::ui::figures::{grouped, seconds, size};
@@ -16,121 +20,17 @@ use crate::ui::markdown::wrap_row;
 use crate::ui::memo::Memo;
 use crate::ui::transcript::marked;
 
-/// Of a result, what one screen lays out; the rest is one key away in `$EDITOR`. Bytes.
-const LARGEST: usize = 2 * 1024 * 1024;
-
-/// The laid-out text of a call, kept while nothing of it changed.
-#[derive(Debug)]
-pub(in crate::ui) struct DetailRows {
-    of: (CallId, u64, bool, bool, bool, bool, usize),
-    arguments: Vec<Row>,
-    result: Vec<Row>,
-    removed: usize,
-    cut: bool,
-    /// The word that was last looked for, in lower case, and the rows that hold it.
-    found: (String, Vec<usize>),
-}
-
-impl DetailRows {
-    fn refresh<'a>(kept: &'a mut Option<Self>, detail: &Detail, call: &Call, columns: usize) -> &'a mut Self {
-        let of = (call.id.clone(), call.revision, detail.raw, detail.wrap, detail.told, detail.pretty, columns);
-        if kept.as_ref().is_some_and(|rows| rows.of != of) {
-            *kept = None;
-        }
-        kept.get_or_insert_with(|| Self::new(of, detail, call, columns))
-    }
-
-    fn new(of: (CallId, u64, bool, bool, bool, bool, usize), detail: &Detail, call: &Call, columns: usize) -> Self {
-        let indent = Row::label("   ", Ink::Text);
-        let lay = |text: &str, tint: Ink| -> Vec<Row> {
-            let mut out = Vec::new();
-            for line in text.split('\n') {
-                let mut row = Row::new();
-                row.push(line, tint);
-                if detail.wrap {
-                    out.extend(wrap_row(&row, columns.saturating_sub(1), &indent, &indent));
-                } else {
-                    let mut whole = indent.clone();
-                    whole.append(&row);
-                    out.push(whole);
-                }
-            }
-            out
-        };
-        let arguments = arguments_text(call, detail.pretty && columns >= 100);
-        let source = match (&call.outcome, detail.told) {
-            (Some(outcome), true) => Cow::Borrowed(outcome.content.as_str()),
-            (Some(_), false) if detail.pretty && !detail.raw => spread(call.result()),
-            (Some(_), false) => call.result(),
-            (None, _) => Cow::Borrowed(""),
-        };
-        let mut end = source.len().min(LARGEST);
-        while !source.is_char_boundary(end) {
-            end -= 1;
-        }
-        let (safe, removed) = sanitize_counted(&source[..end]);
-        let shown = if detail.raw { visible(&source[..end]) } else { safe };
-        let mut result =
-            if source.is_empty() { Vec::new() } else { lay(shown.as_str().trim_end_matches('\n'), Ink::Text) };
-        for note in call.outcome.iter().flat_map(|outcome| &outcome.notes) {
-            result.extend(lay(&format!("! {}", one(note)), Ink::Warn));
-        }
-        Self {
-            of,
-            arguments: lay(arguments.as_str(), Ink::Text),
-            result,
-            removed,
-            cut: end < source.len(),
-            found: Default::default(),
-        }
-    }
-}
-
-impl DetailRows {
-    /// The rows that hold what is looked for, whatever its case: looked through once for a word.
-    fn found(&mut self, find: Option<&str>) -> &[usize] {
-        let wanted = find.filter(|text| !text.trim().is_empty()).unwrap_or_default().to_lowercase();
-        if self.found.0 != wanted {
-            let holds = |row: &Row| row.text().to_lowercase().contains(&wanted);
-            let rows = self.result.iter().enumerate().filter(|(_, row)| !wanted.is_empty() && holds(row));
-            self.found = (wanted.clone(), rows.map(|(n, _)| n).collect());
-        }
-        &self.found.1
-    }
-}
-
-/// A result that is JSON, or that has lines which are, over several lines.
-fn spread(text: Cow<'_, str>) -> Cow<'_, str> {
-    let pretty = |text: &str| {
-        let json = matches!(text.trim_start().as_bytes().first(), Some(b'{' | b'['));
-        let value = json.then(|| serde_json::from_str::<serde_json::Value>(text).ok()).flatten()?;
-        serde_json::to_string_pretty(&value).ok()
-    };
-    if text.len() > LARGEST {
-        return text;
-    }
-    if let Some(whole) = pretty(&text) {
-        return Cow::Owned(whole);
-    }
-    if !text.lines().any(|line| line.starts_with(['{', '['])) {
-        return text;
-    }
-    let lines: Vec<Cow<'_, str>> =
-        text.split('\n').map(|line| pretty(line).map_or(Cow::Borrowed(line), Cow::Owned)).collect();
-    Cow::Owned(lines.join("\n"))
-}
+pub(in crate::ui) use body::DetailRows;
 
 /// The arguments as they were sent; over several lines where there is room for it.
-fn arguments_text(call: &Call, pretty: bool) -> crate::text::SafeText {
+fn arguments(call: &Call, pretty: bool, columns: usize) -> Vec<Row> {
     let text = &call.arguments;
-    if pretty
-        && text.len() < 64 * 1024
-        && let Ok(value) = serde_json::from_str::<serde_json::Value>(text)
-        && let Ok(pretty) = serde_json::to_string_pretty(&value)
-    {
-        return visible(&pretty);
-    }
-    visible(text)
+    let indent = Row::label("   ", Ink::Text);
+    let spread = if pretty && text.len() < 64 * 1024 { body::pretty(text) } else { None };
+    // More than this many bytes never fit the rows that they get.
+    let text = spread.as_deref().unwrap_or(&text[..text.floor_char_boundary(32 * 1024)]);
+    let row = Row::of_lines(&visible(text), Ink::Text);
+    wrap_row(&row, columns.saturating_sub(1), &indent, &indent)
 }
 
 pub(super) fn draw(
@@ -155,64 +55,92 @@ pub(super) fn draw(
     let height = usize::from(body.height);
     let mut y = about(canvas, body, call, state, wide, narrow);
     y += 1;
-    let rows = DetailRows::refresh(&mut memo.detail, detail, call, columns);
-
-    argument_head(canvas, body, y, call, wide, narrow);
-    y += 1;
-    let most = (height / 3).max(1);
-    let shown = rows.arguments.len().min(most);
-    for row in rows.arguments.iter().take(shown) {
-        canvas.row(body, 0, y, row);
+    if detail.part != DetailPart::Arguments {
+        argument_head(canvas, body, y, call, wide, narrow);
+        y += 1;
+        let all = arguments(call, detail.pretty && wide, columns);
+        let most = (height / 3).max(1);
+        let shown = all.len().min(most);
+        for row in all.iter().take(shown) {
+            canvas.row(body, 0, y, row);
+            y += 1;
+        }
+        if all.len() > shown {
+            canvas.put(body, 3, y, &format!("… {} more rows: tab shows them", all.len() - shown), Ink::Dim);
+            y += 1;
+        }
         y += 1;
     }
-    if rows.arguments.len() > shown {
-        canvas.put(body, 3, y, &format!("… {} more lines: a copies them", rows.arguments.len() - shown), Ink::Dim);
-        y += 1;
-    }
-    y += 1;
-    let told = usize::from(!narrow && call.outcome.is_some()) * 2;
+    let rows = DetailRows::refresh(&mut memo.detail, detail, call, state, canvas.theme.glyphs, columns);
+    let told = usize::from(!narrow && call.outcome.is_some() && detail.part != DetailPart::Told) * 2;
     let view = rows_of(body, y + 1, height.saturating_sub(y + 1 + told));
     let page = usize::from(view.height);
-    let last = rows.result.len().saturating_sub(page);
+    let count = rows.count();
+    let last = count.saturating_sub(page);
     let found = rows.found(detail.find.as_ref().map(|find| find.text.as_str()));
-    let count = found.len();
+    let matches = found.len();
     let at = found.get(detail.find_at.min(found.len().saturating_sub(1))).copied();
-    let top = at.map_or(detail.scroll, |row| row.saturating_sub(page / 2)).min(last);
-    result_head(canvas, body, y, call, rows, top, page, wide, narrow);
-    for (n, row) in rows.result.iter().skip(top).take(page).enumerate() {
+    let cursor = detail.cursor.min(count.saturating_sub(1));
+    let top = match (at, rows.is_tree()) {
+        (Some(row), _) => row.saturating_sub(page / 2),
+        (None, true) => detail.scroll.min(cursor).max((cursor + 1).saturating_sub(page)),
+        (None, false) => detail.scroll,
+    };
+    let top = top.min(last);
+    part_head(canvas, body, y, call, detail, rows, top, page);
+    for (n, row) in rows.visible(top, page).iter().enumerate() {
         let hit = detail.find.as_ref().and_then(|find| marked(row, &find.text));
         canvas.row(view, 0, n, hit.as_ref().unwrap_or(row));
+        if rows.is_tree() && top + n == cursor {
+            canvas.put(view, 1, n, canvas.theme.glyphs.selected, Ink::Accent);
+            let style = canvas.theme.chosen();
+            canvas.over(view, n, style);
+        }
     }
-    layout.list = ListLayout { lines: rows.result.len(), page, top };
+    layout.list = ListLayout { lines: count, page, top };
+    layout.tree = rows.spots(top, page);
     if told > 0 {
-        let after = y + 1 + rows.result.len().min(page) + 1;
-        sent(canvas, body, after, call, detail, wide);
+        let after = y + 1 + count.min(page) + 1;
+        sent(canvas, body, after, call, wide);
     }
+    let count = matches;
     if detail.editing
         && let Some(find) = &detail.find
     {
         let line = rows_of(area, usize::from(area.height).saturating_sub(1), 1);
         canvas.put(line, 1, 0, "/", Ink::Accent);
         field(canvas, line, 3, 0, find, true);
-        let count = format!("{count} found");
+        let count = format!("{count} found{}", rows.found_in());
         canvas.put_right(line, columns.saturating_sub(1), 0, &count, Ink::Dim);
         return;
     }
-    let keys: &[(&str, &str)] = if wide {
-        &[
-            ("↑↓", "scroll"),
-            ("/", "find"),
-            ("y", "copy result"),
-            ("a", "copy args"),
-            ("e", "open in $EDITOR"),
-            ("s", "save"),
-            ("R", "run again"),
-        ]
-    } else if narrow {
-        &[("/", "find"), ("y", "copy"), ("e", "edit")]
-    } else {
-        &[("/", "find"), ("y", "copy"), ("e", "$EDITOR"), ("s", "save"), ("R", "run again")]
-    };
+    let scroll = if rows.is_tree() { "select" } else { "scroll" };
+    let tree = rows.is_tree();
+    let mut keys: Vec<(&str, &str)> = Vec::new();
+    if wide {
+        keys.push(("↑↓", scroll));
+    }
+    if tree && !narrow {
+        keys.extend([("enter", "fold"), ("+ -", "all")]);
+    }
+    keys.push(("/", "find"));
+    keys.extend(match (wide, narrow) {
+        (true, _) => {
+            vec![
+                ("y", "copy result"),
+                ("a", "copy args"),
+                ("e", if tree { "$EDITOR" } else { "open in $EDITOR" }),
+                ("s", "save"),
+                ("R", "run again"),
+            ]
+        }
+        (_, true) => vec![("y", "copy"), ("e", "edit")],
+        (_, false) => vec![("y", "copy"), ("e", "$EDITOR"), ("s", "save"), ("R", "run again")],
+    });
+    if !matches!(call.phase, CallPhase::Ended(_)) {
+        keys.retain(|(key, _)| !matches!(*key, "s" | "R"));
+        keys.push(("x", "cancel"));
+    }
     let up_down = canvas.theme.glyphs.up_down;
     let keys: Vec<(&str, &str)> = keys.iter().map(|(k, l)| (if *k == "↑↓" { up_down } else { k }, *l)).collect();
     foot(canvas, area, &keys, ("esc", "back"));
@@ -220,17 +148,19 @@ pub(super) fn draw(
 
 fn switches(detail: &Detail, narrow: bool) -> Row {
     let mut row = Row::new();
-    for (on, word, key) in [(detail.raw, "raw", "r"), (detail.wrap, "wrap", "w"), (detail.told, "as told", "m")] {
-        row.push(
-            if row.text().is_empty() {
-                ""
-            } else if narrow {
-                " "
-            } else {
-                "   "
-            },
-            Ink::Text,
-        );
+    let switches = [
+        (detail.raw, "raw", "r"),
+        (detail.wrap, "wrap", "w"),
+        (detail.part == DetailPart::Log, "log", "l"),
+        (detail.part == DetailPart::Told, "as told", "m"),
+    ];
+    for (on, word, key) in switches {
+        let gap = match (row.text().is_empty(), narrow) {
+            (true, _) => "",
+            (false, true) => " ",
+            (false, false) => "   ",
+        };
+        row.push(gap, Ink::Text);
         if !narrow {
             row.push(word, if on { Tint::of(Ink::Text).bold() } else { Tint::of(Ink::Dim) });
             row.push(" ", Ink::Text);
@@ -347,63 +277,74 @@ fn argument_head(canvas: &mut Canvas<'_>, body: Rect, y: usize, call: &Call, wid
     canvas.row_right(body, right, y, &row);
 }
 
+/// The name of the part that is shown, and how much of it.
 #[allow(clippy::too_many_arguments)]
-fn result_head(
+fn part_head(
     canvas: &mut Canvas<'_>,
     body: Rect,
     y: usize,
     call: &Call,
+    detail: &Detail,
     rows: &DetailRows,
     top: usize,
     page: usize,
-    wide: bool,
-    narrow: bool,
 ) {
     let columns = usize::from(body.width);
-    let at = canvas.put(body, 1, y, "RESULT", Tint::of(Ink::Text).bold());
-    let Some(outcome) = &call.outcome else {
+    let (wide, narrow) = (columns >= 100, columns < 60);
+    let title = match detail.part {
+        DetailPart::Result => "RESULT",
+        DetailPart::Told => "SENT TO MODEL",
+        DetailPart::Arguments => "ARGUMENTS",
+        DetailPart::Log => "LOG",
+    };
+    let at = canvas.put(body, 1, y, title, Tint::of(Ink::Text).bold());
+    if call.outcome.is_none() && matches!(detail.part, DetailPart::Result | DetailPart::Told) {
         canvas.put(body, at + 3, y, "none yet", Ink::Dim);
         return;
-    };
-    if matches!(outcome.kind, OutcomeKind::Failed) && !narrow {
+    }
+    if detail.part == DetailPart::Result
+        && call.outcome.as_ref().is_some_and(|outcome| outcome.kind == OutcomeKind::Failed)
+        && !narrow
+    {
         canvas.put(body, at + if wide { 3 } else { 1 }, y, "isError", Ink::Bad);
     }
-    let all = rows.result.len();
-    let last = (top + page).min(all);
-    let bytes = size(outcome.bytes);
-    let more = if rows.cut { " or more" } else { "" };
-    let text = if wide {
-        format!("{bytes}, {} lines{more}, showing {}-{last}", grouped(all as u64), (top + 1).min(all))
-    } else if narrow {
-        format!("{bytes}   {}-{last}/{all}", (top + 1).min(all))
-    } else {
-        format!("{bytes}   lines {}-{last} of {all}", (top + 1).min(all))
+    let last = (top + page).min(rows.count());
+    let text = rows.measure(top, last, wide, narrow);
+    // Where the model was told all of it, the bytes are those of the server's answer.
+    let bytes = match (detail.part, &call.outcome) {
+        (DetailPart::Result, Some(outcome)) => size(outcome.bytes),
+        (DetailPart::Told, Some(outcome)) => size(outcome.content.len() as u64),
+        (DetailPart::Arguments, _) => format!("{} B", grouped(call.arguments_bytes)),
+        (DetailPart::Log | DetailPart::Result | DetailPart::Told, _) => String::new(),
     };
-    let right = columns.saturating_sub(if narrow { 6 } else { 1 });
-    let removed = match (rows.removed, wide) {
+    let text = match (bytes.is_empty(), text.is_empty()) {
+        (true, _) => text,
+        (false, true) => bytes,
+        (false, false) => format!("{bytes}{}{text}", if wide { ", " } else { "   " }),
+    };
+    let removed = match (rows.removed(), wide) {
+        _ if narrow => String::new(),
         (0, _) => String::new(),
-        (n, true) => format!("   {n} controls removed"),
+        (n, true) => format!("   {} controls removed", grouped(n as u64)),
         (n, false) => format!("   {n} ctrl removed"),
     };
-    let removed = if narrow { String::new() } else { removed };
-    canvas.put_right(body, right, y, &format!("{text}{removed}"), Ink::Dim);
+    let other = if !detail.pretty { "[p] pretty" } else { "[p] as it came" };
+    let switch = if wide && rows.has_json() { format!("   {other}") } else { String::new() };
+    let right = columns.saturating_sub(if narrow { 6 } else { 1 });
+    canvas.put_right(body, right, y, &format!("{text}{removed}{switch}"), Ink::Dim);
 }
 
-fn sent(canvas: &mut Canvas<'_>, body: Rect, y: usize, call: &Call, detail: &Detail, wide: bool) {
+fn sent(canvas: &mut Canvas<'_>, body: Rect, y: usize, call: &Call, wide: bool) {
     let columns = usize::from(body.width);
     let Some(outcome) = &call.outcome else { return };
     let at = canvas.put(body, 1, y, "SENT TO MODEL", Tint::of(Ink::Text).bold());
     let told = size(outcome.content.len() as u64);
     let text = if outcome.truncated {
-        format!("{told} of {}: its beginning and its end", size(outcome.bytes))
+        format!("{told} of {}: its beginning and its end (limit result)", size(outcome.bytes))
     } else {
         format!("all of it, {told}")
     };
     canvas.put(body, at + if wide { 3 } else { 2 }, y, &text, Ink::Dim);
-    let note = match (detail.told, wide) {
-        (true, _) => "[m] show the whole",
-        (false, true) => "[m] show exact",
-        (false, false) => "[m] exact",
-    };
+    let note = if wide { "[m] show exact" } else { "[m] exact" };
     canvas.put_right(body, columns.saturating_sub(if wide { 1 } else { 5 }), y, note, Ink::Dim);
 }

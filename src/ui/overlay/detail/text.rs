@@ -1,0 +1,234 @@
+//! A long text in rows: its shape is found a part a frame, and only what is visible is laid out.
+//!
+//! # Invariants
+//! - Lines are those of the text; rows are what the screen makes of them. Neither is told for the other.
+//! - What is sanitised is a line at a time, as the terminal's grammar ends at each line's end.
+
+use memchr::{memchr_iter, memrchr};
+
+use crate::text::{sanitize_counted, visible};
+use crate::ui::ink::{Ink, Row, Tint};
+use crate::ui::markdown::wrap_row;
+
+/// The text is kept in parts of about so many bytes, and so many bytes are gone through for one frame.
+const PART: usize = 8 * 1024;
+const PER_FRAME: usize = 4 * 1024 * 1024;
+/// What is not plain takes so many times as long.
+const NOT_PLAIN: usize = 16;
+/// Finding looks at so much.
+pub(super) const FOUND_IN: usize = 8 * 1024 * 1024;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub columns: usize,
+    pub wrap: bool,
+    /// Escapes are written out.
+    pub raw: bool,
+}
+
+/// A part of the text, whole lines of it or a piece of a very long one.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    start: usize,
+    /// Its first row and line, from 0.
+    row: usize,
+    line: usize,
+}
+
+/// What is known of a text's rows so far.
+#[derive(Debug)]
+pub(super) struct Lines {
+    shape: Shape,
+    parts: Vec<Part>,
+    /// The text is known up to here.
+    known: usize,
+    pub rows: usize,
+    /// Lines up to there, and in all.
+    line: usize,
+    pub lines: usize,
+    /// Sequences and controls that were taken out so far.
+    pub removed: usize,
+}
+
+impl Lines {
+    pub(super) fn new(text: &str, shape: Shape) -> Self {
+        let ended = text.is_empty() || text.ends_with('\n');
+        let lines = memchr_iter(b'\n', text.as_bytes()).count() + usize::from(!ended);
+        Self { shape, parts: Vec::new(), known: 0, rows: 0, line: 0, lines, removed: 0 }
+    }
+
+    /// All of it is known.
+    pub(super) fn done(&self, text: &str) -> bool {
+        self.known >= text.len()
+    }
+
+    /// Goes on with what is not known yet, as far as one frame may.
+    pub(super) fn go_on(&mut self, text: &str) {
+        let mut left = PER_FRAME;
+        while self.known < text.len() && left > 0 {
+            let end = part_end(text, self.known);
+            let piece = &text[self.known..end];
+            self.parts.push(Part { start: self.known, row: self.rows, line: self.line });
+            let (rows, cost) = self.measure(piece);
+            self.rows += rows;
+            self.line += memchr_iter(b'\n', piece.as_bytes()).count();
+            left = left.saturating_sub(cost);
+            self.known = end;
+        }
+    }
+
+    /// The rows of a part, and what it cost to know.
+    fn measure(&mut self, piece: &str) -> (usize, usize) {
+        let room = self.shape.columns.saturating_sub(4);
+        let plain = piece.bytes().all(|b| matches!(b, b' '..=b'~' | b'\n'));
+        let fits = |line: &str| !self.shape.wrap || line.len() <= room;
+        let body = piece.strip_suffix('\n').unwrap_or(piece);
+        if plain && body.split('\n').all(fits) {
+            return (body.split('\n').count(), piece.len());
+        }
+        if !plain && !self.shape.raw {
+            self.removed += sanitize_counted(piece).1;
+        }
+        (self.lay(piece).len(), piece.len().saturating_mul(NOT_PLAIN))
+    }
+
+    /// A part in its rows.
+    fn lay(&self, piece: &str) -> Vec<Row> {
+        let body = piece.strip_suffix('\n').unwrap_or(piece);
+        let safe = if self.shape.raw { visible(body) } else { sanitize_counted(body).0 };
+        let indent = Row::label("   ", Ink::Text);
+        let mut out = Vec::new();
+        for line in safe.as_str().split('\n') {
+            let mut row = Row::new();
+            row.push_safe(line, Tint::default());
+            if self.shape.wrap {
+                out.extend(wrap_row(&row, self.shape.columns.saturating_sub(1), &indent, &indent));
+            } else {
+                let mut whole = indent.clone();
+                whole.append(&row);
+                out.push(whole);
+            }
+        }
+        out
+    }
+
+    fn piece<'a>(&self, text: &'a str, n: usize) -> &'a str {
+        let end = self.parts.get(n + 1).map_or(self.known, |next| next.start);
+        &text[self.parts[n].start..end]
+    }
+
+    /// So many rows from `top` on.
+    pub(super) fn visible(&self, text: &str, top: usize, page: usize) -> Vec<Row> {
+        let mut n = self.parts.partition_point(|part| part.row <= top).saturating_sub(1);
+        let mut out = Vec::with_capacity(page);
+        while let Some(part) = self.parts.get(n).filter(|_| out.len() < page) {
+            let rows = self.lay(self.piece(text, n));
+            out.extend(rows.into_iter().skip(top.saturating_sub(part.row)).take(page - out.len()));
+            n += 1;
+        }
+        out
+    }
+
+    /// The line that a row belongs to, from 1.
+    pub(super) fn line_of(&self, text: &str, row: usize) -> usize {
+        let n = self.parts.partition_point(|part| part.row <= row).saturating_sub(1);
+        let Some(part) = self.parts.get(n) else { return 0 };
+        let piece = self.piece(text, n);
+        let mut rows = part.row;
+        let body = piece.strip_suffix('\n').unwrap_or(piece);
+        for (line, text) in body.split('\n').enumerate() {
+            rows += self.lay(text).len();
+            if row < rows {
+                return part.line + line + 1;
+            }
+        }
+        (part.line + body.split('\n').count()).min(self.lines)
+    }
+
+    /// The rows that hold a word, whatever its case, in the first [`FOUND_IN`] bytes.
+    pub(super) fn found(&self, text: &str, wanted: &str) -> Vec<usize> {
+        let mut found = Vec::new();
+        for (n, part) in self.parts.iter().enumerate().take_while(|(_, part)| part.start < FOUND_IN) {
+            let rows = self.lay(self.piece(text, n));
+            let holds = |row: &Row| row.text().to_lowercase().contains(wanted);
+            found.extend(rows.iter().enumerate().filter(|(_, row)| holds(row)).map(|(at, _)| part.row + at));
+        }
+        found
+    }
+}
+
+/// Where a part that begins here ends: behind a line's end, or, where a line has none for long, before a character that
+/// no sequence of a terminal is cut by.
+fn part_end(text: &str, from: usize) -> usize {
+    let bytes = text.as_bytes();
+    let most = from.saturating_add(PART);
+    if most >= bytes.len() {
+        return bytes.len();
+    }
+    if let Some(end) = memrchr(b'\n', &bytes[from..most]) {
+        return from + end + 1;
+    }
+    let mut end = text.floor_char_boundary(most);
+    if let Some(escape) = memrchr(0x1b, &bytes[end.saturating_sub(64).max(from + 1)..end]) {
+        end = end.saturating_sub(64).max(from + 1) + escape;
+    }
+    text.floor_char_boundary(end).max(from + 1).max(text.ceil_char_boundary(from + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &str, columns: usize) -> Lines {
+        let mut lines = Lines::new(text, Shape { columns, wrap: true, raw: false });
+        while !lines.done(text) {
+            lines.go_on(text);
+        }
+        lines
+    }
+
+    #[test]
+    fn rows_and_lines_are_told_apart() {
+        let text = format!("one\n{}\n\nfour\n", "word ".repeat(30));
+        let lines = lines(&text, 40);
+        assert_eq!(lines.lines, 4);
+        assert_eq!(lines.rows, lines.visible(&text, 0, 100).len());
+        assert!(lines.rows > 6);
+        assert_eq!((lines.line_of(&text, 0), lines.line_of(&text, 1), lines.line_of(&text, 2)), (1, 2, 2));
+        assert_eq!(lines.line_of(&text, lines.rows - 1), 4);
+        let last = lines.visible(&text, lines.rows - 1, 5);
+        assert_eq!(last.iter().map(|row| row.text().trim()).collect::<Vec<_>>(), ["four"]);
+    }
+
+    #[test]
+    fn any_row_of_a_long_text_is_found_where_it_stands() {
+        let text: String = (0..20_000).map(|n| format!("line {n} \u{1b}[32mok\u{1b}[0m\n")).collect();
+        let lines = lines(&text, 80);
+        assert_eq!((lines.rows, lines.lines, lines.removed), (20_000, 20_000, 40_000));
+        for row in [0, 1, 777, 12_345, 19_999] {
+            assert_eq!(lines.visible(&text, row, 1)[0].text().trim(), format!("line {row} ok"));
+            assert_eq!(lines.line_of(&text, row), row + 1);
+        }
+        assert_eq!(lines.found(&text, "line 777 "), [777]);
+    }
+
+    #[test]
+    fn one_line_without_an_end_is_read_in_parts() {
+        let text = "é word ".repeat(20_000) + "\u{1b}[31mred";
+        let lines = lines(&text, 80);
+        assert_eq!((lines.lines, lines.removed), (1, 1));
+        assert!(lines.parts.len() > 10 && lines.rows > 1_000);
+        let last = lines.visible(&text, lines.rows - 1, 1);
+        assert!(last[0].text().ends_with("red") && !last[0].text().contains("[31m"), "{:?}", last[0].text());
+    }
+
+    #[test]
+    fn a_frame_goes_through_so_much_and_no_more() {
+        let text = "plain line of a log\n".repeat(1_000_000);
+        let mut lines = Lines::new(&text, Shape { columns: 80, wrap: true, raw: false });
+        lines.go_on(&text);
+        assert!(!lines.done(&text) && lines.known <= PER_FRAME + PART);
+        assert_eq!(lines.lines, 1_000_000);
+        assert_eq!(lines.visible(&text, 0, 3).len(), 3);
+    }
+}

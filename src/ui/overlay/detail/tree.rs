@@ -130,7 +130,7 @@ impl Walk<'_> {
                 };
                 let mut row = Row::new();
                 row.push_lines(&visible(&self.text[at..end]).one_line(), Tint::of(Ink::Number));
-                self.push(depth, key, "  ", row, at, TreeKind::Leaf, parent);
+                self.push(depth, key, "  ", row, (at, TreeKind::Leaf, parent));
                 Some(end)
             }
         }
@@ -162,7 +162,7 @@ impl Walk<'_> {
             (true, true) => (glyphs.open, TreeKind::Open),
             (true, false) => (glyphs.folded, TreeKind::Folded),
         };
-        self.push(depth, key, sign, row, at, kind, parent);
+        self.push(depth, key, sign, row, (at, kind, parent));
         Some(end)
     }
 
@@ -189,7 +189,7 @@ impl Walk<'_> {
             (false, _) => (glyphs.folded, TreeKind::Folded),
         };
         let place = self.out.len();
-        self.push(depth, key, sign, row, at, kind, parent);
+        self.push(depth, key, sign, row, (at, kind, parent));
         if open {
             self.parts(at, depth + 1, place, list, span);
         }
@@ -240,7 +240,7 @@ impl Walk<'_> {
             Span::Long | Span::Broken => format!("{} more to read", size((self.bytes.len() - next) as u64)),
         };
         row.push(&format!("{glyph} {more}"), Ink::Accent);
-        self.push(depth, None, "  ", row, at, TreeKind::More { shown }, place);
+        self.push(depth, None, "  ", row, (at, TreeKind::More { shown }, place));
     }
 
     /// From here on nothing was read: it is too much at once, or it is no JSON. Said once.
@@ -261,7 +261,7 @@ impl Walk<'_> {
                 TreeKind::Leaf
             }
         };
-        self.push(depth, None, "  ", row, at, kind, parent);
+        self.push(depth, None, "  ", row, (at, kind, parent));
     }
 
     fn push(
@@ -270,9 +270,7 @@ impl Walk<'_> {
         key: Option<&str>,
         sign: &str,
         value: Row,
-        node: usize,
-        kind: TreeKind,
-        parent: usize,
+        (node, kind, parent): (usize, TreeKind, usize),
     ) {
         let mut first = Row::label("   ", Ink::Text);
         let indent = (depth.min(DEEPEST) * 2).min(self.layout.columns / 3);

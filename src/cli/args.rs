@@ -145,7 +145,8 @@ pub enum HistoryCommand {
     },
     /// Those that hold these words, tool calls included
     ///
-    /// Narrowed by `model:`, `folder:`, `before:`, `after:`, `has:calls`, `has:error`, `is:pinned`, `is:interrupted`.
+    /// Narrowed by `tool:`, `server:`, `model:`, `in:` (a folder), `before:`, `after:`, `has:calls`, `has:error`,
+    /// `is:pinned`, `is:interrupted`.
     Search {
         /// Words that all have to be there
         #[arg(required = true)]

@@ -329,7 +329,7 @@ impl Store {
     /// [`StoreError::NotFound`], or where the store cannot be written.
     pub async fn delete(&self, id: &ConversationId) -> Result<(), StoreError> {
         let id = id.clone();
-        self.write(move |w| w.set_deleted(&id, true)).await
+        self.write_synced(move |w| w.set_deleted(&id, true)).await
     }
 
     /// Brings a deleted conversation back.
@@ -338,7 +338,7 @@ impl Store {
     /// [`StoreError::NotFound`] once it is gone, or where the store cannot be written.
     pub async fn undelete(&self, id: &ConversationId) -> Result<(), StoreError> {
         let id = id.clone();
-        self.write(move |w| w.set_deleted(&id, false)).await
+        self.write_synced(move |w| w.set_deleted(&id, false)).await
     }
 
     /// Erases for good: nothing of it is left in the file, its index, its log or the copies beside it. May take a while
@@ -349,7 +349,7 @@ impl Store {
     /// that an error left are removed later.
     pub async fn erase(&self, id: &ConversationId) -> Result<Erased, StoreError> {
         let id = id.clone();
-        let copies = self.write(move |w| w.erase(&id)).await?;
+        let copies = self.write_synced(move |w| w.erase(&id)).await?;
         // Step by step: what others write goes in between.
         let log_is_read = loop {
             match self.write(|w| w.scrub()).await? {
@@ -385,7 +385,7 @@ impl Store {
     /// [`StoreError::Missing`] where the message is not of this conversation.
     pub async fn set_head(&self, id: &ConversationId, message: &MessageId) -> Result<(), StoreError> {
         let (id, message) = (id.clone(), message.clone());
-        self.write(move |w| w.set_head(&id, &message)).await
+        self.write_synced(move |w| w.set_head(&id, &message)).await
     }
 
     /// Asks for the right to write a conversation (new ones too). Freed by [`Store::release`], or by the end of
@@ -666,5 +666,14 @@ impl Store {
             let _ = answer.send(job(desk));
         })));
         answered.await.unwrap_or(Err(StoreError::Closed)).map_err(|e| e.at(&self.shared.path))
+    }
+    /// The same, and waits for the disk.
+    async fn write_synced<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut worker::Desk) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let done = self.write(job).await?;
+        self.apply(Vec::new(), Durability::Synced).await?;
+        Ok(done)
     }
 }

@@ -12,7 +12,8 @@ use crate::chat::{OutcomeKind, UnixMs};
 /// - `tool:NAME` a call of a tool whose `server/tool` contains NAME; `tool:failed` a call that failed;
 ///   `tool:done`, `tool:denied`, `tool:timed_out`, `tool:cancelled`, `tool:unknown`, `tool:invalid`,
 ///   `tool:incomplete`, `tool:conflict` a call that ended so
-/// - `model:NAME`, `folder:NAME`: the name contains NAME
+/// - `server:NAME` a call of a tool of a server whose name contains NAME
+/// - `model:NAME`, `in:NAME` (or `folder:NAME`): the name of the model, of the folder contains NAME
 /// - `before:DATE`, `after:DATE`: last changed before, on or after; `2026-11-22`, `2026-11`, `2026`, `today`,
 ///   `yesterday`, `7d`
 /// - `has:error` a failed call or an answer that broke off; `has:calls`; `is:pinned`; `is:interrupted`
@@ -27,6 +28,7 @@ pub struct Query {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Filter {
     Tool(String),
+    Server(String),
     AnyToolFailed,
     ToolEnded(OutcomeKind),
     Model(String),
@@ -77,6 +79,12 @@ impl Query {
                     sql.push_str(
                         " AND EXISTS (SELECT 1 FROM call k WHERE k.conversation = c.no \
                          AND coalesce(k.server || '/' || k.tool, k.wire_name) LIKE ? ESCAPE '\\')",
+                    );
+                    values.push(Value::from(containing(name)));
+                }
+                Filter::Server(name) => {
+                    sql.push_str(
+                        " AND EXISTS (SELECT 1 FROM call k WHERE k.conversation = c.no AND k.server LIKE ? ESCAPE '\\')",
                     );
                     values.push(Value::from(containing(name)));
                 }
@@ -175,7 +183,8 @@ fn filter(operator: &str, value: &str, now: &Zoned) -> Option<Filter> {
             None => Filter::Tool(state.to_owned()),
         },
         ("model", name) => Filter::Model(name.to_owned()),
-        ("folder", name) => Filter::Folder(name.to_owned()),
+        ("server", name) => Filter::Server(name.to_owned()),
+        ("in" | "folder", name) => Filter::Folder(name.to_owned()),
         ("before", date) => Filter::Before(start(date, now)?),
         ("after", date) => Filter::After(start(date, now)?),
         ("has", "error" | "errors") => Filter::HasError,
@@ -230,6 +239,7 @@ mod tests {
             &[],
             &[Filter::Model("a b".into()), Filter::HasError, Filter::Pinned],
         );
+        check("server:fs in:src", &[], &[Filter::Server("fs".into()), Filter::Folder("src".into())]);
         check("翻訳", &["翻訳"], &[]);
     }
 

@@ -163,12 +163,13 @@ fn migrate(db: &mut Connection, found: u32) -> Result<(), StoreError> {
 #[cfg(unix)]
 pub(super) fn private_folder(path: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::DirBuilderExt;
-    if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) {
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(|e| StoreError::io(folder, &e))?;
+    let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) else { return Ok(()) };
+    let stands = folder.ancestors().skip(1).position(Path::is_dir);
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| StoreError::io(folder, &e))?;
+    // A file that is synced in a folder that is not may be lost with it. Where folders cannot be synced, this is all
+    // that can be done; SQLite does the same for the folder itself.
+    for parent in folder.ancestors().skip(1).take(stands.unwrap_or_default() + 1) {
+        let _ = std::fs::File::open(parent).and_then(|folder| folder.sync_all());
     }
     Ok(())
 }

@@ -5,10 +5,17 @@
 //! so that a call's arguments never stand behind the sync of another call's intent, and all commits that wait share
 //! one sync. A sync of the log covers every frame before it, so what was acknowledged earlier is never lost later;
 //! SQLite itself syncs the log's header, and the log again before each checkpoint.
+//!
+//! # Invariants
+//! - Behind a sync that failed none is believed until the log was begun anew: the system counts what it could not write
+//!   as written, so that the next sync succeeds over a hole, and a log with a hole ends there. See [`Desk::heal`].
+//!
+//! [`Desk::heal`]: super::worker::Desk::heal
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
@@ -20,6 +27,8 @@ pub(super) type Reply = oneshot::Sender<Result<(), StoreError>>;
 /// The thread that syncs. Ends, after the last sync, when this is dropped.
 pub(super) struct Syncer {
     queue: Option<mpsc::Sender<Reply>>,
+    /// A sync failed, and the log was not begun anew.
+    failed: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -27,11 +36,23 @@ impl Syncer {
     pub(super) fn start(path: &Path) -> Result<Self, StoreError> {
         let wal = schema::wal_path(path);
         let (queue, waiting) = mpsc::channel::<Reply>();
+        let failed = Arc::new(AtomicBool::new(false));
+        let theirs = Arc::clone(&failed);
         let thread = std::thread::Builder::new()
             .name("store-sync".into())
-            .spawn(move || run(&wal, &waiting))
+            .spawn(move || run(&wal, &waiting, &theirs))
             .map_err(|e| StoreError::io(path, &e))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+        Ok(Self { queue: Some(queue), failed, thread: Some(thread) })
+    }
+
+    /// Whether no sync of this log can be believed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// The log was begun anew, and what it held is safe.
+    pub(super) fn healed(&self) {
+        self.failed.store(false, Ordering::Release);
     }
 
     /// Answers once everything committed so far is on the disk.
@@ -52,15 +73,19 @@ impl Drop for Syncer {
     }
 }
 
-fn run(wal: &Path, waiting: &mpsc::Receiver<Reply>) {
+fn run(wal: &Path, waiting: &mpsc::Receiver<Reply>, failed: &AtomicBool) {
     // The log lives as long as the writer's connection; opened at the first use, since it may not exist before.
     let mut log: Option<File> = None;
+    let mut why: Result<(), StoreError> = Ok(());
     while let Ok(first) = waiting.recv() {
         let mut replies = vec![first];
         replies.extend(waiting.try_iter());
-        let done = sync(wal, &mut log);
+        if !failed.load(Ordering::Acquire) {
+            why = sync(wal, &mut log);
+            failed.store(why.is_err(), Ordering::Release);
+        }
         for reply in replies {
-            let _ = reply.send(done.clone());
+            let _ = reply.send(why.clone());
         }
     }
 }

@@ -256,11 +256,25 @@ impl Desk {
 
     fn acknowledge(&self, write: Write) {
         match (write.durability, &self.syncer) {
+            (Durability::Synced, Some(syncer)) if syncer.has_failed() => {
+                let healed = self.heal();
+                if healed.is_ok() {
+                    syncer.healed();
+                }
+                let _ = write.reply.send(healed.map_err(|error| error.at(&self.path)));
+            }
             (Durability::Synced, Some(syncer)) => syncer.sync(write.reply),
             (Durability::Synced, None) | (Durability::Written, _) => {
                 let _ = write.reply.send(Ok(()));
             }
         }
+    }
+
+    /// After a sync that failed: all that the log holds is written into the file and synced there, and the next commit
+    /// begins the log anew.
+    pub(super) fn heal(&self) -> Result<(), StoreError> {
+        let busy: bool = self.db.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get(0))?;
+        if busy { Err(StoreError::Locked { path: self.path.clone() }) } else { Ok(()) }
     }
 
     fn transact(&mut self, lists: &[&[Change]]) -> Result<(), StoreError> {
@@ -302,7 +316,7 @@ impl Desk {
         self.lock.take().map(|lock| lock.token.clone())
     }
 
-    /// Runs a small change of its own kind as a synced transaction.
+    /// Runs a small change of its own kind as one transaction; whoever must know it on the disk waits for the next sync.
     pub(super) fn change<T>(
         &mut self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError>,

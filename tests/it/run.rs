@@ -19,6 +19,8 @@ mod around;
 mod contract;
 mod detached;
 mod exchanged;
+#[cfg(target_os = "linux")]
+mod load;
 mod mistakes;
 mod policy;
 mod providers;
@@ -95,6 +97,7 @@ fn finish(reason: &str) -> Step {
 /// An endpoint that answers each request with the next reply of its script.
 struct Provider {
     port: u16,
+    replies: Arc<Mutex<VecDeque<Reply>>>,
     seen: Arc<Mutex<Vec<Value>>>,
     /// The heads of all requests, in order.
     heads: Arc<Mutex<Vec<String>>>,
@@ -105,6 +108,7 @@ impl Provider {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let replies = Arc::new(Mutex::new(VecDeque::from(replies)));
+        let ours = Arc::clone(&replies);
         let seen: Arc<Mutex<Vec<Value>>> = Arc::default();
         let theirs = Arc::clone(&seen);
         let heads: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -117,7 +121,12 @@ impl Provider {
                 std::thread::spawn(move || serve(stream, &replies, &seen, &heads));
             }
         });
-        Self { port, seen, heads }
+        Self { port, replies: ours, seen, heads }
+    }
+
+    /// Another script, from its beginning.
+    fn script(&self, replies: Vec<Reply>) {
+        *self.replies.lock().unwrap() = replies.into();
     }
 
     fn heads(&self) -> Vec<String> {

@@ -20,7 +20,7 @@ use millrace::cli::history::{self, Removal};
 use millrace::store::{Claim, Cursor, DraftOf, OpenMode, Page, Sort, Store, StoreError};
 use proptest::prelude::*;
 
-fn block<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn block<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
@@ -30,15 +30,15 @@ fn folder() -> (tempfile::TempDir, PathBuf) {
     (folder, path)
 }
 
-fn open(path: &Path) -> Store {
+pub(super) fn open(path: &Path) -> Store {
     Store::open(path, OpenMode::Write).unwrap()
 }
 
-fn id(text: &str) -> ConversationId {
+pub(super) fn id(text: &str) -> ConversationId {
     ConversationId::new(text)
 }
 
-fn begin(conversation: &str, at: i64) -> Change {
+pub(super) fn begin(conversation: &str, at: i64) -> Change {
     Change::Conversation {
         id: id(conversation),
         folder: "/src".into(),
@@ -49,16 +49,16 @@ fn begin(conversation: &str, at: i64) -> Change {
     }
 }
 
-fn message(conversation: &str, name: &str, parent: Option<&str>, at: i64, body: Body) -> Change {
+pub(super) fn message(conversation: &str, name: &str, parent: Option<&str>, at: i64, body: Body) -> Change {
     let message = Message { id: MessageId::new(name), parent: parent.map(MessageId::new), at, body };
     Change::Message { conversation: id(conversation), message: Arc::new(message) }
 }
 
-fn user(conversation: &str, name: &str, parent: Option<&str>, text: &str) -> Change {
+pub(super) fn user(conversation: &str, name: &str, parent: Option<&str>, text: &str) -> Change {
     message(conversation, name, parent, 1_000, Body::User(vec![Part::text(text)]))
 }
 
-fn answer(text: &str, state: AnswerState, calls: Vec<ToolCall>) -> Answer {
+pub(super) fn answer(text: &str, state: AnswerState, calls: Vec<ToolCall>) -> Answer {
     Answer {
         text: text.into(),
         calls,
@@ -69,7 +69,7 @@ fn answer(text: &str, state: AnswerState, calls: Vec<ToolCall>) -> Answer {
     }
 }
 
-fn call(name: &str, index: u32, arguments: &str) -> ToolCall {
+pub(super) fn call(name: &str, index: u32, arguments: &str) -> ToolCall {
     ToolCall {
         id: CallId::new(name),
         wire_id: None,
@@ -81,21 +81,21 @@ fn call(name: &str, index: u32, arguments: &str) -> ToolCall {
     }
 }
 
-fn done(content: &str) -> Arc<ToolOutcome> {
+pub(super) fn done(content: &str) -> Arc<ToolOutcome> {
     let mut outcome = ToolOutcome::unsent(OutcomeKind::Done, content);
     outcome.sent = true;
     Arc::new(outcome)
 }
 
-fn told(call: &str, outcome: Arc<ToolOutcome>) -> Body {
+pub(super) fn told(call: &str, outcome: Arc<ToolOutcome>) -> Body {
     Body::Tool(ToolMessage { call: CallId::new(call), outcome })
 }
 
-fn turn(conversation: &str, turn: &str) -> Change {
+pub(super) fn turn(conversation: &str, turn: &str) -> Change {
     Change::TurnStarted { conversation: id(conversation), turn: MessageId::new(turn), at: 1_000 }
 }
 
-fn armed(turn: &str, answer: &str) -> Change {
+pub(super) fn armed(turn: &str, answer: &str) -> Change {
     Change::RoundArmed {
         turn: MessageId::new(turn),
         round: 1,
@@ -105,7 +105,7 @@ fn armed(turn: &str, answer: &str) -> Change {
     }
 }
 
-fn opened(turn: &str, call: &str, index: u32) -> Change {
+pub(super) fn opened(turn: &str, call: &str, index: u32) -> Change {
     Change::CallOpened {
         turn: MessageId::new(turn),
         round: 1,
@@ -117,7 +117,7 @@ fn opened(turn: &str, call: &str, index: u32) -> Change {
     }
 }
 
-fn closed(turn: &str, call: &str, arguments: &str) -> Change {
+pub(super) fn closed(turn: &str, call: &str, arguments: &str) -> Change {
     Change::CallClosed {
         turn: MessageId::new(turn),
         call: CallId::new(call),
@@ -131,16 +131,16 @@ fn sent(turn: &str, call: &str) -> Change {
     Change::CallSent { turn: MessageId::new(turn), call: CallId::new(call), at_us: 30 }
 }
 
-fn ended(turn: &str, call: &str, outcome: Arc<ToolOutcome>) -> Change {
+pub(super) fn ended(turn: &str, call: &str, outcome: Arc<ToolOutcome>) -> Change {
     Change::CallEnded { turn: MessageId::new(turn), call: CallId::new(call), outcome, at_us: 40 }
 }
 
-async fn synced(store: &Store, changes: Vec<Change>) {
+pub(super) async fn synced(store: &Store, changes: Vec<Change>) {
     store.apply(changes, Durability::Synced).await.unwrap();
 }
 
 /// Every call of every answer is followed by exactly one tool message.
-fn assert_valid(conversation: &Conversation) {
+pub(super) fn assert_valid(conversation: &Conversation) {
     let mut waiting: Vec<CallId> = Vec::new();
     for message in &conversation.messages {
         match &message.body {

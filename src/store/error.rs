@@ -72,6 +72,23 @@ impl StoreError {
         }
     }
 
+    /// Whether the same may succeed later, with nothing changed but the disk.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Full { .. } | Self::ReadOnly { .. } | Self::Locked { .. } | Self::Io { .. } => true,
+            Self::Corrupt { .. }
+            | Self::Foreign { .. }
+            | Self::Newer { .. }
+            | Self::Held { .. }
+            | Self::NotFound(_)
+            | Self::Ambiguous { .. }
+            | Self::Missing { .. }
+            | Self::Row(_)
+            | Self::Sql { .. }
+            | Self::Closed => false,
+        }
+    }
+
     /// The same as the person meets it.
     #[must_use]
     pub fn fault(&self) -> Fault {

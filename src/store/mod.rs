@@ -8,6 +8,7 @@
 //! - One list of changes is one transaction, and the lists of one handle are applied in the order in which
 //!   [`Store::apply`] was called; but text that is still being written waits behind all else that is in the queue.
 //! - What was acknowledged as [`Durability::Synced`] is on the disk, and so is everything acknowledged before it.
+//! - What [`Store::journal`] could not write for want of a disk is tried again, in its order, before what comes later.
 //! - A read sees everything that was acknowledged before it was asked for.
 //! - A conversation that is opened is valid history: every call of its answers has one tool message.
 //! - A file that cannot be opened is never replaced.
@@ -17,6 +18,7 @@
 
 mod apply;
 mod ask;
+mod backlog;
 mod backup;
 mod claim;
 mod conversation;
@@ -165,7 +167,21 @@ impl Store {
         changes: Vec<Change>,
         durability: Durability,
     ) -> impl Future<Output = Result<(), StoreError>> + Send + 'static + use<> {
-        let answer = self.writer.apply(changes, durability);
+        let answer = self.writer.apply(changes, durability, false);
+        async move { answer.await.unwrap_or(Err(StoreError::Closed)) }
+    }
+
+    /// The same for what a turn does, which comes but once: what the disk refuses is told, kept, and tried again with
+    /// what comes next, after a while, and at the end. So a success means that all that was refused before is there, too.
+    ///
+    /// # Errors
+    /// Nothing of the list was written yet.
+    pub fn journal(
+        &self,
+        changes: Vec<Change>,
+        durability: Durability,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + 'static + use<> {
+        let answer = self.writer.apply(changes, durability, true);
         async move { answer.await.unwrap_or(Err(StoreError::Closed)) }
     }
 

@@ -18,8 +18,10 @@ use crate::chat::{Hit, MessageId, Summary};
 const BUDGET: Duration = Duration::from_millis(35);
 /// Matching messages of one word that are looked at.
 const CANDIDATES: usize = 1500;
-/// Rows of one window; the next one is twice as wide.
+/// Rows of the first window; the next one is twice as wide where the time allows.
 const WINDOW: i64 = 20_000;
+/// The narrowest window.
+const NARROW: i64 = 1_000;
 /// Conversations of one window of a search without words.
 const LIST_WINDOW: i64 = 2_000;
 
@@ -100,19 +102,28 @@ fn look_up(db: &Connection, term: &str, until: Instant) -> Result<Found, StoreEr
     while high > 0 {
         let low = (high - width).max(0) + 1;
         let room = i64::try_from(CANDIDATES - seen).unwrap_or(0);
+        let began = Instant::now();
         let mut rows = statement.query(params![phrase, low, high, room])?;
         while let Some(row) = rows.next()? {
             seen += 1;
             found.places.entry(row.get(1)?).or_default().push(row.get(0)?);
         }
         high = low - 1;
-        width *= 2;
         if seen >= CANDIDATES || (high > 0 && Instant::now() >= until) {
             found.complete = false;
             break;
         }
+        width = next_width(width, began.elapsed(), until.saturating_duration_since(Instant::now()));
     }
     Ok(found)
+}
+
+/// How wide a window may be so that it most likely ends in the time that is left: a phrase of common letters takes long
+/// where it is not found.
+fn next_width(width: i64, took: Duration, left: Duration) -> i64 {
+    let per_row = took.as_secs_f64() / width as f64;
+    let fits = left.as_secs_f64() / 2.0 / per_row.max(1e-12);
+    (width * 2).min(fits as i64).max(NARROW)
 }
 
 /// For words too short for the index: newest titles, then newest texts.

@@ -3,6 +3,7 @@
 //! # Invariants
 //! - Only the writer's thread has a connection that writes.
 //! - What waits together is committed together; where that fails, each list is tried alone.
+//! - What the disk refused of a turn is tried again before what comes behind it (`backlog`).
 //! - When nothing is queued and nothing is left to tidy, no thread wakes up.
 
 use std::collections::VecDeque;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
+use super::backlog::Backlog;
 use super::sync::{Reply, Syncer};
 use super::{OpenMode, StoreError, apply, claim, erase, import, index, ledger, recover, schema};
 use crate::chat::{Change, ConversationId, Durability, MessageId, Tree};
@@ -21,6 +23,8 @@ use crate::chat::{Change, ConversationId, Durability, MessageId, Tree};
 const IDLE: Duration = Duration::from_millis(300);
 /// Between two steps of tidying.
 const BETWEEN: Duration = Duration::from_millis(5);
+/// How long until what the disk refused is tried again, where nothing else is written.
+const AGAIN: Duration = Duration::from_secs(2);
 
 pub(super) enum Job {
     Apply(Write),
@@ -31,6 +35,8 @@ pub(super) enum Job {
 pub(super) struct Write {
     changes: Vec<Change>,
     durability: Durability,
+    /// Refused by the disk, it is kept and tried again.
+    kept: bool,
     reply: Reply,
 }
 
@@ -92,9 +98,10 @@ impl Writer {
         &self,
         changes: Vec<Change>,
         durability: Durability,
+        kept: bool,
     ) -> oneshot::Receiver<Result<(), StoreError>> {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Apply(Write { changes, durability, reply }));
+        self.send(Job::Apply(Write { changes, durability, kept, reply }));
         answer
     }
 
@@ -121,6 +128,7 @@ pub(super) struct Desk {
     mode: OpenMode,
     /// None: nothing is ever synced.
     syncer: Option<Syncer>,
+    pub(super) backlog: Backlog,
     /// Something was written since the last tidying.
     untidy: bool,
     pause: Duration,
@@ -145,8 +153,19 @@ impl Desk {
         if mode == OpenMode::Write && !synced {
             db.pragma_update(None, "synchronous", "OFF")?;
         }
-        let mut desk =
-            Self { db, path, lock: None, single: false, open, token, mode, syncer, untidy: false, pause: IDLE };
+        let mut desk = Self {
+            db,
+            path,
+            lock: None,
+            single: false,
+            open,
+            token,
+            mode,
+            syncer,
+            backlog: Backlog::default(),
+            untidy: false,
+            pause: IDLE,
+        };
         if mode == OpenMode::Write {
             let path = desk.path.clone();
             desk.begin_tidy().map_err(|e| e.at(&path))?;
@@ -196,6 +215,8 @@ impl Desk {
             waiting.extend(jobs.try_iter());
             self.step(&mut waiting, &mut texts);
         }
+        // Nobody is left who could be told.
+        let _ = self.catch_up();
     }
 
     /// Does the next thing: all lists at the front of the queue together, else one other job, else one text.
@@ -235,20 +256,32 @@ impl Desk {
 
     fn write(&mut self, group: Vec<Write>) {
         self.untidy = true;
-        if group.len() > 1 {
-            let lists: Vec<&[Change]> = group.iter().map(|w| w.changes.as_slice()).collect();
+        if group.len() > 1 || !self.backlog.is_empty() {
+            let backlog = std::mem::take(&mut self.backlog);
+            let lists: Vec<&[Change]> = backlog.lists().chain(group.iter().map(|w| w.changes.as_slice())).collect();
             if self.transact(&lists).is_ok() {
                 for write in group {
                     self.acknowledge(write);
                 }
                 return;
             }
+            self.backlog = backlog;
         }
+        let mut behind = self.catch_up();
         for write in group {
-            match self.transact(&[write.changes.as_slice()]) {
+            // Nothing of a turn goes before what is still to be written; and a wait for all of it is not over.
+            let done = match &behind {
+                Err(error) if write.kept || write.changes.is_empty() => Err(error.clone()),
+                Ok(()) | Err(_) => self.transact(&[write.changes.as_slice()]).map_err(|error| error.at(&self.path)),
+            };
+            match done {
                 Ok(()) => self.acknowledge(write),
                 Err(error) => {
-                    let _ = write.reply.send(Err(error.at(&self.path)));
+                    if write.kept && error.may_pass() && self.mode == OpenMode::Write {
+                        self.backlog.add(write.changes);
+                        behind = Err(error.clone());
+                    }
+                    let _ = write.reply.send(Err(error));
                 }
             }
         }
@@ -277,7 +310,7 @@ impl Desk {
         if busy { Err(StoreError::Locked { path: self.path.clone() }) } else { Ok(()) }
     }
 
-    fn transact(&mut self, lists: &[&[Change]]) -> Result<(), StoreError> {
+    pub(super) fn transact(&mut self, lists: &[&[Change]]) -> Result<(), StoreError> {
         if lists.iter().all(|l| l.is_empty()) {
             return Ok(());
         }
@@ -364,9 +397,13 @@ impl Desk {
         Ok(())
     }
 
-    /// One step of what can wait: the search index, what was erased, then a checkpoint. Errors are left to the next
+    /// One step of what can wait: what was refused, the search index, what was erased, then a checkpoint. Errors are left to the next
     /// write to tell.
     fn tidy(&mut self) {
+        if self.catch_up().is_err() {
+            self.pause = AGAIN;
+            return;
+        }
         let indexing = index::is_pending(&self.db).and_then(|pending| {
             if pending {
                 self.change(index::step).map(|()| true)

@@ -675,6 +675,37 @@ fn a_full_disk_is_told_and_nothing_written_before_is_lost() {
     });
 }
 
+#[test]
+fn what_a_full_disk_refused_of_a_turn_comes_before_what_follows_it() {
+    let (_folder, path) = folder();
+    let store = open(&path);
+    block(async {
+        synced(&store, vec![begin("c1", 1)]).await;
+        store.limit_size(100).await.unwrap();
+        let big = "x".repeat(4 << 20);
+        let journal = |changes| store.journal(changes, Durability::Synced);
+        let question = vec![user("c1", "u1", None, &big), turn("c1", "u1"), armed("u1", "a1")];
+        for refused in [question, vec![opened("u1", "k1", 0), closed("u1", "k1", "{}"), sent("u1", "k1")]] {
+            let refused = journal(refused).await;
+            assert!(matches!(refused, Err(StoreError::Full { .. })), "{refused:?}");
+        }
+        // What is no part of a turn goes on as far as it can, and nobody is told that all is written.
+        store.rename(&id("c1"), "named").await.unwrap();
+        assert!(matches!(store.flush().await, Err(StoreError::Full { .. })));
+        // Its conversation is not there: it holds up nothing.
+        assert!(matches!(journal(vec![user("gone", "u9", None, "")]).await, Err(StoreError::Full { .. })));
+        store.limit_size(1 << 20).await.unwrap();
+        journal(vec![ended("u1", "k1", done("result"))]).await.unwrap();
+        let whole = answer("all", AnswerState::Complete, vec![call("k1", 0, "{}")]);
+        let answered = message("c1", "a1", Some("u1"), 2, Body::Assistant(whole));
+        journal(vec![answered, message("c1", "t1", Some("a1"), 3, told("k1", done("result")))]).await.unwrap();
+        let kept = store.open_conversation(&id("c1")).await.unwrap();
+        assert_valid(&kept);
+        assert_eq!(kept.messages.iter().map(|m| m.id.as_str()).collect::<Vec<_>>(), ["u1", "a1", "t1"]);
+        assert_eq!(kept.summary.title, "named");
+    });
+}
+
 /// What the killed child runs: it says each number only once the store acknowledged it.
 fn write_until_killed(path: &std::path::Path) {
     let store = open(path);

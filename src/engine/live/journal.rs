@@ -19,7 +19,7 @@ impl Journal for LiveJournal {
             })
             .collect();
         // Queued here and now: the order of calls is the order of commits.
-        let written = store.apply(changes, durability);
+        let written = store.journal(changes, durability);
         let store = store.clone();
         Box::pin(async move {
             written.await.map_err(|error| error.fault())?;

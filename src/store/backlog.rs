@@ -87,7 +87,7 @@ impl Desk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::Answer;
+    use crate::chat::{Answer, ConversationId};
 
     fn text(name: &str, text: &str) -> Change {
         let answer = Box::new(Answer { text: text.into(), ..Answer::default() });
@@ -103,9 +103,10 @@ mod tests {
         let first = backlog.take_first().unwrap();
         assert!(backlog.is_empty() && backlog.count == 0);
         backlog.put_back(first);
-        for n in 0..2 * MOST {
-            backlog.add(vec![text(&n.to_string(), "")]);
+        let pinned = Change::Pinned { conversation: ConversationId::new("c"), pinned: true };
+        for _ in 0..20 {
+            backlog.add(vec![pinned.clone(); MOST / 10]);
         }
-        assert_eq!(backlog.count, MOST);
+        assert_eq!(backlog.count, 2 + MOST / 10 * 9);
     }
 }

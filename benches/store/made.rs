@@ -190,7 +190,7 @@ pub fn conversation(n: u64, count: u64, messages: usize) -> Vec<Change> {
         parent = Some(message.id.clone());
         changes.push(Change::Message { conversation: id.clone(), message: Arc::new(message) });
     }
-    if n % 3 == 0 {
+    if n.is_multiple_of(3) {
         changes.push(Change::Title { conversation: id, title: dice.text(4) });
     }
     changes

@@ -41,6 +41,7 @@ mod window;
 use std::process::ExitCode;
 
 use crate::chat::{Fault, FaultKind};
+use crate::store::Store;
 use crate::text::sanitize;
 use args::{Cli, Command};
 
@@ -74,6 +75,15 @@ pub fn report(fault: &Fault) {
     eprintln!("{prefix}{message}");
     if let Some(hint) = &fault.hint {
         eprintln!("{}", sanitize(hint));
+    }
+}
+
+/// Leaves the store in good order; what could not be saved until now never will be, and is said on stderr.
+pub(crate) async fn close(store: Option<Store>) {
+    let Some(store) = store else { return };
+    if let Err(error) = store.close().await {
+        let said = format!("The end of this could not be saved: {error}");
+        eprintln!("{}", sanitize(&said).one_line());
     }
 }
 

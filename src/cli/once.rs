@@ -358,8 +358,6 @@ pub async fn carry_out<H: Source>(
     let code = headless::run_redacting(source, options, stdout, err, stops, questions, redactor).await;
     orders.shutdown().await;
     record::end(running.recorder);
-    if let Some(store) = running.store {
-        let _ = store.close().await;
-    }
+    super::close(running.store).await;
     Ok(code)
 }

@@ -118,9 +118,7 @@ async fn talk(ready: Ready, args: &SessionArgs, farewell: &str, first: Option<&'
     }
     orders.shutdown().await;
     record::end(running.recorder);
-    if let Some(store) = running.store {
-        let _ = store.close().await;
-    }
+    super::close(running.store).await;
     Ok(code)
 }
 

@@ -242,9 +242,7 @@ async fn show(screen: Screen, boot: Boot, setup: &Setup, resolved: &Resolved) ->
     let left = tui::run(config, services, || drop(held)).await;
     orders.shutdown().await;
     record::end(running.recorder);
-    if let Some(store) = store {
-        let _ = store.close().await;
-    }
+    super::close(store).await;
     let exit = left.map_err(|error| {
         let kind = if error.exit_code() == 2 { FaultKind::Usage } else { FaultKind::Internal };
         Fault::new(kind, error.to_string())

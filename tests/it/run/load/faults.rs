@@ -48,13 +48,15 @@ fn turn_with(fault: &Fault) -> Outcome {
     let ran = place.ran();
     let store = reopened(&place.store());
     let kept = newest(&store);
+    // What failed behind its last event is told where it leaves.
+    let unsaved = until.is_some() || told.err.contains("could not be saved");
     // Once is no reason to have less in the end; only a store that did not open at all stays closed.
-    let ended = until.is_none() || fault.count <= 1;
+    let ended = !unsaved || fault.count <= 1;
     let known = Known { script: &script, requests, ended, ran: &ran };
     if let Some(kept) = &kept {
         judge(kept, &known);
     } else {
-        assert!(until.is_some() && requests == 0, "nothing is there, and nothing was said: {}", events.shown());
+        assert!(unsaved && requests == 0, "nothing is there, and nothing was said: {}", events.shown());
     }
     let answers = |c: &Conversation| {
         c.messages.iter().filter(|m| matches!(m.body, Body::Assistant(_))).map(|m| m.plain_text()).collect::<String>()
@@ -62,7 +64,7 @@ fn turn_with(fault: &Fault) -> Outcome {
     let calls = std::fs::read(&counter).unwrap();
     Outcome {
         calls: u64::from_ne_bytes(calls.try_into().unwrap()),
-        unsaved: until.is_some(),
+        unsaved,
         whole: kept.is_some_and(|c| answers(&c) == wanted),
     }
 }

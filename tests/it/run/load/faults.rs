@@ -153,7 +153,8 @@ fn writing_with(fault: &Fault) -> u64 {
         .env("MILLRACE_SHIM_FAIL", format!("{} {} {}", fault.first, fault.count, fault.error));
     preload(&mut command, &data);
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     let trace = Trace::read(&trace);
     let safe = trace.safe_at();
     let judge = |store: &Store, records: &[Record]| {

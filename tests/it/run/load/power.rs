@@ -19,6 +19,10 @@ pub(super) enum Unsynced {
 }
 
 impl Trace {
+    fn is_folder(&self, number: u32) -> bool {
+        self.files.values().any(|path| path.parent() == Some(&self.files[&number]))
+    }
+
     /// When what stands at a place became safe; None: never. A sync that failed lost it for good.
     pub(super) fn safe_at(&self) -> Vec<Option<usize>> {
         let mut safe = vec![None; self.records.len()];
@@ -40,7 +44,8 @@ impl Trace {
                 }
                 Record::Synced { id } | Record::SyncFailed { id } => {
                     let (file, from) = begun[id];
-                    let done = matches!(record, Record::Synced { .. });
+                    // SQLite goes on where a folder cannot be synced: not every file system can.
+                    let done = matches!(record, Record::Synced { .. }) || self.is_folder(file);
                     waiting.entry(file).or_default().retain(|written| {
                         let covered = *written < from;
                         if covered && done {
@@ -102,10 +107,9 @@ impl Trace {
                 | Record::Called(_) => {}
             }
         }
-        let is_folder = |number: &u32| self.files.values().any(|path| path.parent() == Some(&self.files[number]));
-        let lost_folder = files.iter().any(|(number, (exists, _))| is_folder(number) && !exists);
+        let lost_folder = files.iter().any(|(number, (exists, _))| self.is_folder(*number) && !exists);
         for (number, (exists, held)) in &files {
-            if *exists && !lost_folder && !is_folder(number) {
+            if *exists && !lost_folder && !self.is_folder(*number) {
                 std::fs::write(into.join(self.files[number].file_name().unwrap()), held).unwrap();
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::effect::Effect;
 use super::overlay::{InquiryBox, Overlay};
 use super::state::{Focus, State};
-use crate::chat::{Inquiry, InquiryEnd, InquiryId, SampleReply, SampleStep, Stamp, TurnId, Usage};
+use crate::chat::{Inquiry, InquiryEnd, InquiryId, Question, SampleReply, SampleStep, Stamp, TurnId, Usage};
 
 /// A question of a server that is open.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,8 @@ pub struct Asked {
     pub told: Stamp,
     /// How far a request for an answer of the model is; of another question it stays what it is.
     pub stage: SampleStage,
+    /// It asks for an answer of the screen's model, and the endpoint was changed since: no model is asked.
+    pub moved: bool,
 }
 
 /// How far a request for an answer of the model is.
@@ -43,7 +45,7 @@ pub enum SampleStage {
 
 impl Asked {
     pub(super) fn new(turn: Option<TurnId>, inquiry: Arc<Inquiry>, told: Stamp) -> Self {
-        Self { turn, inquiry, told, stage: SampleStage::Request }
+        Self { turn, inquiry, told, stage: SampleStage::Request, moved: false }
     }
 }
 
@@ -60,7 +62,7 @@ impl State {
 
     /// Opens what a server asks. False where none does.
     pub(super) fn open_inquiry(&mut self) -> bool {
-        let Some(Asked { turn, inquiry, told, stage }) = self.inquiry.clone() else { return false };
+        let Some(Asked { turn, inquiry, told, stage, moved: _ }) = self.inquiry.clone() else { return false };
         let revision = self.session.fresh();
         let mut open = InquiryBox::new(turn, inquiry, told, self.now, revision);
         if let SampleStage::Answering { .. } = stage {
@@ -68,6 +70,15 @@ impl State {
         }
         self.overlays.push(Overlay::Inquiry(Box::new(open)));
         true
+    }
+
+    /// Turns ask another endpoint from now on. What is open was shown with the old one, which the screen's model may not
+    /// be at.
+    pub(super) fn inquiry_moved(&mut self) {
+        let Some(asked) = &mut self.inquiry else { return };
+        if let Question::Sample(sample) = &asked.inquiry.question {
+            asked.moved |= sample.model.is_none() && asked.stage == SampleStage::Request;
+        }
     }
 
     /// The model gets on with its answer to a server. Of a question that is over nothing counts any more.

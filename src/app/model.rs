@@ -72,6 +72,7 @@ impl State {
         self.session.greeting = Some(format!("Messages go to {}.", endpoint.host));
         let host = endpoint.host.clone();
         self.session.connection = Some(endpoint);
+        self.inquiry_moved();
         self.session.settings.model.clone_from(&row.id);
         self.session.casting.system.clone_from(&system);
         self.session.casting.sampling.clone_from(&sampling);

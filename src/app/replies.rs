@@ -9,7 +9,6 @@ use super::status::Endpoint;
 use crate::chat::{Fault, NoticeKind, Order, Part, Root, ServerAction, ServerName};
 
 impl State {
-    /// A server was written down: the question before its start follows by itself. Or why it was not.
     /// A folder that a server may be told of was looked for.
     fn root_found(&mut self, server: ServerName, result: Result<Root, Fault>, out: &mut Vec<Effect>) {
         let what = AskFor::Root(server.clone());
@@ -31,6 +30,7 @@ impl State {
         }
     }
 
+    /// A server was written down: the question before its start follows by itself. Or why it was not.
     fn server_added(&mut self, result: Result<ServerName, Fault>, out: &mut Vec<Effect>) {
         let at = self.overlays.iter().position(|o| matches!(o, Overlay::Ask(ask) if ask.what == AskFor::Server));
         match result {
@@ -302,6 +302,7 @@ impl State {
     fn connected(&mut self, endpoint: Endpoint, model: Option<String>, window: Option<u64>, out: &mut Vec<Effect>) {
         self.session.greeting = Some(format!("Messages go to {}.", endpoint.host));
         self.session.connection = Some(endpoint);
+        self.inquiry_moved();
         self.session.context_window = window;
         self.session.window_asked = false;
         self.session.prices = None;

@@ -85,16 +85,27 @@ impl Sample {
         parts.any(|part| matches!(part, SamplePart::Image { .. }))
     }
 
-    /// Tokens that the request itself will take, by its size: what an endpoint counts is known afterwards.
+    /// Tokens that the request itself will take, by its size: what an endpoint counts is known afterwards. Of plain
+    /// prose, that is; nothing may rest on it.
     #[must_use]
     pub fn estimated_input(&self) -> u64 {
-        let text = |text: &str| u64::try_from(text.len()).unwrap_or(u64::MAX) / 4 + 4;
+        self.input(|bytes| bytes / 4 + 4)
+    }
+
+    /// Tokens that it can take at most, whatever its words are: no usual vocabulary has more tokens than bytes.
+    #[must_use]
+    pub fn most_input(&self) -> u64 {
+        self.input(|bytes| bytes.saturating_add(FRAME_TOKENS))
+    }
+
+    fn input(&self, of_bytes: impl Fn(u64) -> u64) -> u64 {
+        let text = |text: &str| of_bytes(u64::try_from(text.len()).unwrap_or(u64::MAX));
         let parts = self.messages.iter().flat_map(|message| &message.parts);
         let messages = parts.map(|part| match part {
             SamplePart::Text(words) => text(words),
             SamplePart::Image { .. } => IMAGE_TOKENS,
         });
-        self.system.as_deref().map_or(0, text).saturating_add(messages.sum())
+        messages.chain(self.system.as_deref().map(&text)).fold(0, u64::saturating_add)
     }
 }
 
@@ -110,6 +121,8 @@ impl SampleMessage {
 
 /// What providers count for a picture of usual size, at most.
 const IMAGE_TOKENS: u64 = 1_600;
+/// What stands around a message in a model's template, at most.
+const FRAME_TOKENS: u64 = 16;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct SampleMessage {

@@ -511,7 +511,12 @@ pub const LIMITS: &[Key] = &[
         "100000",
         "Tokens that your model may take for one server's requests (sampling = true), until millrace ends.",
     ),
-    key("sampling_turn_tokens", TOKENS, "20000", "The same in one turn, for all servers."),
+    key(
+        "sampling_turn_tokens",
+        TOKENS,
+        "20000",
+        "The same in one turn, for all servers. A byte of a request counts as a token until the endpoint has told.",
+    ),
     key("sampling_messages", ANY_NUMBER, "64", "Messages of such a request."),
     key("sampling_size", Kind::Size, "\"4 MiB\"", "Such a request, its images included."),
     key("command", Kind::Duration, "\"10 min\"", "A command of your own (!), in all."),

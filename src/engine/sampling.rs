@@ -3,8 +3,9 @@
 //! # Invariants
 //! - The model is asked by a person's order alone, and exactly what they were shown; the answer goes to the server by
 //!   another order of theirs.
-//! - What a server is given is bounded by two budgets, its own and the turn's; a request that they do not allow reaches
-//!   nobody, and the limit's name is told.
+//! - What a server is given is bounded by two budgets, its own and the turn's, which count the most that a request can
+//!   take until the endpoint has told; one that they do not allow reaches nobody, and the limit's name is told.
+//! - The endpoint and the model that are asked belong together: of one turn, or of the screen at that moment.
 //! - It ends with its question: by an answer, a withdrawal, the end of the call, of the connection, or of the time.
 //!
 //! # Does not
@@ -87,7 +88,7 @@ impl Samplings {
         sample.budget.server = sample.budget.server.saturating_sub(spent);
         let spent = turns.iter().filter_map(|turn| self.by_turn.get(turn)).max().copied().unwrap_or(0);
         sample.budget.turn = sample.budget.turn.saturating_sub(spent);
-        let input = sample.estimated_input();
+        let input = sample.most_input();
         for (left, limit) in
             [(sample.budget.server, "sampling_tokens"), (sample.budget.turn, "[limits] sampling_turn_tokens")]
         {
@@ -125,7 +126,8 @@ impl Engine {
             sample.max_tokens = sample.max_tokens.min(u32::try_from(own).unwrap_or(u32::MAX));
         }
         if let Err(limit) = self.samplings.fit(sample, &inquiry.server, &turns) {
-            let why = format!("its tokens are used up, or the request is larger than what is left ({limit})");
+            let most = sample.most_input();
+            let why = format!("its tokens are used up, or the request, which may take {most}, does not fit ({limit})");
             let told = "the tokens that this server may use are used up";
             self.servers.answer(inquiry.id, InquiryAnswer::Fail { told, why });
             return false;
@@ -148,6 +150,13 @@ impl Engine {
     pub(super) fn sample(&mut self, inquiry: InquiryId, settings: TurnSettings) {
         let open = self.samplings.open.as_mut().filter(|open| open.id == inquiry && open.answering.is_empty());
         let Some(open) = open else { return };
+        // The screen's model is at the endpoint that turns ask now, and no other knows it.
+        if open.settings.is_none() && !Arc::ptr_eq(&open.model, &self.model) {
+            let why = "you have changed the endpoint since it asked".to_owned();
+            let message = format!("{} gets no answer: {why}; it can ask again", open.server.as_str());
+            self.servers.answer(inquiry, InquiryAnswer::Fail { told: "the model is another now; ask again", why });
+            return self.emit(TurnEvent::Notice { turn: None, kind: NoticeKind::Server, message });
+        }
         let settings = open.settings.take().unwrap_or(settings);
         if settings.lacks.vision && open.sample.has_images() {
             let why = format!("{} takes no images", settings.model);
@@ -156,7 +165,7 @@ impl Engine {
         }
         open.asked.clone_from(&settings.model);
         let request = request(&open.sample, &settings, open.model.api());
-        let reserved = open.sample.estimated_input().saturating_add(u64::from(open.sample.max_tokens));
+        let reserved = open.sample.most_input().saturating_add(u64::from(open.sample.max_tokens));
         let asking = answering::Asking {
             id: inquiry,
             model: Arc::clone(&open.model),
@@ -210,7 +219,7 @@ impl Engine {
 
 /// What it took: what the endpoint tells, else what it could have taken at most.
 fn used(usage: Usage, sample: &Sample) -> u64 {
-    let input = usage.input.unwrap_or_else(|| sample.estimated_input());
+    let input = usage.input.unwrap_or_else(|| sample.most_input());
     input.saturating_add(usage.output.unwrap_or_else(|| sample.max_tokens.into()))
 }
 

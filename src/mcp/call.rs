@@ -11,16 +11,16 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use rmcp::ServiceError;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::chat::Limits;
+use crate::chat::{InquiryEnd, Limits};
 
 use super::connection::{Answer, CallRequest, Connection, Handed};
 use super::failure::{Failure, FailureKind};
-use super::inquiry::UnderWay;
+use super::inquiry::{UnderWay, Unfulfilled};
 use super::report::Gate;
 use super::rounds::{Kind, ROUNDS, Required};
 use super::server::{Order, Phase, until_or_never};
@@ -28,6 +28,7 @@ use super::tap::{Departure, Progress, Reply, Waiter};
 use super::task::{self as tasks, Told};
 use super::ticket::{CallEnd, CallEvent, CallOrder};
 
+mod input;
 mod resume;
 mod task;
 
@@ -255,7 +256,11 @@ impl Call<'_> {
         let asked = Instant::now();
         let inputs = async {
             match required.pause(self.round) {
-                None => self.connection.asker.fulfil(Some(self.order.call.clone()), &required.requests).await.map(Some),
+                None => {
+                    let mut inputs = Map::new();
+                    let call = Some(self.order.call.clone());
+                    self.connection.asker.fulfil(call, &required.requests, &mut inputs).await.map(|()| Some(inputs))
+                }
                 Some(pause) => {
                     tokio::time::sleep(pause).await;
                     Ok(None)
@@ -265,9 +270,17 @@ impl Call<'_> {
         let inputs = tokio::select! {
             biased;
             () = stop.cancelled() => return Err(CallEnd::Cancelled { acknowledged: true }),
-            inputs = inputs => inputs.map_err(|refused| {
-                let message = format!("the server asks for what it cannot have: {refused}; it did not finish");
-                CallEnd::RpcError { code: refused.code.into(), message }
+            inputs = inputs => inputs.map_err(|why| match why {
+                Unfulfilled::Refused(refused) => {
+                    let message = format!("the server asks for what it cannot have: {refused}; it did not finish");
+                    CallEnd::RpcError { code: refused.code.into(), message }
+                }
+                Unfulfilled::Over(InquiryEnd::Gone) => {
+                    CallEnd::ServerGone { sent: true, message: "its connection ended while it asked you".to_owned() }
+                }
+                Unfulfilled::Over(
+                    InquiryEnd::CallEnded | InquiryEnd::Withdrawn | InquiryEnd::TooLate | InquiryEnd::Answered,
+                ) => CallEnd::Cancelled { acknowledged: true },
             })?,
         };
         let person = if inputs.is_some() { asked.elapsed() } else { Duration::ZERO };

@@ -24,6 +24,7 @@ use crate::chat::{
 
 use super::connection::{Connection, Link, ask};
 use super::failure::{Failure, FailureKind};
+use super::inquiry::Unfulfilled;
 use super::rounds::{Kind, ROUNDS};
 
 /// A completion that takes longer is of no use.
@@ -190,9 +191,15 @@ impl Connection {
             if let Some(pause) = required.pause(round) {
                 tokio::time::sleep(pause).await;
             }
-            let responses = self.asker.fulfil(None, &required.requests).await;
-            let responses: BTreeMap<String, Value> =
-                responses.map_err(|why| strange(why.to_string()))?.into_iter().collect();
+            let mut responses = Map::new();
+            match self.asker.fulfil(None, &required.requests, &mut responses).await {
+                Ok(()) => {}
+                Err(Unfulfilled::Refused(refused)) => return Err(strange(refused.to_string())),
+                Err(Unfulfilled::Over(_)) => {
+                    return Err(Failure::new(FailureKind::Gone, "its connection ended while it asked you"));
+                }
+            }
+            let responses: BTreeMap<String, Value> = responses.into_iter().collect();
             input = ((!responses.is_empty()).then_some(responses), required.state);
         }
         Err(strange(format!("it asked for input more than {ROUNDS} times")))

@@ -139,18 +139,20 @@ impl Stream {
 
     async fn keep(mut self) {
         while !self.peer.is_transport_closed() {
-            let wanted = self.watches.wanted();
+            let (wanted, open) = (self.watches.wanted(), self.watches.asked());
+            // Wished for again, one that was refused is asked for again: that is for the server to say.
+            let refused =
+                |uri: &String| !self.taken.contains(uri) && self.asked.iter().any(|asked| asked.contains(uri));
+            if open.iter().any(refused) {
+                self.asked = None;
+            }
             if self.asked.as_ref() != Some(&wanted) && !self.reopen(wanted).await {
                 self.rest().await;
                 continue;
             }
-            for uri in self.watches.asked() {
-                let standing = if self.taken.contains(&uri) {
-                    WatchStanding::Kept
-                } else {
-                    WatchStanding::Refused(self.why_not.clone())
-                };
-                self.watches.stands(&uri, standing);
+            // What is asked for and was not taken is another wish of this moment, which has rung.
+            for uri in self.watches.asked().iter().filter(|uri| self.taken.contains(*uri)) {
+                self.watches.stands(uri, WatchStanding::Kept);
             }
             let watches = self.watches.clone();
             let ended = match &mut self.open {

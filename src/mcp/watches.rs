@@ -2,13 +2,14 @@
 //!
 //! # Invariants
 //! - There are at most `limits.watched` of them, and what a server says of any other costs a look and nothing more.
+//! - One that had no room is watched once there is, in the order in which they came.
 //! - However often a resource changes, it is told at most once in [`PAUSE`]; a change is never lost by that.
 //! - What was kept over a connection that ended may have changed meanwhile, and is told so once it is kept again.
 //!
 //! # Does not
 //! Ask the server: `subscribe` does, for as long as a connection lives.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ use super::report::Reporter;
 const PAUSE: Duration = Duration::from_secs(1);
 /// The longest address that is watched, bytes.
 const LONGEST: usize = 8 * 1024;
+/// So many wait for room.
+const WAITING: usize = 1024;
 
 /// Clones share them.
 #[derive(Clone, Debug)]
@@ -30,11 +33,18 @@ pub(super) struct Watches(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     most: usize,
-    held: Mutex<BTreeMap<String, Watched>>,
+    held: Mutex<Held>,
     /// Rung where other resources are wanted than before.
     wanted: Notify,
     /// Rung where there is something to tell.
     told: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    watched: BTreeMap<String, Watched>,
+    /// Wanted as well, and turned away: only where there are as many as may be.
+    waiting: VecDeque<String>,
 }
 
 #[derive(Debug)]
@@ -45,6 +55,12 @@ struct Watched {
     changed: Option<Change>,
     /// It was kept, and is so no more: what happens now is not heard.
     missed: bool,
+}
+
+impl Watched {
+    fn new() -> Self {
+        Self { standing: WatchStanding::Asked, told: WatchStanding::Asked, changed: None, missed: false }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,43 +82,49 @@ impl Watches {
     /// From now on `uri` is watched. Asked again for one that was refused, its server is asked again.
     pub(super) fn want(&self, uri: &str) -> WatchStanding {
         let mut held = self.held();
-        if let Some(watched) = held.get_mut(uri) {
+        if let Some(watched) = held.watched.get_mut(uri) {
             if matches!(watched.standing, WatchStanding::Refused(_)) {
                 (watched.standing, watched.told) = (WatchStanding::Asked, WatchStanding::Asked);
                 self.0.wanted.notify_one();
             }
             return watched.standing.clone();
         }
-        if held.len() >= self.0.most {
-            let most = self.0.most;
-            return WatchStanding::Refused(format!("{most} of its resources are watched already ([limits] watched)"));
-        }
         if uri.len() > LONGEST {
             return WatchStanding::Refused(format!("its address has more than {LONGEST} bytes"));
         }
-        let asked = WatchStanding::Asked;
-        held.insert(
-            uri.to_owned(),
-            Watched { standing: asked.clone(), told: asked.clone(), changed: None, missed: false },
-        );
+        if held.watched.len() >= self.0.most {
+            if held.waiting.len() < WAITING && !held.waiting.iter().any(|waiting| waiting == uri) {
+                held.waiting.push_back(uri.to_owned());
+            }
+            let most = self.0.most;
+            return WatchStanding::Refused(format!("{most} of its resources are watched already ([limits] watched)"));
+        }
+        held.watched.insert(uri.to_owned(), Watched::new());
         self.0.wanted.notify_one();
-        asked
+        WatchStanding::Asked
     }
 
+    /// `uri` is watched no more; where others had no room, the next of them is.
     pub(super) fn leave(&self, uri: &str) {
-        if self.held().remove(uri).is_some() {
-            self.0.wanted.notify_one();
+        let mut held = self.held();
+        held.waiting.retain(|waiting| waiting != uri);
+        if held.watched.remove(uri).is_none() {
+            return;
         }
+        if let Some(next) = held.waiting.pop_front() {
+            held.watched.insert(next, Watched::new());
+        }
+        self.0.wanted.notify_one();
     }
 
     pub(super) fn wanted(&self) -> BTreeSet<String> {
-        self.held().keys().cloned().collect()
+        self.held().watched.keys().cloned().collect()
     }
 
     /// Those whose standing is not known yet.
     pub(super) fn asked(&self) -> Vec<String> {
         let held = self.held();
-        let asked = held.iter().filter(|(_, watched)| watched.standing == WatchStanding::Asked);
+        let asked = held.watched.iter().filter(|(_, watched)| watched.standing == WatchStanding::Asked);
         asked.map(|(uri, _)| uri.clone()).collect()
     }
 
@@ -113,7 +135,7 @@ impl Watches {
 
     /// What its server said of one; void where it is not wanted any more.
     pub(super) fn stands(&self, uri: &str, standing: WatchStanding) {
-        if let Some(watched) = self.held().get_mut(uri) {
+        if let Some(watched) = self.held().watched.get_mut(uri) {
             if standing == WatchStanding::Kept && std::mem::take(&mut watched.missed) {
                 watched.changed = watched.changed.max(Some(Change::May));
             }
@@ -124,7 +146,7 @@ impl Watches {
 
     /// Nothing is heard of any of them now: each is to be asked for again.
     pub(super) fn lost(&self) {
-        for watched in self.held().values_mut() {
+        for watched in self.held().watched.values_mut() {
             watched.missed |= watched.standing == WatchStanding::Kept;
             watched.standing = WatchStanding::Asked;
         }
@@ -133,7 +155,7 @@ impl Watches {
     /// The server says that a resource has changed.
     pub(super) fn updated(&self, uri: &str) {
         let mut news = false;
-        for (wanted, watched) in self.held().iter_mut() {
+        for (wanted, watched) in &mut self.held().watched {
             if covers(wanted, uri) && watched.changed != Some(Change::Did) {
                 watched.changed = Some(Change::Did);
                 news = true;
@@ -144,16 +166,14 @@ impl Watches {
         }
     }
 
-    /// How many are kept, and how many were refused.
+    /// How many are kept, and how many were refused or have no room.
     pub(super) fn counts(&self) -> (u32, u32) {
         let held = self.held();
-        let count = |of: fn(&WatchStanding) -> bool| {
-            u32::try_from(held.values().filter(|watched| of(&watched.standing)).count()).unwrap_or(u32::MAX)
-        };
-        (
-            count(|standing| *standing == WatchStanding::Kept),
-            count(|standing| matches!(standing, WatchStanding::Refused(_))),
-        )
+        let count =
+            |of: fn(&WatchStanding) -> bool| held.watched.values().filter(|watched| of(&watched.standing)).count();
+        let kept = count(|standing| *standing == WatchStanding::Kept);
+        let refused = count(|standing| matches!(standing, WatchStanding::Refused(_))) + held.waiting.len();
+        (u32::try_from(kept).unwrap_or(u32::MAX), u32::try_from(refused).unwrap_or(u32::MAX))
     }
 
     /// Tells what there is to tell, for as long as the server is here.
@@ -169,7 +189,7 @@ impl Watches {
 
     fn news(&self) -> Vec<ServerNews> {
         let mut out = Vec::new();
-        for (uri, watched) in self.held().iter_mut() {
+        for (uri, watched) in &mut self.held().watched {
             // That it is asked for again is nobody's business before it was answered.
             if watched.standing != watched.told && watched.standing != WatchStanding::Asked {
                 watched.told = watched.standing.clone();
@@ -182,7 +202,7 @@ impl Watches {
         out
     }
 
-    fn held(&self) -> MutexGuard<'_, BTreeMap<String, Watched>> {
+    fn held(&self) -> MutexGuard<'_, Held> {
         self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -281,6 +301,25 @@ mod tests {
     }
 
     #[test]
+    fn those_without_room_come_in_as_it_comes_and_those_that_left_do_not() {
+        let watches = kept(&["a", "b", "c", "d"]);
+        for uri in ["f", "e", "g", "e"] {
+            assert!(matches!(watches.want(uri), WatchStanding::Refused(_)));
+        }
+        assert_eq!(watches.counts(), (4, 3), "they are not watched, and counted so");
+        watches.leave("f");
+        watches.leave("a");
+        assert_eq!((watches.asked(), watches.counts()), (vec!["e".to_owned()], (3, 1)));
+        watches.stands("e", WatchStanding::Kept);
+        let kept = ServerNews::Watch { uri: "e".into(), standing: WatchStanding::Kept };
+        assert_eq!(watches.news(), [kept]);
+        watches.leave("b");
+        watches.leave("c");
+        assert_eq!((watches.asked(), watches.counts()), (vec!["g".to_owned()], (2, 0)));
+        assert_eq!(watches.want("h"), WatchStanding::Asked, "there is room again");
+    }
+
+    #[test]
     fn a_refusal_is_told_once_and_asked_for_again_only_by_a_new_wish() {
         let watches = Watches::new(4);
         watches.want("a");
@@ -288,7 +327,11 @@ mod tests {
         assert_eq!(watches.news().len(), 1);
         watches.stands("a", WatchStanding::Refused("no".into()));
         assert_eq!((watches.news(), watches.counts()), (Vec::new(), (0, 1)));
+        // Whoever asks the server sleeps until then; what goes to it is seen in the tests of whole servers.
+        use futures_util::FutureExt;
+        while watches.changed().now_or_never().is_some() {}
         assert_eq!(watches.want("a"), WatchStanding::Asked);
+        assert!(watches.changed().now_or_never().is_some(), "whoever asks is woken");
         assert_eq!(watches.asked(), ["a"]);
         // Nobody wants it any more: the answer is void.
         watches.leave("a");

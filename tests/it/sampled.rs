@@ -11,7 +11,7 @@ use millrace::chat::{
 use millrace::engine::port::ServerEvent;
 use serde_json::{Value, json};
 
-use super::fakes::{Act, Rig, call, done, finish, text};
+use super::fakes::{Act, FakeModel, Rig, call, done, finish, text};
 
 fn sample(tokens: u32) -> Sample {
     Sample {
@@ -141,7 +141,7 @@ async fn what_was_used_is_taken_from_the_budget_until_its_limit_says_no() {
     let say = |usage: Vec<Act>| [vec![text("Yes.")], usage, vec![finish("stop"), done()]].concat();
     let rounds = vec![say(vec![used(300, 100)]), say(vec![]), say(vec![used(1, 1)])];
     let mut rig = Rig::new(rounds).await;
-    let input = sample(0).estimated_input();
+    let input = sample(0).most_input();
     ask(&rig, 1, sample(100)).await;
     assert_eq!(asked(&mut rig).await.budget.server, 1_000);
     yes(&rig, 1);
@@ -194,7 +194,7 @@ async fn a_question_that_is_over_ends_the_asking_and_its_late_words_are_void() {
     assert_eq!(rig.model.requests.lock().unwrap().len(), 1);
     // What was under way when it ended counts as used.
     ask(&rig, 2, sample(50)).await;
-    let input = sample(0).estimated_input();
+    let input = sample(0).most_input();
     assert_eq!(asked(&mut rig).await.budget.server, 1_000 - input - 50);
 }
 
@@ -226,4 +226,80 @@ async fn a_model_that_fails_is_told_to_both_each_in_their_words() {
     settings.lacks.vision = true;
     rig.handle.order(Order::Sample { inquiry: InquiryId(3), settings: Box::new(settings) });
     assert!(matches!(answered(&rig).await, InquiryAnswer::Fail { told: "the model takes no images", .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_holds_whatever_a_request_is_made_of() {
+    // Words of one letter: twice as many tokens as a guess by the size makes of it, and more of signs.
+    let words = "a ".repeat(350);
+    let message = SampleMessage { by_assistant: false, parts: vec![SamplePart::Text(words)] };
+    let dense = |tokens| Sample { messages: vec![message.clone()], system: None, ..sample(tokens) };
+    let mut rig = Rig::new(vec![vec![text("Yes."), finish("stop"), done()]]).await;
+    ask(&rig, 1, dense(900)).await;
+    let shown = asked(&mut rig).await;
+    assert!(shown.estimated_input() < 200 && shown.most_input() >= 700, "each by its name");
+    assert!(u64::from(shown.max_tokens) + 700 <= 1_000, "{}", shown.max_tokens);
+    // What it could have taken is gone while the endpoint tells nothing else.
+    yes(&rig, 1);
+    whole(&mut rig).await;
+    ask(&rig, 2, sample(1)).await;
+    assert!(matches!(answered(&rig).await, InquiryAnswer::Fail { .. }));
+    // One that could take more than there is reaches nobody, and says how much that is.
+    let mut rig = Rig::new(vec![]).await;
+    let long = SampleMessage { by_assistant: false, parts: vec![SamplePart::Text("~".repeat(1_000))] };
+    ask(&rig, 1, Sample { messages: vec![long], system: None, ..sample(1) }).await;
+    let InquiryAnswer::Fail { why, .. } = answered(&rig).await else { panic!("no refusal") };
+    assert!(why.contains("may take 1016") && why.contains("(sampling_tokens)"), "{why}");
+    assert!(rig.model.requests.lock().unwrap().is_empty());
+    let image = SamplePart::Image { mime: "image/png".into(), data: "AAAA".into() };
+    let seen = Sample { messages: vec![SampleMessage { by_assistant: false, parts: vec![image] }], ..sample(1) };
+    ask(&rig, 2, Sample { budget: SampleBudget { server: 2_000, turn: 2_000 }, ..seen }).await;
+    assert_eq!(asked(&mut rig).await.most_input(), 1_600 + "Judge.".len() as u64 + 16, "a picture is not its bytes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn reasoning_without_an_end_is_cut_off_like_an_answer() {
+    let thought = || Act::Say(Delta::Reasoning("hmm ".repeat(50)));
+    let mut rig = Rig::new(vec![vec![text("So"), thought(), thought(), thought(), Act::Hang]]).await;
+    ask(&rig, 1, sample(20)).await;
+    asked(&mut rig).await;
+    yes(&rig, 1);
+    let (reply, _) = whole(&mut rig).await;
+    assert_eq!((reply.text.as_str(), reply.stop), ("So", SampleStop::MaxTokens));
+    // What was thought is not there for the answer any more.
+    let mut rig = Rig::new(vec![vec![thought(), text(&"word ".repeat(100)), Act::Hang]]).await;
+    ask(&rig, 1, sample(20)).await;
+    asked(&mut rig).await;
+    yes(&rig, 1);
+    let (reply, _) = whole(&mut rig).await;
+    assert_eq!((reply.text.len(), reply.stop), (120, SampleStop::MaxTokens));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_is_asked_at_its_own_endpoint_alone() {
+    let mut rig = Rig::new(vec![vec![text("Yes."), finish("stop"), done()]]).await;
+    ask(&rig, 1, sample(50)).await;
+    asked(&mut rig).await;
+    let rounds = vec![vec![text("Yes, here."), finish("stop"), done()]];
+    let other = Arc::new(FakeModel::new(rounds, millrace::chat::Api::Chat));
+    rig.handle.orders.connect(Arc::clone(&other) as Arc<dyn millrace::engine::port::Model>);
+    // The settings are of the screen, which shows the other one's by now.
+    yes(&rig, 1);
+    let want = InquiryAnswer::Fail {
+        told: "the model is another now; ask again",
+        why: "you have changed the endpoint since it asked".into(),
+    };
+    assert_eq!(answered(&rig).await, want);
+    let notice = rig.until(|event| matches!(event, TurnEvent::Notice { .. })).await;
+    assert!(
+        matches!(&notice, TurnEvent::Notice { message, .. } if message.starts_with("b gets no answer")),
+        "{notice:?}"
+    );
+    assert!(rig.model.requests.lock().unwrap().is_empty() && other.requests.lock().unwrap().is_empty());
+    // Asked again, the new one answers.
+    ask(&rig, 2, sample(50)).await;
+    asked(&mut rig).await;
+    yes(&rig, 2);
+    assert_eq!(whole(&mut rig).await.0.text, "Yes, here.");
+    assert!(rig.model.requests.lock().unwrap().is_empty());
 }

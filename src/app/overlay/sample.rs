@@ -102,6 +102,10 @@ impl InquiryBox {
     }
 
     fn ask_the_model(&mut self, state: &mut State, out: &mut Vec<Effect>) -> Flow {
+        if state.inquiry.as_ref().is_some_and(|asked| asked.moved) {
+            self.refused = Some("you changed the endpoint since: n, and it can ask again");
+            return Flow::Stay;
+        }
         if self.sample().is_some_and(|sample| sample.model.is_none()) && state.session.settings.model.is_empty() {
             self.refused = Some("no model is chosen: esc, then /model");
             return Flow::Stay;

@@ -284,6 +284,41 @@ mod sampling {
     }
 
     #[test]
+    fn after_another_endpoint_was_chosen_no_model_is_asked() {
+        let switched = || {
+            Reply::Switched(Box::new(Switched {
+                base_url: "https://other.example/v1".into(),
+                key_from: None,
+                row: ModelRow { id: "other".into(), ..ModelRow::default() },
+                system: None,
+                sampling: Default::default(),
+                dispatch: Default::default(),
+                then_send: false,
+            }))
+        };
+        let mut desk = desk();
+        desk.engine(asks());
+        drawn(&mut desk, 5, 0);
+        desk.reply(switched());
+        desk.keys("y");
+        assert!(desk.orders().is_empty());
+        assert_eq!(refused(&desk), "you changed the endpoint since: n, and it can ask again");
+        desk.keys("n");
+        assert_eq!(*answer(&desk), InquiryAnswer::Decline);
+        // What is asked from now on is asked there.
+        desk.engine(asks());
+        drawn(&mut desk, 5, 0);
+        desk.keys("y");
+        assert!(matches!(desk.order(), Order::Sample { settings, .. } if settings.model == "other"));
+        // A model that answers already goes on.
+        desk.reply(switched());
+        whole(&mut desk);
+        drawn(&mut desk, 5, 0);
+        desk.keys("y");
+        assert!(matches!(*answer(&desk), InquiryAnswer::Sample(_)));
+    }
+
+    #[test]
     fn a_long_request_is_paged_to_its_end_before_yes_works() {
         let mut desk = desk();
         desk.engine(asks());

@@ -1,8 +1,8 @@
 //! The task that asks the model for a server, and reads what it answers.
 //!
 //! # Invariants
-//! - The answer ends at the first of the server's stop sequences, and where it grows past what its tokens could ever
-//!   be, whatever the endpoint makes of either.
+//! - The answer ends at the first of the server's stop sequences, and where it and its reasoning grow past what its
+//!   tokens could ever be, whatever the endpoint makes of either.
 //! - Dropping the task drops the connection to the endpoint.
 
 use std::sync::Arc;
@@ -107,8 +107,10 @@ struct Reading<'a> {
     assembler: Assembler,
     text: String,
     stop: &'a [String],
-    /// Bytes that the text may have.
+    /// Bytes that the text may have, with the reasoning.
     most: usize,
+    /// Bytes of reasoning that came.
+    thought: usize,
     /// It was ended here: nothing that still comes counts.
     cut: Option<SampleStop>,
     begun: bool,
@@ -127,6 +129,7 @@ impl<'a> Reading<'a> {
             text: String::new(),
             stop: &asking.stop,
             most: tokens.saturating_mul(TOKEN_BYTES).max(LONGEST_TOKEN),
+            thought: 0,
             cut: None,
             begun: false,
         }
@@ -145,12 +148,17 @@ impl<'a> Reading<'a> {
                         steps.push(SampleStep::Text(new.to_owned()));
                     }
                 }
-                Piece::Reasoning(text) => {
+                Piece::Reasoning(text) if self.cut.is_none() => {
+                    self.thought = self.thought.saturating_add(text.len());
+                    if self.thought.saturating_add(self.text.len()) > self.most {
+                        self.cut = Some(SampleStop::MaxTokens);
+                    }
                     steps.push(SampleStep::Thinking(u64::try_from(text.len()).unwrap_or(u64::MAX)));
                 }
                 // Cut, or about what is read from the assembler at the end.
                 Piece::Text(_)
                 | Piece::Refusal(_)
+                | Piece::Reasoning(_)
                 | Piece::Opened { .. }
                 | Piece::Named { .. }
                 | Piece::Arguments { .. }
@@ -178,8 +186,8 @@ impl<'a> Reading<'a> {
         if let Some(at) = self.stop.iter().filter_map(|stop| seen.find(stop.as_str())).min() {
             self.text.truncate(from + at);
             self.cut = Some(SampleStop::StopSequence);
-        } else if self.text.len() > self.most {
-            self.text.truncate(self.text.floor_char_boundary(self.most));
+        } else if self.text.len() > self.most.saturating_sub(self.thought) {
+            self.text.truncate(self.text.floor_char_boundary(self.most.saturating_sub(self.thought)));
             self.cut = Some(SampleStop::MaxTokens);
         }
     }

@@ -1,31 +1,29 @@
 //! A call that goes on as a task: its server has answered the request, and is asked about it until it has ended.
 //!
 //! In 2025-11-25 the result is asked for at once, with a request that is answered when there is one; the server's own
-//! questions come along with it. In 2026-07-28 result and questions come with what is told of the task.
+//! questions come along with it. In 2026-07-28 result and questions (`input`) come with what is told of the task.
 //!
 //! # Invariants
 //! - The server is asked at the pace it names, within bounds; what it tells on its own counts as well.
-//! - Each of its questions is put to the person once, by its key.
 //! - A task that the server no longer knows, or that cannot be asked about, may have run, and is told so.
 //! - Where its connection ends, the task is taken up over the next one (`resume`); the call itself is never made again.
 //! - Whoever stops waiting asks the server to stop the task, in the task's own way.
 
-use std::collections::HashSet;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use rmcp::model::ProgressToken;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::input::Inputs;
 use super::{Call, GRACE, is_cancellation};
 use crate::chat::duration_text;
 use crate::mcp::connection::Connection;
 use crate::mcp::open::Way;
-use crate::mcp::rounds::ROUNDS;
 use crate::mcp::tap::{Progress, Reply, TaskWatch};
 use crate::mcp::task::{Status, Told, pause};
 use crate::mcp::ticket::CallEnd;
@@ -33,7 +31,7 @@ use crate::mcp::ticket::CallEnd;
 /// How often in a row asking may fail.
 const FAILURES: u32 = 5;
 /// The longest that one question about a task may take.
-const QUESTION: Duration = Duration::from_secs(30);
+pub(super) const QUESTION: Duration = Duration::from_secs(30);
 /// How long the result of a task that has ended is awaited.
 const RESULT: Duration = Duration::from_secs(30);
 /// Between two looks at a task that was to stop.
@@ -47,7 +45,7 @@ pub(super) struct Task {
     pub(super) told: Told,
     since: Instant,
     /// When to ask again.
-    next: Instant,
+    pub(super) next: Instant,
     failures: u32,
     /// How often `tasks/result` got no answer, on its own: that `tasks/get` is answered says nothing of it.
     unanswered: u32,
@@ -58,9 +56,7 @@ pub(super) struct Task {
     result: Asked,
     /// What `tasks/result` said before the task had ended, as far as is known.
     refusal: Option<(i64, String)>,
-    /// The questions that were answered, by their keys.
-    answered: HashSet<String>,
-    updates: u32,
+    pub(super) inputs: Inputs,
     /// How often it was taken up over another connection.
     pub(super) taken_up: u32,
     /// It was, and the server has not yet said that it is this one: until then nothing else is asked or believed.
@@ -68,7 +64,7 @@ pub(super) struct Task {
 }
 
 /// Why a task is not waited for any more, over this connection.
-enum Over {
+pub(super) enum Over {
     Call(CallEnd),
     /// The connection, and why.
     Connection(String),
@@ -107,8 +103,7 @@ impl Call<'_> {
             get: None,
             result: None,
             refusal: None,
-            answered: HashSet::new(),
-            updates: 0,
+            inputs: Inputs::default(),
             taken_up: 0,
             unproved: false,
             told,
@@ -217,7 +212,7 @@ impl Call<'_> {
         Some(Followed { connection: self.connection.clone(), id: id.to_owned(), token, watch })
     }
 
-    fn ask_task(
+    pub(super) fn ask_task(
         &self,
         method: &'static str,
         params: Value,
@@ -297,44 +292,6 @@ impl Call<'_> {
         self.ask_task("tasks/result", json!({"taskId": id}), Some(self.order.call.clone()), limit)
     }
 
-    /// Puts the questions of a task that were not answered yet to the person, and tells the server the answers.
-    async fn answer_task(&mut self, task: &mut Task, stop: &CancellationToken, hard: &mut Instant) -> Result<(), Over> {
-        let requests = task.told.requests.iter().filter(|(key, _)| !task.answered.contains(*key));
-        let requests: Map<String, Value> = requests.map(|(key, request)| (key.clone(), request.clone())).collect();
-        if requests.is_empty() {
-            return Ok(());
-        }
-        task.updates += 1;
-        if task.updates > ROUNDS {
-            let message =
-                format!("the task came back with a question {ROUNDS} times, and once more; it was told to stop");
-            self.ask_task("tasks/cancel", json!({"taskId": task.told.id}), None, GRACE).await;
-            return Err(Over::Call(CallEnd::RpcError { code: 0, message }));
-        }
-        let asked = Instant::now();
-        let inputs = tokio::select! {
-            biased;
-            () = stop.cancelled() => return Err(Over::Call(self.cancel_task(&task.told).await)),
-            inputs = self.connection.asker.fulfil(Some(self.order.call.clone()), &requests) => inputs,
-        };
-        *hard += asked.elapsed();
-        let inputs = match inputs {
-            Ok(inputs) => inputs,
-            Err(refused) => {
-                self.ask_task("tasks/cancel", json!({"taskId": task.told.id}), None, GRACE).await;
-                let message = format!("the task asks for what it cannot have: {refused}; it was told to stop");
-                return Err(Over::Call(CallEnd::RpcError { code: refused.code.into(), message }));
-            }
-        };
-        task.answered.extend(requests.into_iter().map(|(key, _)| key));
-        let params = json!({"taskId": task.told.id, "inputResponses": inputs});
-        let reply = self.ask_task("tasks/update", params, None, QUESTION).await;
-        // Whether it took the answers shows when it is asked next.
-        self.unbroken(task.known(), reply).await.map_err(Over::Connection)?;
-        task.next = Instant::now();
-        Ok(())
-    }
-
     /// Asks the server to stop a task, and finds out within a moment what became of it.
     pub(super) async fn cancel_task(&mut self, told: &Told) -> CallEnd {
         self.under_way.end();
@@ -397,6 +354,7 @@ impl Task {
         (self.get, self.result, self.refusal) = (None, None, None);
         (self.failures, self.unanswered) = (0, 0);
         (self.next, self.result_next) = (now, now);
+        self.inputs.anew();
         self.taken_up += 1;
         self.unproved = true;
     }
@@ -404,6 +362,7 @@ impl Task {
     /// A newer word of the server. What has ended does not go on.
     fn news(&mut self, told: Told) {
         self.failures = 0;
+        self.inputs.heard();
         self.next = Instant::now() + told.poll;
         if matches!(self.told.status, Status::Working | Status::InputRequired) {
             self.told = told;

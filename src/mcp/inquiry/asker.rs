@@ -1,7 +1,7 @@
 //! How one connection asks, and the calls that its questions belong to.
 //!
 //! # Invariants
-//! - A question ends with its connection, its call, and whoever waits for its answer.
+//! - A question ends with its connection, its call, and whoever waits for its answer; that is no answer.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -266,37 +266,75 @@ impl Asker {
     ) -> Result<Value, Refused> {
         let question = self.question(method, params)?;
         let answer = self.ask(self.only_call(), question.clone(), withdrawn).await;
-        result(&question, &answer.unwrap_or(InquiryAnswer::Cancel))
+        // Where the connection or the call is over, nobody reads what it becomes.
+        let answer = answer.unwrap_or_else(|end| match end {
+            InquiryEnd::TooLate => too_late(&question),
+            InquiryEnd::Answered | InquiryEnd::Withdrawn | InquiryEnd::CallEnded | InquiryEnd::Gone => {
+                InquiryAnswer::Cancel
+            }
+        });
+        result(&question, &answer)
     }
 
-    /// Answers all `inputRequests` of a result that requires input (MCP 2026-07-28, MRTR), one after the other; returns
-    /// the `inputResponses`. After a question that was cancelled no other is asked. Dropping the future takes the open
-    /// question back.
+    /// Answers those `inputRequests` of a result that requires input (MCP 2026-07-28, MRTR) that have none yet among the
+    /// `responses`, one after the other, and puts them there. After a question that was cancelled no other is asked.
+    /// Dropping the future takes the open question back.
     ///
     /// # Errors
-    /// Why one of them has no answer that can be sent: the call cannot go on.
+    /// Why one of them has no answer that can be sent; those that have stay among the responses.
     pub(in crate::mcp) async fn fulfil(
         &self,
         call: Option<CallId>,
         requests: &Map<String, Value>,
-    ) -> Result<Map<String, Value>, Refused> {
+        responses: &mut Map<String, Value>,
+    ) -> Result<(), Unfulfilled> {
         let never = CancellationToken::new();
-        let mut responses = Map::new();
         let mut cancelled = false;
         for (key, request) in requests {
+            if responses.contains_key(key) {
+                continue;
+            }
             let method = request.get("method").and_then(Value::as_str).unwrap_or_default();
             let question = self.question(method, request.get("params").unwrap_or(&Value::Null))?;
             let answer = match cancelled {
                 true => InquiryAnswer::Cancel,
-                false => {
-                    let answer = self.ask(call.clone(), question.clone(), &never).await;
-                    answer.unwrap_or(InquiryAnswer::Cancel)
-                }
+                false => match self.ask(call.clone(), question.clone(), &never).await {
+                    Ok(answer) => answer,
+                    Err(InquiryEnd::TooLate) => too_late(&question),
+                    Err(end) => return Err(Unfulfilled::Over(end)),
+                },
             };
             cancelled |= answer == InquiryAnswer::Cancel;
             responses.insert(key.clone(), result(&question, &answer)?);
         }
-        Ok(responses)
+        Ok(())
+    }
+}
+
+/// Why what a server requires cannot be given to it.
+#[derive(Debug)]
+pub(in crate::mcp) enum Unfulfilled {
+    /// It cannot have it, or a person said no to what knows only answers.
+    Refused(Refused),
+    /// The question ended without an answer, and not for want of time.
+    Over(InquiryEnd),
+}
+
+impl From<Refused> for Unfulfilled {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+/// What a question counts as that nobody answered in time.
+fn too_late(question: &Question) -> InquiryAnswer {
+    match question {
+        Question::Form { .. } | Question::Address { .. } | Question::Roots(_) => InquiryAnswer::Cancel,
+        // Its result knows no word for it, and nobody has said no.
+        Question::Sample(_) => InquiryAnswer::Fail {
+            told: "nobody answered in time",
+            why: "nobody answered in time ([limits] inquiry)".to_owned(),
+        },
     }
 }
 

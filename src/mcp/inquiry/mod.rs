@@ -26,7 +26,7 @@ mod tests;
 /// The method of a request for an answer of the model.
 const SAMPLING: &str = "sampling/createMessage";
 
-pub(super) use asker::{Asker, UnderWay};
+pub(super) use asker::{Asker, UnderWay, Unfulfilled};
 pub(super) use queue::Inquiries;
 pub(super) use read::Refused;
 pub(super) use roots::Roots;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::read::read;
-use super::{Asker, Inquiries, Refused, Roots};
+use super::{Asker, Inquiries, Refused, Roots, Unfulfilled};
 use crate::chat::{CallId, Inquiry, InquiryAnswer, InquiryEnd, InquiryId, Limits, Question, SampleReply, SampleStop};
 use crate::config::{SamplingOffer, ServerFeatures};
 use crate::mcp::event::HostEvent;
@@ -57,6 +57,18 @@ fn form(message: &str) -> Value {
 fn ask(asker: &Asker, message: &str) -> tokio::task::JoinHandle<Result<Value, Refused>> {
     let (asker, params) = (asker.clone(), form(message));
     tokio::spawn(async move { asker.request("elicitation/create", &params, &CancellationToken::new()).await })
+}
+
+type Fulfilled = (Map<String, Value>, Result<(), Unfulfilled>);
+
+/// Answers what a server requires, on a task of its own.
+fn fulfil(asker: &Asker, call: Option<CallId>, requests: Map<String, Value>) -> tokio::task::JoinHandle<Fulfilled> {
+    let asker = asker.clone();
+    tokio::spawn(async move {
+        let mut responses = Map::new();
+        let end = asker.fulfil(call, &requests, &mut responses).await;
+        (responses, end)
+    })
 }
 
 fn content(value: Value) -> InquiryAnswer {
@@ -133,11 +145,12 @@ async fn only_calls_that_are_asked_about_wait() {
     let requests = json!({"k": {"method": "elicitation/create", "params": form("x")}});
     let requests = requests.as_object().cloned().unwrap();
     let again = asker.clone();
-    let fulfilled = tokio::spawn(async move { again.fulfil(Some(CallId::new("1:a")), &requests).await });
+    let fulfilled = fulfil(&again, Some(CallId::new("1:a")), requests);
     let inquiry = rig.told().await;
     assert!(a.waits() && !b.waits());
     rig.inquiries.answer(inquiry.id, content(json!({"n": 1})));
-    let responses = fulfilled.await.unwrap().unwrap();
+    let (responses, end) = fulfilled.await.unwrap();
+    assert!(end.is_ok(), "{end:?}");
     assert_eq!(responses["k"], json!({"action": "accept", "content": {"n": 1}}));
     assert!(!a.waits());
     assert_eq!(rig.ended().await, (inquiry.id, InquiryEnd::Answered));
@@ -153,13 +166,54 @@ async fn after_a_cancelled_question_of_a_round_no_other_is_asked() {
     let asker = rig.asker("one");
     let one = json!({"method": "elicitation/create", "params": form("x")});
     let requests = json!({"a": one, "b": one}).as_object().cloned().unwrap();
-    let fulfilled = tokio::spawn(async move { asker.fulfil(None, &requests).await });
+    let fulfilled = fulfil(&asker, None, requests);
     let id = rig.told().await.id;
     rig.inquiries.answer(id, InquiryAnswer::Cancel);
-    let responses = fulfilled.await.unwrap().unwrap();
+    let (responses, end) = fulfilled.await.unwrap();
+    assert!(end.is_ok(), "{end:?}");
     assert_eq!(Value::Object(responses), json!({"a": {"action": "cancel"}, "b": {"action": "cancel"}}));
     assert_eq!(rig.ended().await.0, id);
     assert!(rig.events.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_question_that_ended_without_a_word_is_no_answer_and_those_before_it_stay() {
+    let mut rig = Rig::new(Limits::default());
+    let asker = rig.asker("one");
+    let one = json!({"method": "elicitation/create", "params": form("x")});
+    let requests = json!({"a": one, "b": one}).as_object().cloned().unwrap();
+    let fulfilled = fulfil(&asker, None, requests.clone());
+    let id = rig.told().await.id;
+    rig.inquiries.answer(id, content(json!({"n": 1})));
+    rig.ended().await;
+    rig.told().await;
+    asker.close();
+    let (mut responses, end) = fulfilled.await.unwrap();
+    assert!(matches!(end, Err(Unfulfilled::Over(InquiryEnd::Gone))), "{end:?}");
+    let answered = json!({"action": "accept", "content": {"n": 1}});
+    assert_eq!(Value::Object(responses.clone()), json!({"a": answered}));
+    rig.ended().await;
+    // Over the next connection only the other is asked.
+    let next = rig.asker("one");
+    let fulfilled = tokio::spawn(async move {
+        let end = next.fulfil(None, &requests, &mut responses).await;
+        (responses, end)
+    });
+    let id = rig.told().await.id;
+    rig.inquiries.answer(id, InquiryAnswer::Decline);
+    let (responses, end) = fulfilled.await.unwrap();
+    assert!(end.is_ok(), "{end:?}");
+    assert_eq!(Value::Object(responses), json!({"a": answered, "b": {"action": "decline"}}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_nobody_let_answer_in_time_was_not_rejected() {
+    let mut rig = Rig::new(Limits { inquiry: Duration::from_secs(5), ..Limits::default() });
+    let asked = sample(&rig);
+    let id = rig.told().await.id;
+    assert_eq!(rig.ended().await, (id, InquiryEnd::TooLate));
+    let refused = asked.await.unwrap().unwrap_err();
+    assert_eq!((refused.code, refused.message.as_str()), (-32603, "nobody answered in time"));
 }
 
 #[tokio::test]

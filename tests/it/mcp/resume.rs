@@ -4,6 +4,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use axum::response::IntoResponse;
 
+use millrace::chat::{InquiryEnd, Question, SampleReply, SampleStop};
+use millrace::config::{SamplingOffer, ServerFeatures};
+
 use super::web::{Web, error, legacy, result, status};
 use super::*;
 
@@ -141,4 +144,96 @@ async fn a_task_outlives_the_session_of_its_server() {
     up.status(ServerState::Ready).await;
     assert_eq!(up.call("echo", json!({})).end().await, ended());
     assert_eq!((web.count("tools/call"), web.count("initialize")), (1, 2));
+}
+
+/// A server of 2026-07-28 whose task asks for an answer of the model. A test says where its first process dies.
+const ASKS: &str = r#"
+n=$(($(cat "$LOG.n" 2>/dev/null || echo 0) + 1)); echo $n > "$LOG.n"
+discover() { reply "$1" '{"resultType":"complete","ttlMs":0,"cacheScope":"private","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}}'; }
+list() { reply "$1" '{"resultType":"complete","ttlMs":0,"cacheScope":"private","tools":[{"name":"echo","inputSchema":{"type":"object"}}]}'; }
+made='"createdAt":"2026-07-28T10:00:00Z",'
+task() { printf '{"resultType":"%s","taskId":"t1",%s"status":"%s","lastUpdatedAt":"2026-07-28T10:00:00Z","ttlMs":null,"pollIntervalMs":200%s}' "$1" "$made" "$2" "$3"; }
+wants='"inputRequests":{"k":{"method":"sampling/createMessage","params":{"maxTokens":9,"messages":[{"role":"user","content":{"type":"text","text":"Why?"}}]}}}'
+call() { reply "$1" "$(task task working)"; }
+get() { case $took in
+  1) reply "$1" "$(task complete completed ',"result":{"content":[{"type":"text","text":"in the end"}]}')" ;;
+  *) reply "$1" "$(task complete input_required ",$wants")" ;;
+esac; }
+update() { took=1; reply "$1" '{"resultType":"complete"}'; }
+other() { case $line in
+  *'"method":"tasks/get"'*) get "$1" ;;
+  *'"method":"tasks/update"'*) update "$1" ;;
+  *'"method":"tasks/cancel"'*) reply "$1" '{}' ;;
+esac; }
+"#;
+
+/// Its call, with a person there.
+async fn asks(fake: &Fake) -> (Up, CallTicket) {
+    let mut entry = fake.entry();
+    entry.features = ServerFeatures { sampling: Some(SamplingOffer::default()), ..ServerFeatures::default() };
+    let (host, events) = Host::new(client(), Arc::new(Limits::default()), None);
+    let host = host.attended();
+    host.start(entry);
+    let mut up = Up { host, events };
+    assert_eq!(up.status(ServerState::Ready).await.protocol.as_deref(), Some("2026-07-28"));
+    let ticket = up.call("echo", json!({}));
+    (up, ticket)
+}
+
+async fn says_so(up: &mut Up) {
+    let inquiry = up.inquiry().await;
+    assert!(matches!(inquiry.question, Question::Sample(_)), "{inquiry:?}");
+    let reply = SampleReply { model: "m".into(), text: "So.".into(), stop: SampleStop::EndTurn };
+    assert!(up.host.answer(inquiry.id, InquiryAnswer::Sample(reply)));
+}
+
+fn updates(fake: &Fake) -> Vec<Value> {
+    let log = std::fs::read_to_string(fake.log()).unwrap();
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.filter(|line| line["method"] == "tasks/update").map(|line| line["params"]["inputResponses"].clone()).collect()
+}
+
+#[tokio::test]
+async fn an_answer_that_died_with_its_connection_goes_over_the_next_one_and_is_asked_for_once() {
+    let fake = Fake::new(&format!(
+        "{ASKS}update() {{ [ $n -gt 1 ] || exit 3; took=1; reply \"$1\" '{{\"resultType\":\"complete\"}}'; }}"
+    ));
+    let (mut up, ticket) = asks(&fake).await;
+    says_so(&mut up).await;
+    assert_eq!(ticket.end().await, ended());
+    let sent = updates(&fake);
+    assert_eq!((sent.len(), &sent[0]), (2, &sent[1]), "{sent:?}");
+    assert_eq!(sent[0]["k"]["content"]["text"], "So.");
+    assert_eq!((fake.read("tools/call"), fake.read("tasks/cancel")), (1, 0));
+    while let Ok(event) = up.events.try_recv() {
+        assert!(!matches!(event, HostEvent::Inquiry(_)), "a person is asked once: {event:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_question_that_ended_with_its_connection_was_not_answered() {
+    // It dies while the question is open.
+    let dies = r#"get() { case $n$took in
+      1) reply "$1" "$(task complete input_required ",$wants")"; sleep 0.5; exit 3 ;;
+      *1) reply "$1" "$(task complete completed ',"result":{"content":[{"type":"text","text":"in the end"}]}')" ;;
+      *) reply "$1" "$(task complete input_required ",$wants")" ;;
+    esac; }"#;
+    let fake = Fake::new(&format!("{ASKS}{dies}"));
+    let (mut up, ticket) = asks(&fake).await;
+    let first = up.inquiry().await;
+    loop {
+        if let HostEvent::InquiryEnded { id, end } = up.event().await {
+            assert_eq!((id, end), (first.id, InquiryEnd::Gone));
+            break;
+        }
+    }
+    says_so(&mut up).await;
+    assert_eq!(ticket.end().await, ended());
+    assert_eq!((updates(&fake).len(), fake.read("tools/call")), (1, 1));
+    // One that cannot be known again may have run; nobody has refused it anything.
+    let fake = Fake::new(&format!("{ASKS}{dies}\nmade="));
+    let (mut up, ticket) = asks(&fake).await;
+    up.inquiry().await;
+    unknown(&ticket.end().await);
+    assert_eq!((updates(&fake).len(), fake.read("tasks/cancel")), (0, 0));
 }

@@ -331,6 +331,58 @@ async fn a_server_of_today_makes_a_task_of_a_call_asks_once_and_is_answered() {
 }
 
 #[tokio::test]
+async fn an_answer_is_sent_until_it_is_taken_and_asked_for_once() {
+    // The first word of it never comes through, the second is turned away; `taken`: so many are not.
+    for (taken, end) in [
+        (2, CallEnd::Result(json!({"content": []}))),
+        (
+            u32::MAX,
+            CallEnd::RpcError {
+                code: -32603,
+                message: "the task does not take the answers to what it asked: busy".into(),
+            },
+        ),
+    ] {
+        let updates = Arc::new(AtomicU32::new(0));
+        let web = Web::serve(move |asked: &Asked| -> Response {
+            match asked.method().as_str() {
+                "tools/call" => result(asked, &task("working", json!({"resultType": "task"}))),
+                "tasks/get" if updates.load(Ordering::SeqCst) <= taken => {
+                    result(asked, &task("input_required", ask_name()))
+                }
+                "tasks/get" => result(asked, &task("completed", json!({"result": {"content": []}}))),
+                "tasks/update" => match updates.fetch_add(1, Ordering::SeqCst) {
+                    n if n >= taken => result(asked, &json!({"resultType": "complete"})),
+                    0 => status(502),
+                    _ => error(asked, 200, -32603, "busy"),
+                },
+                "tasks/cancel" => result(asked, &json!({"resultType": "complete"})),
+                _ => modern(asked),
+            }
+        })
+        .await;
+        let (host, events) = Host::new(client(), Arc::new(Limits::default()), None);
+        let host = host.attended();
+        host.start(entry(web.at("/mcp")));
+        let mut up = Up { host, events };
+        up.status(ServerState::Ready).await;
+        let ticket = up.call("echo", json!({}));
+        let inquiry = up.inquiry().await;
+        let name = json!({"name": "Ada"});
+        assert!(up.host.answer(inquiry.id, InquiryAnswer::Accept(name.as_object().cloned().unwrap())));
+        assert_eq!(ticket.end().await, end);
+        let sent: Vec<Value> =
+            web.asked().iter().map(Asked::json).filter(|asked| asked["method"] == "tasks/update").collect();
+        let want = json!({"who": {"action": "accept", "content": name}});
+        assert!(sent.len() == 3 && sent.iter().all(|update| update["params"]["inputResponses"] == want), "{sent:?}");
+        assert_eq!(web.count("tasks/cancel"), usize::from(taken > 3));
+        while let Ok(event) = up.events.try_recv() {
+            assert!(!matches!(event, HostEvent::Inquiry(_)), "a person is asked once: {event:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn every_end_of_a_task_is_told_as_it_is() {
     let rpc = |code, message: &str| CallEnd::RpcError { code, message: message.to_owned() };
     for (word, end) in [

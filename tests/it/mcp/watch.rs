@@ -132,6 +132,42 @@ async fn a_refusal_is_told_with_its_reason_and_costs_no_other() {
     let WatchStanding::Refused(why) = watch(&up, "demo://c").await else { panic!("a third of two") };
     assert!(why.contains("[limits] watched"), "{why}");
     assert_eq!(fake.read("resources/subscribe"), 2, "a refusal is not asked again by itself");
+    // By another wish it is.
+    assert_eq!(watch(&up, B).await, WatchStanding::Asked);
+    assert!(matches!(standing(&mut up, B).await, WatchStanding::Refused(_)));
+    assert_eq!(fake.read("resources/subscribe"), 3);
+    // The third of two comes in as soon as there is room.
+    unwatch(&up, B).await;
+    assert_eq!(standing(&mut up, "demo://c").await, WatchStanding::Kept);
+    assert_eq!(fake.read("resources/subscribe"), 4);
+}
+
+#[tokio::test]
+async fn in_the_new_era_a_refusal_is_asked_for_again_on_the_wire_by_a_new_wish_alone() {
+    let (web, mut up) = listening(|asked, before| {
+        let of = match before {
+            0 | 1 => json!({"resourceSubscriptions": [A]}),
+            _ => asked.json()["params"]["notifications"].clone(),
+        };
+        stream(&[acknowledged(asked, &of)], true)
+    })
+    .await;
+    watch(&up, A).await;
+    assert_eq!(standing(&mut up, A).await, WatchStanding::Kept);
+    watch(&up, B).await;
+    assert!(matches!(standing(&mut up, B).await, WatchStanding::Refused(_)));
+    assert_eq!(watch(&up, A).await, WatchStanding::Kept);
+    assert_eq!(web.count("subscriptions/listen"), 2, "not by itself");
+    assert_eq!(watch(&up, B).await, WatchStanding::Asked);
+    assert_eq!(standing(&mut up, B).await, WatchStanding::Kept, "its server has it now");
+    assert_eq!(web.count("subscriptions/listen"), 3);
+    // A refusal that stays one is asked once for each wish, too.
+    let (refusing, mut up) = listening(|asked, _| error(asked, 200, -32602, "not that one")).await;
+    for wishes in 1..=2 {
+        watch(&up, A).await;
+        assert_eq!(standing(&mut up, A).await, WatchStanding::Refused("not that one".into()));
+        assert_eq!(refusing.count("subscriptions/listen"), wishes);
+    }
 }
 
 #[tokio::test]

@@ -120,12 +120,6 @@ fn request(sample: &Sample, state: &State, inner: usize) -> Vec<Row> {
         true => facts.add("answers", "nobody", "  you changed the endpoint since it asked"),
         false => facts.add("answers", &one(model), &format!("  at {}", one(&sample.base_url))),
     }
-    let request = format!("some {}", counted(sample.estimated_input(), "token", "tokens"));
-    facts.add(
-        "request",
-        &request,
-        &format!("  {} at the very most, held against what is left", grouped(sample.most_input())),
-    );
     let most = u64::from(sample.max_tokens);
     let cut = match sample.max_tokens < sample.wanted_tokens {
         true => format!("  (it wants {})", grouped(sample.wanted_tokens.into())),
@@ -134,14 +128,16 @@ fn request(sample: &Sample, state: &State, inner: usize) -> Vec<Row> {
     let price = state.session.prices.and_then(|prices| {
         prices.cost(Usage { input: Some(sample.estimated_input()), output: Some(most), ..Usage::default() })
     });
-    let price = price.map_or_else(String::new, |price| format!(", some {} in all", cost(price)));
-    facts.add("at most", &format!("{} of answer{price}", counted(most, "token", "tokens")), &cut);
+    let price = price.map_or_else(String::new, |price| format!(", some {}", cost(price)));
+    facts.add("at most", &format!("{}{price}", counted(most, "token", "tokens")), &cut);
     let left = format!(
         "{} tokens for this server, {} in this turn",
         grouped(sample.budget.server),
         grouped(sample.budget.turn)
     );
     facts.add("left", &left, "");
+    let request = format!("some {}", counted(sample.estimated_input(), "token", "tokens"));
+    facts.add("request", &request, &format!("  {} at the very most", grouped(sample.most_input())));
     if let Some(temperature) = sample.temperature {
         facts.add("with", &format!("temperature {temperature}"), "");
     }

@@ -15,7 +15,8 @@ use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use millrace::chat::{
-    Api, Approve, CallState, Dispatch, Limits, Order, Part, Policy, ServerName, Submit, TurnEvent, TurnId, TurnSettings,
+    Api, Approve, CallState, Dispatch, Limits, Order, Parent, Part, Policy, ServerName, Submit, TurnEvent, TurnId,
+    TurnSettings,
 };
 use millrace::cli::boot::{Boot, server_rules};
 use millrace::config::{Consent, ServerEntry, Source, Transport};
@@ -253,7 +254,8 @@ fn turn(base_url: &str, dispatch: Dispatch) -> BTreeMap<usize, (u128, u128)> {
         max_rounds: Some(u32::try_from(ROUNDS).unwrap() + 2),
         ..TurnSettings::default()
     };
-    let submit = Submit { turn: TurnId(1), conversation: None, parent: None, parts: vec![Part::text("go")], settings };
+    let submit =
+        Submit { turn: TurnId(1), conversation: None, parent: Parent::Newest, parts: vec![Part::text("go")], settings };
     running.handle.order(Order::Submit(Box::new(submit)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

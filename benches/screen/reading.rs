@@ -63,6 +63,7 @@ fn busy() {
         base_url: "http://localhost:8000/v1".into(),
         system: None,
         messages,
+        forks: Vec::new(),
         open_elsewhere: false,
         extra: serde_json::Value::Null,
     };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use millrace::app::Event;
-use millrace::chat::{Api, Limits, Order, Part, Stamped, Submit, TurnEvent, TurnSettings};
+use millrace::chat::{Api, Limits, Order, Parent, Part, Stamped, Submit, TurnEvent, TurnSettings};
 use millrace::cli::boot::Boot;
 use millrace::net::{Endpoint, Http, HttpOptions};
 use millrace::store::{OpenMode, Store};
@@ -85,7 +85,7 @@ fn whole(base_url: &str) -> (Duration, Duration) {
     let mut desk = Desk::new(120, 36);
     let turn = desk.ask("go");
     let settings = TurnSettings { model: "bench".into(), ..TurnSettings::default() };
-    let submit = Submit { turn, conversation: None, parent: None, parts: vec![Part::text("go")], settings };
+    let submit = Submit { turn, conversation: None, parent: Parent::Newest, parts: vec![Part::text("go")], settings };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (wall, cpu) = runtime.block_on(async {
         let (began, cpu) = (Instant::now(), process_cpu(std::process::id()));

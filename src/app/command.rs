@@ -92,7 +92,11 @@ pub enum Command {
     EditMessage,
     Fold,
     AnswerAgain,
+    /// With another model, chosen first.
+    AnswerAgainBy,
     BranchHere,
+    BranchPrevious,
+    BranchNext,
 
     // The panel.
     RowUp,
@@ -320,7 +324,10 @@ pub const COMMANDS: &[CommandInfo] = &[
     row(C::EditMessage, Transcript, "transcript.edit", &["e"], "edit", "edit the message and branch"),
     row(C::Fold, Transcript, "transcript.fold", &["enter"], "fold", "fold or unfold the thinking, or the chosen call"),
     row(C::OpenCall, Transcript, "transcript.open", &["o"], "", "open the chosen call"),
-    row(C::AnswerAgain, Transcript, "transcript.again", &["R"], "again", "answer again"),
+    row(C::AnswerAgain, Transcript, "transcript.again", &["R"], "again", "answer again; /again MODEL: by that model"),
+    row(C::AnswerAgainBy, Transcript, "transcript.again_by", &["M"], "again-by", "answer again, by another model"),
+    row(C::BranchPrevious, Transcript, "transcript.previous_branch", &["<"], "previous-branch", "the branch before"),
+    row(C::BranchNext, Transcript, "transcript.next_branch", &[">"], "next-branch", "the branch after"),
     row(C::BranchHere, Transcript, "transcript.branch", &["B"], "branch", "branch from this message"),
     row(C::Continue, Transcript, "transcript.continue", &["c"], "", "let the model go on"),
     row(C::RowUp, Panel, "panel.up", &["k", "up"], "", "up"),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::event::Timer;
 use super::marking::Marked;
+use super::model::Then;
 use super::overlay::{Connection, HistoryFilter, ModelRow};
 use crate::chat::{CallId, ConversationId, InquiryId, MessageId, Order, ServerName, ToolOutcome};
 
@@ -29,6 +30,12 @@ pub enum Effect {
         conversation: ConversationId,
         /// Those that go on meanwhile, and stay ours.
         running: Vec<ConversationId>,
+    },
+    /// Shows the branch that a message stands on, from now on.
+    Walk {
+        generation: u64,
+        conversation: ConversationId,
+        message: MessageId,
     },
     Newest,
     Prompts {
@@ -171,7 +178,7 @@ pub enum Effect {
     Switch {
         profile: String,
         row: Box<ModelRow>,
-        then_send: bool,
+        then: Then,
     },
     /// A turn as it was measured, by its number from 1; None: the newest.
     Turn {

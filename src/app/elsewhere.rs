@@ -5,6 +5,8 @@
 //! - What happens elsewhere changes nothing that is looked at here: no layer, no focus, no text.
 //! - What was written stays with its conversation, sent or not.
 
+use std::sync::Arc;
+
 use super::calls::{Call, Calls};
 use super::composer::Composer;
 use super::effect::Effect;
@@ -15,8 +17,8 @@ use super::status::{Context, Saved, Servers};
 use super::transcript::{AnswerEntry, EntryBody, FaultChoices, FaultEntry, Scroll, Transcript};
 use super::usage::UsageLog;
 use crate::chat::{
-    AnswerState, Body, ContextParts, Conversation, ConversationId, Fault, FaultKind, Order, Stamp, Toolset, TurnEvent,
-    TurnStatus,
+    AnswerState, Body, ContextParts, Conversation, ConversationId, Fault, FaultKind, Message, Order, Stamp, Toolset,
+    TurnEvent, TurnStatus,
 };
 
 /// Conversations that are kept here although nothing of them runs or waits: those that are on no disk.
@@ -319,20 +321,54 @@ impl State {
         self.transcript.conversation = Some(conversation.summary.id.clone());
         self.transcript.title.clone_from(&conversation.summary.title);
         self.transcript.open_elsewhere = conversation.open_elsewhere;
+        self.transcript.branches.read(&conversation);
+        let interrupted = conversation.summary.interrupted && !conversation.open_elsewhere;
+        self.unroll(&conversation.messages, 0, interrupted);
+        self.find_attached();
+        self.panel.settle(&self.calls);
+        self.measure_context(&conversation.messages, conversation.summary.tokens);
+        self.ask_usage(out);
+        self.status.saved = Saved::At(conversation.summary.updated);
+        self.transcript.scroll = Scroll::Follow;
+        self.overlays.clear();
+        self.focus = Focus::Composer;
+    }
+
+    /// How much of the context a conversation takes that was not watched.
+    pub(super) fn measure_context(&mut self, path: &[Arc<Message>], told: Option<u64>) {
+        // The tools of now may be others than those of then: the rest shares what was counted.
+        let messages = path.iter().map(|message| &**message);
+        self.status.sent = ContextParts::of(self.session.settings.system.as_deref(), 0, messages);
+        self.status.answered = 0;
+        self.status.context = Some(match told {
+            Some(tokens) => Context { tokens, estimated: false },
+            None => Context { tokens: self.status.sent.estimated_tokens(), estimated: true },
+        });
+    }
+
+    /// Puts messages that were not watched into the transcript, from a place of their path on; the calls of its last
+    /// turn are the panel's. `interrupted`: what stands last is no whole answer.
+    pub(super) fn unroll(&mut self, path: &[Arc<Message>], from: usize, interrupted: bool) {
         let mut last_turn = Vec::new();
         let mut round = 0;
-        for message in &conversation.messages {
+        for (at, message) in path.iter().enumerate() {
+            let new = at >= from;
             match &message.body {
                 Body::User(parts) => {
                     last_turn.clear();
                     round = 0;
-                    self.transcript.push(EntryBody::User(parts.clone()), message.at, Some(message.id.clone()));
+                    if new {
+                        self.transcript.push(EntryBody::User(parts.clone()), message.at, Some(message.id.clone()));
+                    }
                 }
                 Body::Assistant(answer) => {
                     round += 1;
+                    last_turn.extend(answer.calls.iter().map(|call| call.id.clone()));
+                    if !new {
+                        continue;
+                    }
                     for call in &answer.calls {
                         self.calls.settle(call, None, round, self.now);
-                        last_turn.push(call.id.clone());
                     }
                     self.transcript.push(
                         EntryBody::Answer(AnswerEntry {
@@ -343,30 +379,16 @@ impl State {
                         Some(message.id.clone()),
                     );
                 }
-                Body::Tool(tool) => self.calls.outcome(&tool.call, &tool.outcome, None),
+                Body::Tool(tool) if new => self.calls.outcome(&tool.call, &tool.outcome, None),
+                Body::Tool(_) => {}
             }
         }
-        self.find_attached();
         self.calls.this_turn = last_turn;
-        self.panel.settle(&self.calls);
-        // The tools of now may be others than those of then: the rest shares what was counted.
-        let messages = conversation.messages.iter().map(|message| &**message);
-        self.status.sent = ContextParts::of(self.session.settings.system.as_deref(), 0, messages);
-        self.status.answered = 0;
-        self.status.context = Some(match conversation.summary.tokens {
-            Some(tokens) => Context { tokens, estimated: false },
-            None => Context { tokens: self.status.sent.estimated_tokens(), estimated: true },
-        });
-        self.ask_usage(out);
-        self.status.saved = Saved::At(conversation.summary.updated);
-        self.transcript.scroll = Scroll::Follow;
-        self.overlays.clear();
-        self.focus = Focus::Composer;
         // Also where a call was the last that is known, or nothing had come yet.
-        let broken = conversation.messages.last().is_some_and(
+        let broken = path.last().is_some_and(
             |message| matches!(&message.body, Body::Assistant(answer) if answer.state != AnswerState::Complete),
         );
-        if broken || (conversation.summary.interrupted && !conversation.open_elsewhere) {
+        if broken || interrupted {
             let fault = Fault::new(FaultKind::Truncated, "The last answer was interrupted; what came is kept.");
             let tokens = self.transcript.estimated_last();
             let body = FaultEntry { fault, choices: FaultChoices::Cut, tokens, calls_kept: 0, settled: false };

@@ -62,6 +62,12 @@ pub enum Reply {
         generation: u64,
         result: Result<Box<Conversation>, Fault>,
     },
+    /// The branch that a message stands on is the one that is kept as shown.
+    Walked {
+        generation: u64,
+        message: MessageId,
+        conversation: Box<Conversation>,
+    },
     /// The newest conversation of this folder.
     Newest(Option<Summary>),
     /// Earlier prompts, newest first.

@@ -103,6 +103,9 @@ impl State {
                     FaultChoices::None => hints.push(Hint::new("j/k", "scroll")),
                 }
                 hints.push(Hint::new("[ ]", "message"));
+                if self.walks() {
+                    hints.push(Hint::new("< >", "branch"));
+                }
                 hints.push(Hint::new("{ }", "block"));
                 hints.push(Hint::new("/", "find"));
                 hints.push(Hint::new("y", "copy"));

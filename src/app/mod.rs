@@ -12,6 +12,7 @@
 //! Read a clock, a file or the environment; know the terminal, the engine or the store.
 
 mod blocks;
+mod branches;
 mod calls;
 mod catalogs;
 mod command;
@@ -55,6 +56,7 @@ mod watching;
 mod tests;
 
 pub use blocks::{BlockAt, Source, Spot};
+pub use branches::{Branches, Siblings};
 pub use calls::*;
 pub use catalogs::Catalogs;
 pub use command::*;
@@ -72,7 +74,7 @@ pub use layers::*;
 pub use layout::*;
 pub use line::*;
 pub use marking::{Marked, TextPoint};
-pub use model::Switched;
+pub use model::{Switched, Then};
 pub use overlay::*;
 pub use panel::*;
 pub use roles::Casting;

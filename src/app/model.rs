@@ -4,7 +4,18 @@ use super::effect::Effect;
 use super::overlay::{ModelRow, ModelSource, Overlay, Reach};
 use super::state::State;
 use super::status::Endpoint;
-use crate::chat::{Dispatch, Sampling};
+use crate::chat::{Dispatch, Sampling, TurnSettings};
+
+/// What follows once a model was chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Then {
+    #[default]
+    Nothing,
+    /// The message that waits is sent.
+    Send,
+    /// The model answers again what another has answered.
+    AnswerAgain,
+}
 
 /// Another profile's endpoint, which holds from now on.
 #[derive(Clone, Debug)]
@@ -16,41 +27,39 @@ pub struct Switched {
     pub system: Option<String>,
     pub sampling: Sampling,
     pub dispatch: Dispatch,
-    pub then_send: bool,
+    pub then: Then,
 }
 
 impl State {
-    pub(super) fn open_models(&mut self, then_send: bool, out: &mut Vec<Effect>) {
+    pub(super) fn open_models(&mut self, then: Then, out: &mut Vec<Effect>) {
         if self.session.connection.is_none() {
             return self.open_welcome(out);
         }
         let generation = self.session.fresh();
-        self.overlays.push(Overlay::Models(super::overlay::Models::new(generation, then_send)));
+        self.overlays.push(Overlay::Models(super::overlay::Models::new(generation, then)));
         out.push(Effect::Models { generation, anew: false });
     }
 
     /// Uses a listed model from the next message on, over the endpoint that lists it.
-    pub(super) fn use_model(
-        &mut self,
-        row: ModelRow,
-        source: Option<&ModelSource>,
-        then_send: bool,
-        out: &mut Vec<Effect>,
-    ) {
+    pub(super) fn use_model(&mut self, row: ModelRow, source: Option<&ModelSource>, then: Then, out: &mut Vec<Effect>) {
+        if then == Then::AnswerAgain && source.is_none_or(|source| source.current) {
+            // This once: the model of the session stays.
+            let settings = TurnSettings {
+                model: row.id.clone(),
+                lacks: row.lacks(),
+                context_window: row.context,
+                ..self.turn_settings()
+            };
+            return self.answer_again(settings, out);
+        }
         match source.filter(|source| !source.current).and_then(|source| source.profile.clone()) {
-            Some(profile) => out.push(Effect::Switch { profile, row: Box::new(row), then_send }),
-            None => self.choose_model(row.id.clone(), Some(row), then_send, out),
+            Some(profile) => out.push(Effect::Switch { profile, row: Box::new(row), then }),
+            None => self.choose_model(row.id.clone(), Some(row), then, out),
         }
     }
 
     /// Uses a model of this endpoint. Without its row, what it takes is asked for.
-    pub(super) fn choose_model(
-        &mut self,
-        model: String,
-        row: Option<ModelRow>,
-        then_send: bool,
-        out: &mut Vec<Effect>,
-    ) {
+    pub(super) fn choose_model(&mut self, model: String, row: Option<ModelRow>, then: Then, out: &mut Vec<Effect>) {
         // The person's own word, whatever the role says.
         self.session.casting.model = None;
         self.session.settings.model.clone_from(&model);
@@ -61,13 +70,20 @@ impl State {
             self.session.window_asked = true;
             out.push(Effect::ModelFacts { model, ask: true });
         }
-        if then_send && !self.composer.is_blank() {
-            self.perform(super::command::Command::Send, out);
+        self.follow_choice(then, out);
+    }
+
+    fn follow_choice(&mut self, then: Then, out: &mut Vec<Effect>) {
+        match then {
+            Then::Nothing => {}
+            Then::Send if self.composer.is_blank() => {}
+            Then::Send => self.perform(super::command::Command::Send, out),
+            Then::AnswerAgain => self.answer_again(self.turn_settings(), out),
         }
     }
 
     pub(super) fn switched(&mut self, to: Switched, out: &mut Vec<Effect>) {
-        let Switched { base_url, key_from, row, system, sampling, dispatch, then_send } = to;
+        let Switched { base_url, key_from, row, system, sampling, dispatch, then } = to;
         let endpoint = Endpoint::new(base_url, key_from);
         self.session.greeting = Some(format!("Messages go to {}.", endpoint.host));
         let host = endpoint.host.clone();
@@ -87,9 +103,7 @@ impl State {
         let when = if self.transcript.turn.is_some() { "when this answer has ended" } else { "from now on" };
         self.say(format!("{} at {host} answers {when}; the conversation stays", row.id), out);
         self.know_model(Some(&row), out);
-        if then_send && !self.composer.is_blank() {
-            self.perform(super::command::Command::Send, out);
-        }
+        self.follow_choice(then, out);
     }
 
     /// What is known of the model in use; None: nothing.
@@ -148,9 +162,9 @@ impl State {
         if let (Some(row), Some(Overlay::Models(models))) = (only, self.overlays.last())
             && models.generation == generation
         {
-            let then_send = models.then_send;
+            let then = models.then;
             self.overlays.pop();
-            self.choose_model(row.id.clone(), Some(row), then_send, out);
+            self.choose_model(row.id.clone(), Some(row), then, out);
         }
     }
 }

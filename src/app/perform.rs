@@ -4,6 +4,7 @@ use super::catalogs::Wanted;
 use super::command::{Command, Edit};
 use super::effect::{EditorUse, Effect, ExportForm};
 use super::keymap::Place;
+use super::model::Then;
 use super::overlay::{
     Ask, AskFor, Browser, Confirm, Confirmed, Help, OfferedTools, Overlay, Palette, Prompts, ServerList, Timeline,
     UsageView, Welcome,
@@ -51,7 +52,7 @@ impl State {
             C::Redraw => out.push(Effect::Redraw),
             C::Suspend => out.push(Effect::Suspend),
             C::Help | C::HelpOnEmpty => self.overlays.push(Overlay::Help(Help::default())),
-            C::Models => self.open_models(false, out),
+            C::Models => self.open_models(Then::Nothing, out),
             C::Usage => self.overlays.push(Overlay::Usage(UsageView::new())),
             C::Timeline => {
                 let view = Timeline::new(self, out);
@@ -99,10 +100,10 @@ impl State {
                 out.push(Effect::FindImports);
             }
             C::Reattach => self.reattach(out),
-            C::Continue => self.restate(true, out),
+            C::Continue => self.go_on(out),
             C::AskAgain | C::AnswerAgain => {
                 if !self.retry_now(out) {
-                    self.restate(false, out);
+                    self.answer_again(self.turn_settings(), out);
                 }
             }
 
@@ -165,6 +166,9 @@ impl State {
             C::EditMessage => self.edit_message(out),
             C::Fold => self.fold(),
             C::BranchHere => self.branch_here(out),
+            C::BranchPrevious => self.walk(false, out),
+            C::BranchNext => self.walk(true, out),
+            C::AnswerAgainBy => self.open_models(Then::AnswerAgain, out),
 
             C::RowUp => self.panel.step(-1),
             C::RowDown => self.panel.step(1),

@@ -55,7 +55,7 @@ impl State {
     }
 
     /// Chooses a block and brings it onto the screen; nothing moves where it is there already.
-    fn show(&mut self, spot: Spot) {
+    pub(super) fn show(&mut self, spot: Spot) {
         self.transcript.downward = false;
         self.transcript.scroll = Scroll::Shown(spot);
         self.transcript.choose(Some(spot));

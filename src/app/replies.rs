@@ -82,6 +82,9 @@ impl State {
                     Err(fault) => self.fault_notice(&fault, out),
                 }
             }
+            Reply::Walked { generation, message, conversation } => {
+                self.walked(generation, &message, &conversation, out);
+            }
             Reply::Newest(newest) => self.newest = newest,
             Reply::Prompts { generation, prompts } => {
                 for overlay in &mut self.overlays {
@@ -316,12 +319,12 @@ impl State {
             && !self.session.settings.model.is_empty()
             && self.transcript.conversation.is_some()
         {
-            return self.restate(false, out);
+            return self.answer_again(self.turn_settings(), out);
         }
         if !self.composer.is_blank() {
             self.perform(super::command::Command::Send, out);
         } else if self.session.settings.model.is_empty() {
-            self.open_models(false, out);
+            self.open_models(super::model::Then::Nothing, out);
         }
     }
 

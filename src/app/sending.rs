@@ -3,10 +3,11 @@
 use super::command::{Command, Edit};
 use super::composer::Branch;
 use super::effect::{Effect, ExportForm};
+use super::model::Then;
 use super::overlay::{Confirm, Overlay};
 use super::state::{Focus, State};
-use super::transcript::{EntryBody, Queued};
-use crate::chat::{CallId, ConversationId, MessageId, Order, Part, Submit, TurnId};
+use super::transcript::{Entry, EntryBody, Queued};
+use crate::chat::{CallId, ConversationId, Lacks, Order, Parent, Part, Submit, TurnId, TurnSettings};
 
 impl State {
     pub(super) fn send(&mut self, out: &mut Vec<Effect>) {
@@ -60,7 +61,7 @@ impl State {
             return self.open_welcome(out);
         }
         if self.session.settings.model.is_empty() {
-            return self.open_models(true, out);
+            return self.open_models(Then::Send, out);
         }
         self.transcript.takes_with_it(&self.composer);
         let (text, parts) = (self.composer.text(), self.composer.parts());
@@ -92,7 +93,16 @@ impl State {
                     out.push(Effect::Rename { conversation, title: rest.to_owned() });
                 }
             }
-            Command::Models if !rest.is_empty() => self.choose_model(rest.to_owned(), None, false, out),
+            Command::Models if !rest.is_empty() => self.choose_model(rest.to_owned(), None, Then::Nothing, out),
+            Command::BranchHere if !rest.is_empty() => match rest {
+                "next" | ">" => self.walk(true, out),
+                "previous" | "prev" | "<" => self.walk(false, out),
+                _ => self.say("/branch next and /branch previous go to another branch; /branch alone begins one", out),
+            },
+            Command::AnswerAgain if !rest.is_empty() => {
+                let settings = TurnSettings { model: rest.to_owned(), context_window: None, ..self.turn_settings() };
+                self.answer_again(TurnSettings { lacks: Lacks::default(), ..settings }, out);
+            }
             Command::System if !rest.is_empty() => self.set_system(rest.to_owned(), out),
             Command::Role if !rest.is_empty() => self.name_role(rest, out),
             Command::Export if !rest.is_empty() => match ExportForm::of(rest) {
@@ -116,11 +126,11 @@ impl State {
 
     pub(super) fn submit(&mut self, parts: Vec<Part>, branch: Option<Branch>, out: &mut Vec<Effect>) {
         let turn = self.session.turn();
-        let mut parent: Option<MessageId> = None;
+        let mut parent = Parent::Newest;
         if let Some(branch) = branch {
             let stays = |key: u64| key < branch.key || (branch.keep && key == branch.key);
             self.transcript.entries.retain(|entry| stays(entry.key));
-            parent = branch.parent;
+            parent = branch.parent.map_or(Parent::Root, Parent::Message);
         }
         self.watch(turn, false);
         self.transcript.push(EntryBody::User(parts.clone()), self.now.wall_ms, None);
@@ -141,28 +151,45 @@ impl State {
         }))));
     }
 
-    /// Lets the model go on from what stands, or discards the last answer and asks again.
-    pub(super) fn restate(&mut self, go_on: bool, out: &mut Vec<Effect>) {
+    /// The conversation, where a turn of it may begin without a message.
+    fn to_restate(&mut self, out: &mut Vec<Effect>) -> Option<ConversationId> {
         if self.transcript.turn.is_some() {
-            return self.say("an answer is still coming: esc stops it", out);
+            self.say("an answer is still coming: esc stops it", out);
+            return None;
         }
-        let Some(conversation) = self.transcript.conversation.clone() else {
-            return self.say("there is nothing to answer yet", out);
-        };
+        let conversation = self.transcript.conversation.clone();
+        if conversation.is_none() {
+            self.say("there is nothing to answer yet", out);
+        }
+        conversation
+    }
+
+    /// Lets the model go on from what stands.
+    pub(super) fn go_on(&mut self, out: &mut Vec<Effect>) {
+        let Some(conversation) = self.to_restate(out) else { return };
         let turn: TurnId = self.session.turn();
         let settings = Box::new(self.turn_settings());
-        if !go_on {
-            let last_user = self.transcript.entries.iter().rposition(|entry| matches!(entry.body, EntryBody::User(_)));
-            self.transcript.entries.truncate(last_user.map_or(0, |at| at + 1));
-        }
         self.watch(turn, true);
         self.focus = Focus::Composer;
         self.follow();
-        out.push(Effect::Order(if go_on {
-            Order::Continue { turn, conversation, settings }
-        } else {
-            Order::AskAgain { turn, conversation, settings }
-        }));
+        out.push(Effect::Order(Order::Continue { turn, conversation, settings }));
+    }
+
+    /// Asks for another answer, beside the one that stands: to the chosen message or the one that it answers, where
+    /// one is chosen in the transcript, else to the last.
+    pub(super) fn answer_again(&mut self, settings: TurnSettings, out: &mut Vec<Effect>) {
+        let Some(conversation) = self.to_restate(out) else { return };
+        let turn: TurnId = self.session.turn();
+        let upto = self.transcript.selected.filter(|_| self.focus == Focus::Transcript).unwrap_or(u64::MAX);
+        let entries = &mut self.transcript.entries;
+        let asks = |entry: &Entry| entry.key <= upto && matches!(entry.body, EntryBody::User(_));
+        let at = entries.iter().rposition(asks);
+        let question = at.and_then(|at| entries[at].message.clone());
+        entries.truncate(at.map_or(0, |at| at + 1));
+        self.watch(turn, true);
+        self.focus = Focus::Composer;
+        self.follow();
+        out.push(Effect::Order(Order::AskAgain { turn, conversation, question, settings: Box::new(settings) }));
     }
 
     /// Runs a call again, by a new review; the model then goes on with its result.

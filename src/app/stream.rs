@@ -1,5 +1,7 @@
 //! What the engine tells, taken into the transcript, the calls and the status.
 
+use std::sync::Arc;
+
 use super::calls::{CallPhase, Calls};
 use super::effect::Effect;
 use super::event::Timer;
@@ -243,7 +245,10 @@ impl State {
         }
     }
 
-    fn message(&mut self, turn: TurnId, message: &Message, at: Stamp) {
+    fn message(&mut self, turn: TurnId, message: &Arc<Message>, at: Stamp) {
+        let stored = matches!(self.status.saved, Saved::At(_));
+        self.transcript.branches.add(message);
+        self.transcript.branches.keep(message, stored);
         match &message.body {
             Body::User(parts) => {
                 // One that was handed over is under way now.
@@ -326,7 +331,7 @@ impl State {
             | FaultKind::Store => FaultChoices::Retry,
         };
         if fault.kind == FaultKind::NoModel {
-            self.open_models(false, out);
+            self.open_models(super::model::Then::Nothing, out);
         }
         let kept = |kind| {
             matches!(kind, OutcomeKind::Done | OutcomeKind::Failed | OutcomeKind::TimedOut | OutcomeKind::Unknown)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::chat::*;
 
+mod branching;
 mod browsing;
 mod choosing;
 mod composing;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::blocks::{BlockAt, Spot};
+use super::branches::Branches;
 use super::marking::{Marked, Pressed};
 use super::watching::Attached;
 use crate::chat::{
@@ -31,6 +32,7 @@ pub struct Transcript {
     pub queued: Vec<Queued>,
     /// Resources that messages of this conversation hold, and the draft.
     pub attached: Vec<Attached>,
+    pub branches: Branches,
     pub turn: Option<Turn>,
     /// The last turn that ended, for the header and the timeline.
     pub last: Option<Turn>,

@@ -40,6 +40,15 @@ pub struct Hit {
     pub matches: u32,
 }
 
+/// The messages that answer the same one: more than one of them, or none of them on the shown path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fork {
+    /// None: they begin the conversation.
+    pub parent: Option<MessageId>,
+    /// Oldest first; outcomes of calls are no answers.
+    pub messages: Vec<MessageId>,
+}
+
 /// A conversation opened: the path from its first message to its head.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conversation {
@@ -48,6 +57,8 @@ pub struct Conversation {
     pub system: Option<String>,
     /// In order; branches that do not lead to the head are left out.
     pub messages: Vec<Arc<Message>>,
+    /// Where it branches, on the shown path or off it.
+    pub forks: Vec<Fork>,
     /// Another process has it open: shown, and written to only after a take-over.
     pub open_elsewhere: bool,
     /// Settings kept with it, unknown to this version.

@@ -55,6 +55,8 @@ pub enum Change {
         turn: MessageId,
         round: u32,
         answer: MessageId,
+        /// What it answers.
+        parent: Option<MessageId>,
         /// How many tools its request offers, and their hash; empty where none are.
         tools: u32,
         tools_hash: String,

@@ -21,10 +21,14 @@ pub enum Order {
         conversation: ConversationId,
         settings: Box<TurnSettings>,
     },
-    /// Discards the answer that stands after the last user message and asks again; equal calls that ran ask first.
+    /// Asks for another answer to a message of the user, beside the one that stands there; equal calls that ran ask
+    /// first.
     AskAgain {
         turn: TurnId,
         conversation: ConversationId,
+        /// None: the last message of the user.
+        #[serde(default)]
+        question: Option<MessageId>,
         settings: Box<TurnSettings>,
     },
     /// Runs a call of the conversation again, with the arguments that it had and always by a review; the model then goes
@@ -99,6 +103,12 @@ pub enum Order {
         conversation: ConversationId,
         toolset: Toolset,
     },
+    /// Another branch is shown, and answered from now on. Void while an answer of the conversation comes.
+    Branch {
+        conversation: ConversationId,
+        /// From the first message to the last.
+        path: Vec<MessageId>,
+    },
     /// Renames; an empty title lets the first message speak again.
     Rename {
         conversation: ConversationId,
@@ -112,10 +122,42 @@ pub struct Submit {
     pub turn: TurnId,
     /// None starts a new conversation.
     pub conversation: Option<ConversationId>,
-    /// The message that the new one answers; None: the newest of the conversation.
-    pub parent: Option<MessageId>,
+    pub parent: Parent,
     pub parts: Vec<Part>,
     pub settings: TurnSettings,
+}
+
+/// What a new message answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Option<MessageId>", into = "Option<MessageId>")]
+pub enum Parent {
+    /// The newest message of the branch that is shown.
+    #[default]
+    Newest,
+    /// Nothing: it stands beside the first message of the conversation.
+    Root,
+    Message(MessageId),
+}
+
+/// As it is written down: the empty id is no message's.
+impl From<Option<MessageId>> for Parent {
+    fn from(id: Option<MessageId>) -> Self {
+        match id {
+            None => Self::Newest,
+            Some(id) if id.as_str().is_empty() => Self::Root,
+            Some(id) => Self::Message(id),
+        }
+    }
+}
+
+impl From<Parent> for Option<MessageId> {
+    fn from(parent: Parent) -> Self {
+        match parent {
+            Parent::Newest => None,
+            Parent::Root => Some(MessageId::new("")),
+            Parent::Message(id) => Some(id),
+        }
+    }
 }
 
 /// How one turn is to be run.

@@ -8,8 +8,8 @@ use futures_util::Stream;
 use tokio::io::AsyncWrite;
 
 use crate::chat::{
-    Approve, ConversationId, Fault, FaultKind, NoticeKind, Order, Part, Prices, Stamped, Submit, ToolChoice, TurnEvent,
-    TurnId, TurnRole, TurnSettings,
+    Approve, ConversationId, Fault, FaultKind, NoticeKind, Order, Parent, Part, Prices, Stamped, Submit, ToolChoice,
+    TurnEvent, TurnId, TurnRole, TurnSettings,
 };
 use crate::config::{Resolved, Role};
 use crate::engine::Handle;
@@ -348,7 +348,7 @@ pub async fn carry_out<H: Source>(
     let options = Options { prices, ..options };
     let running = boot.start()?;
     let orders = running.handle.orders.clone();
-    let submit = Submit { turn: TURN, conversation, parent: None, parts, settings };
+    let submit = Submit { turn: TURN, conversation, parent: Parent::Newest, parts, settings };
     orders.send(Order::Submit(Box::new(submit)));
     for (kind, message) in notices {
         orders.notice(kind, message);

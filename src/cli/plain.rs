@@ -11,8 +11,8 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::time::timeout;
 
 use crate::chat::{
-    ConversationId, Fault, FaultKind, NoticeKind, Order, Part, ServerAction, ServerName, ServerState, ServerStatus,
-    Stamped, Submit, TurnEvent, TurnId, TurnSettings,
+    ConversationId, Fault, FaultKind, NoticeKind, Order, Parent, Part, ServerAction, ServerName, ServerState,
+    ServerStatus, Stamped, Submit, TurnEvent, TurnId, TurnSettings,
 };
 use crate::engine::{Handle, Orders};
 use crate::export::Redactor;
@@ -181,9 +181,12 @@ impl Talk {
                     eprintln!("There is nothing to answer yet.");
                     continue;
                 }
-                (Wish::Retry, Some(conversation)) => {
-                    Order::AskAgain { turn, conversation: conversation.clone(), settings: Box::new(settings) }
-                }
+                (Wish::Retry, Some(conversation)) => Order::AskAgain {
+                    turn,
+                    conversation: conversation.clone(),
+                    question: None,
+                    settings: Box::new(settings),
+                },
                 (Wish::Continue, Some(conversation)) => {
                     Order::Continue { turn, conversation: conversation.clone(), settings: Box::new(settings) }
                 }
@@ -192,7 +195,7 @@ impl Talk {
                         parts.push(Part::text(text));
                     }
                     let (conversation, parts) = (conversation.clone(), std::mem::take(&mut parts));
-                    Order::Submit(Box::new(Submit { turn, conversation, parent: None, parts, settings }))
+                    Order::Submit(Box::new(Submit { turn, conversation, parent: Parent::Newest, parts, settings }))
                 }
             };
             self.turn += 1;

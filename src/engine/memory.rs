@@ -4,11 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::port::Opened;
-use crate::chat::{Body, CallId, ConversationId, Message, MessageId, OutcomeKind, PastCall, ToolCall, Toolset};
+use crate::chat::{Body, CallId, ConversationId, Message, MessageId, OutcomeKind, Parent, PastCall, ToolCall, Toolset};
 
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     conversations: HashMap<ConversationId, Opened>,
+    /// Messages of other branches, where nothing else has them.
+    aside: HashMap<ConversationId, Vec<Arc<Message>>>,
 }
 
 impl Memory {
@@ -45,11 +47,46 @@ impl Memory {
         }
     }
 
-    /// Calls that stand behind `keep` on the path become past calls of a discarded attempt.
-    pub fn discard(&mut self, id: &ConversationId, keep: usize) {
+    /// Calls that stand behind `keep` on the path become past calls of a discarded attempt. `stored`: the messages
+    /// themselves can be read again.
+    pub fn discard(&mut self, id: &ConversationId, keep: usize, stored: bool) {
         let Some(opened) = self.conversations.get_mut(id) else { return };
         let dropped = opened.messages.split_off(keep.min(opened.messages.len()));
         opened.past.extend(past_calls(&dropped));
+        if !stored && !dropped.is_empty() {
+            self.aside.entry(id.clone()).or_default().extend(dropped);
+        }
+    }
+
+    /// Lets another branch be the path. False, and nothing is changed, where a message of it is not known here.
+    pub fn show(&mut self, id: &ConversationId, path: &[MessageId]) -> bool {
+        let Some(opened) = self.conversations.get_mut(id) else { return false };
+        let aside = self.aside.get(id).map(Vec::as_slice).unwrap_or_default();
+        let known: HashMap<&MessageId, &Arc<Message>> =
+            opened.messages.iter().chain(aside).map(|message| (&message.id, message)).collect();
+        let shown: Option<Vec<Arc<Message>>> = path.iter().map(|id| known.get(id).map(|m| Arc::clone(m))).collect();
+        let Some(shown) = shown else { return false };
+        let on_path: HashSet<&MessageId> = path.iter().collect();
+        let left: Vec<Arc<Message>> =
+            opened.messages.iter().filter(|message| !on_path.contains(&message.id)).map(Arc::clone).collect();
+        opened.past.extend(past_calls(&left));
+        // What stands on the path is no other attempt.
+        for call in past_calls(&shown) {
+            if let Some(at) = opened.past.iter().position(|past| *past == call) {
+                opened.past.remove(at);
+            }
+        }
+        opened.messages = shown;
+        let aside = self.aside.entry(id.clone()).or_default();
+        aside.retain(|message| !on_path.contains(&message.id));
+        aside.extend(left);
+        true
+    }
+
+    /// It is read again before its next turn.
+    pub fn forget(&mut self, id: &ConversationId) {
+        self.conversations.remove(id);
+        self.aside.remove(id);
     }
 }
 
@@ -88,12 +125,82 @@ pub(super) fn find_call(messages: &[Arc<Message>], id: &CallId) -> Option<ToolCa
     })
 }
 
-/// How many messages of the path stand up to and with `parent`; all where it is None or unknown.
-pub(super) fn keep(messages: &[Arc<Message>], parent: Option<&MessageId>) -> usize {
-    parent.and_then(|id| messages.iter().position(|m| m.id == *id)).map_or(messages.len(), |at| at + 1)
+/// How many messages of the path stand up to and with `parent`, the outcomes of its calls among them; all where it is
+/// unknown.
+pub(super) fn keep(messages: &[Arc<Message>], parent: &Parent) -> usize {
+    let at = match parent {
+        Parent::Newest => None,
+        Parent::Root => return 0,
+        Parent::Message(id) => messages.iter().position(|m| m.id == *id),
+    };
+    at.map_or(messages.len(), |at| {
+        let told = messages[at + 1..].iter().take_while(|m| matches!(m.body, Body::Tool(_))).count();
+        at + 1 + told
+    })
+}
+
+/// How many messages stand up to and with a question; the last one of the user where none is named, or it is unknown.
+pub(super) fn keep_to(messages: &[Arc<Message>], question: Option<&MessageId>) -> usize {
+    let at = question.and_then(|id| messages.iter().position(|m| m.id == *id && matches!(m.body, Body::User(_))));
+    at.map_or_else(|| keep_to_question(messages), |at| at + 1)
 }
 
 /// How many messages stand up to and with the last one of the user.
 pub(super) fn keep_to_question(messages: &[Arc<Message>]) -> usize {
     messages.iter().rposition(|m| matches!(m.body, Body::User(_))).map_or(0, |at| at + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::{Answer, Part};
+
+    fn message(id: &str, parent: Option<&str>, body: Body) -> Arc<Message> {
+        Arc::new(Message { id: MessageId::new(id), parent: parent.map(MessageId::new), at: 1, body })
+    }
+
+    fn said(id: &str, parent: Option<&str>) -> Arc<Message> {
+        message(id, parent, Body::User(vec![Part::text(id)]))
+    }
+
+    fn names(memory: &Memory, id: &ConversationId) -> Vec<String> {
+        let messages = memory.get(id).map(|opened| opened.messages.as_slice()).unwrap_or_default();
+        messages.iter().map(|message| message.id.as_str().to_owned()).collect()
+    }
+
+    #[test]
+    fn what_nothing_else_keeps_can_be_shown_again() {
+        let (mut memory, id) = (Memory::default(), ConversationId::new("c"));
+        let answer = || Body::Assistant(Answer::default());
+        memory.turn_ended(&id, &[said("u1", None), message("a1", Some("u1"), answer())]);
+        memory.discard(&id, 1, false);
+        memory.turn_ended(&id, &[said("u1", None), message("a2", Some("u1"), answer())]);
+        let path = |names: &[&str]| names.iter().map(MessageId::new).collect::<Vec<_>>();
+        assert!(memory.show(&id, &path(&["u1", "a1"])));
+        assert_eq!(names(&memory, &id), ["u1", "a1"]);
+        assert!(memory.show(&id, &path(&["u1", "a2"])));
+        assert_eq!(names(&memory, &id), ["u1", "a2"]);
+        assert!(!memory.show(&id, &path(&["u1", "a3"])), "what is not known is not shown");
+        assert_eq!(names(&memory, &id), ["u1", "a2"], "and nothing has changed");
+    }
+
+    #[test]
+    fn a_branch_at_an_answer_with_calls_keeps_their_outcomes() {
+        let told = |id: &str, parent: &str| {
+            let outcome = Arc::new(crate::chat::ToolOutcome::unsent(OutcomeKind::Done, "x"));
+            let body = Body::Tool(crate::chat::ToolMessage { call: CallId::new(id), outcome });
+            message(id, Some(parent), body)
+        };
+        let path = [
+            said("u1", None),
+            message("a1", Some("u1"), Body::Assistant(Answer::default())),
+            told("t1", "a1"),
+            told("t2", "t1"),
+            message("a2", Some("t2"), Body::Assistant(Answer::default())),
+        ];
+        assert_eq!(keep(&path, &Parent::Message(MessageId::new("a1"))), 4);
+        assert_eq!(keep(&path, &Parent::Message(MessageId::new("u1"))), 1);
+        assert_eq!(keep(&path, &Parent::Root), 0);
+        assert_eq!(keep(&path, &Parent::Newest), 5);
+    }
 }

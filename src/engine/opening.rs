@@ -11,8 +11,8 @@ use super::run::{Engine, Inbound};
 use super::turns::Running;
 use crate::chat::{
     AnswerState, Body, CallId, Change, ConversationId, Fault, FaultKind, Heard, Marked, Message, MessageId, NoticeKind,
-    Part, PastCall, ServerName, Submit, ToolChoice, ToolRef, Toolset, TurnEvent, TurnId, TurnRole, TurnSettings,
-    TurnStatus,
+    Parent, Part, PastCall, ServerName, Submit, ToolChoice, ToolRef, Toolset, TurnEvent, TurnId, TurnRole,
+    TurnSettings, TurnStatus,
 };
 use crate::tools::{self, Builtin, FindRules, Snapshot};
 use crate::turn::{Event, Plan, Turn};
@@ -24,8 +24,8 @@ pub(super) enum Start {
     Message(Vec<Part>),
     /// On from where the conversation stands.
     Continue,
-    /// The last answer is discarded and asked for again.
-    Again,
+    /// A message of the user is answered once more; None: the last.
+    Again(Option<MessageId>),
     /// A call runs once more, by review; then the model goes on.
     Rerun(CallId),
 }
@@ -37,7 +37,7 @@ pub(super) struct Opening {
     /// Minted where it is new.
     pub conversation: ConversationId,
     pub is_new: bool,
-    pub parent: Option<MessageId>,
+    pub parent: Parent,
     pub start: Start,
     pub settings: TurnSettings,
     /// What the store said; None where nothing had to be read.
@@ -60,15 +60,20 @@ impl Opening {
     }
 
     pub fn go_on(turn: TurnId, conversation: ConversationId, settings: TurnSettings) -> Self {
-        Self { turn, conversation, is_new: false, parent: None, start: Start::Continue, settings, read: None }
+        Self { turn, conversation, is_new: false, parent: Parent::Newest, start: Start::Continue, settings, read: None }
     }
 
     pub fn rerun(turn: TurnId, conversation: ConversationId, call: CallId, settings: TurnSettings) -> Self {
         Self { start: Start::Rerun(call), ..Self::go_on(turn, conversation, settings) }
     }
 
-    pub fn again(turn: TurnId, conversation: ConversationId, settings: TurnSettings) -> Self {
-        Self { start: Start::Again, ..Self::go_on(turn, conversation, settings) }
+    pub fn again(
+        turn: TurnId,
+        conversation: ConversationId,
+        question: Option<MessageId>,
+        settings: TurnSettings,
+    ) -> Self {
+        Self { start: Start::Again(question), ..Self::go_on(turn, conversation, settings) }
     }
 }
 
@@ -163,15 +168,15 @@ impl Engine {
             }
             Start::Message(parts) => {
                 if let Some(opened) = self.memory.get(&conversation) {
-                    let keep = memory::keep(&opened.messages, parent.as_ref());
-                    self.memory.discard(&conversation, keep);
+                    let keep = memory::keep(&opened.messages, &parent);
+                    self.memory.discard(&conversation, keep, self.keeps(&conversation));
                 }
                 message = Some(parts);
             }
-            Start::Again => {
+            Start::Again(question) => {
                 if let Some(opened) = self.memory.get(&conversation) {
-                    let keep = memory::keep_to_question(&opened.messages);
-                    self.memory.discard(&conversation, keep);
+                    let keep = memory::keep_to(&opened.messages, question.as_ref());
+                    self.memory.discard(&conversation, keep, self.keeps(&conversation));
                 }
             }
             Start::Continue => {

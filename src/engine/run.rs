@@ -16,7 +16,7 @@ use super::port::{Clock, Journal, Lesson, Model, ServerEvent, Servers};
 use super::sampling::{Progress, Samplings};
 use super::turns::Running;
 use crate::chat::{
-    CallState, ConversationId, Durability, Fault, GrantScope, Heard, InquiryId, Limits, NoticeKind, Order,
+    CallState, ConversationId, Durability, Fault, GrantScope, Heard, InquiryId, Limits, MessageId, NoticeKind, Order,
     ServerAction, ServerName, ServerReply, Stamp, Stamped, Toolset, TurnEvent, TurnId, WaitFor, Wiretap,
 };
 use crate::tools::{Builtin, Registry, RegistryRules, ServerRules};
@@ -343,8 +343,8 @@ impl Engine {
             Order::Continue { turn, conversation, settings } => {
                 self.open(Opening::go_on(turn, conversation, *settings));
             }
-            Order::AskAgain { turn, conversation, settings } => {
-                self.open(Opening::again(turn, conversation, *settings));
+            Order::AskAgain { turn, conversation, question, settings } => {
+                self.open(Opening::again(turn, conversation, question, *settings));
             }
             Order::RunAgain { turn, conversation, call, settings } => {
                 self.open(Opening::rerun(turn, conversation, call, *settings));
@@ -367,6 +367,7 @@ impl Engine {
             Order::SignIn { server, step } => self.servers.sign_in(&server, step),
             Order::AcceptChanges { server, shown } => self.accept(&server, &shown),
             Order::Toolset { conversation, toolset } => self.choose(&conversation, toolset),
+            Order::Branch { conversation, path } => self.branch(&conversation, &path),
             Order::Rename { conversation, title } => {
                 self.write(vec![crate::chat::Change::Title { conversation, title }], Durability::Synced);
             }
@@ -382,6 +383,21 @@ impl Engine {
             let change = crate::chat::Change::Toolset { conversation: conversation.clone(), toolset };
             self.write(vec![change], Durability::Written);
         }
+    }
+
+    /// Another branch is shown: what is known here of all its messages stands, else it is read before its next turn.
+    fn branch(&mut self, conversation: &ConversationId, path: &[MessageId]) {
+        if self.turns.values().any(|running| running.is_of(conversation)) {
+            return;
+        }
+        if !self.memory.show(conversation, path) && self.keeps(conversation) {
+            self.memory.forget(conversation);
+        }
+    }
+
+    /// Whether the store has all of a conversation.
+    pub(super) fn keeps(&self, conversation: &ConversationId) -> bool {
+        self.config.saving && self.saving && !self.unsaved.contains(conversation)
     }
 
     fn cancel(&mut self, turn: TurnId) {

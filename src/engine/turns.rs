@@ -15,7 +15,8 @@ use super::outbox::Outbox;
 use super::port::{Events, Lesson, Model, ModelEvent, ServerCall};
 use super::run::{Engine, Inbound};
 use crate::chat::{
-    CallId, Change, Durability, OutcomeKind, Request, Stamped, ToolList, ToolOutcome, TurnId, TurnSettings,
+    CallId, Change, ConversationId, Durability, OutcomeKind, Request, Stamped, ToolList, ToolOutcome, TurnId,
+    TurnSettings,
 };
 use crate::tools::{Problem, Tool};
 use crate::turn::{Event, ResponseEnd, Step, Turn};
@@ -39,6 +40,10 @@ impl Running {
     /// Whom it asks, and how.
     pub fn asks(&self) -> (Arc<dyn Model>, TurnSettings) {
         (Arc::clone(&self.model), self.turn.settings().clone())
+    }
+
+    pub fn is_of(&self, conversation: &ConversationId) -> bool {
+        self.turn.conversation() == conversation
     }
 }
 

@@ -203,6 +203,7 @@ fn tree(file: File) -> Tree {
         base_url: file.base_url,
         system: file.system,
         messages: file.messages.into_iter().map(|entry| Arc::new(message(entry))).collect(),
+        forks: Vec::new(),
         open_elsewhere: false,
         extra: file.extra,
     };

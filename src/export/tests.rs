@@ -72,6 +72,7 @@ pub(super) fn conversation(hostile: &str) -> Conversation {
             .enumerate()
             .map(|(n, body)| Arc::new(Message { id: id(n), parent: n.checked_sub(1).map(id), at: 5, body }))
             .collect(),
+        forks: Vec::new(),
         open_elsewhere: false,
         extra: value!({"x": hostile}),
     }

@@ -212,6 +212,7 @@ fn whole(id: &ConversationId, opened: &Opened) -> Option<Value> {
         base_url: String::new(),
         system: None,
         messages: opened.messages.clone(),
+        forks: Vec::new(),
         open_elsewhere: false,
         extra: Value::Null,
     };

@@ -144,6 +144,7 @@ pub(super) fn begins_turn(order: &Order) -> bool {
         | Order::Query { .. }
         | Order::AcceptChanges { .. }
         | Order::Toolset { .. }
+        | Order::Branch { .. }
         | Order::Rename { .. } => false,
     }
 }

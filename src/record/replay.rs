@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use crate::chat::{Api, CallId, Fault, FaultKind, Heard, Limits, MessageId, Order, TurnId, TurnSettings, Wiretap};
+use crate::chat::{
+    Api, CallId, Fault, FaultKind, Heard, Limits, MessageId, Order, Parent, TurnId, TurnSettings, Wiretap,
+};
 use crate::config::Secret;
 use crate::engine::live::LiveModel;
 use crate::engine::port::Clock;
@@ -165,6 +167,7 @@ fn started(order: &Order) -> Option<TurnId> {
         | Order::Query { .. }
         | Order::AcceptChanges { .. }
         | Order::Toolset { .. }
+        | Order::Branch { .. }
         | Order::Rename { .. } => None,
     }
 }
@@ -240,7 +243,9 @@ impl Player<'_> {
                 if submit.conversation.is_none() {
                     submit.conversation = self.script.turns.get(&submit.turn).map(|(id, _)| id.clone());
                 }
-                submit.parent = submit.parent.map(|id| self.message(id));
+                if let Parent::Message(id) = &mut submit.parent {
+                    *id = self.message(id.clone());
+                }
                 unsaved(&mut submit.settings);
                 Order::Submit(submit)
             }
@@ -248,9 +253,14 @@ impl Player<'_> {
                 unsaved(&mut settings);
                 Order::Continue { turn, conversation, settings }
             }
-            Order::AskAgain { turn, conversation, mut settings } => {
+            Order::AskAgain { turn, conversation, question, mut settings } => {
                 unsaved(&mut settings);
-                Order::AskAgain { turn, conversation, settings }
+                let question = question.map(|id| self.message(id));
+                Order::AskAgain { turn, conversation, question, settings }
+            }
+            Order::Branch { conversation, path } => {
+                let path = path.into_iter().map(|id| self.message(id)).collect();
+                Order::Branch { conversation, path }
             }
             Order::RunAgain { turn, conversation, call, mut settings } => {
                 unsaved(&mut settings);

@@ -46,15 +46,28 @@ pub(super) fn apply(db: &Connection, change: &Change, by: &By<'_>) -> Result<(),
         Change::Message { conversation, message } => put_message(db, conversation, message, by)?,
         Change::AnswerText { message, answer } => put_text(db, message, answer, by)?,
         Change::TurnStarted { conversation, turn, at } => start_turn(db, conversation, turn, *at, by)?,
-        Change::RoundArmed { turn, round, answer, tools, tools_hash } => {
+        Change::RoundArmed { turn, round, answer, parent, tools, tools_hash } => {
             let turn = Turn::find(db, turn, by)?;
+            // What could not be saved is no parent: then the newest that was.
+            let parent = match parent {
+                Some(id) => message_no(db, turn.conversation, id)?,
+                None => None,
+            };
             db.prepare_cached(
                 "INSERT INTO round (turn, round, answer, parent, tools, tools_hash)
-                 VALUES (?1, ?2, ?3, (SELECT head FROM conversation WHERE no = ?4), ?5, ?6)
+                 VALUES (?1, ?2, ?3, coalesce(?7, (SELECT head FROM conversation WHERE no = ?4)), ?5, ?6)
                  ON CONFLICT (turn, round) DO UPDATE SET answer = excluded.answer, parent = excluded.parent,
                  tools = excluded.tools, tools_hash = excluded.tools_hash",
             )?
-            .execute(params![turn.no, round, answer.as_str(), turn.conversation, tools, tools_hash])?;
+            .execute(params![
+                turn.no,
+                round,
+                answer.as_str(),
+                turn.conversation,
+                tools,
+                tools_hash,
+                parent
+            ])?;
         }
         Change::RoundTimes { turn, times, usage, finish } => {
             let turn = Turn::find(db, turn, by)?;
@@ -340,6 +353,47 @@ pub(super) fn set_head(db: &Connection, id: &ConversationId, message: &MessageId
     move_head(db, conversation, no)
 }
 
+/// Shows the branch that holds a message, down to the newest that follows it. What a list tells of the conversation is
+/// that branch's from then on.
+pub(super) fn show_branch(
+    db: &Connection,
+    id: &ConversationId,
+    message: &MessageId,
+    by: &By<'_>,
+) -> Result<(), StoreError> {
+    let conversation = conversation_no(db, id)?;
+    by.may_write(db, conversation)?;
+    let no = message_no(db, conversation, message)?
+        .ok_or_else(|| StoreError::Missing { what: "message", id: message.as_str().into() })?;
+    // Messages are numbered as they are added, each behind what it answers: the newest below is a last one.
+    let newest: i64 = db
+        .prepare_cached(
+            "WITH RECURSIVE below (no) AS (
+                 SELECT ?1 UNION ALL SELECT m.no FROM below JOIN message m ON m.parent = below.no
+             )
+             SELECT max(no) FROM below",
+        )?
+        .query_row([no], |row| row.get(0))?;
+    move_head(db, conversation, newest)?;
+    db.prepare_cached(
+        "WITH RECURSIVE path (no, parent) AS (
+             SELECT no, parent FROM message WHERE no = ?2
+             UNION ALL SELECT m.no, m.parent FROM path JOIN message m ON m.no = path.parent
+         ),
+         last (usage) AS (
+             SELECT r.usage FROM path JOIN message m ON m.no = path.no JOIN round r ON r.answer = m.id
+             WHERE r.usage ->> '$.input' IS NOT NULL OR r.usage ->> '$.output' IS NOT NULL
+             ORDER BY m.no DESC LIMIT 1
+         )
+         UPDATE conversation SET
+             tokens = (SELECT coalesce(usage ->> '$.input', 0) + coalesce(usage ->> '$.output', 0) FROM last),
+             interrupted = (SELECT role <> 'assistant' OR body ->> '$.state' <> 'complete' FROM message WHERE no = ?2)
+         WHERE no = ?1",
+    )?
+    .execute(params![conversation, newest])?;
+    Ok(())
+}
+
 fn name_after(db: &Connection, conversation: i64, text: &str) -> Result<(), StoreError> {
     let line = text.lines().map(str::trim).find(|l| !l.is_empty()).unwrap_or_default();
     let line: String = line.chars().take(FIRST_LINE).collect();
@@ -374,10 +428,8 @@ fn put_text(db: &Connection, message: &MessageId, answer: &Answer, by: &By<'_>) 
     let at = ledger::now();
     let row = Row { id: message, conversation, parent, at, call: None, partial: true };
     let no = insert(db, &row, &rows::Columns { role: "assistant", text: answer.text.clone(), body })?;
-    if head(db, conversation)? == parent {
-        move_head(db, conversation, no)?;
-    }
-    Ok(())
+    // What is being answered is what is shown, also where another answer to the same message stands.
+    move_head(db, conversation, no)
 }
 
 fn find_call(db: &Connection, turn: &MessageId, call: &CallId, by: &By<'_>) -> Result<i64, StoreError> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{StoreError, claim, listing, rows};
-use crate::chat::{Body, CallId, Conversation, ConversationId, Message, MessageId, ToolMessage, Tree};
+use crate::chat::{Body, CallId, Conversation, ConversationId, Fork, Message, MessageId, ToolMessage, Tree};
 
 /// `whole`: with the results that the model was told only a part of. `us` names this process in leases.
 pub(super) fn open(
@@ -30,6 +30,7 @@ pub(super) fn open(
         base_url,
         system,
         messages: path(db, no, whole)?,
+        forks: forks(db, no)?,
         open_elsewhere,
         extra: serde_json::from_str(&extra)?,
     })
@@ -117,6 +118,33 @@ pub(super) fn open_tree(db: &Connection, id: &ConversationId, us: Option<&str>) 
         }
     }
     Ok(Tree { shown, aside })
+}
+
+/// Where messages have siblings, and what answers the head: ids alone.
+fn forks(db: &Connection, conversation: i64) -> Result<Vec<Fork>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "WITH many (parent) AS (
+             SELECT parent FROM message WHERE conversation = ?1 AND role <> 'tool'
+             GROUP BY parent HAVING count(*) > 1
+             UNION SELECT head FROM conversation WHERE no = ?1 AND head IS NOT NULL
+         )
+         SELECT p.id, m.id FROM message m LEFT JOIN message p ON p.no = m.parent
+         WHERE m.conversation = ?1 AND m.role <> 'tool'
+           AND (+m.parent IN (SELECT parent FROM many)
+                OR m.parent IS NULL AND EXISTS (SELECT 1 FROM many WHERE parent IS NULL))
+         ORDER BY m.parent, m.no",
+    )?;
+    let mut found = statement.query([conversation])?;
+    let mut forks: Vec<Fork> = Vec::new();
+    while let Some(row) = found.next()? {
+        let parent = row.get::<_, Option<String>>(0)?.map(MessageId::new);
+        let message = MessageId::new(row.get::<_, String>(1)?);
+        match forks.last_mut() {
+            Some(fork) if fork.parent == parent => fork.messages.push(message),
+            Some(_) | None => forks.push(Fork { parent, messages: vec![message] }),
+        }
+    }
+    Ok(forks)
 }
 
 pub(super) fn whole_result(

@@ -233,8 +233,8 @@ impl Store {
         self.read(move |db| search::search(db, &query, folder.as_deref(), limit)).await
     }
 
-    /// The path from the first message to the head. Whole results that the model was told only a part of are left
-    /// out (`full` is None): see [`Store::whole_result`] and [`Store::open_whole`].
+    /// The path from the first message to the head, and where other branches leave it (by ids alone). Whole results
+    /// that the model was told only a part of are left out (`full` is None): see [`Store::whole_result`] and [`Store::open_whole`].
     ///
     /// # Errors
     /// [`StoreError::NotFound`], or where the store cannot be read.
@@ -402,6 +402,16 @@ impl Store {
     pub async fn set_head(&self, id: &ConversationId, message: &MessageId) -> Result<(), StoreError> {
         let (id, message) = (id.clone(), message.clone());
         self.write_synced(move |w| w.set_head(&id, &message)).await
+    }
+
+    /// Shows the branch that a message stands on, down to the newest message that follows it: it is the head.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] where the message is not of this conversation, [`StoreError::Held`] by another process,
+    /// or where the store cannot be written.
+    pub async fn show_branch(&self, id: &ConversationId, message: &MessageId) -> Result<(), StoreError> {
+        let (id, message) = (id.clone(), message.clone());
+        self.write(move |w| w.show_branch(&id, &message)).await
     }
 
     /// Asks for the right to write a conversation (new ones too). Freed by [`Store::release`], or by the end of

@@ -105,8 +105,10 @@ fn recover_round(db: &Connection, round: &Round) -> Result<(), StoreError> {
         }
     };
     let last = answer_calls(db, round, no, &calls, &left)?;
-    let head = apply::head(db, round.conversation)?;
-    if head == round.parent || head == Some(no) || head.is_none() {
+    // Nobody has written here since: it is what was being answered, also beside another answer to the same message.
+    let followed: bool =
+        db.query_row("SELECT EXISTS (SELECT 1 FROM message WHERE parent = ?1)", [last], |row| row.get(0))?;
+    if !followed {
         apply::move_head(db, round.conversation, last)?;
     }
     // Calls that the answer does not have ran for nobody, but may have run.

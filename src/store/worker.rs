@@ -374,6 +374,12 @@ impl Desk {
         self.change(|db| apply::set_head(db, id, message))
     }
 
+    pub(super) fn show_branch(&mut self, id: &ConversationId, message: &MessageId) -> Result<(), StoreError> {
+        let (path, token) = (self.path.clone(), self.lock.as_ref().map(|l| l.token.clone()));
+        let by = apply::By { token: token.as_deref(), store: &path };
+        self.change(|db| apply::show_branch(db, id, message, &by))
+    }
+
     pub(super) fn save_draft(&mut self, owner: &super::DraftOf, text: &str) -> Result<(), StoreError> {
         self.change(|db| ledger::save_draft(db, owner, text))
     }

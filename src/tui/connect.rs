@@ -346,9 +346,9 @@ impl Connector for LiveConnector {
         Box::pin(async move { parts.favourite(base_url, model, on).await })
     }
 
-    fn switch(&self, profile: String, row: ModelRow, then_send: bool) -> Later<Result<Switched, Fault>> {
+    fn switch(&self, profile: String, row: ModelRow, then: crate::app::Then) -> Later<Result<Switched, Fault>> {
         let parts = Arc::clone(&self.0);
-        Box::pin(async move { parts.switch(&profile, row, then_send).await })
+        Box::pin(async move { parts.switch(&profile, row, then).await })
     }
 
     fn usage(&self, conversation: ConversationId) -> Later<Vec<(RoundUsage, Option<Prices>)>> {

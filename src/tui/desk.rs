@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{Replies, Work};
 use crate::app::{
     Connection, Effect, ExportForm, HistoryFilter, HistoryPage, HistoryRow, ImportRow, ImportSource, LocalKind,
-    LocalServer, ModelRow, ModelSource, Reply, Sort, Switched, TitleRow,
+    LocalServer, ModelRow, ModelSource, Reply, Sort, Switched, Then, TitleRow,
 };
 use crate::chat::{Conversation, ConversationId, Fault, FaultKind, Prices, Root, RoundUsage, ServerName, Summary};
 use crate::config::import::Plan;
@@ -48,7 +48,7 @@ pub trait Connector: Send + Sync {
     fn default_model(&self, profile: Option<String>, base_url: String, model: String) -> Later<Result<String, Fault>>;
     fn favourite(&self, base_url: String, model: String, on: bool) -> Later<Result<(), Fault>>;
     /// Holds turns to another profile's endpoint from now on.
-    fn switch(&self, profile: String, row: ModelRow, then_send: bool) -> Later<Result<Switched, Fault>>;
+    fn switch(&self, profile: String, row: ModelRow, then: Then) -> Later<Result<Switched, Fault>>;
     /// The rounds that are kept of a conversation, with their prices where those are known.
     fn usage(&self, conversation: ConversationId) -> Later<Vec<(RoundUsage, Option<Prices>)>>;
     /// Tries a connection, holds turns to it from now on, and writes the choice down.
@@ -144,6 +144,19 @@ impl Desk {
                     replies.send(Reply::Draft { conversation: Some(conversation), text });
                 }
             }
+            Effect::Walk { generation, conversation, message } => {
+                let id = conversation.clone();
+                let shown = self.change(|store| async move {
+                    store.show_branch(&id, &message).await?;
+                    Ok((store.open_conversation(&id).await?, message))
+                });
+                match shown.await {
+                    Ok((conversation, message)) => {
+                        replies.send(Reply::Walked { generation, message, conversation: Box::new(conversation) });
+                    }
+                    Err(fault) => replies.send(Reply::Failed(fault)),
+                }
+            }
             Effect::Newest => self.newest(&replies).await,
             Effect::Prompts { generation, query } => {
                 let prompts = match &self.store {
@@ -229,8 +242,8 @@ impl Desk {
                     replies.send(Reply::Failed(fault));
                 }
             }
-            Effect::Switch { profile, row, then_send } => {
-                let result = self.connector.switch(profile, *row, then_send).await;
+            Effect::Switch { profile, row, then } => {
+                let result = self.connector.switch(profile, *row, then).await;
                 replies.send(result.map_or_else(Reply::Failed, |to| Reply::Switched(Box::new(to))));
             }
             Effect::Turn { generation, conversation, turn } => {

@@ -296,7 +296,7 @@ impl Parts {
     }
 
     /// Holds turns to another profile's endpoint from now on.
-    pub(super) async fn switch(&self, profile: &str, row: ModelRow, then_send: bool) -> Result<Switched, Fault> {
+    pub(super) async fn switch(&self, profile: &str, row: ModelRow, then: crate::app::Then) -> Result<Switched, Fault> {
         let provider = self.providers.iter().find(|provider| provider.profile.as_deref() == Some(profile));
         let provider = provider.ok_or_else(|| {
             Fault::new(FaultKind::Config, format!("There is no profile {profile:?} any more."))
@@ -320,7 +320,7 @@ impl Parts {
             system: provider.system.clone(),
             sampling: provider.sampling.clone(),
             dispatch: provider.dispatch,
-            then_send,
+            then,
         })
     }
 

@@ -480,6 +480,7 @@ impl Loop {
                 effect @ (Effect::Search { .. }
                 | Effect::Preview { .. }
                 | Effect::Open { .. }
+                | Effect::Walk { .. }
                 | Effect::Newest
                 | Effect::Prompts { .. }
                 | Effect::RememberPrompt { .. }

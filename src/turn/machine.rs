@@ -224,6 +224,7 @@ impl Turn {
             turn: self.plan.key.clone(),
             round: number,
             answer: answer.clone(),
+            parent: self.history.last().map(|message| message.id.clone()),
             tools: self.offered.as_ref().map_or(0, |t| t.count),
             tools_hash: self.offered.as_ref().map(|t| t.hash.clone()).unwrap_or_default(),
         });

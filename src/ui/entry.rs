@@ -6,7 +6,7 @@ use super::markdown::{Document, Highlighter, wrap_row};
 use super::pictures::{Picture, PictureOf};
 use super::prose::Prose;
 use super::theme::Glyphs;
-use crate::app::{AnswerEntry, BlockAt, Call, Calls, Entry, EntryBody, FaultChoices, FaultEntry, Piece};
+use crate::app::{AnswerEntry, BlockAt, Call, Calls, Entry, EntryBody, FaultChoices, FaultEntry, Piece, Siblings};
 use crate::chat::{AnswerState, CallId, Cut, FaultKind, Part};
 use crate::text::{sanitize, strip_hidden, visible};
 
@@ -19,6 +19,8 @@ pub(super) struct Shape {
     pub narrow: bool,
     /// The role line has its time.
     pub times: bool,
+    /// Where its message stands among others that answer the same.
+    pub siblings: Siblings,
     /// It follows an entry of the same speaker.
     pub continues: bool,
     /// The first of the transcript.
@@ -143,7 +145,7 @@ impl Laid {
                 | PartBody::Apart => {}
             }
         }
-        self.speaker(entry);
+        self.speaker(entry, glyphs);
         match &entry.body {
             EntryBody::User(parts) => {
                 for (n, part) in parts.iter().enumerate() {
@@ -181,7 +183,7 @@ impl Laid {
     }
 
     /// The gap before the entry, and the line that names its speaker.
-    fn speaker(&mut self, entry: &Entry) {
+    fn speaker(&mut self, entry: &Entry, glyphs: &Glyphs) {
         let shape = self.shape;
         if shape.continues {
             self.push(0, PartBody::Rows(vec![Row::new()]));
@@ -190,7 +192,7 @@ impl Laid {
         if !(shape.first && shape.narrow) {
             self.push(0, PartBody::Apart);
         }
-        let name = match &entry.body {
+        let mut name = match &entry.body {
             EntryBody::User(_) => Row::label("you", Tint::of(Ink::Accent).bold()),
             EntryBody::Answer(answer) => {
                 let mut row = Row::new();
@@ -200,6 +202,17 @@ impl Laid {
             }
             EntryBody::Fault(_) | EntryBody::Note(_) => return,
         };
+        let branch = match shape.siblings {
+            Siblings::Alone => String::new(),
+            Siblings::Among { place, of } => format!("{place} of {of}"),
+            Siblings::Hidden(n) => format!("{n} more"),
+        };
+        if !branch.is_empty() {
+            name.push_safe("  ", Tint::of(Ink::Dim));
+            name.push(glyphs.branch_open, Ink::Dim);
+            name.push(&branch, Ink::Dim);
+            name.push(glyphs.branch_close, Ink::Dim);
+        }
         let time = if shape.times { Moment::new(entry.at, shape.offset_s).minute() } else { String::new() };
         self.push(0, PartBody::Role { name, time });
     }

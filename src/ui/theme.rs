@@ -89,6 +89,8 @@ pub struct Glyphs {
     pub mark_open: &'static str,
     pub mark_close: &'static str,
     pub answer_ends: &'static str,
+    pub branch_open: &'static str,
+    pub branch_close: &'static str,
 }
 
 static UNICODE: Glyphs = Glyphs {
@@ -119,6 +121,8 @@ static UNICODE: Glyphs = Glyphs {
     mark_open: "«",
     mark_close: "»",
     answer_ends: "┊",
+    branch_open: "‹",
+    branch_close: "›",
 };
 
 static ASCII: Glyphs = Glyphs {
@@ -149,6 +153,8 @@ static ASCII: Glyphs = Glyphs {
     mark_open: "[",
     mark_close: "]",
     answer_ends: ":",
+    branch_open: "<",
+    branch_close: ">",
 };
 
 impl Default for Theme {

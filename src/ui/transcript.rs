@@ -10,8 +10,8 @@ use super::ink::{Ink, Row, Tint};
 use super::marking::columns;
 use super::memo::{Height, Memo};
 use crate::app::{
-    Anchor, Call, CallPhase, Calls, Entry, EntryBody, Focus, Layout, Piece, Scroll, Spot, State, Target, TextLine,
-    TextPoint, TranscriptLayout,
+    Anchor, Call, CallPhase, Calls, Entry, EntryBody, Focus, Layout, Piece, Scroll, Siblings, Spot, State, Target,
+    TextLine, TextPoint, TranscriptLayout,
 };
 use crate::chat::OutcomeKind;
 use crate::text::{cut, graphemes, width};
@@ -27,6 +27,7 @@ struct Place {
 }
 
 pub(super) struct Reader<'a> {
+    state: &'a State,
     entries: &'a [Entry],
     calls: &'a Calls,
     memo: &'a mut Memo,
@@ -36,7 +37,7 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(super) fn new(state: &'a State, memo: &'a mut Memo, shape: Shape) -> Self {
         memo.shape = Some(shape);
-        Self { entries: &state.transcript.entries, calls: &state.calls, memo, shape }
+        Self { state, entries: &state.transcript.entries, calls: &state.calls, memo, shape }
     }
 
     /// The entry laid out, its height remembered.
@@ -60,7 +61,9 @@ impl<'a> Reader<'a> {
 
     fn shape_of(&self, n: usize) -> Shape {
         let answer = |n: usize| matches!(self.entries[n].body, EntryBody::Answer(_));
-        Shape { continues: n > 0 && answer(n) && answer(n - 1), first: n == 0, ..self.shape }
+        let siblings = self.state.siblings(&self.entries[n]);
+        let continues = n > 0 && answer(n) && answer(n - 1) && siblings == Siblings::Alone;
+        Shape { siblings, continues, first: n == 0, ..self.shape }
     }
 
     /// Brings the list of heights in step with the entries; what is not known is estimated.
@@ -167,7 +170,16 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, memo: &mu
     let prose = columns.saturating_sub(if narrow { GUTTER + 1 } else { GUTTER + 2 }).max(1);
     let offset_s = super::offset(state);
     let times = state.size.columns >= 100;
-    let shape = Shape { width: prose, narrow, times, continues: false, first: false, offset_s, cell: memo.cell };
+    let shape = Shape {
+        width: prose,
+        narrow,
+        times,
+        siblings: Siblings::Alone,
+        continues: false,
+        first: false,
+        offset_s,
+        cell: memo.cell,
+    };
     let mut reader = Reader::new(state, memo, shape);
     reader.heights(prose);
     let page = usize::from(area.height);

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 
 use millrace::chat::{
     AnswerState, Approve, Body, CallId, CallState, Change, Decision, Dispatch, Durability, Effective, Fault, FaultKind,
-    Message, Order, OutcomeKind, Review, ServerName, ToolChoice, TurnEvent, TurnId, TurnSettings, TurnStatus, WaitFor,
+    Message, MessageId, Order, OutcomeKind, Parent, Review, ServerName, ToolChoice, TurnEvent, TurnId, TurnSettings,
+    TurnStatus, WaitFor,
 };
 use millrace::tools::wire_name;
 use proptest::prelude::*;
@@ -437,7 +438,7 @@ async fn asking_again_never_runs_an_equal_call_unasked() {
     let TurnEvent::Ended { conversation, .. } = rig.ended().await else { panic!() };
     let settings = Box::new(TurnSettings { model: "m".into(), ..TurnSettings::default() });
     let turn = TurnId(99);
-    rig.handle.order(Order::AskAgain { turn, conversation, settings });
+    rig.handle.order(Order::AskAgain { turn, conversation, question: None, settings });
     let asked = review(&mut rig).await;
     assert_eq!(asked.why, millrace::chat::AskReason::Repeat);
     assert_eq!(asked.earlier.as_ref().map(|o| o.content.as_str()), Some("x"));
@@ -448,6 +449,47 @@ async fn asking_again_never_runs_an_equal_call_unasked() {
     assert_valid(&history);
     let Body::Tool(reused) = &history[2].body else { panic!() };
     assert_eq!(reused.outcome.content, "x");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_ran_on_another_branch_asks_there_and_no_more_where_it_stands() {
+    let one = || vec![call(0, "c", "a__echo", r#"{"say":"x"}"#), finish("tool_calls"), done()];
+    let mut rig = Rig::new(vec![one(), answer("first"), one(), answer("second"), one(), answer("third")]).await;
+    // Kept by the engine alone: nothing can be read again.
+    let settings = || TurnSettings { no_save: true, ..TurnSettings::default() };
+    let turn = rig.submit_with("go", None, settings());
+    let asked = review(&mut rig).await;
+    assert_eq!(asked.why, millrace::chat::AskReason::Unsaved);
+    decide(&rig, turn, &asked, Decision::Once);
+    let TurnEvent::Ended { conversation, .. } = rig.ended().await else { panic!() };
+    let path = |rig: &Rig| -> Vec<MessageId> {
+        let mut told = rig.seen.iter().filter_map(|e| match &e.body {
+            TurnEvent::Message { message, .. } => Some(message.id.clone()),
+            _ => None,
+        });
+        told.by_ref().collect()
+    };
+    let first = path(&rig);
+    assert_eq!(first.len(), 4, "question, call, outcome, answer");
+    // The first message, edited: nothing of it is left on this path, and the equal call asks.
+    let turn = rig.submit_below(Parent::Root, "go on", Some(conversation.clone()), settings());
+    let asked = review(&mut rig).await;
+    assert_eq!(asked.why, millrace::chat::AskReason::Repeat);
+    decide(&rig, turn, &asked, Decision::UseEarlier);
+    rig.until(|e| matches!(e, TurnEvent::Ended { turn: t, .. } if *t == turn)).await;
+    assert_eq!(rig.servers.sent.lock().unwrap().len(), 1, "it ran once");
+    let root = rig.seen.iter().rev().find_map(|e| match &e.body {
+        TurnEvent::Message { message, .. } if message.plain_text() == "go on" => Some(message.parent.clone()),
+        _ => None,
+    });
+    assert_eq!(root, Some(None), "it begins the conversation anew");
+    // Back on the first branch the next message answers what stands there.
+    rig.handle.order(Order::Branch { conversation: conversation.clone(), path: first.clone() });
+    rig.submit_with("and now", Some(conversation), settings());
+    let next =
+        rig.until(|e| matches!(e, TurnEvent::Message { message, .. } if message.plain_text() == "and now")).await;
+    let TurnEvent::Message { message, .. } = next else { panic!() };
+    assert_eq!(message.parent.as_ref(), first.last());
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use millrace::chat::{
     ArgumentsPart, CallFragment, CallId, Change, ConversationId, Delta, Durability, EventDeltas, Fault, FaultKind,
-    InquiryAnswer, InquiryId, Order, Part, Policy, PromptInfo, Request, ServerAction, ServerName, ServerQuery,
+    InquiryAnswer, InquiryId, Order, Parent, Part, Policy, PromptInfo, Request, ServerAction, ServerName, ServerQuery,
     ServerReply, SignInStep, Stamp, Stamped, Submit, ToolRef, TurnEvent, TurnId, TurnSettings,
 };
 use millrace::engine::port::{
@@ -338,11 +338,21 @@ impl Rig {
         conversation: Option<ConversationId>,
         settings: TurnSettings,
     ) -> TurnId {
+        self.submit_below(Parent::Newest, prompt, conversation, settings)
+    }
+
+    pub fn submit_below(
+        &mut self,
+        parent: Parent,
+        prompt: &str,
+        conversation: Option<ConversationId>,
+        settings: TurnSettings,
+    ) -> TurnId {
         self.next += 1;
         let turn = TurnId(self.next);
         let settings = TurnSettings { model: "m".into(), ..settings };
         let parts = vec![Part::text(prompt)];
-        let submit = Submit { turn, conversation, parent: None, parts, settings };
+        let submit = Submit { turn, conversation, parent, parts, settings };
         self.handle.order(Order::Submit(Box::new(submit)));
         turn
     }

@@ -5,6 +5,7 @@
 #[cfg(unix)]
 mod erased;
 
+mod branches;
 mod damaged;
 
 use std::io::{BufRead, BufReader};
@@ -100,6 +101,7 @@ pub(super) fn armed(turn: &str, answer: &str) -> Change {
         turn: MessageId::new(turn),
         round: 1,
         answer: MessageId::new(answer),
+        parent: None,
         tools: 0,
         tools_hash: String::new(),
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::field_reassign_with_default)] // the defaults have private fields
 
 mod around;
+mod branches;
 mod corpus;
 mod inquiry;
 mod marking;
@@ -488,6 +489,7 @@ fn browser() -> State {
             said("m2", Body::Assistant(answer)),
             said("m3", Body::Tool(tool)),
         ],
+        forks: Vec::new(),
         open_elsewhere: false,
         extra: serde_json::Value::Null,
     };

@@ -6,6 +6,7 @@ use crate::app::completion::ranked;
 use crate::app::effect::Effect;
 use crate::app::key::{Key, KeyCode};
 use crate::app::line::LineEdit;
+use crate::app::model::Then;
 use crate::app::state::State;
 use crate::chat::{Lacks, Prices, UnixMs};
 
@@ -23,8 +24,8 @@ pub struct Models {
     pub favourites: bool,
     /// All that is known of the chosen one, instead of the list.
     pub details: bool,
-    /// A message waits to be sent until a model is chosen.
-    pub then_send: bool,
+    /// What waits until a model is chosen.
+    pub then: Then,
     pub(crate) generation: u64,
     /// The first list has come: until then the model in use is to be selected.
     settled: bool,
@@ -94,8 +95,8 @@ impl ModelRow {
 }
 
 impl Models {
-    pub(in crate::app) fn new(generation: u64, then_send: bool) -> Self {
-        Self { editing: true, then_send, generation, ..Self::default() }
+    pub(in crate::app) fn new(generation: u64, then: Then) -> Self {
+        Self { editing: true, then, generation, ..Self::default() }
     }
 
     /// Some endpoint has not answered yet.
@@ -187,14 +188,18 @@ impl Models {
 
     fn choose(&self, state: &mut State, out: &mut Vec<Effect>) -> Flow {
         match self.chosen() {
-            Some(row) => state.use_model(row.clone(), self.source(row), self.then_send, out),
+            Some(row) => state.use_model(row.clone(), self.source(row), self.then, out),
             None => {
                 // An endpoint that lists nothing still has models: what was typed is taken as a name.
                 let typed = self.search.text.trim().to_owned();
                 if typed.is_empty() || self.favourites {
                     return Flow::Stay;
                 }
-                state.choose_model(typed, None, self.then_send, out);
+                let row = ModelRow { id: typed, ..ModelRow::default() };
+                match self.then {
+                    Then::AnswerAgain => state.use_model(row, None, self.then, out),
+                    Then::Nothing | Then::Send => state.choose_model(row.id, None, self.then, out),
+                }
             }
         }
         Flow::Close
@@ -229,7 +234,7 @@ impl Models {
                     let profile = source.and_then(|source| source.profile.clone());
                     let effect =
                         Effect::DefaultModel { profile, base_url: row.base_url.clone(), model: row.id.clone() };
-                    state.use_model(row, source, self.then_send, out);
+                    state.use_model(row, source, self.then, out);
                     out.push(effect);
                     return Flow::Close;
                 }

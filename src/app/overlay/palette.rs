@@ -13,6 +13,7 @@ use crate::app::effect::Effect;
 use crate::app::event::TitleRow;
 use crate::app::key::{Key, KeyCode};
 use crate::app::line::LineEdit;
+use crate::app::model::Then;
 use crate::app::state::State;
 use crate::chat::ServerName;
 use crate::config::{SettingInfo, settings};
@@ -249,7 +250,7 @@ impl Palette {
                 let source = self.sources.iter().find(|source| source.name == row.provider);
                 let said = format!("{} answers from your next message on", row.id);
                 let here = source.is_none_or(|source| source.current);
-                state.use_model(*row, source, false, out);
+                state.use_model(*row, source, Then::Nothing, out);
                 if here {
                     state.say(said, out);
                 }

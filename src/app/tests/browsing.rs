@@ -187,6 +187,7 @@ fn enter_opens_and_only_the_last_asked_for_is_shown() {
                     }),
                 ),
             ],
+            forks: Vec::new(),
             open_elsewhere: false,
             extra: serde_json::Value::Null,
         })

@@ -14,6 +14,7 @@ fn loaded(desk: &mut Desk, id: &str) {
         base_url: String::new(),
         system: None,
         messages: Vec::new(),
+        forks: Vec::new(),
         open_elsewhere: false,
         extra: serde_json::Value::Null,
     };

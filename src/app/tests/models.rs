@@ -78,7 +78,7 @@ fn another_profiles_model_is_switched_to_and_the_conversation_stays() {
     let (mut desk, _) = picker(vec![row("local", "a"), lacking.clone()]);
     desk.state.transcript.conversation = Some(ConversationId::new("c1"));
     desk.keys("c<enter>");
-    let Some(Effect::Switch { profile, row, then_send: false }) = desk.effects.last() else {
+    let Some(Effect::Switch { profile, row, then: Then::Nothing }) = desk.effects.last() else {
         panic!("{:?}", desk.effects)
     };
     assert_eq!((profile.as_str(), row.id.as_str()), ("away", "c"));
@@ -90,7 +90,7 @@ fn another_profiles_model_is_switched_to_and_the_conversation_stays() {
         system: Some("Be kind.".into()),
         sampling: Sampling { temperature: Some(0.5), ..Sampling::default() },
         dispatch: Dispatch::Finish,
-        then_send: false,
+        then: Then::Nothing,
     })));
     desk.keys("hello<enter>");
     let Order::Submit(submit) = desk.order() else { panic!("{:?}", desk.effects) };
@@ -226,6 +226,7 @@ fn kept_rounds_stand_before_those_that_were_watched() {
         base_url: String::new(),
         system: None,
         messages: Vec::new(),
+        forks: Vec::new(),
         open_elsewhere: false,
         extra: Default::default(),
     };

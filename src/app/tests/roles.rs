@@ -92,6 +92,7 @@ fn one_that_is_opened_again_is_held_as_it_was() {
             base_url: String::new(),
             system: None,
             messages: Vec::new(),
+            forks: Vec::new(),
             open_elsewhere: false,
             extra: serde_json::json!({"role": role}),
         };

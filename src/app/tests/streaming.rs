@@ -224,7 +224,7 @@ fn messages_are_chosen_found_copied_and_edited() {
     desk.keys("e");
     assert_eq!((desk.text().as_str(), desk.state.focus), ("find the needle", Focus::Composer));
     desk.keys("s<enter>");
-    assert!(matches!(desk.order(), Order::Submit(submit) if submit.parent.is_none()));
+    assert!(matches!(desk.order(), Order::Submit(submit) if submit.parent == Parent::Root));
     assert_eq!(desk.state.transcript.entries.len(), 1, "the branch replaces what followed");
 }
 
@@ -238,7 +238,7 @@ fn branch_here_answers_the_chosen_message() {
     desk.engine(TurnEvent::Message { turn, message: message("m2", Body::Assistant(words)) });
     desk.ended(TurnStatus::Ok);
     desk.keys("<tab>[Bwhy<enter>");
-    assert!(matches!(desk.order(), Order::Submit(submit) if submit.parent == Some(MessageId::new("m2"))));
+    assert!(matches!(desk.order(), Order::Submit(submit) if submit.parent == Parent::Message(MessageId::new("m2"))));
     desk.ended(TurnStatus::Ok);
     desk.keys("<tab>R");
     assert!(matches!(desk.order(), Order::AskAgain { .. }));

@@ -231,6 +231,7 @@ fn what_an_opened_conversation_holds_is_watched() {
         base_url: String::new(),
         system: None,
         messages: vec![Arc::new(message)],
+        forks: Vec::new(),
         open_elsewhere: false,
         extra: serde_json::Value::Null,
     };

@@ -100,7 +100,7 @@ impl Connector for Nobody {
         nobody()
     }
 
-    fn switch(&self, _profile: String, _row: ModelRow, _then_send: bool) -> Later<Result<Switched, Fault>> {
+    fn switch(&self, _profile: String, _row: ModelRow, _then: crate::app::Then) -> Later<Result<Switched, Fault>> {
         nobody()
     }
 

@@ -169,6 +169,7 @@ impl Growth {
                 base_url: String::new(),
                 system: Some(about.system).filter(|system| !system.trim().is_empty()),
                 messages,
+                forks: Vec::new(),
                 open_elsewhere: false,
                 extra: Value::Object(extra.unwrap_or_default()),
             },

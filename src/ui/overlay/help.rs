@@ -55,6 +55,7 @@ const WIDE: [[Group; 3]; 2] = [
                 ("esc", "stop the answer"),
                 ("/export", "save as"),
                 ("B", "branch from here"),
+                ("<  >", "other branches"),
             ],
         ),
         (

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::{choose, field, first_row, foot, heading, one, screen};
-use crate::app::{EntryBody, Layout, ListLayout, ModelRow, ModelSource, Models, Reach, State, Target};
+use crate::app::{EntryBody, Layout, ListLayout, ModelRow, ModelSource, Models, Reach, State, Target, Then};
 use crate::chat::Part;
 use crate::text::cut;
 use crate::ui::canvas::{Canvas, hit, rows_of};
@@ -231,8 +231,20 @@ fn below(canvas: &mut Canvas<'_>, area: Rect, models: &Models, state: &State) {
         canvas.row(area, 1, y, &row);
         y += 1;
     }
-    if models.then_send {
-        canvas.put(area, 1, y, "Your message is kept, and sent when you have chosen.", Ink::Accent);
+    match models.then {
+        Then::Nothing => {}
+        Then::Send => {
+            canvas.put(area, 1, y, "Your message is kept, and sent when you have chosen.", Ink::Accent);
+        }
+        Then::AnswerAgain => {
+            canvas.put(
+                area,
+                1,
+                y,
+                "The one that you choose answers again; the answer that stands is kept.",
+                Ink::Accent,
+            );
+        }
     }
 }
 

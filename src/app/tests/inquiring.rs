@@ -293,7 +293,7 @@ mod sampling {
                 system: None,
                 sampling: Default::default(),
                 dispatch: Default::default(),
-                then_send: false,
+                then: Then::Nothing,
             }))
         };
         let mut desk = desk();

@@ -152,7 +152,7 @@ impl State {
     }
 
     /// The conversation, where a turn of it may begin without a message.
-    fn to_restate(&mut self, out: &mut Vec<Effect>) -> Option<ConversationId> {
+    fn restated(&mut self, out: &mut Vec<Effect>) -> Option<ConversationId> {
         if self.transcript.turn.is_some() {
             self.say("an answer is still coming: esc stops it", out);
             return None;
@@ -166,7 +166,7 @@ impl State {
 
     /// Lets the model go on from what stands.
     pub(super) fn go_on(&mut self, out: &mut Vec<Effect>) {
-        let Some(conversation) = self.to_restate(out) else { return };
+        let Some(conversation) = self.restated(out) else { return };
         let turn: TurnId = self.session.turn();
         let settings = Box::new(self.turn_settings());
         self.watch(turn, true);
@@ -178,7 +178,7 @@ impl State {
     /// Asks for another answer, beside the one that stands: to the chosen message or the one that it answers, where
     /// one is chosen in the transcript, else to the last.
     pub(super) fn answer_again(&mut self, settings: TurnSettings, out: &mut Vec<Effect>) {
-        let Some(conversation) = self.to_restate(out) else { return };
+        let Some(conversation) = self.restated(out) else { return };
         let turn: TurnId = self.session.turn();
         let upto = self.transcript.selected.filter(|_| self.focus == Focus::Transcript).unwrap_or(u64::MAX);
         let entries = &mut self.transcript.entries;

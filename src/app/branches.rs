@@ -147,7 +147,7 @@ impl State {
     /// Goes to the branch beside the one that is shown.
     pub(super) fn walk(&mut self, forward: bool, out: &mut Vec<Effect>) {
         if self.transcript.turn.is_some() {
-            return self.say("an answer is still coming on this branch: esc stops it", out);
+            return self.say("an answer is still coming on this branch: {app.back} stops it", out);
         }
         let Some(conversation) = self.transcript.conversation.clone() else {
             return self.say("there is no other branch: a conversation begins with its first message", out);

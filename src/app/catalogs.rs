@@ -185,7 +185,7 @@ impl State {
                     self.say(format!("{}: {note}", server.as_str()), out);
                 }
                 if here {
-                    self.say("the prompt is in your message: look it over, enter sends it", out);
+                    self.say("the prompt is in your message: look it over, {composer.send} sends it", out);
                     self.text_changed(out);
                 }
             }
@@ -278,7 +278,7 @@ impl State {
         let (server, name) = word.split_once(':').unwrap_or((word, ""));
         let server = ServerName::new(server);
         if self.servers.get(&server).is_none() {
-            return self.say(format!("there is no server {}; ^O lists them", server.as_str()), out);
+            return self.say(format!("there is no server {}; {{app.servers}} lists them", server.as_str()), out);
         }
         let Some(prompt) = self.catalogs.prompt(&server, name).cloned() else {
             self.want(Wanted::Prompts, out);

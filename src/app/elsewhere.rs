@@ -166,7 +166,7 @@ impl State {
         let runs = || self.elsewhere.iter().position(Elsewhere::runs);
         match waits.or_else(runs).or_else(|| (!self.elsewhere.is_empty()).then_some(0)) {
             Some(at) => self.bring(at, out),
-            None => self.say("no other conversation runs; ^R lists all", out),
+            None => self.say("no other conversation runs; {app.history} lists all", out),
         }
     }
 
@@ -227,8 +227,7 @@ impl State {
         self.elsewhere[place] = there;
         if let Some(news) = news {
             self.call_person(format!("millrace: {news}"), out);
-            let way = self.keymap.key_of(super::command::Command::Elsewhere).map(|key| key.short());
-            self.say(format!("{news}: {} goes there", way.as_deref().unwrap_or("/elsewhere")), out);
+            self.say(format!("{news}: {{app.elsewhere}} goes there"), out);
         }
     }
 

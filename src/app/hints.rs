@@ -2,8 +2,6 @@
 
 use super::blocks::Source;
 use super::calls::CallPhase;
-use super::command::Command;
-use super::keymap::Place;
 use super::state::{Focus, State};
 use super::transcript::{FaultChoices, Phase, Turn};
 
@@ -39,11 +37,8 @@ impl State {
     #[must_use]
     pub fn hints(&self) -> Vec<Hint> {
         let mut hints = Vec::new();
-        let mut add = |command: Command, label| {
-            if let Some(key) = self.keymap.key_of(command) {
-                hints.push(Hint::new(key.short(), label));
-            }
-        };
+        // What has no key now is no hint.
+        let mut add = |key: &str, label| hints.extend(self.keymap.spell(key).map(|key| Hint::new(key, label)));
         let running = self.transcript.turn.is_some();
         let waits_to_retry =
             matches!(self.transcript.turn, Some(Turn { phase: Phase::Retrying { .. }, stopping: false, .. }));
@@ -55,89 +50,87 @@ impl State {
         };
         match self.focus {
             Focus::Composer if self.composer.completion.as_ref().is_some_and(|open| !open.rows.is_empty()) => {
-                hints.push(Hint::new("tab", "take"));
-                hints.push(Hint::new("↑↓", "choose"));
+                add("tab", "take");
+                add("↑↓", "choose");
                 let runs = self.composer.completion.as_ref().is_some_and(|open| {
                     open.rows.get(open.selected).is_some_and(|row| {
                         matches!(row.of, super::completion::RowOf::Command | super::completion::RowOf::Role)
                     }) && !open.rows[open.selected].text.contains(':')
                 });
-                hints.push(Hint::new("enter", if runs { "take and do it" } else { "take" }));
-                hints.push(Hint::new("esc", "close"));
+                add("enter", if runs { "take and do it" } else { "take" });
+                add("esc", "close");
             }
             Focus::Composer if waits_to_retry && self.composer.is_empty() => {
-                add(Command::Back, "stop");
-                add(Command::Tools, tools);
-                add(Command::Palette, "commands");
-                hints.insert(0, Hint::new(self.keymap.shown(Place::Fault, "r"), "ask now"));
+                add("{fault.retry}", "ask now");
+                add("{app.back}", "stop");
+                add("{app.tools}", tools);
+                add("{app.palette}", "commands");
             }
             Focus::Composer => {
-                add(Command::Send, if self.composer.bang().is_some() { "run it in your shell" } else { "send" });
-                add(Command::NewLine, "newline");
+                add("{composer.send}", if self.composer.bang().is_some() { "run it in your shell" } else { "send" });
+                add("{composer.newline}", "newline");
                 if running {
-                    add(Command::Back, "stop");
+                    add("{app.back}", "stop");
                 }
-                add(Command::Tools, tools);
-                add(Command::History, "history");
-                add(Command::Palette, "commands");
+                add("{app.tools}", tools);
+                add("{app.history}", "history");
+                add("{app.palette}", "commands");
                 if self.composer.is_empty() {
-                    add(Command::HelpOnEmpty, "help");
+                    add("{composer.help}", "help");
                 }
             }
             Focus::Transcript => {
                 let choices = self.transcript.open_fault().map_or(FaultChoices::None, |fault| fault.choices);
                 match choices {
                     FaultChoices::Key => {
-                        hints.push(Hint::new(self.keymap.shown(Place::Fault, "k"), "another key"));
-                        hints.push(Hint::new(self.keymap.shown(Place::Fault, "m"), "another endpoint"));
-                        hints.push(Hint::new(self.keymap.shown(Place::Fault, "r"), "retry"));
+                        add("{fault.key}", "another key");
+                        add("{fault.endpoint}", "another endpoint");
+                        add("{fault.retry}", "retry");
                     }
                     FaultChoices::Cut => {
-                        hints.push(Hint::new(self.keymap.shown(Place::Fault, "c"), "continue"));
-                        hints.push(Hint::new(self.keymap.shown(Place::Fault, "r"), "ask again"));
+                        add("{fault.continue}", "continue");
+                        add("{fault.retry}", "ask again");
                     }
-                    FaultChoices::Retry => hints.push(Hint::new(self.keymap.shown(Place::Fault, "r"), "ask again")),
-                    FaultChoices::None if waits_to_retry => {
-                        hints.push(Hint::new(self.keymap.shown(Place::Fault, "r"), "ask now"))
-                    }
-                    FaultChoices::None => hints.push(Hint::new("j/k", "scroll")),
+                    FaultChoices::Retry => add("{fault.retry}", "ask again"),
+                    FaultChoices::None if waits_to_retry => add("{fault.retry}", "ask now"),
+                    FaultChoices::None => add("{transcript.down}/{transcript.up}", "scroll"),
                 }
-                hints.push(Hint::new("[ ]", "message"));
+                add("{transcript.previous_message} {transcript.next_message}", "message");
                 if self.walks() {
-                    hints.push(Hint::new("< >", "branch"));
+                    add("{transcript.previous_branch} {transcript.next_branch}", "branch");
                 }
-                hints.push(Hint::new("{ }", "block"));
-                hints.push(Hint::new("/", "find"));
-                hints.push(Hint::new("y", "copy"));
-                hints.push(Hint::new("Y", self.other_form()));
+                add("{transcript.previous_block} {transcript.next_block}", "block");
+                add("{transcript.find}", "find");
+                add("{transcript.copy}", "copy");
+                add("{transcript.copy_code}", self.other_form());
                 if !running {
-                    hints.push(Hint::new("e", "edit"));
-                    hints.push(Hint::new("R", "again"));
+                    add("{transcript.edit}", "edit");
+                    add("{transcript.again}", "again");
                 }
-                hints.push(Hint::new("G", "follow"));
-                hints.push(Hint::new("esc", "back"));
+                add("{transcript.follow}", "follow");
+                add("{app.back}", "back");
             }
             Focus::Panel => {
                 let call = self.panel.selected.as_ref().and_then(|id| self.calls.by_id.get(id));
                 if let Some(call) = call {
-                    hints.push(Hint::new("j/k", "select"));
-                    if call.phase == CallPhase::NeedsApproval {
-                        hints.push(Hint::new("enter", "review"));
-                    } else {
-                        hints.push(Hint::new("enter", "open"));
-                    }
+                    add("{panel.down}/{panel.up}", "select");
+                    add("{panel.open}", if call.phase == CallPhase::NeedsApproval { "review" } else { "open" });
                     if matches!(call.phase, CallPhase::Ended(_)) {
-                        hints.push(Hint::new("R", "run again"));
-                        hints.push(Hint::new("y", "result"));
+                        add("{panel.again}", "run again");
+                        add("{panel.copy_result}", "result");
                     } else {
-                        hints.push(Hint::new("x", "cancel"));
+                        add("{panel.cancel}", "cancel");
                     }
-                    hints.push(Hint::new("a", "arguments"));
+                    add("{panel.copy_arguments}", "arguments");
                 }
-                hints.push(Hint::new("1-4", "filter"));
-                hints.push(Hint::new("t", "timeline"));
-                hints.push(Hint::new("o", "offered"));
-                hints.push(Hint::new("esc", "back"));
+                match self.keymap.spell("{panel.filter_1}{panel.filter_2}{panel.filter_3}{panel.filter_4}").as_deref() {
+                    Some("1234") => add("1-4", "filter"),
+                    Some(_) => add("{panel.filter_1} {panel.filter_2} {panel.filter_3} {panel.filter_4}", "filter"),
+                    None => {}
+                }
+                add("{panel.timeline}", "timeline");
+                add("{panel.offered}", "offered");
+                add("{app.back}", "back");
             }
         }
         hints

@@ -56,7 +56,7 @@ impl State {
         self.call_person(format!("millrace: {server} asks you something"), out);
         // Else its dialogue opens at once.
         if !self.composer.is_empty() || !self.overlays.is_empty() || self.focus != Focus::Composer {
-            self.say(format!("{server} asks you something: ^T answers"), out);
+            self.say(format!("{server} asks you something: {{app.tools}} answers"), out);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Which key does what, where: the defaults of the command table, changed by `[keys]`.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::command::{COMMANDS, Command};
@@ -67,6 +68,14 @@ pub struct Keymap {
     two: HashMap<(Place, Key, Key), Command>,
     /// Keys of layers, by the names of what they do.
     pub(super) layers: HashMap<(Place, Key), &'static str>,
+}
+
+/// In a sentence, for what can be done by no key.
+const NO_KEY: &str = "(no key)";
+
+/// Whether something has this name in `[keys]`.
+fn is_name(name: &str) -> bool {
+    LayerKey::named(name).is_some() || COMMANDS.iter().any(|info| info.name == name)
 }
 
 /// What a key means.
@@ -185,22 +194,70 @@ impl Keymap {
         std::iter::once(info.place).chain(elsewhere).find(at).map(|place| (place, key))
     }
 
-    /// All keys of a command at a place, as a list names them.
+    /// All keys of what `[keys]` calls `name`, as a footer shows them: the defaults that still hold first, single keys
+    /// before sequences.
     #[must_use]
-    pub fn keys_of(&self, place: Place, command: Command) -> Vec<String> {
-        let one = self
-            .one
-            .iter()
-            .filter(|((at, _), bound)| *at == place && **bound == command)
-            .map(|((_, key), _)| key.to_string());
-        let two = self
-            .two
-            .iter()
-            .filter(|((at, ..), bound)| *at == place && **bound == command)
-            .map(|((_, first, second), _)| format!("{first} {second}"));
-        let mut keys: Vec<String> = one.chain(two).collect();
-        keys.sort();
-        keys
+    pub fn keys_of(&self, name: &str) -> Vec<String> {
+        if let Some(row) = LayerKey::named(name) {
+            return self.layer_keys(row).into_iter().map(Key::short).collect();
+        }
+        let Some(info) = COMMANDS.iter().find(|info| info.name == name) else { return Vec::new() };
+        let place = |key: &Key| info.keys.iter().position(|text| Key::parse(text).as_ref() == Some(key));
+        let one = self.one.iter().filter(|((at, _), bound)| *at == info.place && **bound == info.command);
+        let mut one: Vec<Key> = one.map(|((_, key), _)| *key).collect();
+        one.sort_by_key(|key| (place(key).unwrap_or(usize::MAX), key.code, key.mods));
+        let two = self.two.iter().filter(|((at, ..), bound)| *at == info.place && **bound == info.command);
+        let mut two: Vec<String> =
+            two.map(|((_, first, second), _)| format!("{} {}", first.short(), second.short())).collect();
+        two.sort();
+        one.into_iter().map(Key::short).chain(two).collect()
+    }
+
+    /// `text` with each `{place.word}` in it replaced by the key that it has now; None where one of them has none, so
+    /// that no hint leads nowhere. Other braces stay.
+    #[must_use]
+    pub fn spell<'a>(&self, text: &'a str) -> Option<Cow<'a, str>> {
+        self.replaced(text, |_, key| key)
+    }
+
+    /// The same for a sentence, which must stand in any case: what has no key is called by its slash word.
+    #[must_use]
+    pub fn tell<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let or_word = |name: &str, key: Option<String>| {
+            let info = COMMANDS.iter().find(|info| info.name == name && !info.slash.is_empty());
+            Some(key.unwrap_or_else(|| info.map_or_else(|| NO_KEY.to_owned(), |info| format!("/{}", info.slash))))
+        };
+        self.replaced(text, or_word).unwrap_or(Cow::Borrowed(text))
+    }
+
+    fn replaced<'a>(
+        &self,
+        text: &'a str,
+        shown: impl Fn(&str, Option<String>) -> Option<String>,
+    ) -> Option<Cow<'a, str>> {
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find('{') {
+            let (before, after) = rest.split_at(at);
+            out.push_str(before);
+            let name = after[1..].split_once('}').map(|(name, _)| name).filter(|name| is_name(name));
+            let taken = match name {
+                Some(name) => {
+                    out.push_str(&shown(name, self.keys_of(name).into_iter().next())?);
+                    name.len() + 2
+                }
+                None => {
+                    out.push('{');
+                    1
+                }
+            };
+            rest = &after[taken..];
+        }
+        if rest.len() == text.len() {
+            return Some(Cow::Borrowed(text));
+        }
+        out.push_str(rest);
+        Some(Cow::Owned(out))
     }
 }
 
@@ -291,6 +348,25 @@ mod tests {
         assert!(map.rebind("review.once", &[vec![z]]));
         assert_eq!(map.look(Place::Review, None, z), Lookup::Command(Command::ApproveOnce));
         assert_eq!(map.look(Place::Review, None, Key::parse("y").unwrap()), Lookup::Nothing);
+    }
+
+    #[test]
+    fn a_hint_names_the_key_that_is_bound_and_none_that_is_not() {
+        let mut map = Keymap::default();
+        let key = |text: &str| Key::parse(text).unwrap();
+        assert_eq!(map.spell("{app.tools} tools").as_deref(), Some("^T tools"));
+        assert_eq!(map.spell("{list.down}/{list.up}").as_deref(), Some("j/k"));
+        assert_eq!(map.spell("{transcript.previous_block} {x} {").as_deref(), Some("{ {x} {"), "other braces stay");
+        assert!(map.rebind("app.tools", &[vec![key("f5")]]) && map.rebind("list.up", &[vec![key("p")]]));
+        assert_eq!(map.spell("{app.tools} tools").as_deref(), Some("f5 tools"));
+        assert_eq!(map.spell("{list.down}/{list.up}").as_deref(), Some("j/p"));
+        assert!(map.rebind("app.tools", &[]) && map.rebind("review.once", &[]));
+        assert_eq!(map.spell("{app.tools} tools"), None);
+        assert_eq!(map.tell("{app.tools} lists them"), "/tools lists them");
+        assert_eq!(map.tell("{review.once} runs it"), "(no key) runs it");
+        assert!(map.rebind("composer.editor", &[vec![key("ctrl+x"), key("ctrl+e")]]));
+        assert_eq!(map.keys_of("composer.editor"), ["^X ^E"]);
+        assert_eq!(map.keys_of("composer.newline"), ["shift+enter", "alt+enter", "^J"]);
     }
 
     #[test]

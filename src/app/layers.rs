@@ -70,7 +70,9 @@ pub const LAYER_KEYS: &[LayerKey] = &[
     row(Servers, "servers.sign_out", &["u"], "sign out"),
     row(Servers, "servers.config", &["c"], "its entry in the configuration"),
     row(Servers, "servers.accept", &["A"], "accept the changes, once read to their end"),
-    row(Servers, "servers.ask_log", &["a"], "in its log: ask for another level"),
+    row(Servers, "servers.ask_log", &["a"], "in its log: ask for another level; in its folders: add one"),
+    row(Servers, "servers.folders", &["d"], "its folders"),
+    row(Servers, "servers.take_out", &["x"], "in its folders: take one out"),
     row(Servers, "servers.other_log", &["tab"], "in its log: standard error or messages"),
     row(Servers, "servers.level_1", &["1"], "in its log: from debug on"),
     row(Servers, "servers.level_2", &["2"], "in its log: from info on"),
@@ -89,7 +91,10 @@ pub const LAYER_KEYS: &[LayerKey] = &[
     row(Detail, "detail.raw", &["r"], "raw bytes"),
     row(Detail, "detail.wrap", &["w"], "wrap long lines"),
     row(Detail, "detail.told", &["m"], "what the model was told"),
+    row(Detail, "detail.log", &["l"], "what its server said meanwhile"),
     row(Detail, "detail.pretty", &["p"], "as a tree"),
+    row(Detail, "detail.unfold", &["+", "="], "unfold all of the tree"),
+    row(Detail, "detail.fold", &["-"], "fold all of the tree"),
     row(Detail, "detail.timeline", &["t"], "timeline"),
     row(Detail, "detail.copy_result", &["y"], "copy the result"),
     row(Detail, "detail.copy_arguments", &["a"], "copy the arguments"),
@@ -110,6 +115,7 @@ pub const LAYER_KEYS: &[LayerKey] = &[
     row(Question, "question.session", &["s"], "yes, in this session"),
     row(Question, "question.always", &["A"], "yes, from now on"),
     row(Question, "question.copy", &["c"], "copy the address"),
+    row(Question, "question.edit", &["e"], "edit the answer"),
     row(SignIn, "sign_in.open", &["o"], "open the page"),
     row(SignIn, "sign_in.copy", &["y"], "copy the address"),
     row(SignIn, "sign_in.paste", &["p"], "paste the answer"),
@@ -197,19 +203,6 @@ impl Keymap {
         if key.typed().is_some() || meant.typed().is_some() || meant.code == NO_KEY { key } else { meant }
     }
 
-    /// The keys of a layer that are others than by default: as the default is shown, and what is bound; empty: nothing.
-    #[must_use]
-    pub fn renamed(&self, place: Place) -> Vec<(String, String)> {
-        let rows = LAYER_KEYS.iter().filter(|row| row.place == place || row.place == Place::List);
-        let pairs = rows.filter_map(|row| {
-            let default = row.defaults().next()?;
-            let now = self.layer_keys(row);
-            let stands = self.layers.get(&(row.place, default)) == Some(&row.name);
-            (!stands).then(|| (default.short(), now.first().map(|key| key.short()).unwrap_or_default()))
-        });
-        pairs.collect()
-    }
-
     /// What is bound to a layer's key now, the defaults that still hold first.
     #[must_use]
     pub fn layer_keys(&self, row: &LayerKey) -> Vec<Key> {
@@ -223,13 +216,6 @@ impl Keymap {
             (row.defaults().position(|default| default == *key).unwrap_or(usize::MAX), key.code, key.mods)
         });
         bound
-    }
-
-    /// As the footer names a layer's key, by its default.
-    #[must_use]
-    pub fn shown(&self, place: Place, default: &str) -> String {
-        let row = LAYER_KEYS.iter().find(|row| row.place == place && row.keys.contains(&default));
-        row.map_or_else(Vec::new, |row| self.layer_keys(row)).first().map(|key| key.short()).unwrap_or_default()
     }
 }
 
@@ -285,7 +271,7 @@ mod tests {
                 assert_eq!(map.canonical(row.place, key(text)), key(text), "{} {text}", row.name);
                 assert_eq!(map.layers.get(&(row.place, key(text))), Some(&row.name));
             }
-            assert!(map.renamed(row.place).is_empty(), "{}", row.name);
+            assert_eq!(map.keys_of(row.name), row.keys.iter().map(|text| key(text).short()).collect::<Vec<_>>());
         }
         // What a layer has of its own it may have in common with lists only where it means the same.
         let clash = |row: &&LayerKey| row.place != List && row.place != Vi && row.place != Fault;
@@ -302,12 +288,12 @@ mod tests {
         assert_eq!(map.canonical(Browser, key("ctrl+x")), key("D"));
         assert_eq!(map.canonical(Browser, key("D")).code, NO_KEY);
         assert_eq!(map.canonical(Browser, key("d")), key("d"));
-        assert_eq!(map.renamed(Browser), [("D".to_owned(), "^X".to_owned())]);
+        assert_eq!(map.keys_of("browser.erase"), ["^X"]);
         assert!(map.rebind("list.down", &[vec![key("t")]]));
         assert_eq!(map.canonical(Browser, key("t")), key("j"));
         assert_eq!(map.canonical_in_text(Browser, key("t")), key("t"));
         assert!(map.rebind("browser.erase", &[]));
-        assert_eq!(map.renamed(Browser), [("j".to_owned(), "t".to_owned()), ("D".to_owned(), String::new())]);
+        assert_eq!((map.keys_of("list.down"), map.keys_of("browser.erase")), (vec!["t".to_owned()], vec![]));
     }
 
     #[test]

@@ -199,7 +199,7 @@ impl State {
             | C::ReviewEnd
             | C::ReviewUp
             | C::ReviewDown
-            | C::ReviewPretty => self.say("this acts in a review: ^T opens the one that waits", out),
+            | C::ReviewPretty => self.say("this acts in a review: {app.tools} opens the one that waits", out),
         }
     }
 

@@ -285,7 +285,7 @@ impl State {
         let at = self.transcript.entries[..upto].iter().rposition(|entry| matches!(entry.body, EntryBody::User(_)));
         let Some(at) = at else { return self.say("no message of yours to edit", out) };
         if self.transcript.turn.is_some() {
-            return self.say("an answer is still coming: esc stops it", out);
+            return self.say("an answer is still coming: {app.back} stops it", out);
         }
         let parent = self.transcript.entries[..at].iter().rev().find_map(|entry| entry.message.clone());
         let entry = &self.transcript.entries[at];
@@ -309,7 +309,7 @@ impl State {
         };
         self.composer.branch = Some(Branch { parent: Some(parent), key: entry.key, keep: true });
         self.focus = Focus::Composer;
-        self.say("the next message branches here; esc undoes that", out);
+        self.say("the next message branches here; {app.back} undoes that", out);
     }
 
     /// Folds or unfolds the chosen block: a call, or thinking. Else that of the message at hand.
@@ -395,7 +395,9 @@ impl State {
                 }
             }
             Command::RunAgain => match &self.transcript.conversation {
-                Some(_) if self.transcript.turn.is_some() => self.say("an answer is still coming: esc stops it", out),
+                Some(_) if self.transcript.turn.is_some() => {
+                    self.say("an answer is still coming: {app.back} stops it", out)
+                }
                 Some(conversation) if matches!(call.phase, super::calls::CallPhase::Ended(_)) => {
                     let conversation = conversation.clone();
                     self.run_again(conversation, id, out);

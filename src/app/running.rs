@@ -99,10 +99,10 @@ impl State {
     /// Runs what stands behind the `!`.
     pub(super) fn run_command(&mut self, command: String, out: &mut Vec<Effect>) {
         if self.composer.run.is_some() {
-            return self.say("a command runs already: esc stops it", out);
+            return self.say("a command runs already: {app.back} stops it", out);
         }
         if self.composer.unfold() {
-            self.say("what was pasted is unfolded, nothing ran: look at it, enter runs it", out);
+            self.say("what was pasted is unfolded, nothing ran: look at it, {composer.send} runs it", out);
             return self.text_changed(out);
         }
         let text = self.composer.text();
@@ -139,7 +139,7 @@ impl State {
                 composer.take_output(&run.command, &ran);
                 match place.checked_sub(1) {
                     None => {
-                        self.say("its output is in your message: enter on it unfolds it", out);
+                        self.say("its output is in your message: {composer.send} on it unfolds it", out);
                         self.text_changed(out);
                     }
                     Some(place) => self.keep_draft_elsewhere(place, out),

@@ -27,7 +27,7 @@ impl State {
                     self.composer.reset();
                     self.slash(command, &rest, out);
                 }
-                None => self.say(format!("there is no command /{word}; ^P lists them all"), out),
+                None => self.say(format!("there is no command /{word}; {{app.palette}} lists them all"), out),
             };
         }
         if let Some(command) = self.composer.bang() {
@@ -44,7 +44,7 @@ impl State {
             return;
         }
         if self.composer.reading() {
-            return self.say("a file is still being read; enter again sends", out);
+            return self.say("a file is still being read; {composer.send} again sends", out);
         }
         if self.transcript.open_elsewhere
             && let Some(conversation) = self.transcript.conversation.clone()
@@ -154,7 +154,7 @@ impl State {
     /// The conversation, where a turn of it may begin without a message.
     fn restated(&mut self, out: &mut Vec<Effect>) -> Option<ConversationId> {
         if self.transcript.turn.is_some() {
-            self.say("an answer is still coming: esc stops it", out);
+            self.say("an answer is still coming: {app.back} stops it", out);
             return None;
         }
         let conversation = self.transcript.conversation.clone();

@@ -215,8 +215,10 @@ impl State {
     }
 
     /// Says something of our own in the footer.
+    /// Keys in it by their names: `{app.tools}`.
     pub(super) fn say(&mut self, text: impl Into<String>, out: &mut Vec<Effect>) {
-        self.notice(NoticeKind::Info, text.into(), out);
+        let text = self.keymap.tell(&text.into()).into_owned();
+        self.notice(NoticeKind::Info, text, out);
     }
 
     pub(super) fn fault_notice(&mut self, fault: &Fault, out: &mut Vec<Effect>) {
@@ -242,7 +244,7 @@ impl State {
         self.disarm(out);
         let generation = self.session.fresh();
         self.status.twice = Some((what, generation));
-        self.status.hint = Some(hint);
+        self.status.hint = Some(self.keymap.tell(&hint).into_owned());
         out.push(Effect::SetTimer { timer: Timer::Twice(generation), after_ms: ms });
         false
     }

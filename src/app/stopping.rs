@@ -45,7 +45,8 @@ impl State {
             if at_risk.is_empty() {
                 return self.stop(out);
             }
-            let hint = format!("esc again stops the answer and cancels {}, which may have acted", at_risk.join(", "));
+            let hint =
+                format!("{{app.back}} again stops the answer and cancels {}, which may have acted", at_risk.join(", "));
             if self.twice(Twice::Stop, hint, 3_000, out) {
                 self.stop(out);
             }
@@ -84,7 +85,7 @@ impl State {
             self.disarm(out);
             return self.stop(out);
         }
-        if self.twice(Twice::Quit, "^C again quits".into(), 1_000, out) {
+        if self.twice(Twice::Quit, "{app.interrupt} again quits".into(), 1_000, out) {
             self.quit(out);
         }
     }
@@ -98,7 +99,7 @@ impl State {
         let running = self.all_running().count();
         if running > 0 {
             let calls = if running == 1 { "1 call is running".into() } else { format!("{running} calls are running") };
-            if !self.twice(Twice::QuitAnyway, format!("{calls}: ^D again cancels and quits"), 3_000, out) {
+            if !self.twice(Twice::QuitAnyway, format!("{calls}: {{app.quit}} again cancels and quits"), 3_000, out) {
                 return;
             }
         }

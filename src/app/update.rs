@@ -240,7 +240,10 @@ impl State {
             }
             Lookup::Nothing => {
                 self.disarm(out);
-                self.say(format!("{key} does nothing here; tab goes on, ^P lists all commands"), out);
+                self.say(
+                    format!("{key} does nothing here; {{app.focus_next}} goes on, {{app.palette}} lists all commands"),
+                    out,
+                );
             }
         }
     }

@@ -236,8 +236,7 @@ impl State {
         let stale = || self.transcript.attached.iter().filter(|attached| attached.stale.is_some());
         let (first, count) = (stale().next()?, stale().count());
         let worst = stale().filter_map(|attached| attached.stale).min()?;
-        let way = self.keymap.key_of(super::command::Command::Reattach).map(|key| key.short());
-        let way = way.as_deref().unwrap_or("/reattach");
+        let way = self.keymap.tell("{app.reattach}");
         if count > 1 {
             let words = worst.words(true);
             return Some(format!("{count} resources {words} them · {way} attaches them again"));
@@ -266,7 +265,7 @@ impl State {
         for resource in stale {
             if self.servers.get(&resource.server).is_none_or(|row| row.status.state != ServerState::Ready) {
                 let server = resource.server.as_str();
-                self.say(format!("{server} is not there now; ^O shows why"), out);
+                self.say(format!("{server} is not there now; {{app.servers}} shows why"), out);
                 continue;
             }
             let label = resource.label();

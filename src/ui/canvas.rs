@@ -4,6 +4,8 @@
 //! - What is written was sanitised: rows are made of safe text, and [`Canvas::put`] sanitises again what is not plain.
 //! - Nothing is written outside the area, at any size; what does not fit ends with the sign of what was cut.
 
+use std::borrow::Cow;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Style};
@@ -12,7 +14,7 @@ use super::ink::{Ink, Row, Tint};
 use super::links::Links;
 use super::pictures::Picture;
 use super::theme::Theme;
-use crate::app::Area;
+use crate::app::{Area, Keymap};
 
 pub(super) struct Canvas<'a> {
     pub buffer: &'a mut Buffer,
@@ -23,13 +25,40 @@ pub(super) struct Canvas<'a> {
     pub links: Links,
     /// Pictures of which cells were drawn.
     pub pictures: Vec<Picture>,
-    /// Keys of the layer that is drawn which are bound otherwise than by default: as it names them, and as they are.
-    pub renamed: Vec<(String, String)>,
+    /// What is bound now: no key is drawn but as this names it.
+    pub keys: &'a Keymap,
 }
 
 impl<'a> Canvas<'a> {
-    pub(super) fn new(buffer: &'a mut Buffer, theme: &'a Theme) -> Self {
-        Self { buffer, theme, caret: None, links: Links::default(), pictures: Vec::new(), renamed: Vec::new() }
+    pub(super) fn new(buffer: &'a mut Buffer, theme: &'a Theme, keys: &'a Keymap) -> Self {
+        Self { buffer, theme, caret: None, links: Links::default(), pictures: Vec::new(), keys }
+    }
+
+    /// A hint's key, as it is bound now and in the theme's glyphs; None where it has none. Arrows stand for themselves;
+    /// `{list.arrows}` are those that move in a list, or what a person bound in their place.
+    pub(super) fn key(&self, spec: &str) -> Option<String> {
+        let glyphs = self.theme.glyphs;
+        let spec = match spec {
+            "{list.arrows}" => {
+                let still = |name: &str, arrow: &str| self.keys.keys_of(name).iter().any(|key| key == arrow);
+                if still("list.up", "up") && still("list.down", "down") { "↑↓" } else { "{list.up}/{list.down}" }
+            }
+            "{list.arrow_down}" => {
+                if self.keys.keys_of("list.down").iter().any(|key| key == "down") {
+                    "↓"
+                } else {
+                    "{list.down}"
+                }
+            }
+            spec => spec,
+        };
+        match spec {
+            "↑↓" => Some(glyphs.up_down.to_owned()),
+            "↑" => Some(glyphs.up.to_owned()),
+            "↓" => Some(glyphs.down.to_owned()),
+            "←→" => Some(glyphs.left_right.to_owned()),
+            spec => self.keys.spell(spec).map(Cow::into_owned),
+        }
     }
 
     /// Writes a line at `x` (columns from the left of `area`) and `y` (rows from its top). Returns the column after it.

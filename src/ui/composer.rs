@@ -6,7 +6,7 @@ use super::canvas::{Canvas, hit, rows_of};
 use super::figures::clock;
 use super::ink::{Ink, Row, Tint};
 use super::markdown::wrap_row;
-use crate::app::{CompletionKind, Focus, Layout, State, Target};
+use crate::app::{CompletionKind, Focus, Keymap, Layout, State, Target};
 use crate::text::{cut, sanitize, wrap};
 
 /// The draft laid out: its rows, and where the caret stands among them.
@@ -81,14 +81,19 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, draft: &D
         let room = usize::from(area.width).saturating_sub(4);
         let head: String = run.command.chars().take(200).collect();
         let command = cut(sanitize(&head).one_line().as_str(), room.saturating_sub(28));
-        let text = format!("{} running {command}   {}   esc stops it", canvas.theme.glyphs.running, clock(seconds));
+        let text = format!(
+            "{} running {command}   {}   {}",
+            canvas.theme.glyphs.running,
+            clock(seconds),
+            canvas.keys.tell("{app.back} stops it")
+        );
         let y = if state.composer.is_empty() { 0 } else { height - 1 };
         if y == 0 || draft.height() < height {
             canvas.put(area, 3, y, &cut(&text, room), Ink::Accent);
         }
     } else if state.composer.is_empty() {
         let room = usize::from(area.width).saturating_sub(4);
-        let (hint, ink) = match (waiting(state), state.stale_words(room)) {
+        let (hint, ink) = match (waiting(state, canvas.keys), state.stale_words(room)) {
             (Some(words), _) => (words, Ink::Dim),
             (None, Some(words)) => (words, Ink::Warn),
             (None, None) if state.transcript.entries.is_empty() => {
@@ -98,7 +103,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, draft: &D
         };
         canvas.put(area, 3, 0, &cut(&hint, room), ink);
     } else if draft.height() < height
-        && let Some(words) = waiting(state)
+        && let Some(words) = waiting(state, canvas.keys)
     {
         canvas.put(area, 3, height - 1, &cut(&words, usize::from(area.width).saturating_sub(4)), Ink::Dim);
     }
@@ -113,28 +118,30 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, draft: &D
         canvas.put_right(area, usize::from(area.width).saturating_sub(1), 0, "COMMAND", Ink::Dim);
     }
     if state.composer.branch.is_some() {
-        let text = "answers an earlier message: esc leaves that";
-        canvas.put_right(area, usize::from(area.width).saturating_sub(1), height - 1, text, Ink::Warn);
+        let text = canvas.keys.tell("answers an earlier message: {app.back} leaves that").into_owned();
+        canvas.put_right(area, usize::from(area.width).saturating_sub(1), height - 1, &text, Ink::Warn);
     }
 }
 
 /// How many messages were written while an answer came, and what becomes of them. None where there are none.
-fn waiting(state: &State) -> Option<String> {
+fn waiting(state: &State, keys: &Keymap) -> Option<String> {
     let queued = &state.transcript.queued;
     let count = queued.len();
     let next = queued.first()?;
     if state.transcript.turn.is_none() {
         let head: String = next.text.chars().take(200).collect();
         let text = cut(sanitize(&head).one_line().as_str(), 32);
-        return Some(format!("queued {count}   {text}   enter on the empty line: send   ↑ edit"));
+        let ways =
+            keys.tell("{composer.send} on the empty line: send   {composer.recall} edit").replace("up edit", "↑ edit");
+        return Some(format!("queued {count}   {text}   {ways}"));
     }
     let handed_over = queued.iter().filter(|queued| queued.handed_over).count();
     Some(if handed_over == count {
         format!("queued {count}   goes with the next round's tool results, else after this answer")
     } else {
-        format!(
-            "queued {count}   sent after this answer   ↑ edit   enter on the empty line: send with the next round's tool results"
-        )
+        let ways =
+            "{composer.recall} edit   {composer.send} on the empty line: send with the next round's tool results";
+        format!("queued {count}   sent after this answer   {}", keys.tell(ways).replace("up edit", "↑ edit"))
     })
 }
 

@@ -38,7 +38,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         let mut row = Row::new();
         row.push("/last", Ink::Accent);
         row.push(" goes on with it, ", Ink::Dim);
-        row.push("^R", Ink::Accent);
+        row.push(&canvas.keys.tell("{app.history}"), Ink::Accent);
         row.push(" shows all", Ink::Dim);
         rows.extend(wrap_row(&row, width, &none, &none));
     }

@@ -8,24 +8,24 @@ use super::ink::{Ink, Row, Tint};
 use crate::app::{Hint, Saved, State};
 use crate::text::{cut, sanitize};
 
-/// Draws `left` hints and one at the right edge, with `tail` before it. What does not fit is left out, last first.
+/// Draws `left` hints, their keys as [`Canvas::key`] has them, and one at the right edge, with `tail` before it. What does not fit is left out, last first.
 pub(super) fn keys(canvas: &mut Canvas<'_>, area: Rect, left: &[(&str, &str)], tail: &Row, right: (&str, &str)) {
     let width = usize::from(area.width);
     let gap = if width < 60 { 2 } else { 3 };
     let mut end = tail.clone();
-    if !right.0.is_empty() || !right.1.is_empty() {
+    let right_key = canvas.key(right.0).unwrap_or_default();
+    if !right_key.is_empty() || (right.0.is_empty() && !right.1.is_empty()) {
         if !end.text().is_empty() {
             end.push(&" ".repeat(gap), Ink::Text);
         }
-        hint(&mut end, right.0, right.1);
+        hint(&mut end, &right_key, right.1);
     }
     let end_at = canvas.row_right(area, width.saturating_sub(1), 0, &end);
     let mut at = 1;
     for (key, label) in left {
-        let bound = canvas.renamed.iter().find(|(default, _)| default == key).map(|(_, bound)| bound.as_str());
-        let Some(key) = Some(bound.unwrap_or(key)).filter(|key| bound.is_none() || !key.is_empty()) else { continue };
+        let Some(key) = canvas.key(key) else { continue };
         let mut row = Row::new();
-        hint(&mut row, key, label);
+        hint(&mut row, &key, label);
         if at + row.width() + 1 > end_at {
             break;
         }
@@ -77,7 +77,7 @@ pub(super) fn chat(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     }
     let mut hints = state.hints();
     // Help and the way back have their place at the right edge.
-    let apart = hints.last().is_some_and(|hint| hint.label == "help" || hint.key == "esc");
+    let apart = hints.last().is_some_and(|hint| matches!(hint.label, "help" | "back" | "close"));
     let last = if apart { hints.pop() } else { None };
     let last = last.unwrap_or_else(|| Hint::new("", ""));
     if width < 60 {

@@ -38,7 +38,7 @@ pub fn live(state: &State, theme: &Theme, memo: &mut Memo, size: Size) -> (Buffe
     let mut buffer = Buffer::empty(area);
     let mut layout = Layout { size, ..Layout::default() };
     memo.begin_frame(theme.glyphs);
-    let mut canvas = Canvas::new(&mut buffer, theme);
+    let mut canvas = Canvas::new(&mut buffer, theme, &state.keymap);
     let above = rows_of(area, 1, tail);
     if height > writing + 2 {
         if !state.transcript.entries.is_empty() {
@@ -82,7 +82,7 @@ pub fn printed(state: &State, theme: &Theme, memo: &mut Memo, columns: u16) -> B
         let mut buffer = Buffer::empty(area);
         let mut layout = Layout::default();
         memo.begin_frame(theme.glyphs);
-        let mut canvas = Canvas::new(&mut buffer, theme);
+        let mut canvas = Canvas::new(&mut buffer, theme, &state.keymap);
         transcript::draw(&mut canvas, area, state, memo, &mut layout);
         memo.links = canvas.links;
         memo.pictures = canvas.pictures;

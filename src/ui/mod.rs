@@ -72,7 +72,7 @@ pub fn draw(
 ) -> (Layout, Option<(u16, u16)>) {
     memo.begin_frame(theme.glyphs);
     let mut layout = Layout { size: Size { columns: area.width, rows: area.height }, ..Layout::default() };
-    let mut canvas = Canvas::new(buffer, theme);
+    let mut canvas = Canvas::new(buffer, theme, &state.keymap);
     if area.width > 0 && area.height > 0 {
         // What the state says of its size may be a resize behind.
         let covered = state.overlays.iter().rposition(overlay::covers);

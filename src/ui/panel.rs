@@ -167,7 +167,7 @@ fn block(canvas: &Canvas<'_>, call: &Call, state: &State, memo: &mut Memo, colum
             row.push(&size(call.arguments_bytes), Ink::Dim);
             rows.push(row);
             let mut keys = Row::label("  ", Ink::Text);
-            keys.push("^T", Ink::Accent);
+            keys.push(&canvas.keys.tell("{app.tools}"), Ink::Accent);
             keys.push(" review", Ink::Dim);
             rows.push(keys);
         }

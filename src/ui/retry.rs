@@ -32,15 +32,16 @@ pub(super) fn rows(state: &State, columns: usize) -> Vec<Row> {
     let of = if state.session.attempts > 0 { format!(" of {}", state.session.attempts) } else { String::new() };
     line.push(&format!("Attempt {next}{of} in {left} s"), Tint::of(Ink::Warn).bold());
     let now = match (state.focus, state.composer.is_empty()) {
-        (Focus::Composer, true) | (Focus::Transcript, _) => "r",
-        (Focus::Composer, false) => "tab r",
+        (Focus::Composer, true) | (Focus::Transcript, _) => "{fault.retry}",
+        (Focus::Composer, false) => "{app.focus_next} {fault.retry}",
         (Focus::Panel, _) => "",
     };
-    let stop = if state.focus == Focus::Composer { "esc" } else { "^C" };
+    let stop = if state.focus == Focus::Composer { "{app.back}" } else { "{app.interrupt}" };
     for (key, label) in [(now, "now"), (stop, "stop")] {
+        let Some(key) = state.keymap.spell(key) else { continue };
         if !key.is_empty() && line.width() + key.len() + label.len() + 4 <= columns {
             line.push("   ", Ink::Text);
-            line.push(key, Tint::of(Ink::Accent).bold());
+            line.push(&key, Tint::of(Ink::Accent).bold());
             line.push(&format!(" {label}"), Ink::Dim);
         }
     }

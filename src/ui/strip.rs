@@ -59,7 +59,7 @@ fn middle(canvas: &mut Canvas<'_>, area: Rect, y: usize, call: &Call, more: usiz
     let argument_at = (3 + width(&named) + 2).max(19).min(columns / 2);
     canvas.put(area, 3, y, &cut(&named, argument_at - 5), Ink::Text);
     let telling = memo.telling(call).short().to_owned();
-    let key_at = columns - 13;
+    let review = review(canvas);
     if call.phase == CallPhase::NeedsApproval {
         let word_at = columns - 34;
         let size = super::figures::size(call.arguments_bytes);
@@ -67,8 +67,7 @@ fn middle(canvas: &mut Canvas<'_>, area: Rect, y: usize, call: &Call, more: usiz
         let text = format!("{} {size}", cut(&telling, room.saturating_sub(width(&size) + 1)));
         canvas.put(area, argument_at, y, &text, Ink::Dim);
         canvas.put(area, word_at, y, word(call), Tint::of(Ink::Warn).bold());
-        let at = canvas.put(area, key_at, y, "^T", Ink::Accent);
-        canvas.put(area, at, y, " review", Ink::Dim);
+        let key_at = canvas.row_right(area, columns - 4, y, &review);
         if more > 0 {
             canvas.put_right(area, key_at - 1, y, &format!("+{more}"), Ink::Dim);
         }
@@ -89,7 +88,16 @@ fn middle(canvas: &mut Canvas<'_>, area: Rect, y: usize, call: &Call, more: usiz
     if more > 0 {
         canvas.put(area, columns - 15, y, &format!("+{more} more"), Ink::Dim);
     }
-    canvas.put(area, columns - 6, y, "^T", Ink::Accent);
+    let key = canvas.key("{app.tools}").unwrap_or_default();
+    canvas.put_right(area, columns - 4, y, &key, Ink::Accent);
+}
+
+/// How one comes to the review that waits.
+fn review(canvas: &Canvas<'_>) -> Row {
+    let mut row = Row::label("", Ink::Text);
+    row.push(&canvas.keys.tell("{app.tools}"), Ink::Accent);
+    row.push(" review", Ink::Dim);
+    row
 }
 
 fn narrow(canvas: &mut Canvas<'_>, area: Rect, y: usize, call: &Call, more: usize, state: &State) {
@@ -100,10 +108,9 @@ fn narrow(canvas: &mut Canvas<'_>, area: Rect, y: usize, call: &Call, more: usiz
     row.push(&format!(" {}", cut(&name(call, true), columns / 2 - 4)), Ink::Text);
     if call.phase == CallPhase::NeedsApproval {
         row.push(&format!(" {}", super::figures::size(call.arguments_bytes)), Ink::Dim);
-        let key_at = columns.saturating_sub(11);
         canvas.row(area, 1, y, &row);
-        let at = canvas.put(area, key_at, y, "^T", Ink::Accent);
-        canvas.put(area, at, y, " review", Ink::Dim);
+        let review = review(canvas);
+        canvas.row_right(area, columns.saturating_sub(2), y, &review);
         return;
     }
     if let Some(part) = part(call) {
@@ -115,5 +122,6 @@ fn narrow(canvas: &mut Canvas<'_>, area: Rect, y: usize, call: &Call, more: usiz
     if more > 0 {
         canvas.put(area, columns.saturating_sub(12), y, &format!("+{more}"), Ink::Dim);
     }
-    canvas.put(area, columns.saturating_sub(8), y, "^T", Ink::Accent);
+    let key = canvas.key("{app.tools}").unwrap_or_default();
+    canvas.put_right(area, columns.saturating_sub(6), y, &key, Ink::Accent);
 }

@@ -27,10 +27,10 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, memo: &mu
     let at = canvas.put(area, at, 0, &left, Ink::Dim);
     let mut filters = Row::new();
     for (key, word, filter) in [
-        ("1", "all", PanelFilter::All),
-        ("2", "waiting", PanelFilter::Waiting),
-        ("3", "running", PanelFilter::Running),
-        ("4", "failed", PanelFilter::Failed),
+        ("{panel.filter_1}", "all", PanelFilter::All),
+        ("{panel.filter_2}", "waiting", PanelFilter::Waiting),
+        ("{panel.filter_3}", "running", PanelFilter::Running),
+        ("{panel.filter_4}", "failed", PanelFilter::Failed),
     ] {
         filters.push(
             if filters.text().is_empty() {
@@ -42,7 +42,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, memo: &mu
             },
             Ink::Text,
         );
-        filters.push(key, Ink::Accent);
+        filters.push(&canvas.key(key).unwrap_or_default(), Ink::Accent);
         let tint = if state.panel.filter == filter { Tint::of(Ink::Text).bold() } else { Tint::of(Ink::Dim) };
         filters.push(&format!(" {}", if narrow { &word[..1] } else { word }), tint);
     }
@@ -71,9 +71,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, memo: &mu
     let foot = rows_of(area, height.saturating_sub(1), 1);
     let mut hints = state.hints();
     if narrow {
-        hints.retain(|hint| matches!(hint.key.as_str(), "enter" | "x" | "R" | "esc"));
+        hints.retain(|hint| matches!(hint.label, "review" | "open" | "cancel" | "run again" | "back"));
     }
-    let back = hints.pop().unwrap_or_else(|| Hint::new("esc", "back"));
+    let back = hints.pop_if(|hint| hint.label == "back").unwrap_or_else(|| Hint::new("", ""));
     let keys: Vec<(&str, &str)> = hints.iter().map(|hint| (hint.key.as_str(), hint.label)).collect();
     footer::keys(canvas, foot, &keys, &Row::new(), (back.key.as_str(), back.label));
 }

@@ -236,11 +236,12 @@ fn below(canvas: &mut Canvas<'_>, area: Rect, comes: bool, layout: &mut Layout) 
     let row = usize::from(area.height) - 1;
     let lines = layout.transcript.below;
     let text = format!(
-        "{} {}{} {} below   End: follow",
+        "{} {}{} {} below{}",
         canvas.theme.glyphs.down,
         super::figures::grouped(lines as u64),
         if comes { " new" } else { "" },
-        if lines == 1 { "line" } else { "lines" }
+        if lines == 1 { "line" } else { "lines" },
+        canvas.key("   {composer.follow}: follow").unwrap_or_default().replace("end", "End"),
     );
     let right = usize::from(area.width);
     canvas.put_right(area, right, row, &cut(&text, right), Ink::Accent);

@@ -37,10 +37,33 @@ fn modes_left_on(bytes: &[u8]) -> Vec<&'static str> {
     modes.into_iter().filter(|(a, b)| on(a, b)).map(|(a, _)| a).collect()
 }
 
+/// A program that is killed with its test: one whose assertion fails leaves nothing behind that holds its terminal.
+pub(crate) struct Program(pub(crate) Box<dyn Child + Send + Sync>);
+
+impl Program {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.0.wait().unwrap()
+    }
+
+    fn pid(&self) -> i32 {
+        i32::try_from(self.0.process_id().unwrap()).unwrap()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if let Ok(None) = self.0.try_wait() {
+            let _ = std::process::Command::new("kill").args(["-KILL", &self.pid().to_string()]).status();
+            let _ = self.0.wait();
+        }
+    }
+}
+
 pub(super) struct Terminal {
+    // Ends before its terminal does.
+    child: Program,
     master: Box<dyn MasterPty + Send>,
     writer: Box<dyn Write + Send>,
-    child: Box<dyn Child + Send + Sync>,
     bytes: Arc<Mutex<Vec<u8>>>,
     /// The reader goes with the next bytes.
     closing: Arc<AtomicBool>,
@@ -80,7 +103,7 @@ fn open_argv(argv: &[&str], size: (u16, u16), env: &[(&str, &str)]) -> Terminal 
         command.env(name, value);
     }
     command.cwd(home.path());
-    let child = pty.slave.spawn_command(command).unwrap();
+    let child = Program(pty.slave.spawn_command(command).unwrap());
     drop(pty.slave);
     let bytes: Arc<Mutex<Vec<u8>>> = Arc::default();
     let (mut reader, gathered) = (pty.master.try_clone_reader().unwrap(), Arc::clone(&bytes));
@@ -134,7 +157,7 @@ impl Terminal {
     }
 
     pub(super) fn pid(&self) -> i32 {
-        i32::try_from(self.child.process_id().unwrap()).unwrap()
+        self.child.pid()
     }
 
     /// The line discipline is as it was found (`stty -g` says the same), and every mode is off again.
@@ -149,7 +172,7 @@ impl Terminal {
     }
 
     pub(super) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
+        self.child.0.try_wait().unwrap().is_some()
     }
 
     pub(super) fn signal(&self, name: &str) {
@@ -159,7 +182,7 @@ impl Terminal {
 
     /// Closes the terminal, as a window is closed. The program had something typed before, so that what the library
     /// writes when its end goes (a line end and ctrl+d) ends nothing.
-    pub(super) fn close(mut self) -> (Box<dyn Child + Send + Sync>, tempfile::TempDir) {
+    pub(super) fn close(mut self) -> (Program, tempfile::TempDir) {
         self.closing.store(true, Ordering::SeqCst);
         self.type_in("x");
         let until = Instant::now() + PATIENCE;
@@ -175,7 +198,7 @@ impl Terminal {
     pub(super) fn ended(mut self) -> (ExitStatus, Vec<u8>) {
         let until = Instant::now() + PATIENCE;
         let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
+            if let Some(status) = self.child.0.try_wait().unwrap() {
                 break status;
             }
             assert!(Instant::now() < until, "it does not end:\n{}", self.screen());
@@ -261,7 +284,7 @@ fn a_closed_terminal_ends_it_and_its_servers() {
     let servers = children(terminal.pid());
     assert!(!servers.is_empty());
     let (mut child, _home) = terminal.close();
-    assert_eq!(child.wait().unwrap().exit_code(), 129);
+    assert_eq!(child.wait().exit_code(), 129);
     wait_until_gone(&servers, "a server");
 }
 

@@ -6,6 +6,7 @@ mod around;
 mod branches;
 mod corpus;
 mod inquiry;
+mod keys;
 mod marking;
 mod pictures;
 

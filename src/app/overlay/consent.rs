@@ -77,7 +77,7 @@ impl Consent {
                 return Flow::Close;
             }
             _ => {
-                self.refused = Some("y, A or n; enter never starts a program");
+                self.refused = Some("{question.yes}, {question.always} or {question.no}; enter never starts a program");
                 return Flow::Stay;
             }
         };

@@ -200,7 +200,7 @@ impl InquiryBox {
                 return self.answer(InquiryAnswer::Accept(Map::new()), state, out);
             }
             (Some('y' | 's'), InquiryStep::Roots { end_seen: false, .. }) => {
-                self.refused = Some("see the last of them first: j and k scroll");
+                self.refused = Some("see the last of them first: {list.down} and {list.up} scroll");
             }
             (Some(key @ ('y' | 's')), InquiryStep::Roots { .. }) => {
                 return self.answer(InquiryAnswer::Tell { lasting: key == 's' }, state, out);
@@ -209,9 +209,11 @@ impl InquiryBox {
                 out.push(Effect::Copy { what: "the address", text: visit.url.clone() });
             }
             (_, InquiryStep::Roots { .. }) => {
-                self.refused = Some("y, s or n; esc declines; enter decides nothing here")
+                self.refused = Some(
+                    "{question.yes}, {question.session} or {question.no}; esc declines; enter decides nothing here",
+                )
             }
-            _ => self.refused = Some("y or n; esc cancels; enter decides nothing here"),
+            _ => self.refused = Some("{question.yes} or {question.no}; esc cancels; enter decides nothing here"),
         }
         Flow::Stay
     }

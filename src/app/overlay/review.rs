@@ -248,7 +248,7 @@ impl ReviewBox {
             Command::ApproveOnce | Command::ApproveSession | Command::ApproveAlways => {
                 return self.approve(command, key, state, out);
             }
-            _ => self.refused = Some("decide first, or esc to decide later".into()),
+            _ => self.refused = Some("decide first, or {review.later} to decide later".into()),
         }
         Flow::Stay
     }
@@ -268,25 +268,31 @@ impl ReviewBox {
                 Some(seen) => {
                     let left = seen.lines.saturating_sub(seen.top + seen.page);
                     let lines = if left == 1 { "line" } else { "lines" };
-                    format!("{key} works once the end has been on screen: {left} {lines} to go (space pages, f shows all)")
+                    format!("{key} works once the end has been on screen: {left} {lines} to go ({{review.page_down}} pages, {{review.to_end}} shows all)")
                 }
-                None => format!("{key} works once the end has been on screen (space pages, f shows all)"),
+                None => format!("{key} works once the end has been on screen ({{review.page_down}} pages, {{review.to_end}} shows all)"),
             }.into());
             return Flow::Stay;
         }
         match (&self.step, command) {
             (ReviewStep::Edited { fault: Some(_), .. }, _) => {
-                self.refused = Some("these arguments cannot be sent: e edits them, esc takes the model's".into());
+                self.refused = Some(
+                    "these arguments cannot be sent: {review.edit} edits them, {review.later} takes the model's".into(),
+                );
             }
             (ReviewStep::Edited { arguments, .. }, Command::ApproveOnce) => {
                 let arguments = arguments.clone();
                 return self.decide(Decision::Edit { arguments }, state, out);
             }
-            (ReviewStep::Edited { .. }, _) => self.refused = Some("edited arguments are allowed once: y".into()),
+            (ReviewStep::Edited { .. }, _) => {
+                self.refused = Some("edited arguments are allowed once: {review.once}".into())
+            }
             (ReviewStep::Rule { .. }, Command::ApproveAlways | Command::ApproveOnce) => {
                 return self.decide(Decision::Always, state, out);
             }
-            (ReviewStep::Rule { .. }, _) => self.refused = Some("A adds the rule, esc goes back".into()),
+            (ReviewStep::Rule { .. }, _) => {
+                self.refused = Some("{review.always} adds the rule, {review.later} goes back".into())
+            }
             (_, Command::ApproveAlways) => {
                 let rule = format!("{}  as it is defined now", self.review.tool.path());
                 self.step = ReviewStep::Rule { rule };

@@ -80,11 +80,11 @@ impl InquiryBox {
         match (key.typed(), stage) {
             (Some('n'), _) => return self.answer(InquiryAnswer::Decline, state, out),
             (Some('y'), SampleStage::Answering { .. }) => {
-                self.refused = Some("the model still answers; n declines");
+                self.refused = Some("the model still answers; {question.no} declines");
             }
             (Some('y'), _) if key.repeat => self.refused = Some("a held key decides nothing"),
             (Some('y'), _) if left.is_some() => {
-                self.refused = Some("y works once the end has been on screen (space pages)");
+                self.refused = Some("{question.yes} works once the end has been on screen (space pages)");
             }
             (Some('y'), SampleStage::Request) => return self.ask_the_model(state, out),
             (Some('y'), SampleStage::Whole { reply, .. }) => {
@@ -95,7 +95,7 @@ impl InquiryBox {
                 out.push(Effect::Editor { what, text: reply.text, extension: "md" });
             }
             (_, SampleStage::Request | SampleStage::Answering { .. } | SampleStage::Whole { .. }) => {
-                self.refused = Some("y or n; esc cancels; enter decides nothing here");
+                self.refused = Some("{question.yes} or {question.no}; esc cancels; enter decides nothing here");
             }
         }
         Flow::Stay
@@ -103,7 +103,7 @@ impl InquiryBox {
 
     fn ask_the_model(&mut self, state: &mut State, out: &mut Vec<Effect>) -> Flow {
         if state.inquiry.as_ref().is_some_and(|asked| asked.moved) {
-            self.refused = Some("you changed the endpoint since: n, and it can ask again");
+            self.refused = Some("you changed the endpoint since: {question.no}, and it can ask again");
             return Flow::Stay;
         }
         if self.sample().is_some_and(|sample| sample.model.is_none()) && state.session.settings.model.is_empty() {

@@ -267,7 +267,7 @@ impl ServerList {
             (_, Some('v')) if !row.status.listed.is_empty() => self.step = ServerStep::Tools { selected: 0 },
             (_, Some('d')) => match row.status.state {
                 ServerState::Off | ServerState::NeedsConsent => {
-                    state.say(format!("{} is not running: o starts it", server.as_str()), out);
+                    state.say(format!("{} is not running: {{servers.off}} starts it", server.as_str()), out);
                 }
                 ServerState::Starting | ServerState::Ready | ServerState::Failed | ServerState::NeedsLogin => {
                     self.step = ServerStep::Folders { selected: 0 };

@@ -140,11 +140,15 @@ impl SignInBox {
                 out.push(Effect::OpenPage { url });
             }
             Some('y') => {
-                self.note = Some("copied; where the browser ends, p takes that address".to_owned());
+                self.note = Some("copied; where the browser ends, {sign_in.paste} takes that address".to_owned());
                 out.push(Effect::Copy { what: "the address", text: url });
             }
             Some('p') => self.typing = true,
-            _ => self.note = Some("o opens the page, y copies its address; enter does neither".to_owned()),
+            _ => {
+                self.note = Some(
+                    "{sign_in.open} opens the page, {sign_in.copy} copies its address; enter does neither".to_owned(),
+                )
+            }
         }
         Flow::Stay
     }

@@ -113,7 +113,8 @@ impl OfferedTools {
                     }
                     ToolStanding::Denied => return state.say(format!("{path}: policy denies it"), out),
                     ToolStanding::Withheld { .. } => {
-                        return state.say(format!("{path}: its change must be seen first: ^O, enter"), out);
+                        return state
+                            .say(format!("{path}: its change must be seen first: {{app.servers}}, enter"), out);
                     }
                     ToolStanding::Aside(reason) => {
                         let told = format!("{path}: {reason}");

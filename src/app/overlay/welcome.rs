@@ -150,7 +150,7 @@ impl Welcome {
             KeyCode::Down if plain => self.selected = stepped(self.selected, 1, self.rows.len()),
             KeyCode::Enter if plain => return self.enter(state, out),
             KeyCode::Esc if state.session.connection.is_none() => {
-                state.say("choose what to talk to; ^C ^C quits", out);
+                state.say("choose what to talk to; {app.interrupt} {app.interrupt} quits", out);
             }
             _ => match (state.keymap.look(Place::Composer, None, key), key.typed()) {
                 (Lookup::Command(Command::Edit(edit)), _) => edit_draft(state, edit, out),

@@ -140,7 +140,7 @@ fn folders_are_told_by_a_fresh_y_or_s_and_by_nothing_else() {
     desk.after(100, Event::Key(Key::plain(KeyCode::Char('y'))));
     assert_eq!(open(&desk).unwrap().refused, Some("too early: keys count 0.35 s after the last one"));
     desk.keys("y");
-    assert_eq!(open(&desk).unwrap().refused, Some("see the last of them first: j and k scroll"));
+    assert_eq!(open(&desk).unwrap().refused, Some("see the last of them first: {list.down} and {list.up} scroll"));
     desk.keys("G");
     seen(&mut desk, 36, 40);
     desk.keys("gy");
@@ -227,8 +227,8 @@ mod sampling {
         sampled(desk, SampleStep::Whole { reply, usage: Usage::default() });
     }
 
-    fn refused(desk: &Desk) -> &'static str {
-        open(desk).and_then(|open| open.refused).unwrap_or_default()
+    fn refused(desk: &Desk) -> std::borrow::Cow<'static, str> {
+        desk.state.keymap.tell(open(desk).and_then(|open| open.refused).unwrap_or_default())
     }
 
     #[test]

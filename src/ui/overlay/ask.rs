@@ -30,9 +30,11 @@ fn put_rows(canvas: &mut Canvas<'_>, area: Rect, rows: &[Row]) {
     }
 }
 
-fn letter(row: &mut Row, key: &str, words: &str) {
+/// A choice, where it has a key.
+pub(super) fn letter(row: &mut Row, canvas: &Canvas<'_>, key: &str, words: &str) {
+    let Some(key) = canvas.key(key) else { return };
     row.push("[", Ink::Dim);
-    row.push(key, Tint::of(Ink::Accent).bold());
+    row.push(&key, Tint::of(Ink::Accent).bold());
     row.push("] ", Ink::Dim);
     row.push(words, Ink::Text);
     row.push("   ", Ink::Text);
@@ -61,12 +63,12 @@ pub(super) fn consent(canvas: &mut Canvas<'_>, area: Rect, consent: &Consent, st
     rows.extend(wrap_row(&line, columns, &indent, &indent));
     rows.push(Row::new());
     let mut keys = Row::label("  ", Ink::Text);
-    letter(&mut keys, "n", "not now");
-    letter(&mut keys, "y", if stdio { "start" } else { "connect" });
-    letter(&mut keys, "A", if stdio { "start from now on" } else { "connect from now on" });
+    letter(&mut keys, canvas, "{question.no}", "not now");
+    letter(&mut keys, canvas, "{question.yes}", if stdio { "start" } else { "connect" });
+    letter(&mut keys, canvas, "{question.always}", if stdio { "start from now on" } else { "connect from now on" });
     rows.extend(wrap_row(&keys, columns, &none, &indent));
     let mut why = Row::label("  ", Ink::Text);
-    why.push(consent.refused.unwrap_or(""), Ink::Warn);
+    why.push(&canvas.keys.tell(consent.refused.unwrap_or("")), Ink::Warn);
     rows.push(why);
     let body = band(canvas, area, rows.len(), layout);
     put_rows(canvas, body, &rows);
@@ -83,8 +85,8 @@ pub(super) fn confirm(canvas: &mut Canvas<'_>, area: Rect, confirm: &Confirm, la
     let mut rows = wrap_row(&question, columns, &none, &indent);
     rows.push(Row::new());
     let mut keys = Row::label("  ", Ink::Text);
-    letter(&mut keys, "n", "no");
-    letter(&mut keys, "y", confirm.yes);
+    letter(&mut keys, canvas, "{question.no}", "no");
+    letter(&mut keys, canvas, "{question.yes}", confirm.yes);
     rows.extend(wrap_row(&keys, columns, &none, &indent));
     let body = band(canvas, area, rows.len(), layout);
     put_rows(canvas, body, &rows);
@@ -154,7 +156,7 @@ pub(super) fn roles(canvas: &mut Canvas<'_>, area: Rect, roles: &Roles, state: &
         choose(canvas, body, y, n == roles.selected);
     }
     layout.list = ListLayout { lines: roles.rows.len(), page, top: first };
-    foot(canvas, area, &[(canvas.theme.glyphs.up_down, "select"), ("enter", "use it")], ("esc", "back"));
+    foot(canvas, area, &[("↑↓", "select"), ("enter", "use it")], ("esc", "back"));
 }
 
 pub(super) fn prompts(canvas: &mut Canvas<'_>, area: Rect, prompts: &Prompts, layout: &mut Layout) {
@@ -178,5 +180,5 @@ pub(super) fn prompts(canvas: &mut Canvas<'_>, area: Rect, prompts: &Prompts, la
         choose(canvas, body, y + 1, n == prompts.selected);
     }
     layout.list = ListLayout { lines: prompts.rows.len(), page, top: first };
-    foot(canvas, area, &[(canvas.theme.glyphs.up_down, "select"), ("enter", "take it")], ("esc", "back"));
+    foot(canvas, area, &[("↑↓", "select"), ("enter", "take it")], ("esc", "back"));
 }

@@ -39,7 +39,7 @@ pub(super) fn draw(
         },
         Ink::Dim,
     );
-    let note = filters(browser, wide, narrow);
+    let note = filters(canvas, browser, wide, narrow);
     let body = screen(canvas, area, &title, &note, layout);
     // The search field stands where other screens have their rule.
     canvas.clear(rows_of(area, 1, 1));
@@ -77,30 +77,39 @@ pub(super) fn draw(
         preview(canvas, below, browser, state, memo, false);
     }
     let keys: &[(&str, &str)] = if browser.editing && narrow {
-        &[("enter", "open"), ("↓", "to the list")]
+        &[("enter", "open"), ("{list.arrow_down}", "to the list")]
     } else if browser.editing {
-        &[("enter", "open"), ("↓", "to the list: letters act there"), ("^R", "earlier prompts")]
+        &[
+            ("enter", "open"),
+            ("{list.arrow_down}", "to the list: letters act there"),
+            ("{browser.prompts}", "earlier prompts"),
+        ]
     } else if narrow {
-        &[("enter", "open"), ("space", "preview")]
+        &[("enter", "open"), ("{browser.preview}", "preview")]
     } else if browser.deleted.is_empty() {
         &[
             ("enter", "open"),
-            ("space", "preview"),
-            ("r", "rename"),
-            ("p", "pin"),
-            ("d", "delete"),
-            ("D", "erase"),
-            ("x", "export"),
+            ("{browser.preview}", "preview"),
+            ("{browser.rename}", "rename"),
+            ("{browser.pin}", "pin"),
+            ("{browser.delete}", "delete"),
+            ("{browser.erase}", "erase"),
+            ("{browser.export}", "export"),
         ]
     } else {
-        &[("enter", "open"), ("u", "undo delete"), ("d", "delete"), ("D", "erase"), ("r", "rename"), ("p", "pin")]
+        &[
+            ("enter", "open"),
+            ("{browser.undo}", "undo delete"),
+            ("{browser.delete}", "delete"),
+            ("{browser.erase}", "erase"),
+            ("{browser.rename}", "rename"),
+            ("{browser.pin}", "pin"),
+        ]
     };
-    let down = canvas.theme.glyphs.down;
-    let keys: Vec<(&str, &str)> = keys.iter().map(|(k, l)| (if *k == "↓" { down } else { k }, *l)).collect();
-    foot(canvas, area, &keys, ("esc", ""));
+    foot(canvas, area, keys, ("esc", ""));
 }
 
-fn filters(browser: &Browser, wide: bool, narrow: bool) -> Row {
+fn filters(canvas: &Canvas<'_>, browser: &Browser, wide: bool, narrow: bool) -> Row {
     let mut row = Row::new();
     if !narrow {
         let sort = match browser.filter.sort {
@@ -115,8 +124,10 @@ fn filters(browser: &Browser, wide: bool, narrow: bool) -> Row {
             row.push(&format!("model {model}   "), Ink::Dim);
         }
     }
-    row.push("^F", Ink::Accent);
-    row.push(if narrow { "" } else { " filters" }, Ink::Dim);
+    if let Some(key) = canvas.key("{browser.filter}") {
+        row.push(&key, Ink::Accent);
+        row.push(if narrow { "" } else { " filters" }, Ink::Dim);
+    }
     row
 }
 

@@ -51,10 +51,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, fill: &Fill, layout: &mu
     layout.targets.push((hit(body), Target::Overlay));
     buttons(canvas, rows_of(body, height.saturating_sub(2), 1), &fill.form, "Insert", layout);
     canvas.put(body, 3, height.saturating_sub(1), fill.refused.unwrap_or(""), Ink::Warn);
-    let up_down = canvas.theme.glyphs.up_down;
     let keys: &[(&str, &str)] = match shown.is_empty() {
         true => &[("tab", "next"), ("^S", "insert")],
-        false => &[("tab", "next"), (up_down, "suggestions"), ("enter", "take"), ("^S", "insert")],
+        false => &[("tab", "next"), ("↑↓", "suggestions"), ("enter", "take"), ("^S", "insert")],
     };
     foot(canvas, area, keys, ("esc", "back"));
 }

@@ -10,39 +10,47 @@ use crate::ui::ink::{Ink, Row, Tint};
 
 type Group = (&'static str, &'static [(&'static str, &'static str)]);
 
+/// The other keys of the one above.
+const OTHERS: &str = "or";
+/// The shortest key of a new line, and the label with that one in it.
+const SHORTEST: &str = "shortest";
+const NEW_LINE: &str = "new line (or)";
+/// A call is chosen by the arrows, where they are still the panel's.
+const CHOOSE: &str = "↑↓ {panel.open}";
+
 const WIDE: [[Group; 3]; 2] = [
     [
         (
             "WRITE",
             &[
-                ("enter", "send"),
-                ("shift+enter", "new line"),
-                ("  or ^J, alt+enter", ""),
-                ("↑", "edit last prompt"),
-                ("^G", "open in $EDITOR"),
+                ("{composer.send}", "send"),
+                ("{composer.newline}", "new line"),
+                (OTHERS, ""),
+                ("{composer.recall}", "edit last prompt"),
+                ("{composer.editor}", "open in $EDITOR"),
                 ("@", "attach a file"),
             ],
         ),
         (
             "READ",
             &[
-                ("PgUp PgDn", "scroll"),
-                ("End", "follow the stream"),
-                ("[ ]", "previous, next message"),
-                ("/", "find in conversation"),
-                ("y", "copy message"),
-                ("Y", "copy code block"),
+                ("{composer.scroll_up} {composer.scroll_down}", "scroll"),
+                ("{composer.follow}", "follow the stream"),
+                ("{transcript.previous_message} {transcript.next_message}", "previous, next message"),
+                ("{transcript.find}", "find in conversation"),
+                ("{transcript.copy}", "copy message"),
+                ("{transcript.copy_code}", "copy code block"),
             ],
         ),
         (
             "TOOLS",
             &[
-                ("^T", "tools, or review"),
-                ("↑↓ enter", "select, open detail"),
-                ("F3", "panel on/off"),
-                ("x", "cancel this call"),
-                ("R", "run again"),
-                ("^O", "MCP servers"),
+                ("{app.tools}", "tools, or review"),
+                (CHOOSE, "select, open detail"),
+                ("{app.panel}", "panel on/off"),
+                ("{panel.cancel}", "cancel this call"),
+                ("{panel.again}", "run again"),
+                ("{app.servers}", "MCP servers"),
             ],
         ),
     ],
@@ -50,32 +58,32 @@ const WIDE: [[Group; 3]; 2] = [
         (
             "CONVERSATION",
             &[
-                ("^R", "history"),
-                ("^N", "new"),
-                ("esc", "stop the answer"),
+                ("{app.history}", "history"),
+                ("{app.new}", "new"),
+                ("{app.back}", "stop the answer"),
                 ("/export", "save as"),
-                ("B", "branch from here"),
-                ("<  >", "other branches"),
+                ("{transcript.branch}", "branch from here"),
+                ("{transcript.previous_branch}  {transcript.next_branch}", "other branches"),
             ],
         ),
         (
             "APP",
             &[
-                ("^P", "command palette"),
-                ("^L", "redraw"),
-                ("^Z", "suspend"),
-                ("^C ^C", "quit"),
-                ("F2", "mouse on/off (select)"),
+                ("{app.palette}", "command palette"),
+                ("{app.redraw}", "redraw"),
+                ("{app.suspend}", "suspend"),
+                ("{app.interrupt} {app.interrupt}", "quit"),
+                ("{app.mouse}", "mouse on/off (select)"),
             ],
         ),
         (
             "REVIEW",
             &[
-                ("n  d", "deny, and say why"),
-                ("y", "allow once"),
-                ("s", "allow this session"),
-                ("A", "always, shows the rule"),
-                ("e", "edit the arguments"),
+                ("{review.deny}  {review.deny_with_reason}", "deny, and say why"),
+                ("{review.once}", "allow once"),
+                ("{review.session}", "allow this session"),
+                ("{review.always}", "always, shows the rule"),
+                ("{review.edit}", "edit the arguments"),
             ],
         ),
     ],
@@ -86,21 +94,21 @@ const MIDDLE: [[Group; 2]; 2] = [
         (
             "WRITE",
             &[
-                ("enter", "send"),
-                ("shift+enter", "new line (or ^J)"),
-                ("↑", "edit last prompt"),
-                ("^G", "open in $EDITOR"),
+                ("{composer.send}", "send"),
+                ("{composer.newline}", NEW_LINE),
+                ("{composer.recall}", "edit last prompt"),
+                ("{composer.editor}", "open in $EDITOR"),
                 ("@", "attach a file"),
             ],
         ),
         (
             "READ",
             &[
-                ("PgUp PgDn", "scroll"),
-                ("End", "follow the stream"),
-                ("[ ]", "previous, next message"),
-                ("/", "find"),
-                ("y Y", "copy message, code"),
+                ("{composer.scroll_up} {composer.scroll_down}", "scroll"),
+                ("{composer.follow}", "follow the stream"),
+                ("{transcript.previous_message} {transcript.next_message}", "previous, next message"),
+                ("{transcript.find}", "find"),
+                ("{transcript.copy} {transcript.copy_code}", "copy message, code"),
             ],
         ),
     ],
@@ -108,28 +116,36 @@ const MIDDLE: [[Group; 2]; 2] = [
         (
             "TOOLS",
             &[
-                ("^T", "tool panel, review"),
-                ("y n", "approve once, deny"),
-                ("x R", "cancel, run again"),
-                ("^O", "MCP servers"),
+                ("{app.tools}", "tool panel, review"),
+                ("{review.once} {review.deny}", "approve once, deny"),
+                ("{panel.cancel} {panel.again}", "cancel, run again"),
+                ("{app.servers}", "MCP servers"),
             ],
         ),
-        ("APP", &[("^R ^N", "history, new"), ("^P", "command palette"), ("esc", "stop the answer"), ("^C ^C", "quit")]),
+        (
+            "APP",
+            &[
+                ("{app.history} {app.new}", "history, new"),
+                ("{app.palette}", "command palette"),
+                ("{app.back}", "stop the answer"),
+                ("{app.interrupt} {app.interrupt}", "quit"),
+            ],
+        ),
     ],
 ];
 
 const NARROW: [(&str, &str); 11] = [
-    ("enter", "send"),
-    ("^J", "new line"),
-    ("esc", "stop the answer"),
-    ("^T", "tools"),
-    ("y n", "approve once, deny"),
-    ("^R ^N", "history, new"),
-    ("PgUp End", "scroll, follow"),
-    ("y Y", "copy message, code"),
-    ("^G", "open in $EDITOR"),
-    ("^P", "all commands"),
-    ("^C ^C", "quit"),
+    ("{composer.send}", "send"),
+    (SHORTEST, "new line"),
+    ("{app.back}", "stop the answer"),
+    ("{app.tools}", "tools"),
+    ("{review.once} {review.deny}", "approve once, deny"),
+    ("{app.history} {app.new}", "history, new"),
+    ("{composer.scroll_up} {composer.follow}", "scroll, follow"),
+    ("{transcript.copy} {transcript.copy_code}", "copy message, code"),
+    ("{composer.editor}", "open in $EDITOR"),
+    ("{app.palette}", "all commands"),
+    ("{app.interrupt} {app.interrupt}", "quit"),
 ];
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, help: &Help, state: &State, layout: &mut Layout) {
@@ -137,8 +153,11 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, help: &Help, state: &Sta
     // Three groups beside one another take 120 columns.
     let (wide, narrow) = (columns >= 120, columns < 60);
     let filtering = help.editing || !help.search.text.is_empty();
-    let rows =
-        if filtering { commands(&help.search.text, state, columns) } else { overview(wide, narrow, state, columns) };
+    let rows = if filtering {
+        commands(&help.search.text, state, columns)
+    } else {
+        overview(canvas, wide, narrow, state, columns)
+    };
     let page = usize::from(area.height).saturating_sub(6).max(1);
     let pages = rows.len().div_ceil(page).max(1);
     let here = (help.scroll / page + 1).min(pages);
@@ -159,17 +178,17 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, help: &Help, state: &Sta
     }
     let view = rows_of(body, 2, usize::from(body.height).saturating_sub(2));
     scrolled(canvas, view, &rows, help.scroll, 1, layout);
-    let up_down = canvas.theme.glyphs.up_down;
     if narrow {
-        foot(canvas, area, &[(up_down, "scroll")], ("esc", ""));
+        foot(canvas, area, &[("{list.arrows}", "scroll")], ("esc", ""));
     } else {
-        foot(canvas, area, &[(up_down, "scroll"), ("/", "filter")], ("esc", ""));
+        foot(canvas, area, &[("{list.arrows}", "scroll"), ("/", "filter")], ("esc", ""));
     }
 }
 
-fn overview(wide: bool, narrow: bool, state: &State, columns: usize) -> Vec<Row> {
+fn overview(canvas: &Canvas<'_>, wide: bool, narrow: bool, state: &State, columns: usize) -> Vec<Row> {
     if narrow {
-        let mut rows: Vec<Row> = NARROW.iter().map(|(key, label)| pair(key, label, 0, 10)).collect();
+        let mut rows: Vec<Row> =
+            NARROW.iter().filter_map(|(key, label)| Some(pair(&shown(canvas, key)?, label, 0, 10))).collect();
         rows.push(Row::new());
         rows.extend(commands("", state, columns));
         return rows;
@@ -177,11 +196,11 @@ fn overview(wide: bool, narrow: bool, state: &State, columns: usize) -> Vec<Row>
     let mut rows = Vec::new();
     if wide {
         for line in &WIDE {
-            groups(line, &[(0, 13), (41, 13), (82, 13)], &mut rows);
+            groups(canvas, line, &[(0, 13), (41, 13), (82, 13)], &mut rows);
         }
     } else {
         for line in &MIDDLE {
-            groups(line, &[(0, 13), (39, 12)], &mut rows);
+            groups(canvas, line, &[(0, 13), (39, 12)], &mut rows);
         }
     }
     let mut note = Row::new();
@@ -196,7 +215,17 @@ fn overview(wide: bool, narrow: bool, state: &State, columns: usize) -> Vec<Row>
 }
 
 /// Groups side by side: where each begins, and how wide its keys are.
-fn groups(line: &[Group], at: &[(usize, usize)], rows: &mut Vec<Row>) {
+fn groups(canvas: &Canvas<'_>, line: &[Group], at: &[(usize, usize)], rows: &mut Vec<Row>) {
+    // What has no key leaves no gap.
+    let line: Vec<(&str, Vec<(String, String)>)> = line
+        .iter()
+        .map(|(name, keys)| {
+            (
+                *name,
+                keys.iter().filter_map(|(key, label)| Some((shown(canvas, key)?, label_of(canvas, label)))).collect(),
+            )
+        })
+        .collect();
     let mut head = Row::new();
     for ((name, _), (x, _)) in line.iter().zip(at) {
         head.pad_to(*x);
@@ -215,6 +244,47 @@ fn groups(line: &[Group], at: &[(usize, usize)], rows: &mut Vec<Row>) {
         rows.push(row);
     }
     rows.push(Row::new());
+}
+
+fn label_of(canvas: &Canvas<'_>, label: &str) -> String {
+    let other = canvas.keys.keys_of("composer.newline").into_iter().skip(1).min_by_key(String::len);
+    match (label, other) {
+        (NEW_LINE, Some(key)) => format!("new line (or {key})"),
+        (NEW_LINE, None) => "new line".to_owned(),
+        (label, _) => label.to_owned(),
+    }
+}
+
+/// Keys as one finds them on a keyboard; None where something of it has none.
+fn shown(canvas: &Canvas<'_>, spec: &'static str) -> Option<String> {
+    let keys = canvas.keys.keys_of("composer.newline");
+    if spec == SHORTEST {
+        return keys.into_iter().min_by_key(String::len);
+    }
+    if spec == OTHERS {
+        let others: Vec<&str> = keys.iter().skip(1).rev().take(2).map(String::as_str).collect();
+        return (!others.is_empty()).then(|| format!("  or {}", others.join(", ")));
+    }
+    let still = |name: &str, arrow: &str| canvas.keys.keys_of(name).iter().any(|key| key == arrow);
+    let spec = match spec {
+        CHOOSE if !still("panel.up", "up") || !still("panel.down", "down") => "{panel.up} {panel.down} {panel.open}",
+        spec => spec,
+    };
+    let keys = canvas.keys.spell(spec)?;
+    let mut words = keys.split(' ').map(|key| match key {
+        "up" => canvas.theme.glyphs.up.to_owned(),
+        "↑↓" => canvas.theme.glyphs.up_down.to_owned(),
+        "pgup" => "PgUp".to_owned(),
+        "pgdn" => "PgDn".to_owned(),
+        "end" => "End".to_owned(),
+        "home" => "Home".to_owned(),
+        key => match key.strip_prefix('f') {
+            Some(number) if number.parse::<u8>().is_ok() => format!("F{number}"),
+            Some(_) | None => key.to_owned(),
+        },
+    });
+    let first = words.next()?;
+    Some(words.fold(first, |all, word| all + " " + &word))
 }
 
 fn pair(key: &str, label: &str, indent: usize, column: usize) -> Row {

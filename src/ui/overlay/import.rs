@@ -17,14 +17,18 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, import: &Import, layout:
     let chosen = rows.iter().filter(|row| row.chosen && row.name.is_some()).count();
     let title = heading(if columns < 60 { "IMPORT" } else { "IMPORT SERVERS" });
     let body = screen(canvas, area, &title, &words(&format!("{chosen} of {takeable} chosen")), layout);
-    let up_down = canvas.theme.glyphs.up_down;
     let keys: &[(&str, &str)] = match (takeable, columns) {
         (0, _) => &[],
-        (_, 100..) => {
-            &[(up_down, "select"), ("space", "choose"), ("a", "all or none"), ("enter", "take over, start nothing")]
+        (_, 100..) => &[
+            ("{list.arrows}", "select"),
+            ("{import.switch}", "choose"),
+            ("{import.all}", "all or none"),
+            ("enter", "take over, start nothing"),
+        ],
+        (_, 60..) => {
+            &[("{import.switch}", "choose"), ("{import.all}", "all or none"), ("enter", "take over, start nothing")]
         }
-        (_, 60..) => &[("space", "choose"), ("a", "all or none"), ("enter", "take over, start nothing")],
-        (_, _) => &[("space", "choose"), ("enter", "take over")],
+        (_, _) => &[("{import.switch}", "choose"), ("enter", "take over")],
     };
     foot(canvas, area, keys, ("esc", "back"));
     let height = usize::from(body.height);

@@ -6,6 +6,7 @@
 
 use ratatui::layout::Rect;
 
+use super::ask::letter;
 use super::{field, folders, foot, one, sample, screen, words};
 use crate::app::{
     FieldEdit, FieldValue, FormButton, FormEdit, FormFocus, InquiryBox, InquiryStep, Layout, ListLayout, State, Target,
@@ -77,11 +78,16 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, open: &InquiryBox, state
             None => &[("←→", "choose"), ("enter", "do it"), ("↑", "back to the fields")],
         },
         (InquiryStep::Form(_), true) => &[("tab", "next"), ("^S", "submit")],
-        (InquiryStep::Address(_), _) => &[("y", "open"), ("n", "decline"), ("c", "copy")],
-        (InquiryStep::Roots { .. }, false) => {
-            &[("y", "tell it this once"), ("s", "until you quit"), ("n", "decline"), ("j/k", "scroll")]
+        (InquiryStep::Address(_), _) => {
+            &[("{question.yes}", "open"), ("{question.no}", "decline"), ("{question.copy}", "copy")]
         }
-        (InquiryStep::Roots { .. }, true) => &[("y", "once"), ("s", "until quit")],
+        (InquiryStep::Roots { .. }, false) => &[
+            ("{question.yes}", "tell it this once"),
+            ("{question.session}", "until you quit"),
+            ("{question.no}", "decline"),
+            ("{list.down}/{list.up}", "scroll"),
+        ],
+        (InquiryStep::Roots { .. }, true) => &[("{question.yes}", "once"), ("{question.session}", "until quit")],
         (InquiryStep::Sample(_), _) => sample::foot(state),
     };
     let esc = if matches!(open.step, InquiryStep::Roots { .. }) { "decline" } else { "cancel" };
@@ -183,32 +189,26 @@ fn below(canvas: &Canvas<'_>, open: &InquiryBox, state: &State, inner: usize) ->
     match &open.step {
         InquiryStep::Form(_) => {}
         InquiryStep::Address(visit) => {
-            letter(&mut keys, "n", "decline");
+            letter(&mut keys, canvas, "{question.no}", "decline");
             if !visit.host.is_empty() {
-                letter(&mut keys, "y", "open it");
+                letter(&mut keys, canvas, "{question.yes}", "open it");
             }
-            letter(&mut keys, "c", "copy");
+            letter(&mut keys, canvas, "{question.copy}", "copy");
         }
         InquiryStep::Roots { .. } => {
-            letter(&mut keys, "n", "decline");
-            letter(&mut keys, "y", "tell it this once");
-            letter(&mut keys, "s", "until you quit");
+            letter(&mut keys, canvas, "{question.no}", "decline");
+            letter(&mut keys, canvas, "{question.yes}", "tell it this once");
+            letter(&mut keys, canvas, "{question.session}", "until you quit");
         }
-        InquiryStep::Sample(_) => sample::keys(state).iter().for_each(|(key, words)| letter(&mut keys, key, words)),
+        InquiryStep::Sample(_) => {
+            sample::keys(state).iter().for_each(|(key, words)| letter(&mut keys, canvas, key, words))
+        }
     }
     out.push(keys);
     let mut why = Row::label("  ", Ink::Text);
-    why.push(open.refused.unwrap_or(""), Ink::Warn);
+    why.push(&canvas.keys.tell(open.refused.unwrap_or("")), Ink::Warn);
     out.push(why);
     out
-}
-
-fn letter(row: &mut Row, key: &str, words: &str) {
-    row.push("[", Ink::Dim);
-    row.push(key, Tint::of(Ink::Accent).bold());
-    row.push("] ", Ink::Dim);
-    row.push(words, Ink::Text);
-    row.push("   ", Ink::Text);
 }
 
 /// A line of a form, and where its field's own text begins where it is the one that is typed into.

@@ -45,7 +45,6 @@ pub(super) fn draw(
     layout: &mut Layout,
 ) {
     (layout.review, layout.sample) = (None, None);
-    canvas.renamed = overlay.keys_at().map(|(place, _)| state.keymap.renamed(place)).unwrap_or_default();
     match overlay {
         Overlay::Review(review) => review::draw(canvas, area, review, state, layout),
         Overlay::Inquiry(open) => inquiry::draw(canvas, area, open, state, layout),

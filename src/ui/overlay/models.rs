@@ -18,10 +18,20 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, models: &Models, state: 
     let columns = usize::from(area.width);
     let (wide, narrow) = (columns >= 100, columns < 60);
     let mut note = Row::new();
-    note.push(if narrow { "" } else { "refresh " }, Ink::Dim);
-    note.push("R", Ink::Accent);
-    note.push(if narrow { " " } else { "   favourites " }, if models.favourites { Ink::Accent } else { Ink::Dim });
-    note.push("F", if models.favourites { Tint::of(Ink::Accent).bold() } else { Ink::Accent.into() });
+    if let Some(key) = canvas.key("{models.refresh}") {
+        note.push(if narrow { "" } else { "refresh " }, Ink::Dim);
+        note.push(&key, Ink::Accent);
+    }
+    let (gap, word) = if narrow { (" ", "") } else { ("   ", "favourites ") };
+    let favourites = canvas.key("{models.favourites}");
+    let gap = if note.text().is_empty() { "" } else { gap };
+    let named = models.favourites || favourites.is_some();
+    note.push(if named { gap } else { "" }, Ink::Dim);
+    note.push(if named { word } else { "" }, if models.favourites { Ink::Accent } else { Ink::Dim });
+    note.push(
+        &favourites.unwrap_or_default(),
+        if models.favourites { Tint::of(Ink::Accent).bold() } else { Ink::Accent.into() },
+    );
     let title = if models.favourites { "MODEL   favourites" } else { "MODEL" };
     let body = screen(canvas, area, &heading(title), &note, layout);
     match models.chosen() {
@@ -33,17 +43,29 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, models: &Models, state: 
 
 /// Only what works now: with the caret in the filter, letters type.
 fn keys(canvas: &mut Canvas<'_>, area: Rect, models: &Models, wide: bool, narrow: bool) {
-    let up_down = canvas.theme.glyphs.up_down;
-    let down = canvas.theme.glyphs.down;
     let all: &[(&str, &str)] = match (models.details, models.editing, wide, narrow) {
-        (true, _, _, false) => &[("enter", "use now"), ("d", "use by default"), ("f", "favourite"), ("i", "list")],
-        (_, true, _, false) => &[("enter", "use now"), (down, "to the list")],
-        (_, true, _, true) => &[("enter", "use"), (down, "list")],
-        (true, _, _, true) | (false, false, _, true) => &[("enter", "use"), ("d", "default")],
-        (false, false, true, false) => {
-            &[(up_down, "select"), ("enter", "use now"), ("d", "use by default"), ("f", "favourite"), ("i", "details")]
-        }
-        (false, false, false, false) => &[("enter", "use now"), ("d", "default"), ("f", "favourite"), ("i", "details")],
+        (true, _, _, false) => &[
+            ("enter", "use now"),
+            ("{models.default}", "use by default"),
+            ("{models.favourite}", "favourite"),
+            ("{models.facts}", "list"),
+        ],
+        (_, true, _, false) => &[("enter", "use now"), ("{list.arrow_down}", "to the list")],
+        (_, true, _, true) => &[("enter", "use"), ("{list.arrow_down}", "list")],
+        (true, _, _, true) | (false, false, _, true) => &[("enter", "use"), ("{models.default}", "default")],
+        (false, false, true, false) => &[
+            ("{list.arrows}", "select"),
+            ("enter", "use now"),
+            ("{models.default}", "use by default"),
+            ("{models.favourite}", "favourite"),
+            ("{models.facts}", "details"),
+        ],
+        (false, false, false, false) => &[
+            ("enter", "use now"),
+            ("{models.default}", "default"),
+            ("{models.favourite}", "favourite"),
+            ("{models.facts}", "details"),
+        ],
     };
     foot(canvas, area, all, ("esc", ""));
 }
@@ -51,7 +73,7 @@ fn keys(canvas: &mut Canvas<'_>, area: Rect, models: &Models, wide: bool, narrow
 fn list(canvas: &mut Canvas<'_>, body: Rect, models: &Models, state: &State, layout: &mut Layout) {
     let (columns, height) = (usize::from(body.width), usize::from(body.height));
     let (wide, narrow) = (columns >= 100, columns < 60);
-    canvas.put(body, 1, 0, "/", Tint::of(Ink::Accent).bold());
+    canvas.put(body, 1, 0, &canvas.key("{models.search}").unwrap_or_default(), Tint::of(Ink::Accent).bold());
     field(canvas, body, 3, 0, &models.search, models.editing);
     let (shown, all) = (models.rows.len(), models.all.len());
     let mut count = match (models.search.text.is_empty() && !models.favourites, narrow) {

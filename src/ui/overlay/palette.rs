@@ -68,7 +68,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, palette: &Palette, state
         }
     }
     layout.list = ListLayout { lines: palette.rows.len(), page: shown, top: first };
-    foot(canvas, area, &[(canvas.theme.glyphs.up_down, "select"), ("enter", "do it")], ("esc", "back"));
+    foot(canvas, area, &[("↑↓", "select"), ("enter", "do it")], ("esc", "back"));
 }
 
 fn draw_row(canvas: &mut Canvas<'_>, body: Rect, y: usize, row: &PaletteRow, state: &State) {

@@ -40,18 +40,27 @@ pub(super) fn is_theirs(open: &InquiryBox, state: &State) -> bool {
 /// What can be done, as keys and words.
 pub(super) fn keys(state: &State) -> &'static [(&'static str, &'static str)] {
     match stage(state) {
-        SampleStage::Request => &[("n", "decline"), ("y", "ask the model")],
-        SampleStage::Answering { .. } => &[("n", "decline")],
-        SampleStage::Whole { .. } => &[("n", "decline"), ("y", "send it"), ("e", "edit")],
+        SampleStage::Request => &[("{question.no}", "decline"), ("{question.yes}", "ask the model")],
+        SampleStage::Answering { .. } => &[("{question.no}", "decline")],
+        SampleStage::Whole { .. } => {
+            &[("{question.no}", "decline"), ("{question.yes}", "send it"), ("{question.edit}", "edit")]
+        }
     }
 }
 
 /// The same for the footer.
 pub(super) fn foot(state: &State) -> &'static [(&'static str, &'static str)] {
     match stage(state) {
-        SampleStage::Request => &[("y", "ask the model"), ("n", "decline"), ("j/k", "scroll")],
-        SampleStage::Answering { .. } => &[("n", "decline"), ("j/k", "scroll")],
-        SampleStage::Whole { .. } => &[("y", "send"), ("n", "decline"), ("e", "edit"), ("j/k", "scroll")],
+        SampleStage::Request => {
+            &[("{question.yes}", "ask the model"), ("{question.no}", "decline"), ("{list.down}/{list.up}", "scroll")]
+        }
+        SampleStage::Answering { .. } => &[("{question.no}", "decline"), ("{list.down}/{list.up}", "scroll")],
+        SampleStage::Whole { .. } => &[
+            ("{question.yes}", "send"),
+            ("{question.no}", "decline"),
+            ("{question.edit}", "edit"),
+            ("{list.down}/{list.up}", "scroll"),
+        ],
     }
 }
 

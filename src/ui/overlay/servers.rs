@@ -50,37 +50,53 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, list: &ServerList, state
         Some(row) if row.status.state == ServerState::Ready => "tools",
         Some(_) | None => "log",
     };
-    let keys: &[(&str, &str)] = match (&list.step, columns) {
-        (ServerStep::Folders { .. }, _) => &[("↑↓", "select"), ("a", "add"), ("x", "take out")],
-        (ServerStep::Words { .. }, _) => &[("↑↓", "scroll")],
-        (ServerStep::Log { view: LogView::StandardError, .. }, _) => &[("↑↓", "scroll"), ("tab", "messages")],
-        (ServerStep::Log { view: LogView::Messages, .. }, 60..) => {
-            &[("↑↓", "scroll"), ("tab", "stderr"), ("1-4", "all, info, warnings, errors"), ("a", "ask for")]
-        }
-        (ServerStep::Log { view: LogView::Messages, .. }, _) => &[("tab", "stderr"), ("1-4", "level"), ("a", "ask")],
-        (ServerStep::Tools { .. }, _) => &[("↑↓", "select")],
-        (ServerStep::Changes { end_seen: true, .. }, _) => &[("↑↓", "scroll"), ("A", "accept what is shown")],
-        (ServerStep::Changes { end_seen: false, .. }, _) => &[("↑↓", "scroll to the end, then accept")],
-        (ServerStep::List, 100..) => &[
-            ("↑↓", "select"),
-            ("enter", enter),
-            ("l", "log"),
-            ("r", "restart"),
-            ("o", "on/off"),
-            ("t", "trust"),
-            ("c", "edit config"),
-        ],
-        (ServerStep::List, 60..) => {
-            &[("enter", enter), ("l", "log"), ("r", "restart"), ("o", "on/off"), ("t", "trust"), ("c", "config")]
-        }
-        (ServerStep::List, _) => &[("enter", enter), ("l", "log"), ("r", "restart")],
+    let levels = match canvas.key("{servers.level_1}{servers.level_2}{servers.level_3}{servers.level_4}").as_deref() {
+        Some("1234") => "1-4",
+        Some(_) | None => "{servers.level_1} {servers.level_2} {servers.level_3} {servers.level_4}",
     };
-    let up_down = canvas.theme.glyphs.up_down;
-    let keys: Vec<(&str, &str)> = keys
-        .iter()
-        .filter(|(k, l)| *k != "l" || *l != enter)
-        .map(|(k, l)| (if *k == "↑↓" { up_down } else { k }, *l))
-        .collect();
+    let keys: &[(&str, &str)] = match (&list.step, columns) {
+        (ServerStep::Folders { .. }, _) => {
+            &[("{list.arrows}", "select"), ("{servers.ask_log}", "add"), ("{servers.take_out}", "take out")]
+        }
+        (ServerStep::Words { .. }, _) => &[("{list.arrows}", "scroll")],
+        (ServerStep::Log { view: LogView::StandardError, .. }, _) => {
+            &[("{list.arrows}", "scroll"), ("{servers.other_log}", "messages")]
+        }
+        (ServerStep::Log { view: LogView::Messages, .. }, 60..) => &[
+            ("{list.arrows}", "scroll"),
+            ("{servers.other_log}", "stderr"),
+            (levels, "all, info, warnings, errors"),
+            ("{servers.ask_log}", "ask for"),
+        ],
+        (ServerStep::Log { view: LogView::Messages, .. }, _) => {
+            &[("{servers.other_log}", "stderr"), (levels, "level"), ("{servers.ask_log}", "ask")]
+        }
+        (ServerStep::Tools { .. }, _) => &[("{list.arrows}", "select")],
+        (ServerStep::Changes { end_seen: true, .. }, _) => {
+            &[("{list.arrows}", "scroll"), ("{servers.accept}", "accept what is shown")]
+        }
+        (ServerStep::Changes { end_seen: false, .. }, _) => &[("{list.arrows}", "scroll to the end, then accept")],
+        (ServerStep::List, 100..) => &[
+            ("{list.arrows}", "select"),
+            ("enter", enter),
+            ("{servers.log}", "log"),
+            ("{servers.restart}", "restart"),
+            ("{servers.off}", "on/off"),
+            ("{servers.trust}", "trust"),
+            ("{servers.config}", "edit config"),
+        ],
+        (ServerStep::List, 60..) => &[
+            ("enter", enter),
+            ("{servers.log}", "log"),
+            ("{servers.restart}", "restart"),
+            ("{servers.off}", "on/off"),
+            ("{servers.trust}", "trust"),
+            ("{servers.config}", "config"),
+        ],
+        (ServerStep::List, _) => &[("enter", enter), ("{servers.log}", "log"), ("{servers.restart}", "restart")],
+    };
+    let keys: Vec<(&str, &str)> =
+        keys.iter().copied().filter(|(key, label)| *key != "{servers.log}" || *label != enter).collect();
     foot(canvas, area, &keys, ("esc", ""));
 }
 
@@ -508,7 +524,8 @@ fn tools(canvas: &mut Canvas<'_>, body: Rect, row: &ServerRow, selected: usize, 
     head.push(one(row.status.server.as_str()).as_str(), Tint::of(Ink::Text).bold());
     head.push(&format!("   {}", counted(listed.len() as u64, "tool", "tools")), Ink::Dim);
     if !row.status.life.trusted && columns >= 60 {
-        head.push("   what it claims of them is not believed: t in the list", Ink::Dim);
+        let way = canvas.keys.tell("   what it claims of them is not believed: {servers.trust} in the list");
+        head.push(&way, Ink::Dim);
     }
     canvas.row(body, 1, 0, &head);
     let selected = selected.min(listed.len().saturating_sub(1));

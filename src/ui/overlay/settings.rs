@@ -60,13 +60,12 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, list: &Settings, state: 
         canvas.rule(body, height - below);
         explain(canvas, text, list);
     }
-    let glyphs = canvas.theme.glyphs;
     let keys: &[(&str, &str)] = match (&list.line, list.chosen().map(|info| &info.kind)) {
         (Some(_), _) => &[("enter", "write it"), ("empty", "the default")],
         (None, Some(SettingKind::Switch | SettingKind::Choice(_))) => {
-            &[(glyphs.up_down, "select"), ("enter", "next value"), ("delete", "the default")]
+            &[("↑↓", "select"), ("enter", "next value"), ("delete", "the default")]
         }
-        (None, _) => &[(glyphs.up_down, "select"), ("enter", "change"), ("delete", "the default")],
+        (None, _) => &[("↑↓", "select"), ("enter", "change"), ("delete", "the default")],
     };
     foot(canvas, area, keys, ("esc", if list.line.is_some() { "leave it" } else { "back" }));
 }

@@ -28,16 +28,20 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, open: &SignInBox, layout
             canvas.put(place, 1, 0, ">", Tint::of(Ink::Accent).bold());
             field(canvas, place, 3, 0, &open.line, true);
         }
-        let note = open.note.as_deref().map(one).unwrap_or_default();
+        let note = open.note.as_deref().map(|note| one(&canvas.keys.tell(note))).unwrap_or_default();
         canvas.put(place, 1, 1, &cut(&note, room), Ink::Warn);
     }
     let keys: &[(&str, &str)] = match (&open.stage, open.typing, columns) {
         (SignInStage::Offered(_), true, _) => &[("enter", "hand it over")],
-        (SignInStage::Offered(_), false, 60..) => {
-            &[("o", "open in the browser"), ("y", "copy the address"), ("p", "paste the answer")]
+        (SignInStage::Offered(_), false, 60..) => &[
+            ("{sign_in.open}", "open in the browser"),
+            ("{sign_in.copy}", "copy the address"),
+            ("{sign_in.paste}", "paste the answer"),
+        ],
+        (SignInStage::Offered(_), false, _) => {
+            &[("{sign_in.open}", "open"), ("{sign_in.copy}", "copy"), ("{sign_in.paste}", "paste")]
         }
-        (SignInStage::Offered(_), false, _) => &[("o", "open"), ("y", "copy"), ("p", "paste")],
-        (SignInStage::Failed { .. }, _, _) => &[("r", "again")],
+        (SignInStage::Failed { .. }, _, _) => &[("{sign_in.again}", "again")],
         (
             SignInStage::Asking
             | SignInStage::NotIt(_)

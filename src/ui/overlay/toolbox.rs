@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::{choose, field, first_row, foot, heading, one, screen};
-use crate::app::{Layout, ListLayout, OfferedTools, State, Target, ToolEntry};
+use crate::app::{Keymap, Layout, ListLayout, OfferedTools, State, Target, ToolEntry};
 use crate::chat::{FindTools, Policy, ToolRow, ToolStanding};
 use crate::text::{cut, hidden, visible};
 use crate::ui::canvas::{Canvas, hit, rows_of};
@@ -71,11 +71,17 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, list: &OfferedTools, sta
             canvas.row(body, 1, from + n, line);
         }
     }
-    let up_down = canvas.theme.glyphs.up_down;
     let keys: &[(&str, &str)] = match (list.editing, columns) {
         (true, _) => &[("enter", "to the list")],
-        (false, 60..) => &[(up_down, "select"), ("space", "on/off"), ("f", "find_tools"), ("/", "filter")],
-        (false, _) => &[("space", "on/off"), ("f", "find"), ("/", "filter")],
+        (false, 60..) => &[
+            ("{list.arrows}", "select"),
+            ("{offered.switch}", "on/off"),
+            ("{offered.find_tools}", "find_tools"),
+            ("{offered.search}", "filter"),
+        ],
+        (false, _) => {
+            &[("{offered.switch}", "on/off"), ("{offered.find_tools}", "find"), ("{offered.search}", "filter")]
+        }
     };
     foot(canvas, area, keys, ("esc", if list.editing { "all" } else { "back" }));
 }
@@ -134,7 +140,7 @@ fn tool(canvas: &mut Canvas<'_>, body: Rect, y: usize, row: &ToolRow, state: &St
     canvas.put(body, name_at, y, &cut(name.one_line().as_str(), name_width), tint);
     if !narrow {
         let room = columns.saturating_sub(says_at + 10);
-        let (text, ink) = says(row);
+        let (text, ink) = says(row, canvas.keys);
         let mut line = Row::new();
         line.push(&cut(&text, room), ink);
         if wide && line.width() + 4 < room && matches!(row.standing, ToolStanding::Usable) {
@@ -150,7 +156,7 @@ fn tool(canvas: &mut Canvas<'_>, body: Rect, y: usize, row: &ToolRow, state: &St
 }
 
 /// What its server says of it, or why it cannot be offered.
-fn says(row: &ToolRow) -> (String, Ink) {
+fn says(row: &ToolRow, keys: &Keymap) -> (String, Ink) {
     match &row.standing {
         ToolStanding::Usable | ToolStanding::LeftOut { .. } => {
             let words = row.claims.words();
@@ -166,8 +172,10 @@ fn says(row: &ToolRow) -> (String, Ink) {
             (if left.is_empty() { said } else { left.to_owned() }, Ink::Dim)
         }
         ToolStanding::Denied => ("denied by policy".to_owned(), Ink::Dim),
-        ToolStanding::Withheld { new: true } => ("new: see it first, ^O".to_owned(), Ink::Warn),
-        ToolStanding::Withheld { new: false } => ("changed: see how first, ^O".to_owned(), Ink::Warn),
+        ToolStanding::Withheld { new: true } => (keys.tell("new: see it first, {app.servers}").into_owned(), Ink::Warn),
+        ToolStanding::Withheld { new: false } => {
+            (keys.tell("changed: see how first, {app.servers}").into_owned(), Ink::Warn)
+        }
         ToolStanding::Aside(reason) => (one(reason), Ink::Warn),
     }
 }

@@ -20,10 +20,10 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, view: &UsageView, state:
     let rest = rows_of(body, y, height.saturating_sub(y));
     rounds(canvas, rest, view, state, layout);
     if narrow {
-        foot(canvas, area, &[("y", "copy"), ("m", "models")], ("esc", ""));
+        foot(canvas, area, &[("{usage.copy}", "copy"), ("{usage.models}", "models")], ("esc", ""));
     } else {
-        let up_down = canvas.theme.glyphs.up_down;
-        foot(canvas, area, &[(up_down, "scroll"), ("y", "copy as text"), ("m", "another model")], ("esc", ""));
+        let keys = [("{list.arrows}", "scroll"), ("{usage.copy}", "copy as text"), ("{usage.models}", "another model")];
+        foot(canvas, area, &keys, ("esc", ""));
     }
 }
 

@@ -67,12 +67,12 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, welcome: &Welcome, state
             canvas.caret = u16::try_from(at).ok().filter(|x| *x < kept.width).map(|x| (kept.x + x, kept.y));
         }
     }
-    let up_down = canvas.theme.glyphs.up_down;
     let then = if state.composer.is_empty() { "use it" } else { "use it, then send" };
     if narrow {
-        foot(canvas, area, &[(up_down, "choose"), ("enter", "use it")], ("", ""));
+        foot(canvas, area, &[("↑↓", "choose"), ("enter", "use it")], ("", ""));
     } else {
-        foot(canvas, area, &[(up_down, "choose"), ("enter", then), ("^C", "clear, ^C ^C quit")], ("", ""));
+        let quits = canvas.keys.tell("clear, {app.interrupt} {app.interrupt} quit").into_owned();
+        foot(canvas, area, &[("↑↓", "choose"), ("enter", then), ("{app.interrupt}", &quits)], ("", ""));
     }
     let place = format!("{} of {}", welcome.selected + 1, welcome.rows.len().max(1));
     canvas.put_right(area, columns, height.saturating_sub(1), &place, Ink::Dim);

@@ -195,7 +195,7 @@ pub(crate) fn in_a_terminal(command: Command, dialogue: &[(&str, &str)]) -> (u32
         builder.env(name, value);
     }
     builder.cwd(command.get_current_dir().unwrap());
-    let mut child = pair.slave.spawn_command(builder).unwrap();
+    let mut child = crate::tui::Program(pair.slave.spawn_command(builder).unwrap());
     drop(pair.slave);
     let shown: Arc<Mutex<Vec<u8>>> = Arc::default();
     let mut reader = pair.master.try_clone_reader().unwrap();
@@ -218,7 +218,7 @@ pub(crate) fn in_a_terminal(command: Command, dialogue: &[(&str, &str)]) -> (u32
         from = text().len();
         writer.write_all(typed.as_bytes()).unwrap();
     }
-    let status = child.wait().unwrap();
+    let status = child.wait();
     reading.join().unwrap();
     drop(writer);
     (status.exit_code(), text())

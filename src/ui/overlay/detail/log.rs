@@ -35,7 +35,8 @@ pub(super) fn rows(call: &Call, state: &State, columns: usize) -> Vec<Row> {
     }
     if out.is_empty() {
         let others = counted(log.lines.len() as u64, "message", "messages");
-        out.extend(say(&format!("No log message came while it ran; {others} at other times (^O, l).")));
+        let way = state.keymap.tell("{app.servers}, {servers.log}");
+        out.extend(say(&format!("No log message came while it ran; {others} at other times ({way}).")));
     }
     if log.dropped > 0 {
         out.extend(say(&format!("{} older were let go ([limits] log).", counted(log.dropped, "one", "of them"))));

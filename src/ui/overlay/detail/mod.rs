@@ -51,7 +51,7 @@ pub(super) fn draw(
     };
     let mut title = Row::new();
     title.push(&cut(&name(call, false), columns / 2), Tint::of(Ink::Text).bold());
-    let body = screen(canvas, area, &title, &switches(detail, narrow), layout);
+    let body = screen(canvas, area, &title, &switches(canvas, detail, narrow), layout);
     let height = usize::from(body.height);
     let mut y = about(canvas, body, call, state, wide, narrow);
     y += 1;
@@ -108,7 +108,7 @@ pub(super) fn draw(
         && let Some(find) = &detail.find
     {
         let line = rows_of(area, usize::from(area.height).saturating_sub(1), 1);
-        canvas.put(line, 1, 0, "/", Ink::Accent);
+        canvas.put(line, 1, 0, &canvas.key("{detail.find}").unwrap_or_default(), Ink::Accent);
         field(canvas, line, 3, 0, find, true);
         let count = format!("{count} found{}", rows.found_in());
         canvas.put_right(line, columns.saturating_sub(1), 0, &count, Ink::Dim);
@@ -118,43 +118,47 @@ pub(super) fn draw(
     let tree = rows.is_tree();
     let mut keys: Vec<(&str, &str)> = Vec::new();
     if wide {
-        keys.push(("↑↓", scroll));
+        keys.push(("{list.arrows}", scroll));
     }
     if tree && !narrow {
-        keys.extend([("enter", "fold"), ("+ -", "all")]);
+        keys.extend([("enter", "fold"), ("{detail.unfold} {detail.fold}", "all")]);
     }
-    keys.push(("/", "find"));
+    keys.push(("{detail.find}", "find"));
     keys.extend(match (wide, narrow) {
         (true, _) => {
             vec![
-                ("y", "copy result"),
-                ("a", "copy args"),
-                ("e", if tree { "$EDITOR" } else { "open in $EDITOR" }),
-                ("s", "save"),
-                ("R", "run again"),
+                ("{detail.copy_result}", "copy result"),
+                ("{detail.copy_arguments}", "copy args"),
+                ("{detail.editor}", if tree { "$EDITOR" } else { "open in $EDITOR" }),
+                ("{detail.save}", "save"),
+                ("{detail.again}", "run again"),
             ]
         }
-        (_, true) => vec![("y", "copy"), ("e", "edit")],
-        (_, false) => vec![("y", "copy"), ("e", "$EDITOR"), ("s", "save"), ("R", "run again")],
+        (_, true) => vec![("{detail.copy_result}", "copy"), ("{detail.editor}", "edit")],
+        (_, false) => vec![
+            ("{detail.copy_result}", "copy"),
+            ("{detail.editor}", "$EDITOR"),
+            ("{detail.save}", "save"),
+            ("{detail.again}", "run again"),
+        ],
     });
     if !matches!(call.phase, CallPhase::Ended(_)) {
-        keys.retain(|(key, _)| !matches!(*key, "s" | "R"));
-        keys.push(("x", "cancel"));
+        keys.retain(|(key, _)| !matches!(*key, "{detail.save}" | "{detail.again}"));
+        keys.push(("{detail.cancel}", "cancel"));
     }
-    let up_down = canvas.theme.glyphs.up_down;
-    let keys: Vec<(&str, &str)> = keys.iter().map(|(k, l)| (if *k == "↑↓" { up_down } else { k }, *l)).collect();
     foot(canvas, area, &keys, ("esc", "back"));
 }
 
-fn switches(detail: &Detail, narrow: bool) -> Row {
+fn switches(canvas: &Canvas<'_>, detail: &Detail, narrow: bool) -> Row {
     let mut row = Row::new();
     let switches = [
-        (detail.raw, "raw", "r"),
-        (detail.wrap, "wrap", "w"),
-        (detail.part == DetailPart::Log, "log", "l"),
-        (detail.part == DetailPart::Told, "as told", "m"),
+        (detail.raw, "raw", "{detail.raw}"),
+        (detail.wrap, "wrap", "{detail.wrap}"),
+        (detail.part == DetailPart::Log, "log", "{detail.log}"),
+        (detail.part == DetailPart::Told, "as told", "{detail.told}"),
     ];
     for (on, word, key) in switches {
+        let Some(key) = canvas.key(key) else { continue };
         let gap = match (row.text().is_empty(), narrow) {
             (true, _) => "",
             (false, true) => " ",
@@ -165,7 +169,7 @@ fn switches(detail: &Detail, narrow: bool) -> Row {
             row.push(word, if on { Tint::of(Ink::Text).bold() } else { Tint::of(Ink::Dim) });
             row.push(" ", Ink::Text);
         }
-        row.push(key, if on && narrow { Tint::of(Ink::Accent).bold() } else { Tint::of(Ink::Accent) });
+        row.push(&key, if on && narrow { Tint::of(Ink::Accent).bold() } else { Tint::of(Ink::Accent) });
     }
     row
 }

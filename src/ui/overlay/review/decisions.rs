@@ -61,22 +61,30 @@ pub(super) fn below(review: &ReviewBox, tier: Tier, canvas: &Canvas<'_>, state: 
             let indent = Row::label("  ", Ink::Text);
             out.extend(wrap_row(&row, columns.saturating_sub(2), &Row::new(), &indent));
             let mut row = Row::new();
-            key(&mut row, tier, "A");
+            key(&mut row, tier, canvas, "{review.always}");
             row.push(" add it and run this call", Ink::Text);
-            row.push(if tier == Tier::Narrow { "" } else { "     esc back" }, Ink::Dim);
+            let back = canvas.key("     {review.later} back").filter(|_| tier != Tier::Narrow);
+            row.push(&back.unwrap_or_default(), Ink::Dim);
             out.push(row);
         }
     }
     let guide = state.reviewed.guide(&review.review.tool);
     let said = match (&review.refused, &review.step) {
-        (Some(why), _) => Some((why.to_string(), Ink::Warn)),
+        (Some(why), _) => Some((canvas.keys.tell(why).into_owned(), Ink::Warn)),
         (None, ReviewStep::Edited { fault: Some(fault), .. }) => Some((one(fault), Ink::Bad)),
         (None, ReviewStep::Choose) if guide == Some(Guide::First) => Some((
-            "Nothing has run yet. y runs it this once; n tells the model no; esc leaves it waiting.".to_owned(),
+            canvas
+                .keys
+                .tell(
+                    "Nothing has run yet. {review.once} runs it this once; {review.deny} tells the model no; \
+                     {review.later} leaves it waiting.",
+                )
+                .into_owned(),
             Ink::Accent,
         )),
         (None, ReviewStep::Choose) if guide == Some(Guide::Often) => {
-            Some((format!("s allows {} until you quit.", one(&review.review.tool.path())), Ink::Accent))
+            let tool = one(&review.review.tool.path());
+            Some((format!("{} allows {tool} until you quit.", canvas.keys.tell("{review.session}")), Ink::Accent))
         }
         (None, ReviewStep::Choose | ReviewStep::Edited { .. }) => match tier {
             Tier::Wide => Some((
@@ -101,43 +109,60 @@ pub(super) fn below(review: &ReviewBox, tier: Tier, canvas: &Canvas<'_>, state: 
     out
 }
 
-fn key(row: &mut Row, tier: Tier, letter: &str) {
+/// A key in its brackets. False where it has none, and nothing was written.
+fn key(row: &mut Row, tier: Tier, canvas: &Canvas<'_>, name: &str) -> bool {
+    let Some(letter) = canvas.key(name) else { return false };
     let (open, close) = if tier == Tier::Narrow { ("[", "]") } else { ("[ ", " ]") };
     row.push(open, Ink::Dim);
-    row.push(letter, Tint::of(Ink::Accent).bold());
+    row.push(&letter, Tint::of(Ink::Accent).bold());
     row.push(close, Ink::Dim);
+    true
 }
 
 fn decisions(review: &ReviewBox, tier: Tier, canvas: &Canvas<'_>, columns: usize, out: &mut Vec<Row>) {
     let session = if columns < 70 { "this session" } else { "allow for this session" };
     let always = format!("always{}", canvas.theme.glyphs.ellipsis);
     let allow_always = format!("always allow{}", canvas.theme.glyphs.ellipsis);
-    type Key<'a> = (usize, &'a str, &'a str);
-    // Column, letter, words; of each row of decisions.
+    type Key<'a> = (usize, &'static str, &'a str);
+    // Column, its key's name, words; of each row of decisions.
     let rows: [Vec<Key<'_>>; 3] = match tier {
         Tier::Wide => [
-            vec![(2, "n", "deny"), (24, "y", "allow once"), (48, "s", "allow this tool for this session")],
-            vec![(2, "d", "deny + say why"), (24, "e", "edit arguments"), (48, "A", &allow_always)],
+            vec![
+                (2, "{review.deny}", "deny"),
+                (24, "{review.once}", "allow once"),
+                (48, "{review.session}", "allow this tool for this session"),
+            ],
+            vec![
+                (2, "{review.deny_with_reason}", "deny + say why"),
+                (24, "{review.edit}", "edit arguments"),
+                (48, "{review.always}", &allow_always),
+            ],
             vec![],
         ],
         Tier::Middle => [
-            vec![(2, "n", "deny"), (19, "y", "allow once"), (40, "s", session)],
-            vec![(2, "d", "deny+why"), (19, "e", "edit args"), (40, "A", &allow_always)],
+            vec![(2, "{review.deny}", "deny"), (19, "{review.once}", "allow once"), (40, "{review.session}", session)],
+            vec![
+                (2, "{review.deny_with_reason}", "deny+why"),
+                (19, "{review.edit}", "edit args"),
+                (40, "{review.always}", &allow_always),
+            ],
             vec![],
         ],
         Tier::Narrow => [
-            vec![(0, "n", "deny"), (17, "y", "allow once")],
-            vec![(0, "s", "session"), (17, "d", "deny + why")],
-            vec![(0, "e", "edit args"), (17, "A", &always)],
+            vec![(0, "{review.deny}", "deny"), (17, "{review.once}", "allow once")],
+            vec![(0, "{review.session}", "session"), (17, "{review.deny_with_reason}", "deny + why")],
+            vec![(0, "{review.edit}", "edit args"), (17, "{review.always}", &always)],
         ],
     };
     for keys in rows.iter().filter(|keys| !keys.is_empty()) {
         let mut row = Row::new();
         for (at, letter, words) in keys {
             row.pad_to(*at);
-            key(&mut row, tier, letter);
+            if !key(&mut row, tier, canvas, letter) {
+                continue;
+            }
             row.push(&format!(" {words}"), Ink::Text);
-            if tier == Tier::Wide && *letter == "A" {
+            if tier == Tier::Wide && *letter == "{review.always}" {
                 row.push("  asks again, shows the rule", Ink::Dim);
             }
         }
@@ -145,8 +170,9 @@ fn decisions(review: &ReviewBox, tier: Tier, canvas: &Canvas<'_>, columns: usize
     }
     if review.review.earlier.is_some() && tier != Tier::Narrow {
         let mut row = Row::label("  ", Ink::Text);
-        key(&mut row, tier, "o");
-        row.push(" use the result of the earlier call", Ink::Text);
-        out.push(row);
+        if key(&mut row, tier, canvas, "{review.earlier}") {
+            row.push(" use the result of the earlier call", Ink::Text);
+            out.push(row);
+        }
     }
 }

@@ -92,18 +92,28 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, review: &ReviewBox, stat
     let next = arguments::name(review.next_view());
     let keys: &[(&str, &str)] = match (&review.step, tier) {
         (ReviewStep::Reason(_), _) => &[("enter", "deny and say so")],
-        (_, Tier::Wide) => {
-            &[("j/k", "scroll"), ("space", "page"), ("f", "to its end"), ("p", next), ("^C", "stop the turn")]
-        }
-        (_, Tier::Middle) => &[("j/k", "scroll"), ("f", "to its end"), ("p", next), ("^C", "stop")],
-        (_, Tier::Narrow) => &[("j/k", "scroll"), ("f", "end")],
+        (_, Tier::Wide) => &[
+            ("{review.down}/{review.up}", "scroll"),
+            ("{review.page_down}", "page"),
+            ("{review.to_end}", "to its end"),
+            ("{review.pretty}", next),
+            ("{app.interrupt}", "stop the turn"),
+        ],
+        (_, Tier::Middle) => &[
+            ("{review.down}/{review.up}", "scroll"),
+            ("{review.to_end}", "to its end"),
+            ("{review.pretty}", next),
+            ("{app.interrupt}", "stop"),
+        ],
+        (_, Tier::Narrow) => &[("{review.down}/{review.up}", "scroll"), ("{review.to_end}", "end")],
     };
     let esc = match (&review.step, tier) {
         (ReviewStep::Reason(_) | ReviewStep::Rule { .. }, _) => "back",
         (ReviewStep::Choose | ReviewStep::Edited { .. }, Tier::Wide) => "decide later",
         (ReviewStep::Choose | ReviewStep::Edited { .. }, Tier::Middle | Tier::Narrow) => "later",
     };
-    foot(canvas, area, keys, ("esc", esc));
+    let back = if matches!(review.step, ReviewStep::Reason(_)) { "esc" } else { "{review.later}" };
+    foot(canvas, area, keys, (back, esc));
 }
 
 /// What the call is, where it would go, why a person is asked.

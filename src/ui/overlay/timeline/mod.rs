@@ -11,7 +11,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::{choose, first_row, foot, one, screen};
-use crate::app::{Endpoint, Layout, ListLayout, State, Target, Timeline};
+use crate::app::{Endpoint, Keymap, Layout, ListLayout, State, Target, Timeline};
 use crate::chat::{CallId, CallTimes, LegKind, OutcomeKind, RoundTimes, StoredTurn, ToolRef, TurnStatus, TurnTimes};
 use crate::text::{cut, width};
 use crate::ui::canvas::{Canvas, hit, rows_of};
@@ -166,10 +166,16 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, view: &Timeline, state: 
         let known = state.calls.by_id.get(&call.call).map(crate::ui::call::Telling::of);
         facts::draw(canvas, rest, call, &shown, known.as_ref(), plan.details > SHORT);
     }
-    let up_down = canvas.theme.glyphs.up_down;
     let copy = if wide { "copy as text" } else { "copy" };
     let export = if wide { "export JSON" } else { "export" };
-    let keys = [(up_down, "select"), ("enter", "open"), ("[ ]", "turn"), ("+ -", "zoom"), ("y", copy), ("e", export)];
+    let keys = [
+        ("{list.arrows}", "select"),
+        ("enter", "open"),
+        ("{timeline.previous_turn} {timeline.next_turn}", "turn"),
+        ("{timeline.closer} {timeline.wider}", "zoom"),
+        ("{timeline.copy}", copy),
+        ("{timeline.json}", export),
+    ];
     foot(canvas, area, &keys, ("esc", "back"));
 }
 
@@ -185,7 +191,8 @@ pub fn timeline(turn: &StoredTurn, title: &str, theme: &Theme, columns: usize) -
     let room = plan.path + 2 * rounds + calls + 12;
     let area = Rect::new(0, 0, columns as u16, u16::try_from(room).unwrap_or(u16::MAX));
     let mut buffer = Buffer::empty(area);
-    let mut canvas = Canvas::new(&mut buffer, theme);
+    let keys = Keymap::default();
+    let mut canvas = Canvas::new(&mut buffer, theme, &keys);
     let about = note(&canvas, &shown, columns);
     let body = screen(&mut canvas, area, &shown.title(columns), &about, &mut Layout::default());
     let y = usize::from(wide);

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::effect::Effect;
 use super::state::{Focus, State};
 use super::transcript::{Entry, Scroll};
-use crate::chat::{Body, Conversation, ConversationId, Fork, Message, MessageId, Order};
+use crate::chat::{Body, Compaction, Conversation, ConversationId, Fork, Message, MessageId, Order};
 
 /// Which messages answer which: those of the shown branch, and all that answer the same ones.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +23,8 @@ pub struct Branches {
     above: HashMap<MessageId, Option<MessageId>>,
     /// Whole messages of a conversation that nothing else keeps, in the order in which they came.
     kept: Vec<Arc<Message>>,
+    /// The summaries that stand for beginnings of branches.
+    summaries: Vec<Compaction>,
 }
 
 /// Where a message stands among others that answer the same.
@@ -53,7 +55,7 @@ impl Branches {
     /// All that is known of a conversation's tree, as it was opened.
     pub(super) fn read(&mut self, conversation: &Conversation) {
         let kept = std::mem::take(&mut self.kept);
-        *self = Self { kept, ..Self::default() };
+        *self = Self { kept, summaries: conversation.compactions(), ..Self::default() };
         for Fork { parent, messages } in &conversation.forks {
             for id in messages {
                 self.put(parent.clone(), id.clone());
@@ -73,6 +75,21 @@ impl Branches {
         match self.kept.iter_mut().find(|known| known.id == message.id) {
             Some(known) => *known = Arc::clone(message),
             None => self.kept.push(Arc::clone(message)),
+        }
+    }
+
+    pub(super) fn summaries(&self) -> &[Compaction] {
+        &self.summaries
+    }
+
+    /// A summary stands from now on, in place of one for the same messages.
+    pub(super) fn put_summary(&mut self, one: Compaction) {
+        one.put(&mut self.summaries);
+    }
+
+    pub(super) fn change_summary(&mut self, upto: &MessageId, change: impl FnOnce(&mut Compaction)) {
+        if let Some(one) = self.summaries.iter_mut().find(|one| one.upto == *upto) {
+            change(one);
         }
     }
 

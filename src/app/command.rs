@@ -47,6 +47,10 @@ pub enum Command {
     Share,
     /// Takes this conversation out of the lists; it is kept for a while.
     Delete,
+    /// Lets the model summarise what is older.
+    Compact,
+    /// Takes a summary back.
+    CompactUndo,
     /// Erases this conversation for good.
     Erase,
     Config,
@@ -241,6 +245,8 @@ pub const COMMANDS: &[CommandInfo] = &[
     row(C::Rename, Global, "app.rename", &[], "rename", "rename this conversation"),
     row(C::Export, Global, "app.export", &[], "export", "export this conversation: md, html or json"),
     row(C::Share, Global, "app.share", &[], "share", "a file for others, without arguments and results"),
+    row(C::Compact, Global, "app.compact", &[], "compact", "summarise older messages for the model"),
+    row(C::CompactUndo, Global, "app.compact_undo", &[], "compact-undo", "take the summary back"),
     row(C::Delete, Global, "app.delete", &[], "delete", "delete this conversation, kept for 30 days"),
     row(C::Erase, Global, "app.erase", &[], "erase", "erase this conversation for good"),
     row(C::Config, Global, "app.config", &[], "config", "edit the configuration"),

@@ -290,6 +290,11 @@ pub enum EditorUse {
     Sample {
         inquiry: InquiryId,
     },
+    /// A summary that stands for older messages.
+    Summary {
+        conversation: ConversationId,
+        upto: MessageId,
+    },
     /// Only to look at.
     View,
 }

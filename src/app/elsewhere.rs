@@ -14,11 +14,11 @@ use super::event::Timer;
 use super::panel::Panel;
 use super::state::{Focus, State};
 use super::status::{Context, Saved, Servers};
-use super::transcript::{AnswerEntry, EntryBody, FaultChoices, FaultEntry, Scroll, Transcript};
+use super::transcript::{AnswerEntry, EntryBody, FaultChoices, FaultEntry, Scroll, SummaryEntry, Transcript};
 use super::usage::UsageLog;
 use crate::chat::{
-    AnswerState, Body, ContextParts, Conversation, ConversationId, Fault, FaultKind, Message, Order, Stamp, Toolset,
-    TurnEvent, TurnStatus,
+    AnswerState, Body, Compaction, ContextParts, Conversation, ConversationId, Fault, FaultKind, LeftOut, Message,
+    Order, Stamp, Toolset, TurnEvent, TurnStatus,
 };
 
 /// Conversations that are kept here although nothing of them runs or waits: those that are on no disk.
@@ -40,6 +40,7 @@ pub struct Elsewhere {
     context: Option<Context>,
     answered: u64,
     sent: ContextParts,
+    left_out: LeftOut,
     saved: Saved,
 }
 
@@ -118,6 +119,7 @@ impl State {
         swap(&mut self.status.context, &mut other.context);
         swap(&mut self.status.answered, &mut other.answered);
         swap(&mut self.status.sent, &mut other.sent);
+        swap(&mut self.status.left_out, &mut other.left_out);
         // Whether a session saves at all is told once: it holds for the conversations to come.
         if matches!(self.status.saved, Saved::At(_)) || !matches!(other.saved, Saved::Nothing) {
             swap(&mut self.status.saved, &mut other.saved);
@@ -327,6 +329,9 @@ impl State {
         self.panel.settle(&self.calls);
         self.measure_context(&conversation.messages, conversation.summary.tokens);
         self.ask_usage(out);
+        for one in self.transcript.branches.summaries() {
+            self.usage.summarised(one, self.session.prices);
+        }
         self.status.saved = Saved::At(conversation.summary.updated);
         self.transcript.scroll = Scroll::Follow;
         self.overlays.clear();
@@ -336,9 +341,16 @@ impl State {
     /// How much of the context a conversation takes that was not watched.
     pub(super) fn measure_context(&mut self, path: &[Arc<Message>], told: Option<u64>) {
         // The tools of now may be others than those of then: the rest shares what was counted.
-        let messages = path.iter().map(|message| &**message);
+        let (sent, left_out) = match Compaction::on(self.transcript.branches.summaries(), path) {
+            Some((summary, count)) => {
+                let summarised = u32::try_from(count).unwrap_or(u32::MAX);
+                (&summary.applied(path, count)[..], LeftOut { summarised, referred: 0 })
+            }
+            None => (path, LeftOut::default()),
+        };
+        let messages = sent.iter().map(|message| &**message);
         self.status.sent = ContextParts::of(self.session.settings.system.as_deref(), 0, messages);
-        self.status.answered = 0;
+        (self.status.answered, self.status.left_out) = (0, left_out);
         self.status.context = Some(match told {
             Some(tokens) => Context { tokens, estimated: false },
             None => Context { tokens: self.status.sent.estimated_tokens(), estimated: true },
@@ -363,23 +375,23 @@ impl State {
                 Body::Assistant(answer) => {
                     round += 1;
                     last_turn.extend(answer.calls.iter().map(|call| call.id.clone()));
-                    if !new {
-                        continue;
+                    if new {
+                        for call in &answer.calls {
+                            self.calls.settle(call, None, round, self.now);
+                        }
+                        let thinking = self.transcript.unfolded.then_some(true);
+                        let body = AnswerEntry { thinking, ..AnswerEntry::stored(answer, round) };
+                        self.transcript.push(EntryBody::Answer(body), message.at, Some(message.id.clone()));
                     }
-                    for call in &answer.calls {
-                        self.calls.settle(call, None, round, self.now);
-                    }
-                    self.transcript.push(
-                        EntryBody::Answer(AnswerEntry {
-                            thinking: self.transcript.unfolded.then_some(true),
-                            ..AnswerEntry::stored(answer, round)
-                        }),
-                        message.at,
-                        Some(message.id.clone()),
-                    );
                 }
                 Body::Tool(tool) if new => self.calls.outcome(&tool.call, &tool.outcome, None),
                 Body::Tool(_) => {}
+            }
+            // The row behind the last message that stays went with what was left.
+            let summary = self.transcript.branches.summaries().iter().find(|one| one.upto == message.id);
+            if let Some(one) = summary.filter(|one| !one.undone && at + 1 >= from).cloned() {
+                let at = one.at;
+                self.transcript.push(EntryBody::Summary(SummaryEntry { compaction: one, open: false }), at, None);
             }
         }
         self.calls.this_turn = last_turn;

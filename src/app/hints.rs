@@ -91,6 +91,10 @@ impl State {
                         add("{fault.continue}", "continue");
                         add("{fault.retry}", "ask again");
                     }
+                    FaultChoices::Compact => {
+                        add("{fault.continue}", "compact and ask again");
+                        add("{fault.retry}", "ask again");
+                    }
                     FaultChoices::Retry => add("{fault.retry}", "ask again"),
                     FaultChoices::None if waits_to_retry => add("{fault.retry}", "ask now"),
                     FaultChoices::None => add("{transcript.down}/{transcript.up}", "scroll"),

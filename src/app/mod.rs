@@ -16,6 +16,7 @@ mod branches;
 mod calls;
 mod catalogs;
 mod command;
+mod compacting;
 mod compare;
 mod completion;
 mod composer;

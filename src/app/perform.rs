@@ -91,6 +91,8 @@ impl State {
             },
             C::Export => self.export(ExportForm::Markdown, out),
             C::Share => self.export(ExportForm::Share, out),
+            C::Compact => self.compact("", out),
+            C::CompactUndo => self.undo_summary(out),
             C::Delete => self.remove(false, out),
             C::Erase => self.remove(true, out),
             C::Settings => self.open_settings(out),
@@ -289,8 +291,21 @@ impl State {
             (FaultChoices::Key, Some('k')) => Command::AnotherKey,
             (FaultChoices::Key, Some('m')) => Command::AnotherEndpoint,
             (FaultChoices::Cut, Some('c')) => Command::Continue,
-            (FaultChoices::Key | FaultChoices::Cut | FaultChoices::Retry, Some('r')) => Command::AskAgain,
-            (FaultChoices::Key | FaultChoices::Cut | FaultChoices::Retry | FaultChoices::None, _) => return false,
+            (FaultChoices::Compact, Some('c')) => {
+                self.compact_and_ask(out);
+                return true;
+            }
+            (FaultChoices::Key | FaultChoices::Cut | FaultChoices::Compact | FaultChoices::Retry, Some('r')) => {
+                Command::AskAgain
+            }
+            (
+                FaultChoices::Key
+                | FaultChoices::Cut
+                | FaultChoices::Compact
+                | FaultChoices::Retry
+                | FaultChoices::None,
+                _,
+            ) => return false,
         };
         self.perform(command, out);
         true

@@ -280,6 +280,9 @@ impl State {
 
     /// Takes a message of the user back into the composer: sent, it begins a branch.
     pub(super) fn edit_message(&mut self, out: &mut Vec<Effect>) {
+        if self.edit_summary(out) {
+            return;
+        }
         let chosen = self.transcript.selected.and_then(|key| self.transcript.entries.iter().position(|e| e.key == key));
         let upto = chosen.map_or(self.transcript.entries.len(), |at| at + 1);
         let at = self.transcript.entries[..upto].iter().rposition(|entry| matches!(entry.body, EntryBody::User(_)));
@@ -329,6 +332,11 @@ impl State {
 
     pub(super) fn fold_entry(&mut self, key: u64) {
         let Some(entry) = self.transcript.entries.iter_mut().find(|entry| entry.key == key) else { return };
+        if let EntryBody::Summary(summary) = &mut entry.body {
+            summary.open = !summary.open;
+            entry.revision += 1;
+            return;
+        }
         let EntryBody::Answer(answer) = &mut entry.body else { return };
         if answer.pieces.iter().any(|piece| matches!(piece, Piece::Thinking { .. })) {
             answer.thinking = Some(!answer.thinking_open());

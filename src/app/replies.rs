@@ -298,6 +298,7 @@ impl State {
                 }
             }
             EditorUse::Sample { inquiry } => self.sample_edited(inquiry, &text),
+            EditorUse::Summary { conversation, upto } => self.summary_edited(conversation, upto, &text, out),
             EditorUse::View => {}
         }
     }

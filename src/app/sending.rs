@@ -94,6 +94,7 @@ impl State {
                 }
             }
             Command::Models if !rest.is_empty() => self.choose_model(rest.to_owned(), None, Then::Nothing, out),
+            Command::Compact => self.compact(rest, out),
             Command::BranchHere if !rest.is_empty() => match rest {
                 "next" | ">" => self.walk(true, out),
                 "previous" | "prev" | "<" => self.walk(false, out),

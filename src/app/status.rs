@@ -7,7 +7,7 @@ use super::event::Timer;
 use super::roles::Casting;
 use super::state::State;
 use crate::chat::{
-    ContextParts, Fault, NoticeKind, Prices, ServerName, ServerStatus, Stamp, TurnId, TurnSettings, UnixMs,
+    ContextParts, Fault, LeftOut, NoticeKind, Prices, ServerName, ServerStatus, Stamp, TurnId, TurnSettings, UnixMs,
 };
 
 /// How turns of this session are run, and over which connection.
@@ -70,6 +70,8 @@ pub struct Status {
     pub answered: u64,
     /// What was sent last, in bytes.
     pub sent: ContextParts,
+    /// What the last request left out.
+    pub left_out: LeftOut,
     /// The terminal is in front.
     pub unfocused: bool,
     pub mouse: bool,

@@ -11,8 +11,8 @@ use super::state::{Focus, State};
 use super::status::{Context, Saved, ServerRow};
 use super::transcript::{AnswerEntry, EntryBody, FaultChoices, FaultEntry, Phase, Piece, Transcript, Turn};
 use crate::chat::{
-    Body, CallState, ConversationId, Fault, FaultKind, Message, Order, OutcomeKind, Retry, RoundTimes, ServerStatus,
-    SpanKind, Stamp, TurnEvent, TurnId, TurnStatus,
+    Body, CallState, ConversationId, Fault, FaultKind, LeftOut, Message, Order, OutcomeKind, Retry, RoundTimes,
+    ServerStatus, SpanKind, Stamp, TurnEvent, TurnId, TurnStatus,
 };
 
 /// A turn that took longer than this calls the person back, microseconds.
@@ -82,6 +82,7 @@ impl State {
                     return;
                 }
                 self.status.sent = parts;
+                self.status.left_out = LeftOut::default();
                 let Some(open) = &mut self.transcript.turn else { return };
                 let requested = at.since_us(open.started);
                 open.round = round;
@@ -95,6 +96,7 @@ impl State {
                     None => open.times.rounds.push(RoundTimes { round, requested, ..RoundTimes::default() }),
                 }
             }
+            TurnEvent::Compaction { conversation, step } => self.compaction(&conversation, step, out),
             TurnEvent::Slow { turn, round: _, waited_ms } => {
                 if !self.is_stale(turn)
                     && let Some(open) = &mut self.transcript.turn
@@ -313,6 +315,7 @@ impl State {
             FaultKind::Truncated => FaultChoices::Cut,
             FaultKind::Network | FaultKind::Provider | FaultKind::Protocol if shown => FaultChoices::Cut,
             FaultKind::Cancelled | FaultKind::NoModel => FaultChoices::None,
+            FaultKind::Context => FaultChoices::Compact,
             FaultKind::Usage | FaultKind::Internal | FaultKind::Limit | FaultKind::Store | FaultKind::Config
                 if fault.retry == Retry::Never =>
             {
@@ -325,7 +328,6 @@ impl State {
             | FaultKind::Network
             | FaultKind::Provider
             | FaultKind::RateLimit
-            | FaultKind::Context
             | FaultKind::Protocol
             | FaultKind::Limit
             | FaultKind::Store => FaultChoices::Retry,

@@ -8,6 +8,7 @@ use crate::chat::*;
 mod branching;
 mod browsing;
 mod choosing;
+mod compacting;
 mod composing;
 mod elsewhere;
 mod inquiring;

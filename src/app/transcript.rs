@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::blocks::{BlockAt, Spot};
 use super::branches::Branches;
+use super::compacting::AfterSummary;
 use super::marking::{Marked, Pressed};
 use super::watching::Attached;
 use crate::chat::{
-    Answer, AnswerState, CallId, ConversationId, Fault, Message, MessageId, Part, Stamp, TurnId, TurnStatus, TurnTimes,
-    UnixMs,
+    Answer, AnswerState, CallId, Compaction, ConversationId, Fault, Message, MessageId, Part, Stamp, TurnId,
+    TurnStatus, TurnTimes, UnixMs,
 };
 
 #[derive(Clone, Debug, Default)]
@@ -68,6 +69,8 @@ pub enum EntryBody {
     Fault(FaultEntry),
     /// One line of the program's own.
     Note(String),
+    /// What the model is sent in place of all that stands before it.
+    Summary(SummaryEntry),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -102,6 +105,13 @@ pub enum Piece {
 }
 
 #[derive(Clone, Debug)]
+pub struct SummaryEntry {
+    pub compaction: Compaction,
+    /// Its text is shown.
+    pub open: bool,
+}
+
+#[derive(Clone, Debug)]
 pub struct FaultEntry {
     pub fault: Fault,
     pub choices: FaultChoices,
@@ -118,6 +128,8 @@ pub enum FaultChoices {
     Key,
     /// `c` continue, `r` ask again.
     Cut,
+    /// `c` compact and ask again, `r` ask again.
+    Compact,
     /// `r` ask again.
     Retry,
     None,
@@ -180,6 +192,8 @@ pub struct Turn {
     pub stopping: bool,
     /// It goes on, or asks again, without a new message.
     pub restated: bool,
+    /// No turn: a summary that a person asked for, and what follows it.
+    pub summary: Option<AfterSummary>,
     /// Its rounds; the calls are filled in by [`super::State::times`].
     pub times: TurnTimes,
 }
@@ -191,6 +205,8 @@ pub enum Phase {
     Waiting,
     /// And it has been long: milliseconds.
     Slow(u64),
+    /// Older messages are being summarised.
+    Summarising,
     Thinking,
     Writing,
     /// The stream is over, calls still run or wait.
@@ -243,7 +259,11 @@ impl Transcript {
     pub(super) fn unsettled_round(&self, turn: TurnId) -> Option<u32> {
         self.entries.iter().find_map(|entry| match &entry.body {
             EntryBody::Answer(answer) if answer.turn == Some(turn) && answer.settled.is_none() => Some(answer.round),
-            EntryBody::Answer(_) | EntryBody::User(_) | EntryBody::Fault(_) | EntryBody::Note(_) => None,
+            EntryBody::Answer(_)
+            | EntryBody::User(_)
+            | EntryBody::Fault(_)
+            | EntryBody::Note(_)
+            | EntryBody::Summary(_) => None,
         })
     }
 
@@ -262,7 +282,7 @@ impl Transcript {
             EntryBody::Answer(answer) => {
                 answer.pieces.iter().any(|piece| matches!(piece, Piece::Call(id) if id == call))
             }
-            EntryBody::User(_) | EntryBody::Fault(_) | EntryBody::Note(_) => false,
+            EntryBody::User(_) | EntryBody::Fault(_) | EntryBody::Note(_) | EntryBody::Summary(_) => false,
         })
     }
 
@@ -270,7 +290,7 @@ impl Transcript {
         // An answer of which nothing came says nothing: what went wrong does.
         self.entries.retain(|entry| match &entry.body {
             EntryBody::Answer(answer) => answer.turn != Some(turn) || !answer.pieces.is_empty(),
-            EntryBody::User(_) | EntryBody::Fault(_) | EntryBody::Note(_) => true,
+            EntryBody::User(_) | EntryBody::Fault(_) | EntryBody::Note(_) | EntryBody::Summary(_) => true,
         });
         for entry in &mut self.entries {
             if let EntryBody::Answer(answer) = &mut entry.body
@@ -303,7 +323,11 @@ impl Transcript {
     pub fn open_fault(&self) -> Option<&FaultEntry> {
         match &self.entries.last()?.body {
             EntryBody::Fault(fault) if !fault.settled => Some(fault),
-            EntryBody::Fault(_) | EntryBody::User(_) | EntryBody::Answer(_) | EntryBody::Note(_) => None,
+            EntryBody::Fault(_)
+            | EntryBody::User(_)
+            | EntryBody::Answer(_)
+            | EntryBody::Note(_)
+            | EntryBody::Summary(_) => None,
         }
     }
 
@@ -353,6 +377,7 @@ impl Entry {
             }
             EntryBody::Fault(fault) => add(&fault.fault.message),
             EntryBody::Note(text) => add(text),
+            EntryBody::Summary(summary) => add(&summary.compaction.text),
         }
         out
     }
@@ -424,6 +449,7 @@ impl Turn {
             stream_last: None,
             stopping: false,
             restated,
+            summary: None,
             times: TurnTimes { started_wall_ms: started.wall_ms, ..TurnTimes::default() },
         }
     }

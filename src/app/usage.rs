@@ -3,7 +3,7 @@
 use super::effect::Effect;
 use super::state::State;
 use super::status::Context;
-use crate::chat::{ContextParts, NoticeKind, Prices, RoundUsage, Stamp, TurnId, UnixMs, Usage};
+use crate::chat::{Compaction, ContextParts, MessageId, NoticeKind, Prices, RoundUsage, Stamp, TurnId, UnixMs, Usage};
 
 /// From this share of the window on it is nearly full.
 pub const NEARLY_FULL: f64 = 0.9;
@@ -14,6 +14,8 @@ pub struct UsageLog {
     stored: Vec<UsageRow>,
     /// Rounds that were watched, each once: some endpoints tell it more than once, growing.
     watched: Vec<(TurnId, UsageRow)>,
+    /// Summaries of older messages, each once.
+    summaries: Vec<(MessageId, UsageRow)>,
     /// The stored rounds were asked for, and of what is older than this.
     asked: Option<(u64, UnixMs)>,
 }
@@ -64,7 +66,19 @@ impl UsageLog {
         self.stored = rounds.into_iter().filter(|(round, _)| round.at < before).map(row).collect();
     }
 
-    /// Every round, in order; turns are numbered through.
+    /// What a summary cost.
+    pub(super) fn summarised(&mut self, one: &Compaction, prices: Option<Prices>) {
+        if one.usage() == Usage::default() {
+            return;
+        }
+        let usage = one.usage();
+        let cost = prices.and_then(|prices| prices.cost(usage));
+        let row = UsageRow { turn: 0, round: 0, at: one.at, model: one.model.clone(), usage, cost };
+        self.summaries.retain(|(upto, _)| *upto != one.upto);
+        self.summaries.push((one.upto.clone(), row));
+    }
+
+    /// Every round, in order, then summaries, whose turn is 0; turns are numbered through.
     #[must_use]
     pub fn rows(&self) -> Vec<UsageRow> {
         let mut rows = self.stored.clone();
@@ -77,13 +91,15 @@ impl UsageLog {
             }
             rows.push(UsageRow { turn, ..row.clone() });
         }
+        rows.extend(self.summaries.iter().map(|(_, row)| row.clone()));
         rows
     }
 
     /// All that the conversation has used.
     #[must_use]
     pub fn spent(&self) -> Spent {
-        sum(self.stored.iter().chain(self.watched.iter().map(|(_, row)| row)))
+        let watched = self.watched.iter().map(|(_, row)| row);
+        sum(self.stored.iter().chain(watched).chain(self.summaries.iter().map(|(_, row)| row)))
     }
 
     /// What one turn has used.
@@ -132,17 +148,10 @@ impl State {
         let cost = self.session.prices.and_then(|prices| prices.cost(usage));
         self.usage.record(turn, UsageRow { turn: 0, round, at: at.wall_ms, model, usage, cost });
         let Some(input) = usage.input else { return };
-        let full = |state: &Self| state.context_share().is_some_and(|share| share >= NEARLY_FULL);
-        let before = full(self);
+        let before = self.context_share();
         self.status.answered = usage.output.unwrap_or(0);
         self.status.context = Some(Context { tokens: input + self.status.answered, estimated: false });
-        if full(self) && !before {
-            let percent = self.context_share().unwrap_or_default() * 100.0;
-            let text = format!(
-                "The context is {percent:.0} % full: /usage shows with what, /models has larger ones, /new begins anew."
-            );
-            self.notice(NoticeKind::Info, text, out);
-        }
+        self.say_short(before, out);
         // Ollama cuts off the beginning without a word.
         let sent = self.status.sent.estimated_tokens();
         if self.session.context_window.is_some_and(|most| sent > most && input <= most) && input * 2 < sent {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ConversationId, Message, MessageId, Toolset, UnixMs};
+use super::{Compaction, ConversationId, Message, MessageId, Toolset, UnixMs};
 
 /// One row of a list of conversations; made from metadata alone.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,5 +106,11 @@ impl Conversation {
     #[must_use]
     pub fn toolset(&self) -> Toolset {
         self.extra.get("toolset").and_then(|kept| Toolset::deserialize(kept).ok()).unwrap_or_default()
+    }
+
+    /// The summaries that stand for beginnings of it; none where they cannot be read.
+    #[must_use]
+    pub fn compactions(&self) -> Vec<Compaction> {
+        self.extra.get("compactions").and_then(|kept| Vec::deserialize(kept).ok()).unwrap_or_default()
     }
 }

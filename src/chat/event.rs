@@ -5,9 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CallUpdate, Claims, ContextParts, ConversationId, Fault, Inquiry, InquiryEnd, InquiryId, Message, Policy,
-    SampleStep, ServerLog, ServerName, ServerNews, ServerReply, ServerRoots, SignInStage, SignedIn, ToolRef, ToolRow,
-    TurnId, Usage,
+    CallUpdate, Claims, CompactionStep, ContextParts, ConversationId, Fault, Inquiry, InquiryEnd, InquiryId, Message,
+    Policy, SampleStep, ServerLog, ServerName, ServerNews, ServerReply, ServerRoots, SignInStage, SignedIn, ToolRef,
+    ToolRow, TurnId, Usage,
 };
 
 /// One event of the engine, in the order in which it acted. Text deltas may be merged for a slow reader and call
@@ -37,6 +37,11 @@ pub enum TurnEvent {
         parts: ContextParts,
         /// How many tools can be found, where the model is offered `find_tools` and what it found.
         of: Option<u32>,
+    },
+    /// What becomes of a summary that stands for older messages.
+    Compaction {
+        conversation: ConversationId,
+        step: CompactionStep,
     },
     /// Nothing has come from the endpoint yet.
     Slow {
@@ -202,6 +207,8 @@ pub enum NoticeKind {
     /// Arguments changed after a call was sent.
     Conflict,
     Limit,
+    /// Older messages were summarised, or could not be.
+    Compacted,
     Unsaved,
     Denied,
     Config,
@@ -226,6 +233,7 @@ impl NoticeKind {
             Self::Adapted => "adapted",
             Self::Conflict => "conflict",
             Self::Limit => "limit",
+            Self::Compacted => "compacted",
             Self::Unsaved => "unsaved",
             Self::Denied => "denied",
             Self::Config => "config",
@@ -258,6 +266,7 @@ impl TurnEvent {
             | Self::Finish { turn, .. }
             | Self::Ended { turn, .. } => Some(*turn),
             Self::Notice { turn, .. } | Self::Error { turn, .. } | Self::Inquiry { turn, .. } => *turn,
+            Self::Compaction { step, .. } => step.turn(),
             Self::Server(_)
             | Self::SignIn { .. }
             | Self::Tools(_)

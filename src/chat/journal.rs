@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use super::{
-    Answer, CallId, ClosedBy, ConversationId, Fault, Grant, Message, MessageId, OutcomeKind, Pin, RoundTimes,
-    ToolOutcome, ToolRef, Toolset, UnixMs, Usage,
+    Answer, CallId, ClosedBy, Compaction, ConversationId, Fault, Grant, Message, MessageId, OutcomeKind, Pin,
+    RoundTimes, ToolOutcome, ToolRef, Toolset, UnixMs, Usage,
 };
 
 /// How hard a transaction must reach the disk before it is acknowledged.
@@ -125,6 +125,22 @@ pub enum Change {
     Role {
         conversation: ConversationId,
         role: String,
+    },
+    /// A summary stands for a beginning of it, in place of one for the same.
+    Compacted {
+        conversation: ConversationId,
+        compaction: Box<Compaction>,
+    },
+    /// Other words in a summary's place.
+    SummaryText {
+        conversation: ConversationId,
+        upto: MessageId,
+        text: String,
+    },
+    /// A summary stands for nothing any more.
+    Uncompacted {
+        conversation: ConversationId,
+        upto: MessageId,
     },
     Pinned {
         conversation: ConversationId,

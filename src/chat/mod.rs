@@ -10,6 +10,7 @@
 
 mod call;
 mod catalog;
+mod compaction;
 mod content;
 mod conversation;
 mod delta;
@@ -36,6 +37,7 @@ mod wiretap;
 
 pub use call::*;
 pub use catalog::*;
+pub use compaction::*;
 pub use content::*;
 pub use conversation::*;
 pub use delta::*;

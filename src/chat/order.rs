@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Approve, CallId, ConversationId, Decision, Difference, Dispatch, InquiryAnswer, InquiryId, Lacks, LoggingLevel,
-    MessageId, Part, Root, Sampling, ServerName, ServerQuery, SignInStep, ToolChoice, ToolGlobs, Toolset, TurnId,
+    Approve, CallId, CompactRules, ConversationId, Decision, Difference, Dispatch, InquiryAnswer, InquiryId, Lacks,
+    LoggingLevel, MessageId, Part, Root, Sampling, ServerName, ServerQuery, SignInStep, ToolChoice, ToolGlobs, Toolset,
+    TurnId,
 };
 
 /// Its serialised form stands in recordings: a name that changes here needs its old one as an alias.
@@ -109,6 +110,20 @@ pub enum Order {
         /// From the first message to the last.
         path: Vec<MessageId>,
     },
+    /// Lets the model write a summary that stands for all but the last turns; told as [`super::CompactionStep`]s.
+    Compact {
+        turn: TurnId,
+        conversation: ConversationId,
+        /// What it should keep in mind.
+        note: String,
+        settings: Box<TurnSettings>,
+    },
+    /// Other words in place of a summary's; None takes it back.
+    Summary {
+        conversation: ConversationId,
+        upto: MessageId,
+        text: Option<String>,
+    },
     /// Renames; an empty title lets the first message speak again.
     Rename {
         conversation: ConversationId,
@@ -181,6 +196,8 @@ pub struct TurnSettings {
     pub toolset: Option<Toolset>,
     /// Tokens that fit the model's context, where that is known.
     pub context_window: Option<u64>,
+    /// When the context counts as short, and what is done about it.
+    pub compact: CompactRules,
     /// The role that it is asked in; None: as it was kept with the conversation.
     pub role: Option<TurnRole>,
 }

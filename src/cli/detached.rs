@@ -245,6 +245,7 @@ impl Reporting {
             | TurnEvent::Usage { .. }
             | TurnEvent::Finish { .. }
             | TurnEvent::Notice { .. }
+            | TurnEvent::Compaction { .. }
             | TurnEvent::Server(_)
             | TurnEvent::Inquiry { .. }
             | TurnEvent::Sampled { .. }

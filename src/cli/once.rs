@@ -315,7 +315,8 @@ pub fn settings(
         headless,
         no_save: !resolved.save,
         toolset: None,
-        context_window: None,
+        context_window: resolved.context,
+        compact: resolved.compact,
         role: resolved.role.as_ref().map(turn_role),
     })
 }

@@ -304,6 +304,7 @@ pub(super) fn state(
     let mut state = State::new(Session {
         greeting: connection.as_ref().map(|_| greeting),
         connection,
+        context_window: settings.context_window,
         settings,
         folder: setup.paths.show(&setup.folder),
         config_path: setup.paths.show(&setup.paths.config_file()),

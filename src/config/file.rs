@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::chat::{Api, Dispatch, FindTools, Limits, Policy, Prices};
+use crate::chat::{Api, CompactMode, CompactRules, Dispatch, FindTools, Limits, Policy, Prices};
 
 use super::draft::{self, ServerDraft};
 use super::node::{self, Node, Raw};
@@ -28,6 +28,8 @@ pub struct Config {
 
     pub policy: PolicySettings,
     pub tools: ToolSettings,
+    /// `[chat]`
+    pub compact: CompactRules,
     pub limits: Limits,
     pub ui: UiSettings,
     pub keymap: Keymap,
@@ -227,6 +229,12 @@ impl Config {
             tools.find_share = node.number("find_share").unwrap_or(tools.find_share);
             tools.find_tokens = node.int("find_tokens").filter(|most| *most > 0);
         }
+        if let Some(node) = tree.get("chat") {
+            let rules = &mut config.compact;
+            rules.mode = node.text("compact").and_then(|word| CompactMode::from_word(&word)).unwrap_or(rules.mode);
+            rules.at = node.number("compact_at").unwrap_or(rules.at);
+            rules.keep = node.int("compact_keep").and_then(|keep| u32::try_from(keep).ok()).unwrap_or(rules.keep);
+        }
         if let Some(node) = tree.get("limits") {
             limits::apply(&mut config.limits, node, spec::LIMITS);
         }
@@ -380,6 +388,7 @@ fn profile(name: &str, node: &Node, found: &mut Findings<'_>) -> Profile {
         dispatch: dispatch(node, "dispatch"),
         auth: node.text("auth").map(|word| if word == "api-key" { Auth::ApiKey } else { Auth::Bearer }),
         vision: node.bool("vision"),
+        context: node.int("context"),
         proxy: node.text("proxy"),
         ca_file: node.text("ca_file").map(PathBuf::from),
         prices: prices(node),

@@ -28,6 +28,8 @@ pub struct Profile {
     pub auth: Option<Auth>,
     /// The model sees images; None: as `/models` says.
     pub vision: Option<bool>,
+    /// Tokens that fit the model's context.
+    pub context: Option<u64>,
     /// For everything but loopback, before the environment's.
     pub proxy: Option<String>,
     /// PEM certificates that are trusted beside the platform's.

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::chat::{Api, Approve, Dispatch, Fault, FaultKind, FindTools, Limits, Policy, Prices, Sampling};
+use crate::chat::{
+    Api, Approve, CompactRules, Dispatch, Fault, FaultKind, FindTools, Limits, Policy, Prices, Sampling,
+};
 
 use super::address::{choose_endpoint, choose_headers, choose_key, choose_profile, where_messages_go};
 use super::draft::{ServerDraft, Variables, source_path};
@@ -97,6 +99,10 @@ pub struct Resolved {
     pub api: Api,
     pub auth: Auth,
     pub vision: Option<bool>,
+    /// Tokens that fit the model's context, as the profile says.
+    pub context: Option<u64>,
+    /// When the context counts as short, and what is done about it.
+    pub compact: CompactRules,
     pub proxy: Option<String>,
     pub ca_file: Option<PathBuf>,
     pub prices: Option<Prices>,
@@ -263,6 +269,8 @@ pub fn resolve(given: &Given<'_>) -> Result<Resolved, Fault> {
         api: api.unwrap_or_default(),
         auth: chosen.auth.unwrap_or_default(),
         vision: chosen.vision,
+        context: chosen.context,
+        compact: given.config.compact,
         proxy: chosen.proxy.clone(),
         ca_file: chosen.ca_file.clone(),
         prices: chosen.prices,

@@ -35,7 +35,7 @@ pub fn settings() -> Vec<SettingInfo> {
             _ => None,
         })
     };
-    for name in ["ui", "policy", "tools", "store"] {
+    for name in ["ui", "chat", "policy", "tools", "store"] {
         all.extend(table(name).into_iter().flatten().filter_map(|key| info(name, key)));
     }
     all.extend(spec::CONFIG.iter().filter_map(|key| info("", key)));

@@ -116,6 +116,7 @@ pub const CONFIG: &[Key] = &[
         "MCP servers. A child process gets PATH, HOME, locale, temp and what `env` names, nothing else. ${env:NAME} and ${env:NAME:-default} are filled in; an unset one without default disables the server.",
     ),
     key("tools", Kind::Table(TOOLS), "", "Too many tools: what the model is offered at once."),
+    key("chat", Kind::Table(CHAT), "", "Long conversations."),
     key("policy", Kind::Table(POLICY_KEYS), "", "Who may do what."),
     key("limits", Kind::Table(LIMITS), "", "Every limit. One that acts says so."),
     key("ui", Kind::Table(UI), "", "How the screen is drawn."),
@@ -181,6 +182,12 @@ pub const PROFILE: &[Key] = &[
         Kind::Words(&["bearer", "api-key"]),
         "\"bearer\"",
         "How the key is sent: as Authorization: Bearer, or as api-key (Azure's keys; its Entra tokens are bearer).",
+    ),
+    sample(
+        "context",
+        Kind::Int { min: 256, max: 1_000_000_000 },
+        "131072",
+        "Tokens that fit the model's context. Without it: as /models says.",
     ),
     sample(
         "vision",
@@ -357,6 +364,22 @@ pub const ERAS: &[&str] = &["legacy", "modern"];
 
 const SERVER_COMPAT: &[Key] =
     &[sample("jsonrpc", Kind::Bool, "true", "With \"simple-rpc\": send \"jsonrpc\": \"2.0\" too.")];
+
+const CHAT: &[Key] = &[
+    key(
+        "compact",
+        Kind::Words(&["ask", "auto", "off"]),
+        "\"ask\"",
+        "When the context is short. \"ask\": a line says so, and /compact lets the model summarise what is older; \"auto\": that happens by itself before the next message leaves, in millrace run too; \"off\": nothing. The messages stay in the conversation in any case; large results of earlier turns are sent as a name that the model can read on under, unless it is \"off\".",
+    ),
+    key(
+        "compact_at",
+        Kind::Number { min: 0.1, max: 1.0 },
+        "0.8",
+        "From which share of the context on it is short, where its size is known.",
+    ),
+    key("compact_keep", Kind::Int { min: 1, max: 1000 }, "2", "How many of the last turns a summary leaves whole."),
+];
 
 const FIND: &[&str] = &["auto", "always", "never"];
 

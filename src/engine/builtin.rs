@@ -40,6 +40,8 @@ pub(super) struct Shelf {
     and_read: OnceLock<Option<Arc<ToolList>>>,
     search: Option<Builtin>,
     read: Option<Builtin>,
+    /// Old results give way to references in this turn, so `read_result` is needed from its beginning.
+    pub refers: bool,
 }
 
 impl Shelf {
@@ -52,7 +54,7 @@ impl Shelf {
         for builtin in search.iter().chain(&read) {
             shelf = Arc::new(shelf.with_builtin(builtin));
         }
-        Self { tools: shelf, all, and_read: OnceLock::new(), search, read }
+        Self { tools: shelf, all, and_read: OnceLock::new(), search, read, refers: false }
     }
 
     /// All that may be called, millrace's own among it.
@@ -71,11 +73,20 @@ impl Shelf {
         self.read.is_some()
     }
 
+    /// Whether the list may be another behind these messages than it was at the turn's beginning.
+    pub fn grows(&self, history: &[Arc<Message>]) -> bool {
+        self.search.is_some() || self.needs_read(history)
+    }
+
+    fn needs_read(&self, history: &[Arc<Message>]) -> bool {
+        self.read.is_some() && (self.refers || history.iter().any(|message| was_cut(message)))
+    }
+
     /// What is offered behind these messages. `wanted`: a tool that the next answer must call.
     pub fn list(&self, history: &[Arc<Message>], wanted: Option<&str>) -> Option<Arc<ToolList>> {
         match &self.search {
             Some(search) => self.searched(search, history, wanted),
-            None if self.read.is_some() && history.iter().any(|message| was_cut(message)) => {
+            None if self.needs_read(history) => {
                 let names = || self.tools.tools().filter(|tool| !tool.builtin).map(|tool| &tool.wire_name);
                 let own = self.read.iter().map(|read| &read.tool().wire_name);
                 self.and_read.get_or_init(|| self.tools.listed(names().chain(own))).clone()
@@ -86,6 +97,8 @@ impl Shelf {
 
     fn searched(&self, search: &Builtin, history: &[Arc<Message>], wanted: Option<&str>) -> Option<Arc<ToolList>> {
         let mut names = vec![Arc::clone(&search.tool().wire_name)];
+        // Needed from the beginning on, it stands before all that is found.
+        names.extend(self.read.iter().filter(|_| self.refers).map(|read| Arc::clone(&read.tool().wire_name)));
         let mut seen: HashSet<Arc<str>> = names.iter().cloned().collect();
         let wanted = wanted.map(str::to_owned);
         for name in in_order(history).into_iter().chain(wanted) {

@@ -4,13 +4,19 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::port::Opened;
-use crate::chat::{Body, CallId, ConversationId, Message, MessageId, OutcomeKind, Parent, PastCall, ToolCall, Toolset};
+use crate::chat::{
+    Body, CallId, Compaction, ConversationId, Message, MessageId, OutcomeKind, Parent, PastCall, ToolCall, Toolset,
+};
 
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     conversations: HashMap<ConversationId, Opened>,
     /// Messages of other branches, where nothing else has them.
     aside: HashMap<ConversationId, Vec<Arc<Message>>>,
+    /// What the context held after the last request, as its endpoint counted.
+    tokens: HashMap<ConversationId, u64>,
+    /// Up to where large results give way to references.
+    referred: HashMap<ConversationId, MessageId>,
 }
 
 impl Memory {
@@ -19,6 +25,9 @@ impl Memory {
     }
 
     pub fn put(&mut self, id: ConversationId, opened: Opened) {
+        if let Some(tokens) = opened.tokens {
+            self.tokens.insert(id.clone(), tokens);
+        }
         self.conversations.insert(id, opened);
     }
 
@@ -30,6 +39,42 @@ impl Memory {
     /// The role that it is held in from now on.
     pub fn play(&mut self, id: &ConversationId, role: String) {
         self.conversations.entry(id.clone()).or_default().role = role;
+    }
+
+    /// An endpoint has counted a request and its answer.
+    pub fn counted(&mut self, id: &ConversationId, tokens: u64) {
+        self.tokens.insert(id.clone(), tokens);
+    }
+
+    pub fn tokens(&self, id: &ConversationId) -> Option<u64> {
+        self.tokens.get(id).copied()
+    }
+
+    /// Large results up to this message give way from now on.
+    pub fn refer(&mut self, id: &ConversationId, upto: MessageId) {
+        self.tokens.remove(id);
+        self.referred.insert(id.clone(), upto);
+    }
+
+    pub fn referred(&self, id: &ConversationId) -> Option<&MessageId> {
+        self.referred.get(id)
+    }
+
+    /// A summary stands from now on; what was counted before counts no more.
+    pub fn compact(&mut self, id: &ConversationId, one: Compaction) {
+        self.tokens.remove(id);
+        if let Some(opened) = self.conversations.get_mut(id) {
+            one.put(&mut opened.compactions);
+        }
+    }
+
+    /// Changes a summary, where the conversation is known here.
+    pub fn change_summary(&mut self, id: &ConversationId, upto: &MessageId, change: impl FnOnce(&mut Compaction)) {
+        self.tokens.remove(id);
+        let opened = self.conversations.get_mut(id);
+        if let Some(one) = opened.and_then(|opened| opened.compactions.iter_mut().find(|one| one.upto == *upto)) {
+            change(one);
+        }
     }
 
     /// A turn ended: `history` is the path now. Calls that it leaves behind stay known.
@@ -77,6 +122,8 @@ impl Memory {
             }
         }
         opened.messages = shown;
+        // What was counted was another path.
+        self.tokens.remove(id);
         let aside = self.aside.entry(id.clone()).or_default();
         aside.retain(|message| !on_path.contains(&message.id));
         aside.extend(left);
@@ -87,6 +134,7 @@ impl Memory {
     pub fn forget(&mut self, id: &ConversationId) {
         self.conversations.remove(id);
         self.aside.remove(id);
+        self.tokens.remove(id);
     }
 }
 

@@ -13,6 +13,7 @@
 //! Decide about calls (`turn` and `tools` do), draw, or know which transport, provider or database is behind a port.
 
 mod builtin;
+mod compacting;
 mod desk;
 pub mod disk;
 mod lane;

@@ -10,9 +10,9 @@ use super::port::Opened;
 use super::run::{Engine, Inbound};
 use super::turns::Running;
 use crate::chat::{
-    AnswerState, Body, CallId, Change, ConversationId, Fault, FaultKind, Heard, Marked, Message, MessageId, NoticeKind,
-    Parent, Part, PastCall, ServerName, Submit, ToolChoice, ToolRef, Toolset, TurnEvent, TurnId, TurnRole,
-    TurnSettings, TurnStatus,
+    AnswerState, Body, CallId, Change, Compaction, CompactionStep, ConversationId, Fault, FaultKind, Heard, Marked,
+    Message, MessageId, NoticeKind, Parent, Part, PastCall, ServerName, Submit, ToolChoice, ToolRef, Toolset,
+    TurnEvent, TurnId, TurnRole, TurnSettings, TurnStatus,
 };
 use crate::tools::{self, Builtin, FindRules, Snapshot};
 use crate::turn::{Event, Plan, Turn};
@@ -28,6 +28,8 @@ pub(super) enum Start {
     Again(Option<MessageId>),
     /// A call runs once more, by review; then the model goes on.
     Rerun(CallId),
+    /// No turn: the model writes a summary of what stands.
+    Summary { note: String },
 }
 
 /// A turn that has not begun yet.
@@ -42,6 +44,8 @@ pub(super) struct Opening {
     pub settings: TurnSettings,
     /// What the store said; None where nothing had to be read.
     pub read: Option<Result<Opened, Fault>>,
+    /// Its summary was written, or could not be.
+    pub summarised: bool,
 }
 
 impl Opening {
@@ -56,15 +60,29 @@ impl Opening {
             start: Start::Message(submit.parts),
             settings: submit.settings,
             read: None,
+            summarised: false,
         }
     }
 
     pub fn go_on(turn: TurnId, conversation: ConversationId, settings: TurnSettings) -> Self {
-        Self { turn, conversation, is_new: false, parent: Parent::Newest, start: Start::Continue, settings, read: None }
+        Self {
+            turn,
+            conversation,
+            is_new: false,
+            parent: Parent::Newest,
+            start: Start::Continue,
+            settings,
+            read: None,
+            summarised: false,
+        }
     }
 
     pub fn rerun(turn: TurnId, conversation: ConversationId, call: CallId, settings: TurnSettings) -> Self {
         Self { start: Start::Rerun(call), ..Self::go_on(turn, conversation, settings) }
+    }
+
+    pub fn summary(turn: TurnId, conversation: ConversationId, note: String, settings: TurnSettings) -> Self {
+        Self { start: Start::Summary { note }, ..Self::go_on(turn, conversation, settings) }
     }
 
     pub fn again(
@@ -81,13 +99,15 @@ impl Engine {
     /// Reads the conversation where it must be read, then goes on.
     /// A reader learns at once that it began, whatever it waits for.
     pub(super) fn open(&mut self, opening: Opening) {
-        self.emit(TurnEvent::Started {
-            turn: opening.turn,
-            conversation: opening.conversation.clone(),
-            model: opening.settings.model.clone(),
-            base_url: self.model.base_url(),
-            api: self.model.api().word(),
-        });
+        if !matches!(opening.start, Start::Summary { .. }) {
+            self.emit(TurnEvent::Started {
+                turn: opening.turn,
+                conversation: opening.conversation.clone(),
+                model: opening.settings.model.clone(),
+                base_url: self.model.base_url(),
+                api: self.model.api().word(),
+            });
+        }
         if opening.is_new || self.memory.get(&opening.conversation).is_some() {
             self.hold_or_begin(opening);
             return;
@@ -105,6 +125,9 @@ impl Engine {
         let turn = opening.turn;
         match opening.read.take() {
             Some(Ok(opened)) => self.memory.put(opening.conversation.clone(), opened),
+            Some(Err(fault)) if matches!(opening.start, Start::Summary { .. }) => {
+                return self.step(&opening.conversation, CompactionStep::Failed { turn, fault });
+            }
             Some(Err(fault)) => {
                 self.refuse(turn, opening.conversation, fault);
                 return;
@@ -112,7 +135,7 @@ impl Engine {
             None => {}
         }
         self.hold_or_begin(opening);
-        if cancelled {
+        if cancelled && !self.stop_summary(turn) {
             self.cancel_begun(turn);
         }
     }
@@ -126,7 +149,7 @@ impl Engine {
     }
 
     fn hold_or_begin(&mut self, opening: Opening) {
-        if self.must_wait() {
+        if self.must_wait() && !matches!(opening.start, Start::Summary { .. }) {
             self.held.push(opening);
         } else {
             self.begin(opening);
@@ -141,7 +164,11 @@ impl Engine {
     }
 
     pub(super) fn begin(&mut self, opening: Opening) {
-        let Opening { turn, conversation, is_new: fresh, parent, start, mut settings, read: _ } = opening;
+        if matches!(opening.start, Start::Summary { .. }) || self.wants_summary(&opening) {
+            return self.summarise(opening);
+        }
+        let Opening { turn, conversation, is_new: fresh, parent, start, mut settings, read: _, summarised: _ } =
+            opening;
         let at = self.now();
         let (toolset, chosen) = self.toolset(&conversation, settings.toolset.take(), settings.role.as_ref());
         let mut tools = self.desk.snapshot.chosen(&toolset);
@@ -179,6 +206,8 @@ impl Engine {
                     self.memory.discard(&conversation, keep, self.keeps(&conversation));
                 }
             }
+            // It was taken aside above.
+            Start::Summary { .. } => return,
             Start::Continue => {
                 let last = self.memory.get(&conversation).and_then(|o| o.messages.last());
                 // Endpoints refuse, or take as a prefill, a conversation that ends with the model's own words.
@@ -244,12 +273,18 @@ impl Engine {
         if chosen {
             opening.push(Change::Toolset { conversation: conversation.clone(), toolset: toolset.clone() });
         }
-        let shelf = self.shelf(&tools, &toolset, settings.context_window);
+        let mut shelf = self.shelf(&tools, &toolset, settings.context_window);
         tools = Arc::clone(shelf.tools());
         let wanted = match &settings.tool_choice {
             ToolChoice::Named(name) => Some(name.as_str()),
             ToolChoice::Auto | ToolChoice::None | ToolChoice::Required => None,
         };
+        let refer_upto = match shelf.reads_on() {
+            true => self.refer_upto(turn, &conversation, &settings, &history),
+            false => None,
+        };
+        shelf.refers = refer_upto.is_some();
+        let shelf = Arc::new(shelf);
         let offered = shelf.list(&history, wanted);
         let searched = shelf.findable();
         if let Some(all) = searched
@@ -269,6 +304,8 @@ impl Engine {
             settings,
             base_url: self.model.base_url(),
             origin: self.model.origin(),
+            summary: Compaction::on(&opened.compactions, &history).map(|(one, at)| (Arc::new(one.clone()), at)),
+            refer_upto,
             history,
             fresh: new_message,
             opening,
@@ -309,13 +346,13 @@ impl Engine {
     }
 
     /// The tools of a turn, with those of millrace's own that it may use.
-    fn shelf(&self, tools: &Arc<Snapshot>, toolset: &Toolset, window: Option<u64>) -> Arc<Shelf> {
+    fn shelf(&self, tools: &Arc<Snapshot>, toolset: &Toolset, window: Option<u64>) -> Shelf {
         let may = |name: &str| !self.desk.registry.denies(&ToolRef::new(Builtin::SERVER, name));
         let rules = self.desk.registry.find_rules();
         let rules = FindRules { mode: toolset.find.unwrap_or(rules.mode), ..rules };
         let searches = rules.applies(tools.tools().count(), tools.tokens(), window) && may(builtin::FIND_TOOLS);
         let read = self.reading.clone().filter(|_| may(builtin::READ_RESULT));
-        Arc::new(Shelf::new(tools, searches, read, &self.config.limits))
+        Shelf::new(tools, searches, read, &self.config.limits)
     }
 
     /// Servers whose untrusted content stands in the history: of calls that left, or may have.

@@ -9,9 +9,9 @@ use futures_util::Stream;
 use serde_json::{Map, Value};
 
 use crate::chat::{
-    Api, CallId, Change, ConversationId, Durability, EventDeltas, Fault, Grant, Inquiry, InquiryAnswer, InquiryEnd,
-    InquiryId, Message, PastCall, Pin as ToolPin, Request, ServerAction, ServerName, ServerNews, ServerQuery,
-    ServerReply, ServerStatus, SignInStage, SignInStep, Stamp, ToolList, ToolRef, Toolset,
+    Api, CallId, Change, Compaction, ConversationId, Durability, EventDeltas, Fault, Grant, Inquiry, InquiryAnswer,
+    InquiryEnd, InquiryId, Message, PastCall, Pin as ToolPin, Request, ServerAction, ServerName, ServerNews,
+    ServerQuery, ServerReply, ServerStatus, SignInStage, SignInStep, Stamp, ToolList, ToolRef, Toolset,
 };
 use crate::tools::Listing;
 use crate::turn::Adapted;
@@ -194,6 +194,10 @@ pub struct Opened {
     pub toolset: Toolset,
     /// The name of its role; empty: none.
     pub role: String,
+    /// Summaries that stand for beginnings, on whatever branch.
+    pub compactions: Vec<Compaction>,
+    /// What the context held after the last request, where its endpoint told.
+    pub tokens: Option<u64>,
 }
 
 pub trait Clock: Send + Sync {

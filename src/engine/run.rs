@@ -7,12 +7,13 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::builtin;
+use super::compacting::Summarising;
 use super::desk::Desk;
 use super::lane::{self, Lane, Withdrawn};
 use super::memory::Memory;
 use super::opening::Opening;
 use super::outbox::{Inbox, Outbox};
-use super::port::{Clock, Journal, Lesson, Model, ServerEvent, Servers};
+use super::port::{Clock, Journal, Lesson, Model, ModelEvent, ServerEvent, Servers};
 use super::sampling::{Progress, Samplings};
 use super::turns::Running;
 use crate::chat::{
@@ -66,6 +67,8 @@ pub(super) enum Inbound {
     Opened(Box<Opening>),
     /// How an answer for a server gets on.
     Sampled(InquiryId, Progress),
+    /// What came of a request for a summary.
+    Summary(TurnId, ModelEvent),
     /// A server answered what it was asked beside calls.
     Replied {
         generation: u64,
@@ -155,6 +158,8 @@ pub struct Engine {
     pub(super) turns: HashMap<TurnId, Running>,
     /// Turns whose conversation is being read.
     pub(super) openings: HashMap<TurnId, bool>,
+    /// Summaries that are being written, by the turn that asked or waits.
+    pub(super) summaries: HashMap<TurnId, Summarising>,
     /// Turns that wait for servers to start.
     pub(super) held: Vec<Opening>,
     pub(super) memory: Memory,
@@ -236,6 +241,7 @@ impl Engine {
             inbound,
             turns: HashMap::new(),
             openings: HashMap::new(),
+            summaries: HashMap::new(),
             held: Vec::new(),
             memory: Memory::default(),
             lanes: HashMap::new(),
@@ -302,7 +308,12 @@ impl Engine {
             *cancelled = true;
         }
         for opening in std::mem::take(&mut self.held) {
-            self.begin(opening);
+            self.begin(Opening { summarised: true, ..opening });
+        }
+        for job in std::mem::take(&mut self.summaries).into_values() {
+            if let Some(opening) = job.waiting() {
+                self.begin(opening);
+            }
         }
         let turns: Vec<TurnId> = self.turns.keys().copied().collect();
         for turn in turns {
@@ -368,6 +379,10 @@ impl Engine {
             Order::AcceptChanges { server, shown } => self.accept(&server, &shown),
             Order::Toolset { conversation, toolset } => self.choose(&conversation, toolset),
             Order::Branch { conversation, path } => self.branch(&conversation, &path),
+            Order::Compact { turn, conversation, note, settings } => {
+                self.open(Opening::summary(turn, conversation, note, *settings));
+            }
+            Order::Summary { conversation, upto, text } => self.change_summary(&conversation, upto, text),
             Order::Rename { conversation, title } => {
                 self.write(vec![crate::chat::Change::Title { conversation, title }], Durability::Synced);
             }
@@ -387,7 +402,9 @@ impl Engine {
 
     /// Another branch is shown: what is known here of all its messages stands, else it is read before its next turn.
     fn branch(&mut self, conversation: &ConversationId, path: &[MessageId]) {
-        if self.turns.values().any(|running| running.is_of(conversation)) {
+        if self.turns.values().any(|running| running.is_of(conversation))
+            || self.summaries.values().any(|summary| summary.is_of(conversation))
+        {
             return;
         }
         if !self.memory.show(conversation, path) && self.keeps(conversation) {
@@ -403,6 +420,9 @@ impl Engine {
     fn cancel(&mut self, turn: TurnId) {
         if let Some(cancelled) = self.openings.get_mut(&turn) {
             *cancelled = true;
+            return;
+        }
+        if self.stop_summary(turn) {
             return;
         }
         if let Some(at) = self.held.iter().position(|o| o.turn == turn) {
@@ -447,6 +467,7 @@ impl Engine {
             }
             Inbound::Sampled(inquiry, progress) => self.sampled(inquiry, progress),
             Inbound::Opened(opening) => self.opened(*opening),
+            Inbound::Summary(turn, event) => self.summary_event(turn, event),
         }
     }
 

@@ -224,7 +224,7 @@ fn used(usage: Usage, sample: &Sample) -> u64 {
 }
 
 /// Own fields of the person's configuration that would make another request of it.
-const RULED: [&str; 18] = [
+pub(super) const RULED: [&str; 18] = [
     "max_tokens",
     "max_completion_tokens",
     "max_output_tokens",

@@ -15,8 +15,8 @@ use super::outbox::Outbox;
 use super::port::{Events, Lesson, Model, ModelEvent, ServerCall};
 use super::run::{Engine, Inbound};
 use crate::chat::{
-    CallId, Change, ConversationId, Durability, OutcomeKind, Request, Stamped, ToolList, ToolOutcome, TurnId,
-    TurnSettings,
+    CallId, Change, ConversationId, Durability, OutcomeKind, Request, Stamped, ToolList, ToolOutcome, TurnEvent,
+    TurnId, TurnSettings,
 };
 use crate::tools::{Problem, Tool};
 use crate::turn::{Event, ResponseEnd, Step, Turn};
@@ -77,7 +77,16 @@ impl Engine {
                         let problems = tool.validate(&arguments);
                         waiting.push_back(Event::Validated { call, problems });
                     }
-                    Step::Emit(event) => self.put(at, event),
+                    Step::Emit(event) => {
+                        if let TurnEvent::Usage { usage, .. } = &event
+                            && let Some(input) = usage.input
+                            && let Some(running) = self.turns.get(&id)
+                        {
+                            let conversation = running.turn.conversation();
+                            self.memory.counted(conversation, input + usage.output.unwrap_or(0));
+                        }
+                        self.put(at, event);
+                    }
                     Step::Arm { round, changes } => {
                         self.put_down(id, &mut lines);
                         // The first round's list was made with the turn.
@@ -171,6 +180,9 @@ impl Engine {
     /// What was found or became of use since the last request stands behind what was offered before it.
     fn offer_more(&self, id: TurnId) -> Option<Arc<ToolList>> {
         let running = self.turns.get(&id)?;
+        if !running.shelf.grows(running.turn.history()) {
+            return None;
+        }
         let list = running.shelf.list(running.turn.history(), None)?;
         Some(running.model.offered(running.turn.model(), list))
     }
@@ -182,12 +194,12 @@ impl Engine {
             (Arc::clone(&running.shelf), Arc::clone(&self.config.limits), self.inbound.clone());
         let reading = (&*tool.wire_name == builtin::READ_RESULT).then(|| {
             builtin::named(running.turn.history(), &arguments).map(|cut| {
-                // What came in this process is at hand; what came before is in the store.
-                let kept = match &cut.outcome.full {
+                let whole = cut.at_hand();
+                let kept = match &whole {
                     Some(_) => None,
                     None => Some(self.journal.whole_result(running.turn.conversation().clone(), cut.call.clone())),
                 };
-                (cut, kept)
+                (cut, whole, kept)
             })
         });
         tokio::spawn(async move {
@@ -195,10 +207,10 @@ impl Engine {
             let _ = inbound.send(Inbound::Turn(id, Event::Sent { call: call.clone() })).await;
             let outcome = match reading {
                 Some(Err(outcome)) => *outcome,
-                Some(Ok((cut, kept))) => {
+                Some(Ok((cut, whole, kept))) => {
                     let full = match kept {
                         Some(kept) => kept.await,
-                        None => Ok(cut.outcome.full.clone()),
+                        None => Ok(whole),
                     };
                     aside(move || builtin::read(&cut, full, &arguments, &limits)).await
                 }

@@ -42,6 +42,7 @@ impl Whole {
                 self.usage.insert(*round, *usage);
             }
             TurnEvent::Notice { .. }
+            | TurnEvent::Compaction { .. }
             | TurnEvent::Slow { .. }
             | TurnEvent::Retrying { .. }
             | TurnEvent::Unsaved { .. } => self.notices.extend(notice(event).map(Value::Object)),

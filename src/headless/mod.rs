@@ -373,6 +373,7 @@ impl End {
             | TurnEvent::Usage { .. }
             | TurnEvent::Finish { .. }
             | TurnEvent::Notice { .. }
+            | TurnEvent::Compaction { .. }
             | TurnEvent::Server(_)
             | TurnEvent::Inquiry { .. }
             | TurnEvent::InquiryEnded { .. }

@@ -181,6 +181,8 @@ fn fields(event: &TurnEvent) -> Option<(&'static str, Fields)> {
         }
         // Nobody attends here: the servers were declined, and a notice said so.
         TurnEvent::Inquiry { .. } | TurnEvent::Sampled { .. } | TurnEvent::InquiryEnded { .. } => return None,
+        // A notice, where there is something to tell: see [`notice`].
+        TurnEvent::Compaction { .. } => return notice(event).map(|fields| ("notice", fields)),
         // Only a screen asks for them.
         TurnEvent::Replied { .. } | TurnEvent::News { .. } => return None,
     };
@@ -270,6 +272,9 @@ pub(super) fn notice(event: &TurnEvent) -> Option<Fields> {
             "attempt": attempt,
             "delay_ms": delay_ms,
         }),
+        TurnEvent::Compaction { step, .. } => {
+            json!({"kind": NoticeKind::Compacted.word(), "message": step.told()?})
+        }
         TurnEvent::Unsaved { reason } => json!({"kind": NoticeKind::Unsaved.word(), "message": reason}),
         TurnEvent::Started { .. }
         | TurnEvent::Message { .. }

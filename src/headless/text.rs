@@ -109,6 +109,11 @@ impl Text {
                 }
             }
             TurnEvent::Notice { message, .. } => self.activity(message, to),
+            TurnEvent::Compaction { step, .. } => {
+                if let Some(told) = step.told() {
+                    self.activity(&told, to);
+                }
+            }
             TurnEvent::Unsaved { reason } => self.activity(&format!("This is not being saved: {reason}"), to),
             TurnEvent::Slow { waited_ms, .. } => self.activity(&slow(*waited_ms), to),
             TurnEvent::Retrying { attempt, delay_ms, fault, .. } => {

@@ -205,7 +205,7 @@ fn whole(id: &ConversationId, opened: &Opened) -> Option<Value> {
             messages: count,
             calls: 0,
             failed_calls: 0,
-            tokens: None,
+            tokens: opened.tokens,
             pinned: false,
             interrupted: false,
         },
@@ -214,7 +214,7 @@ fn whole(id: &ConversationId, opened: &Opened) -> Option<Value> {
         messages: opened.messages.clone(),
         forks: Vec::new(),
         open_elsewhere: false,
-        extra: Value::Null,
+        extra: serde_json::json!({"compactions": opened.compactions}),
     };
     serde_json::from_str(&export::json(&conversation).ok()?).ok()
 }

@@ -145,6 +145,8 @@ pub(super) fn begins_turn(order: &Order) -> bool {
         | Order::AcceptChanges { .. }
         | Order::Toolset { .. }
         | Order::Branch { .. }
+        | Order::Compact { .. }
+        | Order::Summary { .. }
         | Order::Rename { .. } => false,
     }
 }

@@ -168,6 +168,8 @@ fn started(order: &Order) -> Option<TurnId> {
         | Order::AcceptChanges { .. }
         | Order::Toolset { .. }
         | Order::Branch { .. }
+        | Order::Compact { .. }
+        | Order::Summary { .. }
         | Order::Rename { .. } => None,
     }
 }
@@ -289,6 +291,8 @@ impl Player<'_> {
             | Order::Query { .. }
             | Order::AcceptChanges { .. }
             | Order::Toolset { .. }
+            | Order::Compact { .. }
+            | Order::Summary { .. }
             | Order::Rename { .. }) => order,
         };
         self.orders.send(order);

@@ -96,7 +96,9 @@ impl Script {
                         Fault::new(FaultKind::Usage, message)
                     })?;
                     let past = past.into_iter().map(Into::into).collect();
-                    let opened = Opened { messages: whole.messages, used_ids, past, ..Opened::default() };
+                    let (compactions, tokens) = (whole.compactions(), whole.summary.tokens);
+                    let messages = whole.messages;
+                    let opened = Opened { messages, used_ids, past, compactions, tokens, ..Opened::default() };
                     script.opened.insert(conversation, opened);
                 }
                 Line::WholeResult { conversation, call, text } => {

@@ -6,8 +6,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{StoreError, claim, ledger, rows};
 use crate::chat::{
-    Answer, AnswerState, Body, CallId, Change, ConversationId, Message, MessageId, OutcomeKind, ToolCall, ToolOutcome,
-    ToolRef, UnixMs,
+    Answer, AnswerState, Body, CallId, Change, Compaction, ConversationId, Message, MessageId, OutcomeKind, ToolCall,
+    ToolOutcome, ToolRef, UnixMs,
 };
 
 /// Longest title that is made of a first message, in characters.
@@ -142,6 +142,15 @@ pub(super) fn apply(db: &Connection, change: &Change, by: &By<'_>) -> Result<(),
             db.prepare_cached("UPDATE conversation SET extra = json_set(extra, '$.role', ?2) WHERE no = ?1")?
                 .execute(params![no, role])?;
         }
+        Change::Compacted { conversation, compaction } => {
+            compactions(db, conversation, by, |all| Compaction::clone(compaction).put(all))?;
+        }
+        Change::SummaryText { conversation, upto, text } => compactions(db, conversation, by, |all| {
+            all.iter_mut().filter(|one| one.upto == *upto).for_each(|one| one.rewrite(text));
+        })?,
+        Change::Uncompacted { conversation, upto } => compactions(db, conversation, by, |all| {
+            all.iter_mut().filter(|one| one.upto == *upto).for_each(|one| one.undone = true);
+        })?,
         Change::Pinned { conversation, pinned } => {
             let no = conversation_no(db, conversation)?;
             db.prepare_cached("UPDATE conversation SET pinned = ?2 WHERE no = ?1")?.execute(params![no, pinned])?;
@@ -151,6 +160,26 @@ pub(super) fn apply(db: &Connection, change: &Change, by: &By<'_>) -> Result<(),
         Change::Revoke { entry, tool } => ledger::revoke(db, entry, tool)?,
         Change::Learnt { base_url, model, key, value } => ledger::put_learnt(db, base_url, model, key, value)?,
     }
+    Ok(())
+}
+
+/// Changes the summaries that are kept with a conversation.
+fn compactions(
+    db: &Connection,
+    conversation: &ConversationId,
+    by: &By<'_>,
+    change: impl FnOnce(&mut Vec<Compaction>),
+) -> Result<(), StoreError> {
+    let no = conversation_no(db, conversation)?;
+    by.may_write(db, no)?;
+    let kept: Option<String> = db
+        .prepare_cached("SELECT extra -> '$.compactions' FROM conversation WHERE no = ?1")?
+        .query_row([no], |row| row.get(0))?;
+    // What a later version wrote in another form is not lost by a summary of ours: then this fails.
+    let mut all = kept.as_deref().map(serde_json::from_str).transpose()?.unwrap_or_default();
+    change(&mut all);
+    db.prepare_cached("UPDATE conversation SET extra = json_set(extra, '$.compactions', json(?2)) WHERE no = ?1")?
+        .execute(params![no, serde_json::to_string(&all)?])?;
     Ok(())
 }
 

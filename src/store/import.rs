@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{StoreError, apply};
 use crate::chat::{
-    AnswerState, Body, CallId, Change, ConversationId, Message, MessageId, Origin, OutcomeKind, ToolMessage,
-    ToolOutcome, Tree, UnixMs,
+    AnswerState, Body, CallId, Change, Compaction, ConversationId, Message, MessageId, Origin, OutcomeKind,
+    ToolMessage, ToolOutcome, Tree, UnixMs,
 };
 
 /// Writes it in the caller's transaction; returns the id under which it stands. Ids that are taken, or are not such as
@@ -43,6 +43,13 @@ pub(super) fn import(db: &Connection, tree: &Tree, by: &apply::By<'_>) -> Result
         }
         apply::apply(db, &Change::Message { conversation: id.clone(), message: Arc::new(message) }, by)?;
     }
+    let mut extra = given.extra.clone();
+    if taken && !given.compactions().is_empty() {
+        // Summaries go with the messages for which they stand.
+        let named = |one: Compaction| Some(Compaction { upto: renamed.get(&one.upto)?.clone(), ..one });
+        let all: Vec<Compaction> = given.compactions().into_iter().filter_map(named).collect();
+        extra["compactions"] = serde_json::to_value(all)?;
+    }
     if taken {
         head = head.and_then(|head| renamed.get(&head).cloned());
     }
@@ -61,7 +68,7 @@ pub(super) fn import(db: &Connection, tree: &Tree, by: &apply::By<'_>) -> Result
             tokens,
             summary.pinned,
             summary.interrupted,
-            serde_json::to_string(&given.extra)?,
+            serde_json::to_string(&extra)?,
             head.as_ref().map(MessageId::as_str)
         ],
     )?;

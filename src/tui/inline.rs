@@ -130,7 +130,7 @@ impl Inline {
 fn finished(entry: &Entry, state: &State) -> bool {
     let Some(turn) = &state.transcript.turn else { return true };
     match &entry.body {
-        EntryBody::User(_) | EntryBody::Fault(_) | EntryBody::Note(_) => true,
+        EntryBody::User(_) | EntryBody::Fault(_) | EntryBody::Note(_) | EntryBody::Summary(_) => true,
         EntryBody::Answer(answer) => {
             let calls = answer.pieces.iter().filter_map(|piece| match piece {
                 Piece::Call(id) => state.calls.by_id.get(id),

@@ -9,10 +9,11 @@ use super::event::{Event, ResponseEnd, Step, Timer};
 use super::plan::Plan;
 use super::recorder::Recorder;
 use super::round::Round;
+use super::sent;
 use crate::chat::{
-    CallId, CallState, CallUpdate, Change, ContextParts, ConversationId, Durability, Fault, FaultKind, Message,
-    MessageId, Part, PastCall, Request, ServerName, Stamp, Stamped, ToolChoice, ToolList, TurnEvent, TurnSettings,
-    TurnStatus, duration_text,
+    CallId, CallState, CallUpdate, Change, CompactionStep, ContextParts, ConversationId, Durability, Fault, FaultKind,
+    LeftOut, Message, MessageId, Part, PastCall, Request, ServerName, Stamp, Stamped, ToolChoice, ToolList, TurnEvent,
+    TurnSettings, TurnStatus, duration_text,
 };
 use crate::tools::Snapshot;
 
@@ -245,6 +246,7 @@ impl Turn {
         self.phase = Phase::Streaming;
         self.recorder.requested(round, self.now_at);
         let tools = self.offered.clone();
+        let (messages, left) = sent::sent(&self.plan, &self.history);
         self.emit(TurnEvent::Request {
             turn: self.plan.turn,
             round,
@@ -254,15 +256,19 @@ impl Turn {
             parts: ContextParts::of(
                 self.plan.settings.system.as_deref(),
                 tools.as_ref().map_or(0, |t| t.json.len() as u64),
-                self.history.iter().map(|message| &**message),
+                messages.iter().map(|message| &**message),
             ),
             of: self.plan.searched,
         });
+        if left != LeftOut::default() {
+            let step = CompactionStep::LeftOut { turn: self.plan.turn, left };
+            self.emit(TurnEvent::Compaction { conversation: self.plan.conversation.clone(), step });
+        }
         let tool_choice = self.tool_choice().clone();
         let request = Request {
             model: self.plan.settings.model.clone(),
             system: self.plan.settings.system.clone(),
-            messages: self.history.clone(),
+            messages,
             tools,
             tool_choice,
             sampling: self.plan.settings.sampling.clone(),

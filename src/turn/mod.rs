@@ -22,6 +22,7 @@ mod plan;
 mod recorder;
 mod round;
 pub mod scanner;
+mod sent;
 mod settle;
 mod slots;
 
@@ -30,3 +31,4 @@ pub use assembler::{AssembledCall, Assembler, AssemblerLimits, CallStatus, Decla
 pub use event::{Adapted, Event, ResponseEnd, Step, Timer};
 pub use machine::Turn;
 pub use plan::Plan;
+pub use sent::{WORTH_A_REFERENCE, refer};

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::chat::{
-    CallId, Change, ConversationId, Limits, Message, MessageId, PastCall, ServerName, ToolList, TurnId, TurnSettings,
+    CallId, Change, Compaction, ConversationId, Limits, Message, MessageId, PastCall, ServerName, ToolList, TurnId,
+    TurnSettings,
 };
 use crate::tools::Snapshot;
 
@@ -21,6 +22,10 @@ pub struct Plan {
     pub origin: String,
     /// The conversation so far, from its first message on, outcomes in call order; the user's new message last.
     pub history: Vec<Arc<Message>>,
+    /// The summary that stands for the beginning of that, and for how many messages.
+    pub summary: Option<(Arc<Compaction>, usize)>,
+    /// Large results up to this message give way to references.
+    pub refer_upto: Option<MessageId>,
     /// The user's new message where there is one: written before the first request leaves.
     pub fresh: Option<Arc<Message>>,
     /// What must be written before the first round besides the message (the conversation itself, where it is new).

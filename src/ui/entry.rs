@@ -6,9 +6,11 @@ use super::markdown::{Document, Highlighter, wrap_row};
 use super::pictures::{Picture, PictureOf};
 use super::prose::Prose;
 use super::theme::Glyphs;
-use crate::app::{AnswerEntry, BlockAt, Call, Calls, Entry, EntryBody, FaultChoices, FaultEntry, Piece, Siblings};
+use crate::app::{
+    AnswerEntry, BlockAt, Call, Calls, Entry, EntryBody, FaultChoices, FaultEntry, Piece, Siblings, SummaryEntry,
+};
 use crate::chat::{AnswerState, CallId, Cut, FaultKind, Part};
-use crate::text::{sanitize, strip_hidden, visible};
+use crate::text::{cut, sanitize, strip_hidden, visible};
 
 /// How an entry is to be laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,6 +164,10 @@ impl Laid {
                 let rows = fault_rows(fault, self.shape.width, glyphs);
                 self.push(0, PartBody::Rows(rows));
             }
+            EntryBody::Summary(summary) => {
+                let rows = summary_rows(summary, self.shape, glyphs);
+                self.push(0, PartBody::Rows(rows));
+            }
             EntryBody::Note(text) => {
                 let none = Row::new();
                 let rows = wrap_row(&linked(&sanitize(text), Ink::Dim), self.shape.width, &none, &none);
@@ -200,7 +206,7 @@ impl Laid {
                 row.push(model, Tint::of(Ink::Second).bold());
                 row
             }
-            EntryBody::Fault(_) | EntryBody::Note(_) => return,
+            EntryBody::Fault(_) | EntryBody::Note(_) | EntryBody::Summary(_) => return,
         };
         let branch = match shape.siblings {
             Siblings::Alone => String::new(),
@@ -468,7 +474,43 @@ pub(super) fn estimate(entry: &Entry, width: usize) -> usize {
             .sum(),
         EntryBody::Fault(_) => 2,
         EntryBody::Note(text) => lines(text),
+        EntryBody::Summary(summary) if summary.open => lines(&summary.compaction.text) + 3,
+        EntryBody::Summary(_) => 1,
     }
+}
+
+/// The row of a summary, and its text where that is shown.
+fn summary_rows(entry: &SummaryEntry, shape: Shape, glyphs: &Glyphs) -> Vec<Row> {
+    let one = &entry.compaction;
+    let messages = counted(one.messages.into(), "message", "messages");
+    let does = if entry.open { "hides" } else { "shows" };
+    let words = match shape.narrow {
+        true => format!("{} summarised, enter {does}", one.messages),
+        false => format!("{messages} summarised {dot} enter {does} the summary {dot} e edits it", dot = glyphs.dot),
+    };
+    let mut row = Row::new();
+    row.push_safe(&glyphs.rule.repeat(2), Tint::of(Ink::Dim));
+    row.push(&format!(" {} ", cut(&words, shape.width.saturating_sub(6))), Ink::Dim);
+    row.push_safe(&glyphs.rule.repeat(2), Tint::of(Ink::Dim));
+    let mut rows = vec![row];
+    if !entry.open {
+        return rows;
+    }
+    let none = Row::new();
+    rows.extend(wrap_row(&linked(&sanitize(&one.text), Ink::Text), shape.width, &none, &none));
+    let mut by = match (one.edited, one.model.is_empty()) {
+        (true, _) => "as you edited it".to_owned(),
+        (false, true) => "written by the model".to_owned(),
+        (false, false) => format!("written by {}", sanitize(&one.model).one_line().as_str()),
+    };
+    if one.shortened {
+        by.push_str("; it was not given every long text whole");
+    }
+    let told = format!("({by}. The model is sent this in place of all above.)");
+    let mut by = Row::new();
+    by.push(&told, Ink::Dim);
+    rows.extend(wrap_row(&by, shape.width, &none, &none));
+    rows
 }
 
 /// How much of a person's own text is laid out, bytes: beyond that it was pasted, not written.
@@ -525,7 +567,7 @@ fn fault_rows(entry: &FaultEntry, width: usize, glyphs: &Glyphs) -> Vec<Row> {
                 row.push(&format!(" {calls} ran and {verb} kept."), Ink::Text);
             }
         }
-        FaultChoices::Key | FaultChoices::Retry | FaultChoices::None => {
+        FaultChoices::Key | FaultChoices::Compact | FaultChoices::Retry | FaultChoices::None => {
             row.push_lines(&sanitize(&entry.fault.message), Ink::Text.into());
             // Where the choices say what can be done, the hint would say it twice.
             let told = entry.choices == FaultChoices::Key && entry.fault.kind == FaultKind::Auth && !entry.settled;
@@ -542,6 +584,7 @@ fn fault_rows(entry: &FaultEntry, width: usize, glyphs: &Glyphs) -> Vec<Row> {
     let keys: &[(&'static str, &'static str)] = match entry.choices {
         FaultChoices::Key => &[("k", "another key"), ("m", "another endpoint"), ("r", "retry")],
         FaultChoices::Cut => &[("c", "continue"), ("r", "ask again (calls are not re-run)")],
+        FaultChoices::Compact => &[("c", "compact what is older and ask again"), ("r", "ask again")],
         FaultChoices::Retry => &[("r", "ask again")],
         FaultChoices::None => &[],
     };

@@ -170,6 +170,7 @@ fn activity(canvas: &Canvas<'_>, state: &State, room: Room, figures: Figures) ->
         _ if turn.stopping => "stopping".to_owned(),
         Phase::Waiting => "waiting".to_owned(),
         Phase::Slow(_) => "still waiting".to_owned(),
+        Phase::Summarising => "summarising".to_owned(),
         Phase::Retrying { at_us, attempt, .. } => {
             let left = at_us.saturating_sub(state.now.mono_us).div_ceil(1_000_000);
             format!("attempt {} in {left} s", attempt + 1)

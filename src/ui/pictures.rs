@@ -127,7 +127,7 @@ pub fn picture_data(state: &State, picture: &Picture) -> Option<String> {
                 Part::Image { data, .. } => Some(data.clone()),
                 Part::Text { .. } | Part::File { .. } => None,
             },
-            EntryBody::Answer(_) | EntryBody::Fault(_) | EntryBody::Note(_) => None,
+            EntryBody::Answer(_) | EntryBody::Fault(_) | EntryBody::Note(_) | EntryBody::Summary(_) => None,
         },
         PictureOf::Result { call, block } => {
             let result = state.calls.by_id.get(call)?.outcome.as_ref()?.result()?;

@@ -288,7 +288,7 @@ fn draw_line(
         EntryBody::User(_) => Ink::Accent,
         EntryBody::Answer(_) => Ink::Second,
         EntryBody::Fault(_) => Ink::Bad,
-        EntryBody::Note(_) => Ink::Dim,
+        EntryBody::Note(_) | EntryBody::Summary(_) => Ink::Dim,
     };
     let tint = if selected { Tint::of(ink).bold() } else { Tint::of(ink) };
     canvas.put(area, 1, y, glyphs.gutter, tint);
@@ -341,7 +341,11 @@ fn writing(entry: &Entry) -> bool {
         EntryBody::Answer(answer) if answer.streaming => {
             matches!(answer.pieces.last(), None | Some(Piece::Text(_) | Piece::Thinking { .. } | Piece::Refusal(_)))
         }
-        EntryBody::Answer(_) | EntryBody::User(_) | EntryBody::Fault(_) | EntryBody::Note(_) => false,
+        EntryBody::Answer(_)
+        | EntryBody::User(_)
+        | EntryBody::Fault(_)
+        | EntryBody::Note(_)
+        | EntryBody::Summary(_) => false,
     }
 }
 

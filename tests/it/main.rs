@@ -5,6 +5,7 @@
 mod architecture;
 mod briefing;
 mod cli;
+mod compacting;
 mod config;
 mod demo;
 mod engine;

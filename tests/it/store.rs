@@ -14,8 +14,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use millrace::chat::{
-    Answer, AnswerState, Body, CallId, Change, ClosedBy, Conversation, ConversationId, Durability, Grant, GrantScope,
-    Message, MessageId, OutcomeKind, Part, Pin, RoundTimes, ToolCall, ToolMessage, ToolOutcome, ToolRef, Usage,
+    Answer, AnswerState, Body, CallId, Change, ClosedBy, Compaction, Conversation, ConversationId, Durability, Grant,
+    GrantScope, Message, MessageId, OutcomeKind, Part, Pin, RoundTimes, ToolCall, ToolMessage, ToolOutcome, ToolRef,
+    Usage,
 };
 use millrace::cli::history::{self, Removal};
 use millrace::store::{Claim, Cursor, DraftOf, OpenMode, Page, Sort, Store, StoreError};
@@ -225,6 +226,65 @@ fn a_turn_reads_back_as_it_was_written() {
         assert!(store.past_calls(&id("c1"), &ToolRef::new("fs", "read"), "{}").await.unwrap().is_empty());
         assert_eq!(store.check().await.unwrap(), None);
     });
+}
+
+#[test]
+fn summaries_are_kept_beside_the_messages_changed_and_taken_back() {
+    let (_folder, path) = folder();
+    let one = |upto: &str, text: &str| {
+        let compaction = Compaction {
+            upto: MessageId::new(upto),
+            messages: 2,
+            text: text.into(),
+            input: Some(100),
+            output: Some(10),
+            ..Compaction::default()
+        };
+        Change::Compacted { conversation: id("c"), compaction: Box::new(compaction) }
+    };
+    let said = |text: &str| Body::Assistant(answer(text, AnswerState::Complete, vec![]));
+    let kept = |store: &Store| {
+        let opened = block(store.open_conversation(&id("c"))).unwrap();
+        assert_eq!(opened.messages.len(), 4, "the messages stay");
+        opened.compactions()
+    };
+    let store = open(&path);
+    block(synced(
+        &store,
+        vec![
+            begin("c", 1),
+            user("c", "u1", None, "one"),
+            message("c", "a1", Some("u1"), 2, said("first")),
+            user("c", "u2", Some("a1"), "two"),
+            message("c", "a2", Some("u2"), 3, said("second")),
+            one("a1", "in short"),
+        ],
+    ));
+    drop(store);
+    let store = open(&path);
+    assert_eq!(kept(&store).iter().map(|one| one.text.as_str()).collect::<Vec<_>>(), ["in short"]);
+    let upto = || MessageId::new("a1");
+    block(synced(
+        &store,
+        vec![Change::SummaryText { conversation: id("c"), upto: upto(), text: "other words".into() }, one("a2", "all")],
+    ));
+    let told: Vec<_> = kept(&store).into_iter().map(|one| (one.text, one.edited)).collect();
+    assert_eq!(told, [("other words".to_owned(), true), ("all".to_owned(), false)]);
+    // One in the place of another: what both cost is kept.
+    block(synced(
+        &store,
+        vec![one("a1", "anew"), Change::Uncompacted { conversation: id("c"), upto: MessageId::new("a2") }],
+    ));
+    let told: Vec<_> = kept(&store).into_iter().map(|one| (one.text, one.input, one.undone)).collect();
+    assert_eq!(told, [("all".to_owned(), Some(100), true), ("anew".to_owned(), Some(200), false)]);
+    // They go with an export, and stand for the same messages where those get other ids.
+    let exported = millrace::export::json(&block(store.open_whole(&id("c"))).unwrap()).unwrap();
+    let copy = block(store.import(millrace::export::parse(&exported).unwrap())).unwrap();
+    assert_ne!(copy, id("c"));
+    let opened = block(store.open_conversation(&copy)).unwrap();
+    let compactions = opened.compactions();
+    let (on, count) = Compaction::on(&compactions, &opened.messages).unwrap();
+    assert_eq!((on.text.as_str(), count), ("anew", 2));
 }
 
 #[cfg(unix)]

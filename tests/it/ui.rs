@@ -4,6 +4,7 @@
 
 mod around;
 mod branches;
+mod compacting;
 mod corpus;
 mod inquiry;
 mod keys;

@@ -107,6 +107,48 @@ fn siblings_are_told_and_walked_by_two_keys() {
 }
 
 #[test]
+fn a_summary_stands_on_the_branches_that_go_through_what_it_stands_for() {
+    let one = |upto: &str, text: &str| Compaction {
+        upto: MessageId::new(upto),
+        messages: 2,
+        text: text.into(),
+        ..Compaction::default()
+    };
+    let path = |ids: [&str; 2]| {
+        vec![
+            user("u1", None, "one"),
+            answer("a1", "u1", &"long ".repeat(1_000)),
+            user(ids[0], Some("a1"), ids[0]),
+            answer(ids[1], ids[0], ids[1]),
+        ]
+    };
+    let kept = |ids: [&str; 2]| {
+        let forks = vec![fork(Some("a1"), &["u2", "u2b"])];
+        let all = [one("a1", "of both"), one("a2", "of the older"), one("b1", "of the newer")];
+        let extra = serde_json::json!({ "compactions": all });
+        Box::new(Conversation { extra, ..*conversation(path(ids), forks) })
+    };
+    let summaries = |desk: &Desk| {
+        let rows = desk.state.transcript.entries.iter().filter_map(|entry| match &entry.body {
+            EntryBody::Summary(summary) => Some(summary.compaction.text.clone()),
+            _ => None,
+        });
+        rows.collect::<Vec<_>>()
+    };
+    let mut desk = desk();
+    desk.state.load(*kept(["u2b", "b1"]), &mut Vec::new());
+    assert_eq!(summaries(&desk), ["of both", "of the newer"]);
+    assert_eq!(desk.state.status.left_out.summarised, 4);
+    desk.keys("<tab>");
+    press(&mut desk, "<");
+    let Some(Effect::Walk { generation, message, .. }) = desk.effects.last().cloned() else { panic!() };
+    desk.reply(Reply::Walked { generation, message, conversation: kept(["u2", "a2"]) });
+    assert_eq!(summaries(&desk), ["of both", "of the older"]);
+    let context = desk.state.status.context.unwrap();
+    assert!(context.estimated && context.tokens < 200, "what is left out is not counted: {context:?}");
+}
+
+#[test]
 fn the_footer_names_the_keys_only_where_they_work() {
     let named = |desk: &Desk| desk.state.hints().iter().any(|hint| hint.label == "branch");
     let mut desk = opened();

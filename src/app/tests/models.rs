@@ -191,9 +191,7 @@ fn the_context_is_told_by_part_and_sums_up_to_what_was_counted() {
     let told = desk.state.context_parts().unwrap();
     assert_eq!(told, ContextParts { system: 80, tools: 240, history: 370, results: 160 });
     assert_eq!(told.total(), 850);
-    assert_eq!(desk.said(), "");
-    desk.engine(TurnEvent::Usage { turn, round: 2, usage: usage(900, 50) });
-    assert!(desk.said().starts_with("The context is 95 % full: /usage"), "{}", desk.said());
+    assert!(desk.said().starts_with("The context is 85 % full: /compact"), "{}", desk.said());
 }
 
 #[test]

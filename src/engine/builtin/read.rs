@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::chat::{Body, CallId, Fault, Limits, Message, OutcomeKind, ToolOutcome};
 use crate::tools::{Builtin, Excerpt, Place, Want, excerpt, result_reference, whole_told};
+use crate::turn::WORTH_A_REFERENCE;
 
 pub(in crate::engine) const READ_RESULT: &str = "read_result";
 
@@ -58,7 +59,12 @@ pub(in crate::engine) struct Cut {
     pub outcome: Arc<ToolOutcome>,
 }
 
-/// The results on this path of which the model was told a part, in order.
+/// Whether the model may have been told only a part of it: it was cut, or is large enough to give way to its name.
+fn is_read(outcome: &ToolOutcome) -> bool {
+    outcome.truncated || outcome.content.len() > WORTH_A_REFERENCE
+}
+
+/// The results on this path that can be read on in, in order.
 fn cuts(history: &[Arc<Message>]) -> Vec<Cut> {
     let mut names: Vec<(&CallId, &str)> = Vec::new();
     let mut out = Vec::new();
@@ -68,7 +74,7 @@ fn cuts(history: &[Arc<Message>]) -> Vec<Cut> {
             Body::Assistant(answer) => {
                 names = answer.calls.iter().map(|call| (&call.id, call.wire_name.as_str())).collect();
             }
-            Body::Tool(tool) if tool.outcome.truncated => {
+            Body::Tool(tool) if is_read(&tool.outcome) => {
                 let name = names.iter().find(|(id, _)| **id == tool.call).map_or("", |(_, name)| name);
                 out.push(Cut { call: tool.call.clone(), name: name.to_owned(), outcome: Arc::clone(&tool.outcome) });
             }
@@ -93,15 +99,15 @@ pub(in crate::engine) fn named(
     if let Some(at) = cuts.iter().rposition(|cut| result_reference(&cut.call) == id || cut.call.as_str() == id) {
         return Ok(cuts.swap_remove(at));
     }
-    let mut told = format!("There is no result {:?} that was cut in this conversation.", short(id));
+    let mut told = format!("There is no result {:?} to read on in, in this conversation.", short(id));
     match cuts.len() {
-        0 => told.push_str(" None was."),
+        0 => told.push_str(" There is none."),
         all => {
             let from = all.saturating_sub(NAMED);
             let named = cuts[from..].iter().map(|cut| {
                 format!("{} ({}, {} bytes)", result_reference(&cut.call), short(&cut.name), cut.outcome.bytes)
             });
-            told.push_str(&format!(" These were: {}.", named.collect::<Vec<_>>().join(", ")));
+            told.push_str(&format!(" These are: {}.", named.collect::<Vec<_>>().join(", ")));
         }
     }
     Err(Box::new(failed(told)))
@@ -109,6 +115,16 @@ pub(in crate::engine) fn named(
 
 fn short(text: &str) -> String {
     text.chars().take(80).collect()
+}
+
+impl Cut {
+    /// The whole of it, where it is at hand: what came in this process, and what the model was told whole.
+    pub fn at_hand(&self) -> Option<String> {
+        match self.outcome.truncated {
+            true => self.outcome.full.clone(),
+            false => Some(self.outcome.content.clone()),
+        }
+    }
 }
 
 /// Reads in the whole of it, as it was kept. Linear in its text: off the engine's task.
@@ -131,7 +147,7 @@ pub(in crate::engine) fn read(
         (line, None) => Place::Line(line.unwrap_or(1)),
     };
     let want = Want { from, count: number("count"), find: arguments.get("find").and_then(Value::as_str) };
-    let text = whole_told(&cut.outcome, &full);
+    let text = if cut.outcome.truncated { whole_told(&cut.outcome, &full) } else { full };
     let room = usize::try_from(limits.result).unwrap_or(usize::MAX).saturating_sub(AROUND).max(AROUND);
     match excerpt(&text, &want, room) {
         Ok(Excerpt { what, text, next }) => {

@@ -47,8 +47,13 @@ impl Journal for LiveJournal {
             let opened = store.open_conversation(&conversation).await.map_err(|error| error.fault())?;
             let used_ids = store.used_call_ids(&conversation).await.map_err(|error| error.fault())?;
             let past = store.calls_off_path(&conversation).await.map_err(|error| error.fault())?;
-            let (toolset, role) = (opened.toolset(), opened.role().unwrap_or_default().to_owned());
-            Ok(Opened { messages: opened.messages, used_ids, past, folder: opened.summary.folder, toolset, role })
+            let (toolset, compactions) = (opened.toolset(), opened.compactions());
+            let role = opened.role().unwrap_or_default().to_owned();
+            // What was counted before a summary says nothing of what is sent with it.
+            let last = opened.messages.last().map_or(0, |message| message.at);
+            let tokens = opened.summary.tokens.filter(|_| compactions.iter().all(|one| one.at <= last));
+            let folder = opened.summary.folder;
+            Ok(Opened { messages: opened.messages, used_ids, past, folder, toolset, role, compactions, tokens })
         })
     }
 

@@ -315,7 +315,7 @@ fn lack(model: &ModelRow, state: &State, columns: usize) -> Vec<Row> {
 fn has_images(state: &State) -> bool {
     state.transcript.entries.iter().any(|entry| match &entry.body {
         EntryBody::User(parts) => parts.iter().any(|part| matches!(part, Part::Image { .. })),
-        EntryBody::Answer(_) | EntryBody::Fault(_) | EntryBody::Note(_) => false,
+        EntryBody::Answer(_) | EntryBody::Fault(_) | EntryBody::Note(_) | EntryBody::Summary(_) => false,
     })
 }
 

@@ -6,7 +6,7 @@ use super::{foot, heading, one, screen, words};
 use crate::app::{Layout, ListLayout, Spent, State, UsageRow, UsageView};
 use crate::text::cut;
 use crate::ui::canvas::{Canvas, rows_of};
-use crate::ui::figures::{Moment, cost, grouped, tokens, window};
+use crate::ui::figures::{Moment, cost, counted, grouped, tokens, window};
 use crate::ui::ink::{Ink, Row, Tint};
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, view: &UsageView, state: &State, layout: &mut Layout) {
@@ -87,10 +87,21 @@ fn context(canvas: &mut Canvas<'_>, body: Rect, state: &State) -> usize {
         y += 1;
         if context.tokens > most || ink == Ink::Warn {
             let text = match narrow {
-                true => "! /new, or m: a larger one",
-                false => "! Nearly full: begin anew with /new, leave large files out, or choose a larger model with m.",
+                true => "! /compact, or m: a larger one",
+                false => "! Nearly full: /compact summarises what is older, /new begins anew, m has larger models.",
             };
             canvas.put(body, 1, y, &cut(text, columns.saturating_sub(2)), Ink::Warn);
+            y += 1;
+        }
+    }
+    let left = state.status.left_out;
+    for (count, one, many, stands) in [
+        (left.summarised, "message", "messages", "summarised: a summary is sent in place"),
+        (left.referred, "older result", "older results", "sent as a name (the model can read on)"),
+    ] {
+        if count > 0 {
+            let text = format!("{} {stands}", counted(count.into(), one, many));
+            canvas.put(body, 3, y, &cut(&text, columns.saturating_sub(4)), Ink::Dim);
             y += 1;
         }
     }
@@ -174,7 +185,8 @@ fn rounds(canvas: &mut Canvas<'_>, area: Rect, view: &UsageView, state: &State, 
 }
 
 fn round(canvas: &mut Canvas<'_>, area: Rect, y: usize, row: &UsageRow, at: &Columns, state: &State) {
-    canvas.put(area, 1, y, &format!("{}.{}", row.turn, row.round), Ink::Text);
+    let name = if row.turn == 0 { "summ.".to_owned() } else { format!("{}.{}", row.turn, row.round) };
+    canvas.put(area, 1, y, &name, Ink::Text);
     if let Some(x) = at.when {
         let today = Moment::new(state.now.wall_ms, crate::ui::offset(state));
         canvas.put(area, x, y, &cut(&Moment::new(row.at, crate::ui::offset(state)).in_list(today), 8), Ink::Dim);

@@ -147,3 +147,52 @@ fn what_is_exported_comes_back_equal_and_without_secrets() {
         done(home.command(&["history", "import", file.to_str().unwrap()]).output().unwrap(), 2);
     }
 }
+
+#[test]
+fn a_long_conversation_is_summarised_by_itself_only_where_that_is_configured() {
+    let home = Home::new();
+    let counted = |text: &str, tokens: u64| {
+        let usage = event(&json!({"choices": [], "usage": {"prompt_tokens": tokens, "completion_tokens": 9}}));
+        Reply::sse(vec![say(text), usage, finish("stop")])
+    };
+    let config = |mode: &str| {
+        let text = format!(
+            "[chat]\ncompact = \"{mode}\"\ncompact_keep = 1\n[profiles.small]\nbase_url = \"http://127.0.0.1:1/v1\"\n\
+             model = \"scripted\"\ncontext = 1000\n"
+        );
+        home.file("m/config/config.toml", &text);
+    };
+    config("ask");
+    let long = "a long story ".repeat(200);
+    let provider = Provider::start(vec![
+        counted(&long, 700),
+        counted("second", 750),
+        counted("third", 800),
+        counted("In short, a story was told.", 800),
+        counted("fourth", 200),
+    ]);
+    let run = |args: &[&str]| home.run(&provider, &[&["-p", "small", "--output", "ndjson"], args].concat());
+    Events::of(run(&["tell"]), 0);
+    Events::of(run(&["-c", "and then?"]), 0);
+    Events::of(run(&["-c", "and then?"]), 0);
+    assert_eq!(provider.requests().len(), 3, "nothing is summarised unless it is wished");
+    config("auto");
+    let events = Events::of(run(&["-c", "the end?"]), 0);
+    assert_eq!(provider.requests().len(), 5);
+    let notices: Vec<&Value> = events.named("notice").into_iter().filter(|n| n["kind"] == "compacted").collect();
+    assert_eq!(notices.len(), 2, "{}", events.shown());
+    assert!(notices[1]["message"].as_str().unwrap().starts_with("4 messages are summarised"), "{notices:?}");
+    let summary = &provider.requests()[3];
+    assert!(
+        summary.get("tools").is_none() && summary["messages"][1]["content"].as_str().unwrap().contains("a long story")
+    );
+    let sent = provider.told(4);
+    let roles: Vec<&str> = sent.iter().map(|(role, _)| role.as_str()).collect();
+    assert_eq!(roles, ["user", "assistant", "user"]);
+    assert!(sent[0].1.contains("In short, a story was told.") && !sent[0].1.contains("a long story"), "{}", sent[0].1);
+    // All of it stays, and goes out with an export.
+    let kept = home.last();
+    assert_eq!(kept["messages"].as_array().unwrap().len(), 8);
+    let told = done(home.command(&["history", "export", "last", "--format", "json"]).output().unwrap(), 0);
+    assert!(told.out.contains("a long story") && told.out.contains("In short, a story was told."));
+}

@@ -78,6 +78,14 @@ async fn telling(store: &Store, name: &str) {
             ),
             message(name, &format!("{name}-t"), Some(&answered), 4, told(&k, outcome)),
             Change::Title { conversation: id(name), title: format!("about {CANARY}") },
+            Change::Compacted {
+                conversation: id(name),
+                compaction: Box::new(Compaction {
+                    upto: MessageId::new(&answered),
+                    text: format!("in short: {CANARY}"),
+                    ..Compaction::default()
+                }),
+            },
         ],
     )
     .await;

@@ -253,10 +253,12 @@ impl Transcript {
             Scroll::Follow => {}
         }
         (self.until, self.marked) = (None, None);
+        // No key has had this one with what it named before.
+        let revision = self.entries[at..].iter().map(|entry| entry.revision).max().unwrap_or_default() + 1;
         self.entries[at..=row].rotate_right(1);
         for (entry, key) in self.entries[at..].iter_mut().zip(keys) {
             entry.key = key;
-            entry.revision += 1;
+            entry.revision = revision;
         }
     }
 

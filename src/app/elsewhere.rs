@@ -341,7 +341,10 @@ impl State {
     /// How much of the context a conversation takes that was not watched.
     pub(super) fn measure_context(&mut self, path: &[Arc<Message>], told: Option<u64>) {
         // The tools of now may be others than those of then: the rest shares what was counted.
-        let (sent, left_out) = match Compaction::on(self.transcript.branches.summaries(), path) {
+        let summary = Compaction::on(self.transcript.branches.summaries(), path);
+        // What was counted before a summary was written says nothing of the next request.
+        let told = told.filter(|_| summary.is_none_or(|(one, _)| path.last().is_some_and(|last| last.at >= one.at)));
+        let (sent, left_out) = match summary {
             Some((summary, count)) => {
                 let summarised = u32::try_from(count).unwrap_or(u32::MAX);
                 (&summary.applied(path, count)[..], LeftOut { summarised, referred: 0 })

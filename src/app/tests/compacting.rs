@@ -77,9 +77,14 @@ fn a_summary_is_ordered_by_its_command_and_stands_where_it_ends() {
     let Order::Compact { note, conversation: of, .. } = desk.order() else { panic!("{:?}", desk.order()) };
     assert_eq!((note.as_str(), of), ("the names", &conversation()));
     assert_eq!(desk.state.transcript.turn.as_ref().map(|turn| turn.phase.clone()), Some(Phase::Summarising));
+    let drawn: Vec<(u64, u64)> =
+        desk.state.transcript.entries.iter().map(|entry| (entry.key, entry.revision)).collect();
     done(&mut desk);
     assert!(desk.state.transcript.turn.is_none());
     assert_eq!(shown(&desk), ["user", "answer", "summary", "user", "answer"]);
+    for entry in &desk.state.transcript.entries[2..] {
+        assert!(!drawn.contains(&(entry.key, entry.revision)), "what was drawn is not drawn for another");
+    }
     let keys: Vec<u64> = desk.state.transcript.entries.iter().map(|entry| entry.key).collect();
     assert!(keys.is_sorted(), "{keys:?}");
     assert!(desk.said().contains("2 messages summarised"), "{}", desk.said());

@@ -80,6 +80,9 @@ async fn make(path: &Path, count: u64, messages: usize) -> Outcome<()> {
 }
 
 async fn look(path: &Path) -> Outcome<()> {
+    let store = Store::open(path, OpenMode::Write)?;
+    store.flush().await?;
+    store.close().await?;
     let began = Instant::now();
     let store = Store::open(path, OpenMode::Write)?;
     println!("open: {:.1?}", began.elapsed());
@@ -161,7 +164,10 @@ async fn measure(count: u64, messages: usize, kept: Option<PathBuf>) -> Outcome<
     if path.is_file() {
         println!("{} is there already", path.display());
     } else {
-        make(&path, count, messages).await?;
+        // Under another name until it is whole.
+        let growing = path.with_extension("growing");
+        make(&growing, count, messages).await?;
+        std::fs::rename(&growing, &path)?;
     }
     look(&path).await?;
     // Not into what is kept.

@@ -7,6 +7,8 @@ use super::StoreError;
 /// Messages of one step, and about how much text it may take, in bytes: a call's intent may have to wait for it.
 const STEP: usize = 200;
 const STEP_BYTES: usize = 128 * 1024;
+/// Messages of a step that a search waits for: the last turns, not all that was imported.
+const GLANCE: usize = 64;
 /// How much of one message is indexed; the middle of a log is not what a person searches for.
 const DOCUMENT_BYTES: usize = 64 * 1024;
 
@@ -21,30 +23,47 @@ pub(super) fn is_pending(db: &Connection) -> Result<bool, StoreError> {
 
 /// Indexes some of what is pending.
 pub(super) fn step(db: &Connection) -> Result<(), StoreError> {
-    let limit = i64::try_from(STEP).unwrap_or(i64::MAX);
-    let titles: Vec<(i64, String)> = db
+    newest(db, STEP)
+}
+
+/// Indexes a little of what is pending, while somebody waits.
+pub(super) fn glance(db: &Connection) -> Result<(), StoreError> {
+    newest(db, GLANCE)
+}
+
+fn newest(db: &Connection, most: usize) -> Result<(), StoreError> {
+    let limit = i64::try_from(most).unwrap_or(i64::MAX);
+    let mut titles: Vec<(i64, String)> = db
         .prepare_cached(
-            "SELECT no, coalesce(nullif(title, ''), first_line) FROM conversation WHERE titled = 0 LIMIT ?1",
+            "SELECT no, coalesce(nullif(title, ''), first_line) FROM conversation WHERE titled = 0
+             ORDER BY no DESC LIMIT ?1",
         )?
         .query_map([limit], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
+    let newest: Vec<i64> = db
+        .prepare_cached("SELECT no FROM message WHERE indexed = 0 ORDER BY no DESC LIMIT ?1")?
+        .query_map([limit], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let mut messages = Vec::with_capacity(newest.len());
+    let mut bytes = 0;
+    for no in newest {
+        let text = document(db, no)?;
+        bytes += text.len();
+        messages.push((no, text));
+        if bytes > STEP_BYTES {
+            break;
+        }
+    }
+    // In rising order: for each number below the one before, the index would write a segment of its own.
+    titles.sort_unstable_by_key(|(no, _)| *no);
+    messages.sort_unstable_by_key(|(no, _)| *no);
     for (no, title) in titles {
         put(db, "title_search", no, &title)?;
         db.prepare_cached("UPDATE conversation SET titled = 1 WHERE no = ?1")?.execute([no])?;
     }
-    let messages: Vec<i64> = db
-        .prepare_cached("SELECT no FROM message WHERE indexed = 0 LIMIT ?1")?
-        .query_map([limit], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    let mut bytes = 0;
-    for no in messages {
-        let text = document(db, no)?;
+    for (no, text) in messages {
         put(db, "message_search", no, &text)?;
         db.prepare_cached("UPDATE message SET indexed = 1 WHERE no = ?1")?.execute([no])?;
-        bytes += text.len();
-        if bytes > STEP_BYTES {
-            break;
-        }
     }
     Ok(())
 }

@@ -69,6 +69,15 @@ impl Query {
         query
     }
 
+    /// The earliest date that a `before:` names.
+    pub(super) fn before(&self) -> Option<UnixMs> {
+        let dates = self.filters.iter().filter_map(|filter| match filter {
+            Filter::Before(at) => Some(*at),
+            _ => None,
+        });
+        dates.min()
+    }
+
     /// Conditions on `conversation c`, each beginning with ` AND `, and the values of their `?`.
     pub(super) fn conditions(&self) -> (String, Vec<Value>) {
         let mut sql = String::new();

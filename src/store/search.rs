@@ -15,7 +15,7 @@ use super::{Query, SearchPage, StoreError, index, listing, query, snippet};
 use crate::chat::{Hit, MessageId, Summary};
 
 /// What a first page may take, less what opening a window and making the page may still need.
-const BUDGET: Duration = Duration::from_millis(35);
+const BUDGET: Duration = Duration::from_millis(30);
 /// Matching messages of one word that are looked at.
 const CANDIDATES: usize = 1500;
 /// Rows of the first window; the next one is twice as wide where the time allows.
@@ -49,6 +49,37 @@ pub(super) fn search(
     Ok(page)
 }
 
+/// Where a search begins: at the newest, or where a date says.
+struct From {
+    before: i64,
+    /// The newest conversation and message to look at.
+    conversation: i64,
+    message: i64,
+    /// Nothing newer was left out.
+    is_newest: bool,
+}
+
+impl From {
+    /// How many conversations are asked for their newest message: clocks that were set back put them out of order.
+    const AROUND: i64 = 50;
+
+    fn find(db: &Connection, query: &Query) -> Result<Self, StoreError> {
+        let last: i64 = db.query_row("SELECT coalesce(max(no), 0) FROM message", [], |row| row.get(0))?;
+        let Some(before) = query.before() else {
+            return Ok(Self { before: i64::MAX, conversation: i64::MAX, message: last, is_newest: true });
+        };
+        let (conversation, message) = db
+            .prepare_cached(
+                "SELECT coalesce(max(no), 0),
+                 coalesce(max((SELECT max(m.no) FROM message m WHERE m.conversation = c.no)), 0)
+                 FROM (SELECT no FROM conversation WHERE deleted IS NULL AND updated < ?1
+                       ORDER BY updated DESC, no DESC LIMIT ?2) c",
+            )?
+            .query_row(params![before, Self::AROUND], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(Self { before, conversation, message, is_newest: message == last })
+    }
+}
+
 fn worded(
     db: &Connection,
     query: &Query,
@@ -56,14 +87,22 @@ fn worded(
     limit: usize,
     until: Instant,
 ) -> Result<SearchPage, StoreError> {
+    let from = From::find(db, query)?;
     let mut found = Vec::with_capacity(query.terms.len());
     for (at, term) in query.terms.iter().enumerate() {
         let left = until.saturating_duration_since(Instant::now());
         let share = left / u32::try_from(query.terms.len() - at + 1).unwrap_or(u32::MAX);
-        found.push(look_up(db, term, Instant::now() + share)?);
+        found.push(look_up(db, term, &from, Instant::now() + share)?);
     }
     let (mut places, mut more) = combine(db, &query.terms, found, until)?;
-    let (rows, total) = rows(db, query, folder, places.keys().copied().collect(), limit)?;
+    let mut among: Vec<i64> = places.keys().copied().collect();
+    // Each operator looks at each of them.
+    if !query.filters.is_empty() && among.len() > CANDIDATES {
+        among.sort_unstable_by(|a, b| b.cmp(a));
+        among.truncate(CANDIDATES);
+        more = true;
+    }
+    let (rows, total) = rows(db, query, folder, among, limit)?;
     let mut hits = Vec::with_capacity(rows.len());
     for (no, summary) in rows {
         if Instant::now() > until + BUDGET / 3 {
@@ -80,20 +119,22 @@ fn phrase(term: &str) -> String {
     format!("\"{}\"", term.replace('"', "\"\""))
 }
 
-fn look_up(db: &Connection, term: &str, until: Instant) -> Result<Found, StoreError> {
+fn look_up(db: &Connection, term: &str, from: &From, until: Instant) -> Result<Found, StoreError> {
     if term.chars().count() < 3 {
-        return look_through(db, term, until);
+        return look_through(db, term, from, until);
     }
     let phrase = phrase(term);
     let mut found = Found { complete: true, ..Found::default() };
     let most = i64::try_from(CANDIDATES).unwrap_or(i64::MAX);
     let titles: Vec<i64> = db
-        .prepare_cached("SELECT rowid FROM title_search WHERE title_search MATCH ?1 ORDER BY rowid DESC LIMIT ?2")?
-        .query_map(params![phrase, most], |row| row.get(0))?
+        .prepare_cached(
+            "SELECT rowid FROM title_search WHERE title_search MATCH ?1 AND rowid <= ?3 ORDER BY rowid DESC LIMIT ?2",
+        )?
+        .query_map(params![phrase, most, from.conversation], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    found.complete = titles.len() < CANDIDATES;
+    found.complete = titles.len() < CANDIDATES && from.is_newest;
     found.places.extend(titles.into_iter().map(|no| (no, Vec::new())));
-    let mut high: i64 = db.query_row("SELECT coalesce(max(no), 0) FROM message", [], |row| row.get(0))?;
+    let mut high = from.message;
     let (mut width, mut seen) = (WINDOW, 0);
     let mut statement = db.prepare_cached(
         "SELECT m.no, m.conversation FROM message_search s JOIN message m ON m.no = s.rowid
@@ -127,14 +168,14 @@ fn next_width(width: i64, took: Duration, left: Duration) -> i64 {
 }
 
 /// For words too short for the index: newest titles, then newest texts.
-fn look_through(db: &Connection, term: &str, until: Instant) -> Result<Found, StoreError> {
-    let mut found = Found { complete: true, ..Found::default() };
+fn look_through(db: &Connection, term: &str, from: &From, until: Instant) -> Result<Found, StoreError> {
+    let mut found = Found { complete: from.is_newest, ..Found::default() };
     let mut titles = db.prepare_cached(
         "SELECT c.no, coalesce(nullif(c.title, ''), c.first_line) FROM conversation c WHERE c.deleted IS NULL
-         ORDER BY c.updated DESC, c.no DESC",
+         AND c.updated < ?1 ORDER BY c.updated DESC, c.no DESC",
     )?;
     let half = Instant::now() + until.saturating_duration_since(Instant::now()) / 2;
-    let mut rows = titles.query([])?;
+    let mut rows = titles.query([from.before])?;
     let mut count = 0_u32;
     while let Some(row) = rows.next()? {
         let title = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
@@ -149,9 +190,9 @@ fn look_through(db: &Connection, term: &str, until: Instant) -> Result<Found, St
     }
     let mut texts = db.prepare_cached(
         "SELECT m.no, m.conversation, coalesce(k.content, m.text) FROM message m LEFT JOIN call k ON k.no = m.call
-         ORDER BY m.no DESC",
+         WHERE m.no <= ?1 ORDER BY m.no DESC",
     )?;
-    let mut rows = texts.query([])?;
+    let mut rows = texts.query([from.message])?;
     let mut seen = 0;
     while let Some(row) = rows.next()? {
         let text = row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?;
@@ -297,7 +338,7 @@ fn filtered(
 ) -> Result<SearchPage, StoreError> {
     let mut page = SearchPage::default();
     let mut seen: HashSet<i64> = HashSet::new();
-    let mut after = (i64::MAX, i64::MAX);
+    let mut after = (query.before().unwrap_or(i64::MAX), i64::MIN);
     let mut window = db.prepare_cached(
         "SELECT updated, no FROM conversation WHERE deleted IS NULL AND (updated, no) < (?1, ?2)
          ORDER BY updated DESC, no DESC LIMIT ?3",

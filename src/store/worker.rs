@@ -388,12 +388,12 @@ impl Desk {
         self.change(|db| ledger::add_prompt(db, text))
     }
 
-    /// Indexes a bounded number of messages that were written a moment ago.
+    /// Indexes the few newest messages, which were written a moment ago.
     pub(super) fn index_some(&mut self) -> Result<(), StoreError> {
         if self.mode == OpenMode::Read || !index::is_pending(&self.db)? {
             return Ok(());
         }
-        self.change(index::step)
+        self.change(index::glance)
     }
 
     pub(super) fn index_all(&mut self) -> Result<(), StoreError> {

@@ -768,6 +768,28 @@ fn what_a_full_disk_refused_of_a_turn_comes_before_what_follows_it() {
     });
 }
 
+#[test]
+fn a_date_is_searched_from_there_however_much_is_newer() {
+    let day = 86_400_000;
+    block(async {
+        let store = Store::temporary().unwrap();
+        let mut changes = Vec::new();
+        for n in 0..2_000_i64 {
+            let name = format!("c{n}");
+            let body = Body::User(vec![Part::text("needle in 干草")]);
+            changes.extend([begin(&name, n * day), message(&name, &format!("u{n}"), None, n * day, body)]);
+        }
+        synced(&store, changes).await;
+        store.flush().await.unwrap();
+        // The third day of 1970, wherever this runs: of two thousand days, none but the first ones.
+        for query in ["before:1970-01-04", "before:1970-01-04 needle", "before:1970-01-04 干草 needle"] {
+            let found = store.search(query, 50).await.unwrap();
+            assert!((2..=4).contains(&found.total), "{query}: {}", found.total);
+            assert!(found.hits.iter().all(|hit| hit.summary.updated < 4 * day));
+        }
+    });
+}
+
 /// What the killed child runs: it says each number only once the store acknowledged it.
 fn write_until_killed(path: &std::path::Path) {
     let store = open(path);

@@ -29,6 +29,10 @@ pub(super) struct Lines {
     prices: Option<Priced>,
     /// What the last request was made of.
     sent: ContextParts,
+    /// Something other than a notice was told.
+    begun: bool,
+    /// Notices that came before the turn had started, which is told first (a store that fails is one before any turn is).
+    early: Vec<Fields>,
 }
 
 /// Which of the texts of a round.
@@ -78,7 +82,7 @@ impl Lines {
         }
     }
 
-    fn text(&self, kind: TextKind, round: u32, text: &str, to: &mut Outbox) {
+    fn text(&mut self, kind: TextKind, round: u32, text: &str, to: &mut Outbox) {
         let name = match kind {
             TextKind::Text => "text",
             TextKind::Reasoning => "reasoning",
@@ -104,7 +108,32 @@ impl Lines {
         self.write(name, fields, to);
     }
 
-    fn write(&self, name: &str, fields: Fields, to: &mut Outbox) {
+    fn write(&mut self, name: &'static str, fields: Fields, to: &mut Outbox) {
+        if self.begun {
+            return self.put(name, fields, to);
+        }
+        if name == "notice" {
+            self.early.push(fields);
+            return;
+        }
+        self.begun = true;
+        let early = std::mem::take(&mut self.early);
+        if name == "started" {
+            self.put(name, fields, to);
+            self.early_now(early, to);
+        } else {
+            self.early_now(early, to);
+            self.put(name, fields, to);
+        }
+    }
+
+    fn early_now(&self, early: Vec<Fields>, to: &mut Outbox) {
+        for fields in early {
+            self.put("notice", fields, to);
+        }
+    }
+
+    fn put(&self, name: &str, fields: Fields, to: &mut Outbox) {
         let mut fields = Value::Object(fields);
         self.redactor.value(&mut fields);
         let t = self.last_us as f64 / 1000.0;

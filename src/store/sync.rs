@@ -80,24 +80,37 @@ fn run(wal: &Path, waiting: &mpsc::Receiver<Reply>, failed: &AtomicBool) {
     while let Ok(first) = waiting.recv() {
         let mut replies = vec![first];
         replies.extend(waiting.try_iter());
-        if !failed.load(Ordering::Acquire) {
-            why = sync(wal, &mut log);
-            failed.store(why.is_err(), Ordering::Release);
-        }
+        let done = match &log {
+            _ if failed.load(Ordering::Acquire) => why.clone(),
+            Some(_) => Ok(()),
+            None => open(wal).map(|opened| log = Some(opened)),
+        };
+        let done = done.and_then(|()| match &log {
+            Some(file) => {
+                why = file.sync_data().map_err(|e| StoreError::io(wal, &e));
+                failed.store(why.is_err(), Ordering::Release);
+                why.clone()
+            }
+            None => Ok(()),
+        });
         for reply in replies {
-            let _ = reply.send(why.clone());
+            let _ = reply.send(done.clone());
         }
     }
 }
 
-fn sync(wal: &Path, log: &mut Option<File>) -> Result<(), StoreError> {
-    let file = match log {
-        Some(file) => file,
-        None => {
-            // Windows syncs only what is open for writing.
-            let file = File::options().read(true).write(true).open(wal).map_err(|e| StoreError::io(wal, &e))?;
-            log.insert(file)
+/// The log, once its name is safe: SQLite syncs the folder that it makes it in, but goes on where that fails.
+fn open(wal: &Path) -> Result<File, StoreError> {
+    // Windows syncs only what is open for writing.
+    let file = File::options().read(true).write(true).open(wal).map_err(|e| StoreError::io(wal, &e))?;
+    #[cfg(unix)]
+    if let Some(folder) = wal.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        let synced = File::open(folder).and_then(|folder| folder.sync_all());
+        match synced {
+            // Not every file system can.
+            Err(e) if matches!(e.kind(), std::io::ErrorKind::InvalidInput | std::io::ErrorKind::Unsupported) => {}
+            synced => synced.map_err(|e| StoreError::io(folder, &e))?,
         }
-    };
-    file.sync_data().map_err(|e| StoreError::io(wal, &e))
+    }
+    Ok(file)
 }

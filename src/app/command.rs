@@ -15,6 +15,8 @@ pub enum Command {
     History,
     Prompts,
     New,
+    /// A new conversation that is written nowhere.
+    Incognito,
     /// Goes to a conversation that runs or waits elsewhere.
     Elsewhere,
     Palette,
@@ -214,6 +216,7 @@ pub const COMMANDS: &[CommandInfo] = &[
     row(C::History, Global, "app.history", &["ctrl+r"], "history", "earlier conversations"),
     row(C::Prompts, Global, "app.prompts", &[], "prompts", "earlier prompts"),
     row(C::New, Global, "app.new", &["ctrl+n"], "new", "new conversation"),
+    row(C::Incognito, Global, "app.incognito", &[], "incognito", "a new conversation that is written nowhere"),
     row(
         C::Elsewhere,
         Global,

@@ -283,9 +283,22 @@ impl State {
         }
     }
 
+    /// Whether what is said and written in the shown conversation goes to the store.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.keeps(&self.transcript)
+    }
+
+    fn keeps(&self, transcript: &Transcript) -> bool {
+        !self.session.settings.no_save && !transcript.incognito
+    }
+
     pub(super) fn keep_draft(&mut self, out: &mut Vec<Effect>) {
         if std::mem::take(&mut self.composer.unsaved_draft) {
             out.push(Effect::CancelTimer(Timer::Draft(self.composer.draft_generation)));
+        }
+        if !self.is_kept() {
+            return;
         }
         let conversation = self.transcript.conversation.clone();
         let text = match conversation {
@@ -299,13 +312,15 @@ impl State {
     fn nameless_draft(&self) -> String {
         let here = (&self.transcript, &self.composer);
         let all = std::iter::once(here).chain(self.elsewhere.iter().map(|one| (&one.transcript, &one.composer)));
-        let nameless = all.filter(|(transcript, composer)| transcript.conversation.is_none() && !composer.is_blank());
+        let nameless = all.filter(|(transcript, composer)| {
+            transcript.conversation.is_none() && self.keeps(transcript) && !composer.is_blank()
+        });
         nameless.map(|(_, composer)| composer.expanded()).collect::<Vec<_>>().join("\n\n")
     }
 
     /// What is being written in a conversation that is not shown was changed.
     pub(super) fn keep_draft_elsewhere(&self, place: usize, out: &mut Vec<Effect>) {
-        let Some(there) = self.elsewhere.get(place) else { return };
+        let Some(there) = self.elsewhere.get(place).filter(|there| self.keeps(&there.transcript)) else { return };
         let conversation = there.transcript.conversation.clone();
         let text = match conversation {
             Some(_) => there.composer.expanded(),

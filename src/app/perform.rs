@@ -30,6 +30,10 @@ impl State {
                 out.push(Effect::Prompts { generation, query: String::new() });
             }
             C::New => self.start_new(out),
+            C::Incognito => {
+                self.start_new(out);
+                self.transcript.incognito = true;
+            }
             C::Elsewhere => self.go_elsewhere(out),
             C::ResumeNewest => self.open_newest(out),
             C::Palette => {
@@ -82,6 +86,9 @@ impl State {
             C::Back => self.back(out),
             C::FocusNext => self.move_focus(true),
             C::FocusPrevious => self.move_focus(false),
+            C::Rename if !self.is_kept() => {
+                self.say("this conversation is written nowhere: it needs no name", out);
+            }
             C::Rename => match &self.transcript.conversation {
                 Some(id) => {
                     let ask = Ask::new(AskFor::Title(id.clone()), self.transcript.title.clone());
@@ -210,6 +217,9 @@ impl State {
         let Some(id) = self.transcript.conversation.clone() else {
             return self.say("nothing to delete yet: a conversation begins with its first message", out);
         };
+        if !self.is_kept() {
+            return self.say("this conversation is written nowhere: it is gone when millrace ends", out);
+        }
         if self.answers(&id) {
             return self.say("it is answering: stop that first", out);
         }

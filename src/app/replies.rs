@@ -249,7 +249,7 @@ impl State {
             Reply::Ran { generation, result } => self.ran(generation, result, out),
             Reply::Picture { generation, result } => self.picture(generation, result, out),
             Reply::Draft { conversation, text } => {
-                if self.composer.is_empty() && self.transcript.conversation == conversation {
+                if self.composer.is_empty() && self.is_kept() && self.transcript.conversation == conversation {
                     self.composer.set(&text);
                     self.composer.attach_again(out);
                 }

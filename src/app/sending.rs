@@ -67,7 +67,9 @@ impl State {
         let (text, parts) = (self.composer.text(), self.composer.parts());
         let prompt = self.composer.expanded();
         self.composer.remember(&prompt);
-        out.push(Effect::RememberPrompt { text: prompt });
+        if self.is_kept() {
+            out.push(Effect::RememberPrompt { text: prompt });
+        }
         let branch = self.composer.branch.take();
         self.composer.reset();
         self.keep_draft(out);
@@ -88,7 +90,7 @@ impl State {
 
     fn slash(&mut self, command: Command, rest: &str, out: &mut Vec<Effect>) {
         match command {
-            Command::Rename if !rest.is_empty() && self.transcript.conversation.is_some() => {
+            Command::Rename if !rest.is_empty() && self.transcript.conversation.is_some() && self.is_kept() => {
                 if let Some(conversation) = self.transcript.conversation.clone() {
                     out.push(Effect::Rename { conversation, title: rest.to_owned() });
                 }
@@ -120,6 +122,10 @@ impl State {
 
     pub(super) fn export(&mut self, form: ExportForm, out: &mut Vec<Effect>) {
         match &self.transcript.conversation {
+            Some(_) if !self.is_kept() => self.say(
+                "this conversation is written nowhere, so there is nothing to export; y in the transcript copies a message",
+                out,
+            ),
             Some(id) => out.push(Effect::Export { conversation: id.clone(), form }),
             None => self.say("nothing to export yet", out),
         }

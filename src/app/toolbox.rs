@@ -46,6 +46,7 @@ impl State {
         TurnSettings {
             toolset: Some(self.toolbox.toolset.clone()),
             context_window: self.session.context_window,
+            no_save: !self.is_kept(),
             ..self.session.settings.clone()
         }
     }

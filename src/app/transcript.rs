@@ -18,6 +18,8 @@ pub struct Transcript {
     /// Raw; empty until there is one.
     pub title: String,
     pub open_elsewhere: bool,
+    /// Written nowhere: it goes with its process.
+    pub incognito: bool,
     /// The name of the role that it is held in.
     pub role: Option<String>,
     pub entries: Vec<Entry>,

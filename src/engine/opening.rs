@@ -99,6 +99,10 @@ impl Engine {
     /// Reads the conversation where it must be read, then goes on.
     /// A reader learns at once that it began, whatever it waits for.
     pub(super) fn open(&mut self, opening: Opening) {
+        // Before anybody is told its name, and could have something written of it.
+        if opening.settings.no_save {
+            self.unsaved.insert(opening.conversation.clone());
+        }
         if !matches!(opening.start, Start::Summary { .. }) {
             self.emit(TurnEvent::Started {
                 turn: opening.turn,
@@ -176,9 +180,6 @@ impl Engine {
             Ok(choice) => choice,
             Err(fault) => return self.refuse(turn, conversation, fault),
         };
-        if settings.no_save {
-            self.unsaved.insert(conversation.clone());
-        }
         let mut message = None;
         let mut model = Arc::clone(&self.model);
         let mut rerun = None;

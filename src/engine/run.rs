@@ -384,7 +384,9 @@ impl Engine {
             }
             Order::Summary { conversation, upto, text } => self.change_summary(&conversation, upto, text),
             Order::Rename { conversation, title } => {
-                self.write(vec![crate::chat::Change::Title { conversation, title }], Durability::Synced);
+                if !self.unsaved.contains(&conversation) {
+                    self.write(vec![crate::chat::Change::Title { conversation, title }], Durability::Synced);
+                }
             }
         }
     }

@@ -17,6 +17,13 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
         rows.extend(wrap_row(&Row::of(&sanitize(greeting), Ink::Text), width, &none, &none));
         rows.push(Row::new());
     }
+    if !state.is_kept() && !state.session.replay {
+        let mut row = Row::new();
+        row.push("Incognito", Ink::Warn);
+        row.push(": what is said here is written nowhere, and gone when millrace ends.", Ink::Text);
+        rows.extend(wrap_row(&row, width, &none, &none));
+        rows.push(Row::new());
+    }
     let servers = state.servers.rows.len();
     if servers > 0 {
         let ready = state.servers.rows.iter().filter(|s| s.status.state == crate::chat::ServerState::Ready).count();

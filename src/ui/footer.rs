@@ -105,6 +105,7 @@ fn saved(state: &State) -> (Row, bool) {
     let mut row = Row::new();
     let mut must = false;
     match &state.status.saved {
+        _ if state.transcript.incognito => row.push("not kept", Ink::Dim),
         Saved::Nothing => {}
         Saved::At(at) => {
             let time = Moment::new(*at, super::offset(state)).second();

@@ -61,6 +61,7 @@ fn right(canvas: &Canvas<'_>, state: &State, room: Room, figures: Figures) -> Ro
         right.push(if right.text().is_empty() { "" } else { gap }, Ink::Text);
         right.append(&row);
     };
+    part(kept(state));
     if room != Room::Narrow {
         part(role(state));
         part(model(state, room));
@@ -86,6 +87,15 @@ fn model(state: &State, room: Room) -> Row {
                 row.push(&format!(" @ {}", cut(sanitize(&endpoint.host).one_line().as_str(), 28)), Ink::Dim);
             }
         }
+    }
+    row
+}
+
+/// That the conversation is written nowhere.
+fn kept(state: &State) -> Row {
+    let mut row = Row::new();
+    if !state.is_kept() && !state.session.replay {
+        row.push("incognito", Tint::of(Ink::Warn).bold());
     }
     row
 }

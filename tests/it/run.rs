@@ -29,6 +29,8 @@ mod roles;
 mod sampling;
 mod saved;
 mod tools;
+#[cfg(unix)]
+mod unkept;
 
 /// One thing that a scripted response does after its head.
 enum Step {
@@ -217,7 +219,7 @@ fn serve(
 fn wait(holds: &dyn Fn() -> bool) {
     let begun = Instant::now();
     while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "it never came");
+        assert!(begun.elapsed() < Duration::from_secs(120), "it never came");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

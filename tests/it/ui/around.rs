@@ -186,3 +186,12 @@ fn an_open_list_keeps_its_keys_in_the_footer_and_a_layer_takes_what_it_said_alon
     press(&mut state, "esc");
     assert!(state.overlays.is_empty() && !footer(&state).contains("nothing was deleted here"), "{}", footer(&state));
 }
+
+#[test]
+fn incognito_at_the_three_sizes() {
+    let mut state = empty();
+    press(&mut state, "/ i n c o g n i t o enter");
+    for (columns, rows) in [(120, 36), (80, 24), (40, 20)] {
+        insta::assert_snapshot!(format!("incognito-{columns}x{rows}"), frame(&state, columns, rows));
+    }
+}

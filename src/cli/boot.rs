@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 
 use crate::chat::{Fault, FaultKind, Limits, NoticeKind, Policy, ServerName, Wiretap};
 use crate::config::{Consent, Consents, Edit, Paths, Resolved, ServerEntry, Source};
-use crate::engine::live::{Kept, LiveClock, LiveJournal, LiveModel, LiveServers};
+use crate::engine::live::{Kept, LiveJournal, LiveModel, LiveServers};
 use crate::engine::port::Model;
 use crate::engine::{Engine, EngineConfig, Handle, Ports};
 use crate::mcp::{Host, SignIns};
@@ -136,7 +136,8 @@ impl Boot {
                 Some(endpoint) => Arc::new(LiveModel::new(client, endpoint, limits)),
                 None => Arc::new(NoModel),
             };
-            let ports = Ports { model, servers, journal: Arc::new(journal), clock: Arc::new(LiveClock), server_events };
+            let ports =
+                Ports { model, servers, journal: Arc::new(journal), clock: super::provoke::clock(), server_events };
             Ok::<Ports, Fault>(match &heard {
                 Some(recorder) => record::overheard(ports, recorder, Scope { entries }),
                 None => ports,

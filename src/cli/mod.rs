@@ -26,6 +26,7 @@ pub mod models;
 pub mod once;
 pub mod past;
 mod plain;
+mod provoke;
 pub mod record;
 mod removal;
 pub mod replay;

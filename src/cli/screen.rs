@@ -10,7 +10,7 @@ use crate::chat::{Api, Approve, Conversation, Fault, FaultKind, NoticeKind, Turn
 use crate::config::{Provider, Resolved, Role};
 use crate::demo::{Demo, DemoOptions};
 use crate::engine::Orders;
-use crate::engine::live::{LiveClock, LiveServers};
+use crate::engine::live::LiveServers;
 use crate::net::{Catalogue, Endpoint, Http, HttpOptions};
 use crate::store::Store;
 use crate::tui::{self, DemoStart, Desk, Held, LiveConnector, Parts, Services, TuiConfig};
@@ -238,7 +238,7 @@ async fn show(screen: Screen, boot: Boot, setup: &Setup, resolved: &Resolved) ->
         images,
         limits,
     };
-    let services = Services { engine: running.handle, clock: Arc::new(LiveClock), work: Arc::new(desk) };
+    let services = Services { engine: running.handle, clock: super::provoke::clock(), work: Arc::new(desk) };
     let left = tui::run(config, services, || drop(held)).await;
     orders.shutdown().await;
     record::end(running.recorder);

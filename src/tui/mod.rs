@@ -18,7 +18,6 @@ mod export;
 mod files;
 mod graphics;
 mod inline;
-mod input;
 mod keys;
 mod link;
 mod models;

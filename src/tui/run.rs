@@ -3,22 +3,25 @@
 //! One biased select: the person's keys first, then signals, answers, timers, and the engine only while the screen is
 //! clean, so that what streams gathers in the engine's one slot until the next frame.
 
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+use futures_util::FutureExt as _;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::backdrop::{Backdrop, Seen};
+use super::backdrop::Backdrop;
 use super::clipboard::{self, Surroundings};
-use super::keys::Keys;
+use super::keys::{Answer, Input, Keys};
 use super::screen::Screen;
 use super::signals::{self, Signal, Signals};
-use super::terminal::{self, Raw, TuiError};
+use super::terminal::{self, Keyboard, Raw, TuiError};
 use super::timers::Timers;
-use super::{Replies, Work, files, input, notify, page, picture, settings, shell};
+use super::{Replies, Work, files, notify, page, picture, settings, shell};
 use crate::app::{self, EditorUse, Effect, Event, PathMark, Reply, Saved, Start, State};
 use crate::chat::{ConversationId, Fault, Limits, Stamped};
 use crate::config::editor;
@@ -32,6 +35,8 @@ const FRAME: Duration = Duration::from_micros(16_667);
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Events taken at one go before the screen is drawn.
 const BURST: usize = 256;
+/// How long an answer of the terminal is waited for before it is given away.
+const LATE: Duration = Duration::from_millis(100);
 
 pub struct TuiConfig {
     pub state: State,
@@ -110,8 +115,8 @@ struct Loop {
     inline: bool,
     themes: Box<dyn Themes>,
     backdrop: Backdrop,
-    /// The terminal's ground, where it has told.
-    light: Option<bool>,
+    /// Questions to the terminal whose last answer has not come.
+    awaited: u32,
     limits: Arc<Limits>,
     around: Surroundings,
     working: JoinSet<()>,
@@ -155,7 +160,7 @@ pub async fn run(config: TuiConfig, services: Services, drawn: impl FnOnce()) ->
         inline,
         themes,
         backdrop: Backdrop::default(),
-        light: None,
+        awaited: 0,
         limits,
         around: Surroundings::look(),
         working: JoinSet::new(),
@@ -173,11 +178,13 @@ pub async fn run(config: TuiConfig, services: Services, drawn: impl FnOnce()) ->
     drawn();
     it.input = Some(Keys::open()?);
     it.carry(effects)?;
-    it.look_behind()?;
+    it.question(true, it.themes.follows())?;
     if let Some(fault) = no_theme {
         it.replies.send(Reply::Failed(fault));
     }
-    let ended = it.turn(&mut signals, &mut answers).await;
+    // What panics here is told by the hook; the engine is still to be ended in order.
+    let ended = AssertUnwindSafe(it.turn(&mut signals, &mut answers)).catch_unwind().await;
+    let ended = ended.unwrap_or(Err(TuiError::Panicked));
     let ended = match ended {
         // A write that failed because nobody is there any more.
         Err(TuiError::Io(_)) if signals::hung_up() => Some(Signal::HangUp),
@@ -192,6 +199,7 @@ pub async fn run(config: TuiConfig, services: Services, drawn: impl FnOnce()) ->
         None => 0,
     };
     if code != 129 {
+        it.hear_out()?;
         it.screen.farewell()?;
     }
     it.raw = None;
@@ -218,6 +226,7 @@ impl Loop {
         answers: &mut mpsc::UnboundedReceiver<Reply>,
     ) -> Result<Option<Signal>, TuiError> {
         let mut engine_open = true;
+        let mut panics = terminal::panics().subscribe();
         while !self.quit {
             if terminal::panicked() {
                 return Err(TuiError::Panicked);
@@ -236,6 +245,8 @@ impl Loop {
                     // The terminal is gone.
                     Some(Err(_)) | None => return Ok(Some(Signal::HangUp)),
                 },
+                // The loop's next round ends it.
+                _ = panics.changed() => {}
                 signal = signals.next() => {
                     if signal == Signal::HangUp {
                         terminal::abandon();
@@ -263,31 +274,21 @@ impl Loop {
         Ok(None)
     }
 
-    /// Takes an event of the terminal and all that have come with it: a fast typist's, or a paste without brackets.
-    fn typed(&mut self, first: crossterm::event::Event) -> Result<(), TuiError> {
+    /// Takes what came from the terminal and all that has come with it: a fast typist's, or a paste without brackets.
+    fn typed(&mut self, first: Input) -> Result<(), TuiError> {
         let mut next = Some(first);
         for _ in 0..BURST {
-            let Some(event) = next.take() else { break };
-            if let crossterm::event::Event::Resize(..) = event {
-                // Half the old frame may be gone.
-                self.dirty = true;
-            }
-            match self.backdrop.take(event) {
-                Seen::Typed(events) => {
-                    for event in events.into_iter().filter_map(input::event) {
-                        let front = matches!(event, Event::FocusGained);
-                        self.apply(event)?;
-                        self.urgent = true;
-                        if front && self.backdrop.stale(std::time::Instant::now()) {
-                            self.look_behind()?;
-                        }
+            match next.take() {
+                None => break,
+                Some(Input::Event(event)) => {
+                    let front = matches!(event, Event::FocusGained);
+                    self.apply(event)?;
+                    self.urgent = true;
+                    if front && self.backdrop.stale(std::time::Instant::now()) {
+                        self.look_behind()?;
                     }
                 }
-                Seen::Light(light) => {
-                    self.light = Some(light);
-                    self.wear();
-                }
-                Seen::Held | Seen::Unclear => {}
+                Some(Input::Answer(answer)) => self.told(answer)?,
             }
             if self.quit {
                 break;
@@ -297,17 +298,56 @@ impl Loop {
         Ok(())
     }
 
+    /// The terminal said something of itself.
+    fn told(&mut self, answer: Answer) -> Result<(), TuiError> {
+        match answer {
+            Answer::Keyboard => terminal::tell_keys(Keyboard::Kitty)?,
+            Answer::Attributes => {
+                self.awaited = self.awaited.saturating_sub(1);
+                terminal::tell_keys(Keyboard::Other)?;
+            }
+            Answer::Ground(light) => {
+                self.backdrop.answered(light);
+                self.wear();
+            }
+            Answer::Scheme(_) if !self.themes.follows() => {}
+            Answer::Scheme(light) if self.backdrop.turned(light) => self.look_behind()?,
+            Answer::Scheme(_) => self.wear(),
+        }
+        Ok(())
+    }
+
     /// Asks for the terminal's ground, where the theme follows it.
     fn look_behind(&mut self) -> Result<(), TuiError> {
-        if self.themes.follows() {
-            self.backdrop.ask(std::time::Instant::now())?;
+        if self.themes.follows() { self.question(false, true) } else { Ok(()) }
+    }
+
+    /// Asks the terminal what it is: what keyboard it knows, what its ground is.
+    fn question(&mut self, keyboard: bool, ground: bool) -> Result<(), TuiError> {
+        if ground {
+            self.backdrop.asked(std::time::Instant::now());
+        }
+        self.awaited += u32::from(terminal::ask(keyboard, ground)?);
+        Ok(())
+    }
+
+    /// Hears what the terminal still has to say, before another gets what is typed: a late answer would be typed there.
+    fn hear_out(&mut self) -> Result<(), TuiError> {
+        let until = std::time::Instant::now() + LATE;
+        while self.awaited > 0 && std::time::Instant::now() < until {
+            match self.input.as_mut().and_then(Keys::ready) {
+                Some(Ok(Input::Answer(answer))) => self.told(answer)?,
+                Some(Ok(Input::Event(_))) => {}
+                Some(Err(_)) => break,
+                None => std::thread::sleep(LATE / 20),
+            }
         }
         Ok(())
     }
 
     /// Draws with the chosen theme from now on; one that cannot be used says why.
     fn wear(&mut self) {
-        match self.themes.theme(self.light) {
+        match self.themes.theme(self.backdrop.light()) {
             Ok(theme) => self.screen.wear(theme),
             Err(fault) => self.replies.send(Reply::Failed(fault)),
         }
@@ -325,6 +365,9 @@ impl Loop {
     }
 
     fn draw(&mut self) -> Result<(), TuiError> {
+        if terminal::panicked() {
+            return Err(TuiError::Panicked);
+        }
         let (layout, again) = self.screen.draw(&mut self.state)?;
         if let Some(title) = self.screen.new_title(&self.state) {
             notify::title(&title)?;
@@ -521,6 +564,7 @@ impl Loop {
 
     /// Gives the terminal back, does something with it, takes it again.
     fn outside(&mut self, work: impl FnOnce(&Self) -> Option<Reply>) -> Result<(), TuiError> {
+        self.hear_out()?;
         self.input = None;
         self.screen.farewell()?;
         self.raw = None;
@@ -536,7 +580,7 @@ impl Loop {
     }
 }
 
-async fn next_input(input: &mut Option<Keys>) -> Option<std::io::Result<crossterm::event::Event>> {
+async fn next_input(input: &mut Option<Keys>) -> Option<std::io::Result<Input>> {
     match input {
         Some(keys) => keys.next().await,
         None => std::future::pending().await,

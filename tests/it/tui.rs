@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod branches;
+mod keyboard;
+mod panics;
 
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,7 +33,9 @@ fn modes_left_on(bytes: &[u8]) -> Vec<&'static str> {
         ("\x1b[?1002h", "\x1b[?1002l"),
         ("\x1b[?1006h", "\x1b[?1006l"),
         ("\x1b[?2026h", "\x1b[?2026l"),
+        ("\x1b[?2031h", "\x1b[?2031l"),
         ("\x1b[>1u", "\x1b[<1u"),
+        ("\x1b[>4;1m", "\x1b[>4m"),
         ("\x1b[?25l", "\x1b[?25h"),
     ];
     modes.into_iter().filter(|(a, b)| on(a, b)).map(|(a, _)| a).collect()

@@ -1,13 +1,49 @@
-//! The terminal library's events as `app`'s.
+//! The console of systems that tell keys as records: the terminal library reads it, and asks nothing of it.
+
+use std::io;
 
 use crossterm::event::{
-    Event as Terminal, KeyCode as Code, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind,
+    Event as Terminal, EventStream, KeyCode as Code, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind,
 };
+use futures_util::{FutureExt as _, StreamExt as _};
 
+use super::parse::Input;
 use crate::app::{Event, Key, KeyCode, Mods, Mouse, MouseAction, Size};
 
+/// The keys of the console, until it is dropped; then somebody else may read them.
+#[derive(Debug)]
+pub(in crate::tui) struct Keys(EventStream);
+
+impl Keys {
+    /// # Errors
+    /// None here.
+    pub(in crate::tui) fn open() -> io::Result<Self> {
+        Ok(Self(EventStream::new()))
+    }
+
+    /// The next input; None where the console can be read no more.
+    pub(in crate::tui) async fn next(&mut self) -> Option<io::Result<Input>> {
+        loop {
+            match self.0.next().await? {
+                Ok(read) => {
+                    if let Some(event) = event(read) {
+                        return Some(Ok(Input::Event(event)));
+                    }
+                }
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    /// One that has come already.
+    pub(in crate::tui) fn ready(&mut self) -> Option<io::Result<Input>> {
+        let read = self.0.next().now_or_never()??;
+        read.map(|read| event(read).map(Input::Event)).transpose()
+    }
+}
+
 /// None for what means nothing here (key releases, unknown keys, mouse motion).
-pub(super) fn event(event: Terminal) -> Option<Event> {
+fn event(event: Terminal) -> Option<Event> {
     Some(match event {
         Terminal::Key(event) => Event::Key(key(event)?),
         Terminal::Paste(text) => Event::Paste(text),

@@ -18,6 +18,7 @@ use crate::app::{Event, Key, KeyCode, Mods, Mouse, MouseAction};
 
 /// What came from the terminal.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "few are under way at a time")]
 pub(in crate::tui) enum Input {
     Event(Event),
     Answer(Answer),
@@ -49,6 +50,7 @@ const PASTE_BEGINS: &[u8] = b"\x1b[200~";
 const PASTE_ENDS: &[u8] = b"\x1b[201~";
 
 /// What the bytes at the beginning are.
+#[allow(clippy::large_enum_variant, reason = "looked at where it is made")]
 enum Step {
     /// So many of them are this, or nothing.
     Taken(usize, Option<Input>),

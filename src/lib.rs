@@ -11,6 +11,9 @@ pub mod export;
 pub mod headless;
 pub mod mcp;
 pub mod net;
+#[cfg(test)]
+#[path = "../tests/it/properties.rs"]
+mod properties;
 pub mod record;
 pub mod store;
 pub mod syntax;

@@ -194,6 +194,18 @@ impl Composer {
         out
     }
 
+    /// Takes back what an editor made of the text in full: a chip that came back as it was is a chip again.
+    pub(super) fn edited(&mut self, text: &str) {
+        let before = self.text();
+        let mut text = text.trim_end_matches('\n').to_owned();
+        for chip in self.chips.iter().filter(|chip| before.contains(&chip.label)) {
+            if let Some(at) = text.find(&chip.text) {
+                text.replace_range(at..at + chip.text.len(), &chip.label);
+            }
+        }
+        self.set(&text);
+    }
+
     /// What is to be sent: the text in full, then what it attaches.
     #[must_use]
     pub fn parts(&self) -> Vec<Part> {

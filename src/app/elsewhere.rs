@@ -419,8 +419,7 @@ impl State {
         );
         if broken || interrupted {
             let fault = Fault::new(FaultKind::Truncated, "The last answer was interrupted; what came is kept.");
-            let tokens = self.transcript.estimated_last();
-            let body = FaultEntry { fault, choices: FaultChoices::Cut, tokens, calls_kept: 0, settled: false };
+            let body = FaultEntry { fault, choices: FaultChoices::Cut, calls_kept: 0, settled: false };
             self.transcript.push(EntryBody::Fault(body), self.now.wall_ms, None);
         }
     }

@@ -285,7 +285,7 @@ impl State {
         };
         match what {
             EditorUse::Composer => {
-                self.composer.set(text.trim_end_matches('\n'));
+                self.composer.edited(&text);
                 self.text_changed(out);
             }
             EditorUse::Arguments { call } => {

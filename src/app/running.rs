@@ -139,7 +139,9 @@ impl State {
                 composer.take_output(&run.command, &ran);
                 match place.checked_sub(1) {
                     None => {
-                        self.say("its output is in your message: {composer.send} on it unfolds it", out);
+                        let words =
+                            "its output is in your message: {composer.send} sends it; with the caret on it, unfolds it";
+                        self.say(words, out);
                         self.text_changed(out);
                     }
                     Some(place) => self.keep_draft_elsewhere(place, out),

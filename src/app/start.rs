@@ -11,6 +11,8 @@ pub struct Start {
     pub prompt: Option<String>,
     /// Stands in the composer, to be sent or changed.
     pub draft: Option<String>,
+    /// What was being written in that conversation when it was left, or when the program was killed.
+    pub kept: Option<String>,
     /// Sent with the prompt (`-f`), or with the first message.
     pub parts: Vec<Part>,
     /// A piped standard input: becomes a paste.
@@ -40,6 +42,14 @@ pub fn start(state: &mut State, start: Start) -> Vec<Effect> {
     if state.session.connection.is_some() && !state.session.settings.model.is_empty() {
         out.push(Effect::ModelFacts { model: state.session.settings.model.clone(), ask: false });
     }
+    let kept = start.kept.filter(|_| state.transcript.conversation.is_some());
+    if let Some(kept) = kept.as_ref().filter(|_| start.prompt.is_none()) {
+        state.composer.set(kept);
+        state.composer.attach_again(&mut out);
+        if !start.parts.is_empty() || start.piped.is_some() {
+            state.composer.new_line();
+        }
+    }
     for part in start.parts {
         let (Part::File { name, .. } | Part::Image { name, .. }) = &part else { continue };
         let label = format!("@{name}");
@@ -66,6 +76,12 @@ pub fn start(state: &mut State, start: Start) -> Vec<Effect> {
         state.composer.area.move_cursor(tui_textarea::CursorMove::Bottom);
         state.composer.area.move_cursor(tui_textarea::CursorMove::End);
         state.perform(super::command::Command::Send, &mut out);
+        // What was being written goes on behind the question that came first.
+        if let Some(kept) = kept.filter(|_| state.composer.is_empty()) {
+            state.composer.set(&kept);
+            state.composer.attach_again(&mut out);
+            state.text_changed(&mut out);
+        }
     }
     if start.browse {
         state.open_browser(&mut out);

@@ -78,6 +78,8 @@ pub struct Status {
     pub(super) next_notice: u64,
     /// The notices that the present layers answered keys with.
     pub(super) in_layer: Vec<u64>,
+    /// The notice that explains why the last key did nothing.
+    pub(super) refused: Option<u64>,
     pub(super) ticking: bool,
     /// The tick that is set is one of a second.
     pub(super) slow_tick: bool,

@@ -309,7 +309,6 @@ impl State {
     fn turn_fault(&mut self, fault: Fault, at: Stamp, out: &mut Vec<Effect>) {
         let Some(open) = &self.transcript.turn else { return };
         let shown = open.stream_chars > 0;
-        let tokens = self.usage.spent_in(open.id).usage.output.unwrap_or(0).max(open.stream_chars / 4);
         let choices = match fault.kind {
             FaultKind::Auth => FaultChoices::Key,
             FaultKind::Truncated => FaultChoices::Cut,
@@ -349,7 +348,7 @@ impl State {
         });
         let calls_kept = u32::try_from(calls_kept.count()).unwrap_or(u32::MAX);
         self.call_person(format!("millrace: {}", fault.message), out);
-        let body = FaultEntry { fault, choices, tokens, calls_kept, settled: false };
+        let body = FaultEntry { fault, choices, calls_kept, settled: false };
         let key = self.transcript.push(EntryBody::Fault(body), at.wall_ms, None);
         // The choices take the focus, but never from a text.
         if choices != FaultChoices::None && self.composer.is_blank() && self.focus == Focus::Composer {

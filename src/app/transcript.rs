@@ -117,8 +117,7 @@ pub struct SummaryEntry {
 pub struct FaultEntry {
     pub fault: Fault,
     pub choices: FaultChoices,
-    /// Tokens (or their estimate) that had come, and calls that ran, before a cut.
-    pub tokens: u64,
+    /// Calls that ran before a cut.
     pub calls_kept: u32,
     /// A choice was made, or another turn began: the letters no longer act.
     pub settled: bool,
@@ -337,11 +336,6 @@ impl Transcript {
     pub fn entry(&self, key: u64) -> Option<&Entry> {
         // Keys grow in order.
         self.entries.binary_search_by_key(&key, |entry| entry.key).ok().map(|at| &self.entries[at])
-    }
-
-    /// Four characters to a token: only where the endpoint did not tell.
-    pub(super) fn estimated_last(&self) -> u64 {
-        self.entries.last().map_or(0, |entry| entry.text().len() as u64 / 4)
     }
 }
 

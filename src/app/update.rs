@@ -26,6 +26,10 @@ pub fn update(state: &mut State, event: Stamped<Event>) -> Vec<Effect> {
         Event::Key(key) => {
             let before = state.overlays.len();
             let said = state.status.notices.back().map(|notice| notice.id);
+            // A refused key was explained until the next one came.
+            if let Some(refused) = state.status.refused.take() {
+                state.notice_over(refused);
+            }
             state.key(key, &mut out);
             match state.overlays.len() {
                 now if now > before => state.status.turned_away(said),
@@ -240,12 +244,26 @@ impl State {
             }
             Lookup::Nothing => {
                 self.disarm(out);
-                self.say(
-                    format!("{key} does nothing here; {{app.focus_next}} goes on, {{app.palette}} lists all commands"),
-                    out,
-                );
+                self.refuse(key, out);
             }
         }
+    }
+
+    /// Says of a key that does nothing here where it does something, else where all commands are.
+    fn refuse(&mut self, key: Key, out: &mut Vec<Effect>) {
+        let (place, way) = match self.focus {
+            Focus::Transcript if !self.panel.hidden => {
+                (Place::Panel, "works among the tools: {app.focus_next} goes there")
+            }
+            Focus::Panel => (Place::Transcript, "works among the messages: {app.focus_previous} goes there"),
+            Focus::Transcript | Focus::Composer => (Place::Global, ""),
+        };
+        let told = match self.keymap.look(place, None, key) {
+            Lookup::Command(_) | Lookup::Prefix => way,
+            Lookup::Nothing => "does nothing here; {app.focus_next} goes on",
+        };
+        self.say(format!("{key} {told}, {{app.palette}} lists all commands"), out);
+        self.status.refused = self.status.notices.back().map(|notice| notice.id);
     }
 
     /// Puts a layer back under what it opened.

@@ -401,9 +401,17 @@ async fn start(
         None => Vec::new(),
     };
     history.reverse();
+    let kept = match (store, &conversation) {
+        (Some(store), Some(open)) => {
+            let owner = crate::store::DraftOf::Conversation(open.summary.id.clone());
+            store.draft(owner).await.ok().flatten()
+        }
+        (_, _) => None,
+    };
     Ok(Start {
         prompt: (!prompt.trim().is_empty()).then_some(prompt),
         draft: None,
+        kept,
         parts: super::run::attachments(args, &resolved.limits)?,
         piped: piped()?,
         conversation,

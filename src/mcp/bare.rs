@@ -20,7 +20,7 @@ use http::{HeaderValue, header};
 use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 
-use crate::chat::{CallId, Direction};
+use crate::chat::{CallId, Direction, read_json};
 
 use super::failure::{Failure, FailureKind};
 use super::http::{Door, HttpFault, Shut, retry_after};
@@ -145,7 +145,7 @@ impl Bare {
         }
         let body = self.0.door.body(response).await.map_err(|fault| Failure::of_fault(&fault))?;
         self.0.tap.frame(Direction::In, None, &body);
-        serde_json::from_slice(&body).map_err(|error| {
+        read_json(&body).map_err(|error| {
             Failure::new(FailureKind::Protocol, format!("its answer is not JSON: {error}")).hinted(Some("Check `url`."))
         })
     }

@@ -22,7 +22,7 @@ use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::chat::{CallId, Direction, Heard, HttpHead, ServerName, Wiretap};
+use crate::chat::{CallId, Direction, Heard, HttpHead, ServerName, Wiretap, read_json};
 
 use super::failure::Failure;
 use super::watches::Watches;
@@ -429,7 +429,7 @@ impl Tap {
 
 /// The messages of a frame: one, or the batch that the version of 2025-03-26 allows. None: this is not JSON-RPC.
 pub(super) fn parse(text: &[u8]) -> Option<Vec<Value>> {
-    match serde_json::from_slice(text).ok()? {
+    match read_json(text).ok()? {
         message @ Value::Object(_) => Some(vec![message]),
         Value::Array(messages) if !messages.is_empty() && messages.iter().all(Value::is_object) => Some(messages),
         _ => None,

@@ -228,46 +228,84 @@ fn indentation_wider_than_the_line_gives_way() {
     assert_eq!(lines, ["A", "b"]);
 }
 
-proptest! {
+mod properties {
+    use super::*;
+    use crate::properties::holds;
+
     #[test]
-    fn safe_text_is_harmless_and_stays_as_it_is(raw in hostile()) {
-        let safe = sanitize(&raw);
-        assert_harmless(safe.as_str());
-        prop_assert_eq!(sanitize(safe.as_str()), safe.clone());
-        assert_harmless(visible(&raw).as_str());
-        assert_harmless(sanitize(&strip_hidden(&raw).0).as_str());
-        prop_assert_eq!(strip_hidden(&strip_hidden(&raw).0).1, 0);
+    fn safe_text_is_harmless_and_stays_as_it_is() {
+        holds("safe text is harmless and stays", 4_000, "bytes", hostile(), |raw, seen| {
+            seen.add(raw.len());
+            let safe = sanitize(&raw);
+            assert_harmless(safe.as_str());
+            prop_assert_eq!(sanitize(safe.as_str()), safe.clone());
+            assert_harmless(visible(&raw).as_str());
+            assert_harmless(sanitize(&strip_hidden(&raw).0).as_str());
+            prop_assert_eq!(strip_hidden(&strip_hidden(&raw).0).1, 0);
+            Ok(())
+        });
     }
 
     #[test]
-    fn every_hidden_character_is_counted_and_shown(raw in hostile()) {
-        let found = hidden(&raw);
-        prop_assert_eq!(found.is_empty(), visible(&raw) == visible(&raw.replace('\r', "")) && strip_hidden(&raw.replace('\r', "\0")).1 == 0);
-        for (at, c) in found {
-            prop_assert!(raw[at..].starts_with(c));
-        }
+    fn every_hidden_character_is_counted_and_shown() {
+        holds("hidden characters are found and shown", 4_000, "hidden characters", hostile(), |raw, seen| {
+            let found = hidden(&raw);
+            let shown = visible(&raw) == visible(&raw.replace('\r', ""));
+            prop_assert_eq!(found.is_empty(), shown && strip_hidden(&raw.replace('\r', "\0")).1 == 0);
+            seen.add(found.len());
+            for (at, c) in found {
+                prop_assert!(raw[at..].starts_with(c));
+            }
+            Ok(())
+        });
     }
 
     #[test]
-    fn wrapping_loses_nothing_and_fits(raw in hostile(), columns in 1usize..30) {
-        let safe = sanitize(&raw);
-        let text = safe.as_str();
-        let mut at = 0;
-        for line in wrap(text, columns) {
-            prop_assert!(line.start >= at && line.end >= line.start);
-            prop_assert!(text[at..line.start].chars().all(|c| c == ' ' || c == '\n'), "lost {:?}", &text[at..line.start]);
-            let one_cluster = graphemes(&text[line.clone()]).count() <= 1;
-            prop_assert!(width(&text[line.clone()]) <= columns || one_cluster);
-            at = line.end;
-        }
-        prop_assert!(text[at..].chars().all(|c| c == ' '));
+    fn wrapping_loses_nothing_and_fits() {
+        holds("wrapping loses nothing and fits", 4_000, "rows", (hostile(), 1usize..30), |(raw, columns), seen| {
+            let safe = sanitize(&raw);
+            let text = safe.as_str();
+            let mut at = 0;
+            for line in wrap(text, columns) {
+                prop_assert!(line.start >= at && line.end >= line.start);
+                let lost = &text[at..line.start];
+                prop_assert!(lost.chars().all(|c| c == ' ' || c == '\n'), "lost {lost:?}");
+                let one_cluster = graphemes(&text[line.clone()]).count() <= 1;
+                prop_assert!(width(&text[line.clone()]) <= columns || one_cluster);
+                at = line.end;
+                seen.add(1);
+            }
+            prop_assert!(text[at..].chars().all(|c| c == ' '));
+            Ok(())
+        });
     }
 
     #[test]
-    fn cuts_fit(raw in hostile(), columns in 0usize..20) {
-        let line = sanitize(&raw).one_line();
-        for text in [cut(line.as_str(), columns), cut_start(line.as_str(), columns), cut_middle(line.as_str(), columns)] {
-            prop_assert!(width(&text) <= columns, "{:?} in {}", text, columns);
-        }
+    fn the_width_of_a_line_is_that_of_its_clusters() {
+        holds("the width of a line is that of its cells", 4_000, "clusters", hostile(), |raw, seen| {
+            let line = sanitize(&raw).one_line();
+            let text = line.as_str();
+            let area = ratatui::layout::Rect::new(0, 0, 400, 1);
+            let mut drawn = ratatui::buffer::Buffer::empty(area);
+            let (end, _) = drawn.set_stringn(0, 0, text, 400, ratatui::style::Style::new());
+            prop_assert_eq!(width(text), usize::from(end), "{:?}", text);
+            let clusters: Vec<usize> = graphemes(text).map(width).collect();
+            prop_assert_eq!(width(text), clusters.iter().sum::<usize>());
+            seen.add(clusters.len());
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn cuts_fit() {
+        holds("cuts fit", 4_000, "cuts", (hostile(), 0usize..20), |(raw, columns), seen| {
+            let line = sanitize(&raw).one_line();
+            let line = line.as_str();
+            for text in [cut(line, columns), cut_start(line, columns), cut_middle(line, columns)] {
+                prop_assert!(width(&text) <= columns, "{text:?} in {columns}");
+                seen.add(1);
+            }
+            Ok(())
+        });
     }
 }

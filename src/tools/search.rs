@@ -85,7 +85,9 @@ impl Words {
         if self.rest.contains(word) {
             return 1.0;
         }
-        if long && self.name.iter().any(|own| strsim::jaro_winkler(own, word) >= LIKE) {
+        // Comparing takes the product of the lengths.
+        let comparable = long && word.len() <= 64;
+        if comparable && self.name.iter().any(|own| strsim::jaro_winkler(own, word) >= LIKE) {
             return 1.5;
         }
         if self.rest.iter().any(begins) { 0.5 } else { 0.0 }

@@ -199,16 +199,22 @@ impl Snapshot {
         self.tools.values()
     }
 
-    /// Up to three offered names like this one, the nearest first.
+    /// Up to three offered names like this one, the nearest first. None is like one much longer than a name can be:
+    /// comparing takes the product of the lengths.
     #[must_use]
     pub fn near(&self, wire_name: &str) -> Vec<String> {
+        const LONGEST: usize = 128;
+        if wire_name.len() > LONGEST {
+            return Vec::new();
+        }
         let mut scored: Vec<(f64, &str)> = self
             .tools
             .values()
             .map(|tool| {
                 let whole = strsim::jaro_winkler(wire_name, &tool.wire_name);
                 // A model often leaves the server's name out.
-                let bare = strsim::jaro_winkler(wire_name, &tool.reference.tool);
+                let bare = &*tool.reference.tool;
+                let bare = if bare.len() > LONGEST { 0.0 } else { strsim::jaro_winkler(wire_name, bare) };
                 (whole.max(bare), &*tool.wire_name)
             })
             .filter(|(score, _)| *score >= 0.75)

@@ -167,7 +167,14 @@ pub(super) fn completion(canvas: &mut Canvas<'_>, above: Rect, state: &State) {
         };
         let x = canvas.put(area, 3, y, sign, Ink::Dim);
         canvas.put(area, x, y, &cut(sanitize(&row.text).one_line().as_str(), column), Ink::Text);
-        let left = width.saturating_sub(column + 8);
+        // Where there is more than is shown, the last row says how much.
+        let place = (y + 1 == rows && rows < completion.rows.len())
+            .then(|| format!("{} of {}", completion.selected + 1, completion.rows.len()));
+        let reserved = place.as_ref().map_or(0, |place| place.len() + 2);
+        let left = width.saturating_sub(column + 8 + reserved);
+        if let Some(place) = &place {
+            canvas.put_right(area, width.saturating_sub(1), y, place, Ink::Dim);
+        }
         canvas.put(area, column + 7, y, &cut(sanitize(&row.note).one_line().as_str(), left), Ink::Dim);
         if chosen {
             let style = canvas.theme.chosen();

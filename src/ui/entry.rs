@@ -1,6 +1,6 @@
 //! One entry of the transcript, laid out for a width: lines that can be asked for by number.
 
-use super::figures::{Moment, counted, grouped, seconds, size};
+use super::figures::{Moment, counted, seconds, size};
 use super::ink::{Ink, Row, Tint};
 use super::markdown::{Document, Highlighter, wrap_row};
 use super::pictures::{Picture, PictureOf};
@@ -9,7 +9,7 @@ use super::theme::Glyphs;
 use crate::app::{
     AnswerEntry, BlockAt, Call, Calls, Entry, EntryBody, FaultChoices, FaultEntry, Piece, Siblings, SummaryEntry,
 };
-use crate::chat::{AnswerState, CallId, Cut, FaultKind, Part};
+use crate::chat::{AnswerState, CallId, Cut, FaultKind, Part, Retry};
 use crate::text::{cut, sanitize, strip_hidden, visible};
 
 /// How an entry is to be laid out.
@@ -558,24 +558,17 @@ fn fault_rows(entry: &FaultEntry, width: usize, glyphs: &Glyphs) -> Vec<Row> {
     let mut row = Row::new();
     row.push_safe(glyphs.failed, Tint::of(Ink::Bad));
     row.push(" ", Ink::Text);
-    match entry.choices {
-        FaultChoices::Cut => {
-            row.push(&format!("The stream broke after {} tokens.", grouped(entry.tokens)), Ink::Text);
-            if entry.calls_kept > 0 {
-                let verb = if entry.calls_kept == 1 { "is" } else { "are" };
-                let calls = counted(entry.calls_kept.into(), "call", "calls");
-                row.push(&format!(" {calls} ran and {verb} kept."), Ink::Text);
-            }
-        }
-        FaultChoices::Key | FaultChoices::Compact | FaultChoices::Retry | FaultChoices::None => {
-            row.push_lines(&sanitize(&entry.fault.message), Ink::Text.into());
-            // Where the choices say what can be done, the hint would say it twice.
-            let told = entry.choices == FaultChoices::Key && entry.fault.kind == FaultKind::Auth && !entry.settled;
-            if let Some(hint) = entry.fault.hint.as_ref().filter(|_| !told) {
-                row.push(" ", Ink::Text);
-                row.push_lines(&sanitize(hint), Ink::Dim.into());
-            }
-        }
+    row.push_lines(&sanitize(&entry.fault.message), Ink::Text.into());
+    // Where the choices say what can be done, the hint would say it twice.
+    let told = !entry.settled
+        && match entry.choices {
+            FaultChoices::Key => entry.fault.kind == FaultKind::Auth,
+            FaultChoices::Cut => entry.fault.retry != Retry::AfterChange,
+            FaultChoices::Compact | FaultChoices::Retry | FaultChoices::None => false,
+        };
+    if let Some(hint) = entry.fault.hint.as_ref().filter(|_| !told) {
+        row.push(" ", Ink::Text);
+        row.push_lines(&sanitize(hint), Ink::Dim.into());
     }
     row.link_addresses(None);
     let none = Row::new();

@@ -2,13 +2,14 @@
 //!
 //! # Invariants
 //! - A warm memo and a cold one give the same frame; only colours of code, and how many rows a text of megabytes has, may
-//!   come a frame later.
+//!   come a frame later. Where a reader was before the width changed only a warm one knows.
 //! - Entries that have not been on the screen for a while are dropped; their heights stay.
 
 use std::collections::HashMap;
 
 use super::call::Telling;
 use super::entry::{Laid, Shape};
+use super::holding::Held;
 use super::links::Links;
 use super::markdown::Highlighter;
 use super::pictures::Picture;
@@ -27,6 +28,8 @@ pub struct Memo {
     pub(super) glyphs: Option<&'static Glyphs>,
     /// How the transcript was laid out last.
     pub(super) shape: Option<Shape>,
+    /// A reader's line, since the width changed.
+    pub(super) held: Option<Held>,
     /// Pixels of a cell, where the terminal draws pictures.
     pub(super) cell: Option<(u16, u16)>,
     pub(super) pictures: Vec<Picture>,

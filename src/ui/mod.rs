@@ -19,6 +19,7 @@ mod entry;
 mod figures;
 mod footer;
 mod header;
+mod holding;
 mod ink;
 pub mod inline;
 mod links;

@@ -124,11 +124,19 @@ mod tests {
         assert_eq!(rows(&[&line]).concat(), line);
     }
 
-    proptest! {
+    mod properties {
+        use super::*;
+        use crate::properties::holds;
+
         #[test]
-        fn any_pieces_make_the_rows_of_the_whole(pieces in prop::collection::vec("[a-c \n\u{1b}\u{301}é]{0,9}", 1..9)) {
-            let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
-            prop_assert_eq!(rows(&pieces), rows(&[&pieces.concat()]));
+        fn any_pieces_make_the_rows_of_the_whole() {
+            let pieces = prop::collection::vec("[a-c \n\u{1b}\u{301}é]{0,9}", 1..9);
+            holds("plain text streamed = at once", 4_000, "pieces", pieces, |pieces, seen| {
+                let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
+                prop_assert_eq!(rows(&pieces), rows(&[&pieces.concat()]));
+                seen.add(pieces.len());
+                Ok(())
+            });
         }
     }
 }

@@ -6,6 +6,7 @@ use super::call::{elapsed, measure, name, part, sign, word};
 use super::canvas::{Canvas, columns_of, hit, rows_of};
 use super::entry::{Laid, Line, Shape, estimate};
 use super::figures::size;
+use super::holding::Held;
 use super::ink::{Ink, Row, Tint};
 use super::marking::columns;
 use super::memo::{Height, Memo};
@@ -180,13 +181,20 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, memo: &mu
         offset_s,
         cell: memo.cell,
     };
+    let before = memo.shape.map(|shape| shape.width).filter(|width| *width != prose);
+    let held = held(memo, state.transcript.scroll, before);
     let mut reader = Reader::new(state, memo, shape);
     reader.heights(prose);
     let page = usize::from(area.height);
     let (mut top, mut at_end) = (reader.above_end(page), true);
     let place = match state.transcript.scroll {
         Scroll::Follow => None,
-        Scroll::Anchored(anchor) => reader.resolve(anchor),
+        Scroll::Anchored(anchor) => {
+            let entry = entries.iter().position(|entry| entry.key == anchor.key);
+            let moved = held.filter(|_| before.is_some()).zip(entry);
+            let anchor = moved.map_or(anchor, |(held, entry)| held.anchor(prose, reader.laid(entry)));
+            reader.resolve(anchor)
+        }
         Scroll::Shown(spot) => reader.showing(spot, state.layout.transcript.top, page),
     };
     if let Some(place) = place {
@@ -204,8 +212,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, memo: &mu
         layout.transcript.below += 2;
     }
     layout.transcript.at_end = at_end;
-    layout.transcript.top =
-        Some(Anchor { key: entries[top.entry].key, line: isize::try_from(top.line).unwrap_or(isize::MAX) });
+    let now = Anchor { key: entries[top.entry].key, line: isize::try_from(top.line).unwrap_or(isize::MAX) };
+    layout.transcript.top = Some(now);
+    reader.memo.held = held.map(|held| held.stands_at(now));
 
     let mut place = top;
     let mut y = 0;
@@ -230,6 +239,13 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, memo: &mu
     if told {
         below(canvas, area, state.transcript.turn.is_some(), layout);
     }
+}
+
+/// Where a reader was before the width changed: since the last change, or by what was laid out until now.
+fn held(memo: &Memo, scroll: Scroll, before: Option<usize>) -> Option<Held> {
+    let Scroll::Anchored(anchor) = scroll else { return None };
+    let known = memo.held.filter(|held| held.now == anchor);
+    known.or_else(|| Held::new(anchor, before?, memo.entries.get(&anchor.key)?))
 }
 
 fn below(canvas: &mut Canvas<'_>, area: Rect, comes: bool, layout: &mut Layout) {

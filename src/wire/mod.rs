@@ -26,7 +26,7 @@ pub use refusal::{Quirk, Sent};
 
 use serde_json::Value;
 
-use crate::chat::{Api, Delta, EventDeltas, WireError, WireErrorKind};
+use crate::chat::{Api, Delta, EventDeltas, WireError, WireErrorKind, read_json};
 
 /// The key under which a message's extra fields say that its reasoning goes back as `reasoning_content`. Its value is
 /// empty: the text stands in `Answer::reasoning`.
@@ -67,7 +67,7 @@ impl Decoder {
         {
             return EventDeltas { number: self.number, deltas };
         }
-        let deltas = match serde_json::from_str(data) {
+        let deltas = match read_json(data.as_bytes()) {
             _ if data == "[DONE]" => vec![Delta::Done],
             Ok(Value::Null) => Vec::new(),
             Ok(value @ Value::Object(_)) => match &mut self.dialect {

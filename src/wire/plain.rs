@@ -6,7 +6,11 @@
 //! # Does not
 //! Judge fields that nobody reads: an unknown one may hold what the general reader would call broken.
 
-use serde::de::IgnoredAny;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Map;
 
@@ -15,7 +19,7 @@ use crate::chat::{ArgumentsPart, CallFragment, Delta};
 /// An event with one choice, and nothing beside it that would have to be looked at.
 #[derive(Deserialize)]
 struct Event {
-    choices: (Choice,),
+    choices: (Object<Choice>,),
     #[serde(default, rename = "error")]
     _error: Absent,
     #[serde(default, rename = "errors")]
@@ -30,7 +34,7 @@ struct Event {
 
 #[derive(Deserialize)]
 struct Choice {
-    delta: Message,
+    delta: Object<Message>,
     #[serde(default, rename = "finish_reason")]
     _finish_reason: Absent,
     #[serde(default, rename = "usage")]
@@ -50,7 +54,7 @@ struct Message {
     #[serde(default)]
     reasoning: Option<String>,
     #[serde(default)]
-    tool_calls: Option<Vec<Call>>,
+    tool_calls: Option<Vec<Object<Call>>>,
     #[serde(default, rename = "reasoning_text")]
     _reasoning_text: Absent,
     #[serde(default, rename = "thinking")]
@@ -79,7 +83,7 @@ struct Call {
     id: Option<String>,
     #[serde(default, rename = "type")]
     _kind: Option<IgnoredAny>,
-    function: Function,
+    function: Object<Function>,
 }
 
 #[derive(Deserialize)]
@@ -88,6 +92,27 @@ struct Function {
     name: Option<String>,
     #[serde(default)]
     arguments: Option<String>,
+}
+
+/// An object. A derived reader would take a list for one, its entries for the fields in their order.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+        deserializer.deserialize_map(Fields(PhantomData))
+    }
 }
 
 /// A field that is null, or not there.
@@ -113,7 +138,8 @@ impl<'de> Deserialize<'de> for Empty {
 /// The event's deltas; None where the general reader must look. `marked` says that the marker for `reasoning_content`
 /// was given out.
 pub(super) fn deltas(data: &str, marked: &mut bool) -> Option<Vec<Delta>> {
-    let Event { choices: (Choice { delta, .. },), .. } = serde_json::from_str(data).ok()?;
+    let Object(Event { choices: (Object(Choice { delta: Object(delta), .. }),), .. }) =
+        serde_json::from_str(data).ok()?;
     let mut out = Vec::with_capacity(1);
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     if let Some(text) = given(delta.reasoning_content) {
@@ -126,12 +152,12 @@ pub(super) fn deltas(data: &str, marked: &mut bool) -> Option<Vec<Delta>> {
     }
     out.extend(given(delta.content).map(Delta::Text));
     out.extend(given(delta.refusal).map(Delta::Refusal));
-    for call in delta.tool_calls.into_iter().flatten() {
+    for Object(Call { index, id, function: Object(function), .. }) in delta.tool_calls.into_iter().flatten() {
         let fragment = CallFragment {
-            index: call.index,
-            id: given(call.id),
-            name: given(call.function.name),
-            arguments: call.function.arguments.map(ArgumentsPart::Text),
+            index,
+            id: given(id),
+            name: given(function.name),
+            arguments: function.arguments.map(ArgumentsPart::Text),
             extra: Map::new(),
             done: false,
         };
@@ -165,6 +191,18 @@ mod tests {
             }
         }
         taken
+    }
+
+    #[test]
+    fn a_list_is_no_object() {
+        for event in [
+            r#"{"choices":[{"delta":[null,"words"]}]}"#,
+            r#"{"choices":[[{"content":"words"}]]}"#,
+            r#"{"choices":[{"delta":{"tool_calls":[{"function":["a","{}"]}]}}]}"#,
+        ] {
+            assert_eq!(Stream::default().plain(event), None, "{event}");
+            check(&[event.to_owned()]);
+        }
     }
 
     #[test]

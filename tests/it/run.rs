@@ -31,6 +31,7 @@ mod saved;
 mod tools;
 #[cfg(unix)]
 mod unkept;
+mod wires;
 
 /// One thing that a scripted response does after its head.
 enum Step {

@@ -10,6 +10,7 @@ mod inquiry;
 mod keys;
 mod marking;
 mod pictures;
+mod properties;
 
 use std::sync::Arc;
 
@@ -17,7 +18,6 @@ use insta::assert_snapshot;
 use millrace::app::*;
 use millrace::chat::*;
 use millrace::ui::{self, Memo, Theme};
-use proptest::prelude::*;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -928,13 +928,12 @@ fn what_went_wrong_says_what_can_be_done() {
         EntryBody::Fault(FaultEntry {
             fault: Fault::new(FaultKind::Auth, message),
             choices,
-            tokens: 1_204,
             calls_kept: 2,
             settled: false,
         })
     };
     entry(&mut state, fault(FaultChoices::Key, "api.openai.com refused the key from $OPENAI_API_KEY (401)."));
-    entry(&mut state, fault(FaultChoices::Cut, "broken"));
+    entry(&mut state, fault(FaultChoices::Cut, "The stream broke after 1 204 tokens. 2 calls ran and are kept."));
     state.status.saved = Saved::Not("disk full".into());
     assert_snapshot!("faults-80x24", frame(&state, 80, 24));
 }
@@ -1000,82 +999,6 @@ fn no_size_panics_and_every_caret_is_inside() {
         state.overlays.clear();
         for (w, h) in &sizes {
             buffer(&state, &Theme::dark(), &mut memo, *w, *h);
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
-
-    /// Whatever was drawn before, a frame is what a fresh view draws.
-    #[test]
-    fn a_warm_memo_draws_what_a_cold_one_does(
-        steps in proptest::collection::vec((0usize..7, 1u16..140, 1u16..50, 0usize..400), 1..8),
-    ) {
-        let theme = Theme::plain();
-        let mut memo = Memo::new();
-        let screens = screens();
-        for (which, columns, rows, cut) in steps {
-            let mut state = screens[which].clone();
-            // The answer at some moment of its coming.
-            for entry in &mut state.transcript.entries {
-                if let EntryBody::Answer(answer) = &mut entry.body {
-                    entry.revision = cut as u64 + 10;
-                    for piece in &mut answer.pieces {
-                        if let Piece::Text(text) = piece {
-                            let mut at = cut.min(text.len());
-                            while !text.is_char_boundary(at) {
-                                at -= 1;
-                            }
-                            text.truncate(at);
-                        }
-                    }
-                }
-            }
-            let (warm, layout) = buffer(&state, &theme, &mut memo, columns, rows);
-            let (cold, fresh) = buffer(&state, &theme, &mut Memo::new(), columns, rows);
-            prop_assert_eq!(text(&warm), text(&cold));
-            prop_assert_eq!(layout, fresh);
-        }
-    }
-
-    /// Hostile words in every place where words of others stand: the buffer holds nothing that acts.
-    #[test]
-    fn no_cell_holds_what_a_terminal_would_act_on(hostile in "[\u{1b}\u{9b}\u{7}\u{202e}\u{200b}\u{e0041}\\]a-z0-9;\\[\n\r\t]{1,24}") {
-        let mut state = browser();
-        if let Some(Overlay::Browser(browser)) = state.overlays.last_mut() {
-            for row in &mut browser.rows {
-                row.summary.title = hostile.clone();
-                row.summary.model = hostile.clone();
-            }
-        }
-        let mut chat = chat(120);
-        chat.transcript.title = hostile.clone();
-        chat.session.settings.model = hostile.clone();
-        chat.status.saved = Saved::Not(hostile.clone());
-        entry(&mut chat, EntryBody::User(vec![Part::text(hostile.clone())]));
-        entry(&mut chat, EntryBody::Note(hostile.clone()));
-        for id in chat.calls.this_turn.clone() {
-            change(&mut chat, &id, |call| {
-                call.tool = Some(ToolRef::new(&hostile, &hostile));
-                call.arguments = hostile.clone();
-                call.progress = Some(Progress { progress: 1.0, total: None, message: Some(hostile.clone()) });
-            });
-        }
-        for row in &mut chat.servers.rows {
-            row.status.message = Some(hostile.clone());
-            row.status.line = hostile.clone();
-        }
-        let mut list = chat.clone();
-        list.overlays.push(Overlay::Servers(ServerList::default()));
-        for state in [state, chat, list] {
-            for (columns, rows) in [(120, 36), (80, 24), (40, 20)] {
-                let (drawn, _) = buffer(&state, &Theme::dark(), &mut Memo::new(), columns, rows);
-                for cell in &drawn.content {
-                    prop_assert!(millrace::text::hidden(cell.symbol()).is_empty(), "{:?}", cell.symbol());
-                    prop_assert!(!cell.symbol().contains(['\n', '\t']), "{:?}", cell.symbol());
-                }
-            }
         }
     }
 }

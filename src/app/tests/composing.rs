@@ -183,6 +183,24 @@ fn the_editor_gets_the_text_in_full_and_gives_it_back() {
 }
 
 #[test]
+fn a_chip_that_comes_back_from_the_editor_as_it_was_is_a_chip_again() {
+    let mut desk = desk();
+    let paste = "a line\n".repeat(20);
+    desk.keys("see ");
+    desk.event(Event::Paste(paste.clone()));
+    let label = desk.text();
+    let edited = |text: String| Reply::EditorClosed { what: EditorUse::Composer, result: Ok(text) };
+    desk.reply(edited(format!("now see {paste}and more\n")));
+    assert_eq!(desk.text(), format!("now {label}and more"));
+    desk.keys("<enter>");
+    assert_eq!(sent(&desk), [Part::text(format!("now see {paste}and more"))]);
+    // Changed there, it is text.
+    desk.event(Event::Paste(paste.clone()));
+    desk.reply(edited(paste.replacen("line", "word", 1)));
+    assert!(desk.text().starts_with("a word\na line"), "{}", desk.text());
+}
+
+#[test]
 fn a_question_mark_on_an_empty_line_helps() {
     let mut desk = desk();
     desk.keys("why?");

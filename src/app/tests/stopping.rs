@@ -171,6 +171,13 @@ fn a_dead_key_says_why() {
     let mut desk = desk();
     desk.keys("<tab>z");
     assert!(desk.said().contains("z does nothing here"), "{}", desk.said());
+    // A key of the other side says so, and what was said goes with the next key.
+    desk.keys("t");
+    assert!(desk.said().contains("t works among the tools: tab goes there"), "{}", desk.said());
+    desk.keys("<tab>");
+    assert!(desk.state.shown_notice().is_none(), "{:?}", desk.state.shown_notice());
+    desk.keys("/");
+    assert!(desk.said().contains("/ works among the messages: shift+tab goes there"), "{}", desk.said());
 }
 
 #[test]

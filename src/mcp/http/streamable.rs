@@ -21,7 +21,7 @@ use rmcp::transport::streamable_http_client::{
 };
 use serde_json::{Value, json};
 
-use crate::chat::Direction;
+use crate::chat::{Direction, read_json};
 use crate::mcp::tap::{Reply, Seen, Tap, Waiter};
 
 use super::door::{Door, HttpFault, Shut, is_type, retry_after};
@@ -123,7 +123,7 @@ impl Client {
             }
             let body = self.door.body(response).await.map_err(StreamableHttpError::Client)?;
             self.tap.frame(Direction::In, None, &body);
-            return match serde_json::from_slice(&body) {
+            return match read_json(&body) {
                 Ok(Value::Object(message)) if message.contains_key("error") => {
                     self.reply(message.into(), request, None).map_err(|_| StreamableHttpError::Client(fault))
                 }
@@ -146,7 +146,7 @@ impl Client {
         }
         let body = self.door.body(response).await.map_err(StreamableHttpError::Client)?;
         self.tap.frame(Direction::In, None, &body);
-        match serde_json::from_slice(&body)? {
+        match read_json(&body)? {
             // A batch, as the version of 2025-03-26 allows.
             Value::Array(messages) => {
                 let batch: Vec<_> = messages
@@ -237,7 +237,7 @@ fn message_of(event: &sse_stream::Sse) -> Option<&str> {
 /// What the SDK is to see of an event: its messages one by one, those that somebody waits for as a mere nod.
 fn seen(event: sse_stream::Sse, tap: &Tap, request: Option<&RequestId>, resumes: bool) -> Vec<Result<Event, SseError>> {
     let retry = event.retry.map(|pause| pause.clamp(*RETRY.start(), *RETRY.end()));
-    let messages = match message_of(&event).map(serde_json::from_str) {
+    let messages = match message_of(&event).map(|data| read_json(data.as_bytes())) {
         Some(Ok(Value::Array(messages))) => messages,
         Some(Ok(message)) => vec![message],
         Some(Err(error)) => {

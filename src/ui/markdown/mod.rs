@@ -51,6 +51,8 @@ pub(super) struct Document {
     marks: Vec<(usize, usize)>,
     /// The fence that is open or was last drawn, where the last block is one.
     open: Option<Fence>,
+    /// Its first line is whole, and so it will not become a paragraph.
+    sure: bool,
     /// Closed fences whose colours are not all there.
     uncoloured: Vec<Fence>,
 }
@@ -69,6 +71,7 @@ impl Document {
             rows: Vec::new(),
             marks: Vec::new(),
             open: None,
+            sure: false,
             uncoloured: Vec::new(),
         }
     }
@@ -135,12 +138,18 @@ impl Document {
 
     /// Adds the rows of the fence's complete lines, which never change again but in colour.
     fn grow_fence(&mut self, block: &Block, text: &str) {
+        let sure = text.contains('\n');
+        if !std::mem::replace(&mut self.sure, sure) {
+            self.open = None;
+        }
         if self.open.is_none() {
             self.gap(block);
         }
         let fence = self.open.get_or_insert_with(|| Fence::new(self.width));
         fence.take(text, &mut self.rows);
-        self.settle();
+        if sure {
+            self.settle();
+        }
     }
 
     /// What was laid out so far never changes again.

@@ -231,36 +231,50 @@ fn document() -> impl Strategy<Value = String> {
     proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
 }
 
-proptest! {
+mod properties {
+    use super::*;
+    use crate::properties::holds;
+
     #[test]
-    fn streamed_is_the_same_as_at_once(source in document(), cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..20), width in 1usize..90) {
-        let mut streamed = Document::new(width);
-        let mut ends: Vec<usize> = cuts.iter().map(|cut| cut.index(source.len() + 1)).filter(|at| source.is_char_boundary(*at)).collect();
-        ends.sort_unstable();
-        for end in ends {
-            streamed.update(&source[..end], false, Theme::dark().glyphs);
-            for row in streamed.rows() {
-                prop_assert!(!row.text().contains('\n'));
-                prop_assert!(crate::text::hidden(row.text()).is_empty(), "{:?}", row.text());
+    fn streamed_is_the_same_as_at_once() {
+        let cuts = proptest::collection::vec(any::<prop::sample::Index>(), 0..20);
+        let values = (document(), cuts, 1usize..90);
+        holds("markdown streamed = at once", 2_000, "states on the way", values, |(source, cuts, width), seen| {
+            let mut streamed = Document::new(width);
+            let mut ends: Vec<usize> = cuts.iter().map(|cut| cut.index(source.len() + 1)).collect();
+            ends.retain(|at| source.is_char_boundary(*at));
+            ends.sort_unstable();
+            for end in ends {
+                streamed.update(&source[..end], false, Theme::dark().glyphs);
+                for row in streamed.rows() {
+                    prop_assert!(!row.text().contains('\n'));
+                    prop_assert!(crate::text::hidden(row.text()).is_empty(), "{:?}", row.text());
+                }
+                seen.add(1);
             }
-        }
-        streamed.update(&source, true, Theme::dark().glyphs);
-        let mut once = Document::new(width);
-        once.update(&source, true, Theme::dark().glyphs);
-        prop_assert_eq!(streamed.rows(), once.rows());
-        // What is chosen by a key is what is drawn as chosen: both know the same blocks.
-        prop_assert_eq!(&streamed.marks, &once.marks);
-        let blocks: Vec<usize> = crate::text::blocks(&source).iter().map(|block| block.range.start).collect();
-        prop_assert_eq!(once.marks.iter().map(|(_, start)| *start).collect::<Vec<_>>(), blocks);
+            streamed.update(&source, true, Theme::dark().glyphs);
+            let mut once = Document::new(width);
+            once.update(&source, true, Theme::dark().glyphs);
+            prop_assert_eq!(streamed.rows(), once.rows());
+            // What is chosen by a key is what is drawn as chosen: both know the same blocks.
+            prop_assert_eq!(&streamed.marks, &once.marks);
+            let blocks: Vec<usize> = crate::text::blocks(&source).iter().map(|block| block.range.start).collect();
+            prop_assert_eq!(once.marks.iter().map(|(_, start)| *start).collect::<Vec<_>>(), blocks);
+            Ok(())
+        });
     }
 
     #[test]
-    fn a_repair_adds_signs_alone_and_never_panics(source in document()) {
-        let repaired = repair::repair(&source);
-        // What it adds stands at the end; what it drops is a half-typed link or sign.
-        let added: String = repaired.chars().filter(|c| !source.contains(*c)).collect();
-        prop_assert!(added.chars().all(|c| "*_~`".contains(c)), "{:?} from {:?}", repaired, source);
-        prop_assert!(repaired.len() <= source.len() + 64 + source.len() / 2);
+    fn a_repair_adds_signs_alone_and_never_panics() {
+        holds("a repair adds signs alone", 2_000, "texts repaired", document(), |source, seen| {
+            let repaired = repair::repair(&source);
+            // What it adds stands at the end; what it drops is a half-typed link or sign.
+            let added: String = repaired.chars().filter(|c| !source.contains(*c)).collect();
+            prop_assert!(added.chars().all(|c| "*_~`".contains(c)), "{:?} from {:?}", repaired, source);
+            prop_assert!(repaired.len() <= source.len() + 64 + source.len() / 2);
+            seen.add(usize::from(repaired != source));
+            Ok(())
+        });
     }
 }
 

@@ -41,6 +41,35 @@ fn after_a_kill_question_partial_answer_and_the_running_call_are_there() {
     assert_eq!(roles, ["user", "assistant", "tool", "user"]);
 }
 
+/// What is being written stands on the disk at most a quarter of a second later, and is there again with its
+/// conversation; a question of the command line goes before it.
+#[test]
+fn a_draft_outlives_the_killed_screen() {
+    let home = Home::new();
+    let m = home.path("m");
+    let env = [("MILLRACE_HOME", m.to_str().unwrap())];
+    let provider = Provider::start(vec![Reply::text("the answer"), Reply::text("another one")]);
+    let url = provider.url();
+    let args = ["--base-url", url.as_str(), "-m", "scripted"];
+    let open = |more: &[&str]| crate::tui::open(&[&args, more].concat(), (100, 30), &env);
+    let mut terminal = open(&["a question"]);
+    terminal.wait_for("the answer");
+    terminal.type_in("half a thought\nand more");
+    terminal.wait_for("and more");
+    std::thread::sleep(Duration::from_millis(700));
+    for more in [&["--resume=last"][..], &["--resume=last", "and this?"]] {
+        terminal.signal("-KILL");
+        terminal.ended();
+        terminal = open(more);
+        terminal.wait_for("half a thought");
+        terminal.wait_for("and more");
+    }
+    terminal.wait_for("another one");
+    terminal.signal("-TERM");
+    terminal.ended();
+    assert_eq!(provider.told(1).last().unwrap().1, "and this?");
+}
+
 #[test]
 fn a_conversation_goes_on_and_a_second_writer_is_told() {
     let home = Home::new();

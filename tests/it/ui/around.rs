@@ -15,7 +15,7 @@ fn press(state: &mut State, keys: &str) {
     }
 }
 
-fn settings() -> State {
+pub(super) fn settings() -> State {
     let mut state = empty();
     state.session.config_path = "~/.config/millrace/config.toml".into();
     press(&mut state, "/ s e t t i n g s enter");
@@ -40,7 +40,7 @@ fn settings_at_the_three_sizes() {
 }
 
 /// The palette, as its answers have come.
-fn palette(titles: usize) -> State {
+pub(super) fn palette(titles: usize) -> State {
     let mut state = empty();
     servers(&mut state, &[("docs", ServerState::Ready, 4)]);
     press(&mut state, "ctrl+p");

@@ -7,86 +7,7 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::{Terminal, TerminalOptions, Viewport};
 
 use super::*;
-
-/// What terminals act on, and what people do not see.
-fn corpus() -> Vec<String> {
-    let mut texts: Vec<String> = [
-        // Titles, clipboards, links, colours, folders, notices, marks.
-        "\x1b]0;title\x07",
-        "\x1b]2;title\x1b\\",
-        "\x1b]52;c;ZXZpbA==\x07",
-        "\x1b]52;c;?\x07",
-        "\x1b]8;;http://evil.example\x07label, never closed",
-        "\x1b]8;;javascript:alert(1)\x1b\\x\x1b]8;;\x1b\\",
-        "\x1b]8;;file:///etc/passwd\x1b\\http://good.example\x1b]8;;\x1b\\",
-        "\x1b]4;1;rgb:00/00/00\x07\x1b]10;#000\x07\x1b]11;#000\x07\x1b]104\x07",
-        "\x1b]7;file://host/tmp\x07\x1b]9;done\x07\x1b]777;notify;a;b\x07\x1b]99;;x\x1b\\\x1b]133;A\x07",
-        "\x1b]1337;File=inline=1:AAAA\x07\x1b]1337;CopyToClipboard=\x07",
-        // Strings of device control, and what makes a terminal type.
-        "\x1bP$qm\x1b\\\x1bP+q544e\x1b\\",
-        "\x1bPq#0;2;0;0;0#0~~@@vv@@~~\x1b\\",
-        "\x1b_Gf=32,s=1,v=1;AAAA\x1b\\",
-        "\x1b^private\x1b\\\x1bXsos\x1b\\",
-        "\x1b[c\x1b[>c\x1b[=c\x1b[5n\x1b[6n\x1b[?6n\x1b[?2026$p\x1b[21t",
-        // Modes, screens, the cursor, margins, a reset.
-        "\x1b[?1049l\x1b[?25l\x1b[?1000h\x1b[?1003h\x1b[?2004l\x1b[?2026h\x1b[?1004h",
-        "\x1bc\x1b[!p\x1b[2J\x1b[3J\x1b[H\x1b[5;1r\x1b[8mhidden\x1b[0m",
-        "x\x1b[99999999b\x1b[99999999@\x1b[99999999L",
-        "\x1b(0lqk\x1b(B\x0e\x0f\x1b7\x1b8\x1bM\x1bE\x1bD",
-        // The same as single controls of eight bits.
-        "\u{9b}31mred\u{9b}2J\u{9d}0;title\u{9c}\u{90}q\u{9c}\u{9f}G\u{9c}\u{85}\u{84}\u{8d}",
-        // Overwriting: the eye reads another word.
-        "allow\rdeny \u{8}\u{8}\u{8}\u{8}\u{8}allow",
-        "\x07\x07\x07\x07\x07\x07\x07\x07",
-        "a\0b\x7fc\x0b\x0cd\te",
-        // Reordering and hiding.
-        "safe\u{202e}lave\u{202c}\u{2066}x\u{2069}\u{200e}\u{200f}\u{061c}",
-        "a\u{200b}b\u{200c}c\u{200d}d\u{2060}e\u{2063}f\u{feff}g\u{ad}h\u{180e}i\u{3164}j\u{2800}k\u{ffa0}l",
-        "\u{1f3f4}\u{e0041}\u{e0042}\u{e007f} \u{e0001}\u{e0069}\u{e0067}",
-        "x\u{fe00}\u{e0100}\u{e01ef}",
-        "\u{2028}line\u{2029}paragraph\u{85}next",
-        "раураl.com and \u{ff45}vil.example",
-        "\\ud800 \\u001b[31m &#27;[31m &#x202e;",
-        "[\u{1b}[8mclick\u{1b}[0m](http://good.example@evil.example/\u{202e}) ![\u{1b}]0;x\u{7}](http://a/\u{7})",
-        "```\u{1b}]0;x\u{7}\n\u{1b}[2J\n```\n| \u{1b}[31m | \u{202e} |\n|--|--|\n| \u{9b}2J | \r |\n",
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    texts.push(format!("e{}", "\u{301}".repeat(10_000)));
-    texts.push("x".repeat(100_000));
-    texts
-}
-
-/// What of the bytes for a terminal is not ours: escapes that the drawing does not use, controls, hidden characters.
-fn foreign(wire: &[u8]) -> BTreeSet<String> {
-    let text = std::str::from_utf8(wire).unwrap();
-    let mut found = BTreeSet::new();
-    let mut plain = String::new();
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        rest = &rest[c.len_utf8()..];
-        if c != '\u{1b}' {
-            plain.push(c);
-            continue;
-        }
-        let body = rest.strip_prefix('[').unwrap_or("");
-        let end = body.find(|c: char| !matches!(c, '0'..='9' | ';' | '?' | ':')).unwrap_or(body.len());
-        let last = body[end..].chars().next().unwrap_or(' ');
-        let ours = match last {
-            // Places, colours, the cursor seen or not.
-            'H' | 'm' => !body[..end].contains('?'),
-            'h' | 'l' => &body[..end] == "?25",
-            _ => false,
-        };
-        if !ours {
-            found.insert(format!("ESC {}", body.chars().take(12).collect::<String>()));
-        }
-        rest = body.get(end + 1..).unwrap_or("");
-    }
-    found.extend(plain.chars().filter(|c| c.is_control()).map(|c| format!("{c:?}")));
-    found.extend(millrace::text::hidden(&plain).into_iter().map(|(_, c)| format!("hidden {c:?}")));
-    found
-}
+use crate::corpus::{corpus, foreign};
 
 /// The bytes of one frame on an empty screen.
 fn wire(state: &State, memo: &mut Memo, columns: u16, rows: u16) -> Vec<u8> {
@@ -105,7 +26,7 @@ fn wire(state: &State, memo: &mut Memo, columns: u16, rows: u16) -> Vec<u8> {
 }
 
 /// Every screen that shows words of others, with this text in each of them.
-fn screens(hostile: &str) -> Vec<(&'static str, State)> {
+pub(super) fn screens(hostile: &str) -> Vec<(&'static str, State)> {
     let mut chat = chat(120);
     chat.transcript.title = hostile.to_owned();
     chat.session.settings.model = hostile.to_owned();
@@ -148,7 +69,6 @@ fn screens(hostile: &str) -> Vec<(&'static str, State)> {
     let fault = FaultEntry {
         fault: Fault::new(FaultKind::Provider, hostile).hint(hostile.to_owned()),
         choices: FaultChoices::Retry,
-        tokens: 0,
         calls_kept: 0,
         settled: false,
     };
@@ -212,10 +132,10 @@ fn screens(hostile: &str) -> Vec<(&'static str, State)> {
             model.provider = hostile.to_owned();
         }
     }
-    vec![
+    let mut places = vec![
         ("the servers", over(Overlay::Servers(ServerList::default()))),
-        ("the chat", chat),
-        ("not saved", unsaved),
+        ("the transcript, thinking, tool rows", chat.clone()),
+        ("footer: not saved", unsaved),
         ("a find", found),
         ("a call, escapes shown", raw),
         ("a call", whole),
@@ -224,25 +144,373 @@ fn screens(hostile: &str) -> Vec<(&'static str, State)> {
         ("a review beside its file", beside),
         ("a rule", rule),
         ("the timeline", timed),
-        ("the history", history),
         ("the models", models),
-    ]
+    ];
+    places.extend(around(hostile, &chat, history));
+    places.extend(of_servers(hostile, &chat));
+    places.extend(asked(hostile));
+    places
 }
 
-#[test]
-fn nothing_hostile_reaches_the_terminal_from_any_screen() {
-    let (mut frames, mut bytes) = (0, 0);
-    for text in corpus() {
-        for (name, state) in screens(&text) {
-            for (columns, rows) in [(120, 36), (80, 24), (40, 20)] {
-                let wire = wire(&state, &mut Memo::new(), columns, rows);
-                let head: String = text.chars().take(40).collect();
-                assert_eq!(foreign(&wire), BTreeSet::new(), "{name} at {columns}x{rows} with {head:?}");
-                (frames, bytes) = (frames + 1, bytes + wire.len());
+/// What stands around the conversation: panel, titles, notices, lists, what is being written.
+fn around(hostile: &str, chat: &State, history: State) -> Vec<(&'static str, State)> {
+    let mut panel = chat.clone();
+    panel.focus = Focus::Panel;
+    panel.panel.selected = panel.calls.this_turn.first().cloned();
+    let mut noticed = chat.clone();
+    let notice = Notice { id: 1, kind: NoticeKind::Info, text: hostile.to_owned(), showing: true };
+    noticed.status.notices.push_back(notice);
+    let mut hinted = chat.clone();
+    hinted.status.hint = Some(hostile.to_owned());
+    let mut queued = chat.clone();
+    queued.composer.set("");
+    queued.transcript.queued.push(Queued { text: hostile.into(), parts: Vec::new(), handed_over: false });
+    let mut retrying = chat.clone();
+    if let Some(turn) = &mut retrying.transcript.turn {
+        turn.phase = Phase::Retrying { attempt: 1, at_us: 1_019 * SECOND, why: hostile.to_owned() };
+    }
+    let mut typed = empty();
+    inquiry::event(&mut typed, Event::Paste(hostile.to_owned()));
+    let mut pasted = empty();
+    inquiry::event(&mut pasted, Event::Paste(format!("{hostile}\n").repeat(20)));
+    let mut offered = empty();
+    offered.composer.area.insert_str("@x");
+    let row = |of: RowOf| CompletionRow { text: hostile.into(), note: hostile.into(), of };
+    offered.composer.completion = Some(Completion {
+        kind: CompletionKind::File,
+        word: "x".into(),
+        rows: vec![
+            row(RowOf::File),
+            row(RowOf::Command),
+            row(RowOf::Resource { server: ServerName::new(hostile), uri: hostile.into() }),
+        ],
+        selected: 0,
+    });
+    let mut roles = empty();
+    let role = millrace::config::Role { name: hostile.into(), system: Some(hostile.into()), ..Default::default() };
+    roles.session.casting.roles = vec![role];
+    roles.transcript.role = Some(hostile.into());
+    inquiry::keys(&mut roles, "/ r o l e enter");
+    let mut palette = around::palette(2);
+    if let Some(Overlay::Palette(_)) = palette.overlays.last() {
+        let title = |n: usize| TitleRow {
+            conversation: ConversationId::new(format!("c{n}")),
+            title: hostile.to_owned(),
+            updated: NOW,
+        };
+        let source = ModelSource { name: hostile.into(), current: true, ..ModelSource::default() };
+        let model = ModelRow { id: hostile.into(), provider: hostile.into(), ..ModelRow::default() };
+        let reply = Reply::Known {
+            generation: palette.session.next_generation,
+            titles: (0..4).map(title).collect(),
+            sources: vec![source],
+            models: vec![model],
+        };
+        inquiry::event(&mut palette, Event::Reply(reply));
+    }
+    let mut hits = history;
+    if let Some(Overlay::Browser(browser)) = hits.overlays.last_mut() {
+        browser.search = LineEdit::with(hostile);
+        for row in &mut browser.rows {
+            row.summary.folder = hostile.to_owned();
+            if let Some(hit) = &mut row.hit {
+                hit.snippet = hostile.to_owned();
+                hit.marks = Vec::new();
+            }
+        }
+        if let Some(content) = browser.preview.as_mut().and_then(|preview| preview.content.as_mut()) {
+            for message in &mut Arc::make_mut(content).messages {
+                match &mut Arc::make_mut(message).body {
+                    Body::User(parts) => *parts = vec![Part::text(hostile)],
+                    Body::Assistant(answer) => {
+                        (answer.text, answer.reasoning) = (hostile.into(), hostile.into());
+                        for call in &mut answer.calls {
+                            call.tool = Some(ToolRef::new(hostile, hostile));
+                            call.arguments = serde_json::json!({ "path": hostile }).to_string().into();
+                        }
+                    }
+                    Body::Tool(tool) => tool.outcome = outcome(OutcomeKind::Failed, hostile, 9, 80.0),
+                }
             }
         }
     }
-    assert!(frames > 1_000 && bytes > 1_000_000, "{frames} frames of {bytes} bytes were looked at");
+    let mut prompts = empty();
+    let mut list = Prompts::default();
+    list.rows = vec![hostile.to_owned(); 3];
+    list.search = LineEdit::with(hostile);
+    prompts.overlays.push(Overlay::Prompts(list));
+    let mut details = models::picker();
+    if let Some(Overlay::Models(list)) = details.overlays.last_mut() {
+        (list.editing, list.details, list.selected) = (false, true, 0);
+        let model = &mut list.all[0];
+        model.name = Some(hostile.into());
+        model.description = Some(hostile.into());
+        model.owner = Some(hostile.into());
+        list.sources[0].name = hostile.into();
+        list.sources[0].base_url = hostile.into();
+        list.sources[0].key = hostile.into();
+    }
+    let mut settings = around::settings();
+    if let Some(Overlay::Settings(list)) = settings.overlays.last_mut() {
+        list.written = Some([("ui.theme".to_owned(), hostile.to_owned())].into());
+    }
+    let mut welcome = empty();
+    welcome.session.connection = None;
+    let local = LocalServer { kind: LocalKind::Ollama, base_url: hostile.to_owned(), models: vec![hostile.to_owned()] };
+    let source =
+        ImportSource { client: hostile.into(), path: hostile.into(), servers: vec![hostile.into()], rows: Vec::new() };
+    welcome.overlays.push(Overlay::Welcome(Box::new(Welcome {
+        selected: 0,
+        rows: vec![WelcomeRow::Local(local), WelcomeRow::Address, WelcomeRow::Servers],
+        ports: Vec::new(),
+        imports: vec![source],
+        busy: false,
+        fault: Some(hostile.to_owned()),
+    })));
+    let ask = |what: AskFor| {
+        let mut state = chat.clone();
+        let line = LineEdit::with(hostile);
+        state.overlays.push(Overlay::Ask(Ask { what, line, refused: Some(hostile.to_owned()), busy: false }));
+        state
+    };
+    let mut confirm = chat.clone();
+    confirm.overlays.push(Overlay::Confirm(Confirm {
+        question: hostile.to_owned(),
+        yes: "delete",
+        then: Confirmed::Delete(ConversationId::new("x")),
+        deaf_until_us: 0,
+    }));
+    let mut elsewhere = chat.clone();
+    let mut other = Elsewhere::default();
+    other.transcript.title = hostile.to_owned();
+    other.transcript.turn = Some(Turn::new(TurnId(7), stamp(0), false));
+    elsewhere.elsewhere.push(other);
+    vec![
+        ("the panel", panel),
+        ("a notice", noticed),
+        ("footer: a hint", hinted),
+        ("a queued message", queued),
+        ("a wait before another try", retrying),
+        ("a short paste", typed),
+        ("a long paste", pasted),
+        ("files and resources offered", offered),
+        ("roles", roles),
+        ("the palette", palette),
+        ("search hits and a preview", hits),
+        ("earlier prompts", prompts),
+        ("all of a model", details),
+        ("settings", settings),
+        ("the welcome", welcome),
+        ("a question with its refusal", ask(AskFor::Address)),
+        ("a title asked for", ask(AskFor::Title(ConversationId::new("x")))),
+        ("a yes asked for", confirm),
+        ("a conversation elsewhere", elsewhere),
+    ]
+}
+
+/// What servers say of themselves.
+fn of_servers(hostile: &str, chat: &State) -> Vec<(&'static str, State)> {
+    let mut list = server_list();
+    for row in &mut list.servers.rows {
+        row.status.server = ServerName::new(hostile);
+        row.status.message = Some(hostile.to_owned());
+        row.status.line = hostile.to_owned();
+        row.status.stderr = vec![hostile.to_owned(); 3];
+        row.status.listed = Arc::new([tool_line(hostile, hostile, Some(true), Standing::Aside(hostile.to_owned()))]);
+        row.status.life.instructions =
+            Some(Instructions { text: hostile.into(), standing: InstructionsStanding::Told });
+        let line = LogLine {
+            at: 1_763_800_000_000,
+            level: LoggingLevel::Warning,
+            by: LogSpeaker::Server(Some(hostile.into())),
+            text: hostile.into(),
+        };
+        row.status.life.log = ServerLog { lines: Arc::new([line]), asks: true, ..ServerLog::default() };
+        let tool = ToolRef::new(hostile, hostile);
+        row.status.differences = Arc::new([Difference { tool, before: Some(hostile.into()), after: hostile.into() }]);
+    }
+    let at = |list: &State, step: ServerStep| {
+        let mut state = list.clone();
+        let selected = Some(ServerName::new(hostile));
+        state.overlays = vec![Overlay::Servers(ServerList { selected, step, ..ServerList::default() })];
+        state
+    };
+    let stepped = |keys: &str| {
+        let mut state = at(&list, ServerStep::default());
+        inquiry::keys(&mut state, keys);
+        state
+    };
+    let shown = Arc::clone(&list.servers.rows[0].status.differences);
+    let changes = ServerStep::Changes { shown, scroll: 0, end_seen: true, deaf_until_us: 0 };
+    let mut consent = chat.clone();
+    consent.overlays.push(Overlay::Consent(Consent {
+        server: ServerName::new(hostile),
+        line: hostile.to_owned(),
+        transport: "stdio",
+        deaf_until_us: 0,
+        refused: None,
+    }));
+    let mut import = empty();
+    let row = ImportRow {
+        client: hostile.into(),
+        path: hostile.into(),
+        key: hostile.into(),
+        name: Some(hostile.into()),
+        line: hostile.into(),
+        notes: vec![hostile.into()],
+        chosen: true,
+    };
+    import.overlays.push(Overlay::Import(Import { rows: Some(vec![row]), selected: 0 }));
+    let mut tools = empty();
+    tools.toolbox.rows = Arc::from([ToolRow {
+        tool: ToolRef::new(hostile, hostile),
+        title: Some(hostile.into()),
+        description: hostile.into(),
+        claims: Claims::default(),
+        trusted: false,
+        policy: Policy::Ask,
+        tokens: 9,
+        standing: ToolStanding::Aside(hostile.into()),
+    }]);
+    tools.overlays.push(Overlay::Tools(OfferedTools::default()));
+    let offer = SignInOffer {
+        server: ServerName::new(hostile),
+        issuer: hostile.into(),
+        host: hostile.into(),
+        scopes: vec![hostile.into()],
+        url: hostile.into(),
+        redirect: hostile.into(),
+        client: ClientKind::Registered,
+        instead_of: Some(hostile.into()),
+    };
+    let mut sign_in = signing_in(SignInStage::Offered(Arc::new(offer)));
+    if let Some(Overlay::SignIn(open)) = sign_in.overlays.last_mut() {
+        open.note = Some(hostile.to_owned());
+    }
+    let mut prompts = empty();
+    servers(&mut prompts, &[("crm", ServerState::Ready, 7)]);
+    let argument = PromptArgument {
+        name: hostile.into(),
+        title: Some(hostile.into()),
+        description: Some(hostile.into()),
+        required: true,
+    };
+    let prompt = PromptInfo {
+        name: hostile.into(),
+        title: Some(hostile.into()),
+        description: Some(hostile.into()),
+        arguments: vec![argument],
+    };
+    let asked = inquiry::effects(&mut prompts, "/ c r m");
+    let generation = asked.iter().find_map(|effect| match effect {
+        Effect::Order(Order::Query { generation, query: ServerQuery::Prompts, .. }) => Some(*generation),
+        _ => None,
+    });
+    let reply = TurnEvent::Replied {
+        generation: generation.unwrap_or_default(),
+        server: ServerName::new("crm"),
+        result: Ok(ServerReply::Prompts(vec![prompt.clone(), prompt])),
+    };
+    inquiry::event(&mut prompts, Event::Engine(reply));
+    let mut form = prompts.clone();
+    inquiry::keys(&mut form, "tab enter");
+    vec![
+        ("a server's log", stepped("l")),
+        ("a server's messages", stepped("l tab")),
+        ("a server's instructions", stepped("w")),
+        ("a server's tools", at(&list, ServerStep::Tools { selected: 0 })),
+        ("changed definitions", at(&list, changes)),
+        ("a server's state and errors", list),
+        ("a first start", consent),
+        ("servers of other clients", import),
+        ("tools that are offered", tools),
+        ("a sign-in", sign_in),
+        ("a server's prompts", prompts),
+        ("a prompt's form", form),
+    ]
+}
+
+/// What servers ask of the person.
+fn asked(hostile: &str) -> Vec<(&'static str, State)> {
+    let schema = serde_json::json!({"type": "object", "properties": {
+        hostile: {"type": "string", "title": hostile, "description": hostile, "enum": [hostile, "b"]},
+        "text": {"type": "string", "title": hostile, "default": hostile}}});
+    let form = Form::read(&schema).map(|form| Question::Form { message: hostile.into(), form });
+    let address = Question::Address { message: hostile.into(), url: hostile.into(), elicitation: None };
+    let roots = Question::Roots(vec![Root { uri: hostile.into(), name: Some(hostile.into()) }]);
+    let mut asked = vec![
+        ("elicitation: an address", inquiry::asked_by(hostile, address)),
+        ("folders of a server", inquiry::asked_by(hostile, roots)),
+        ("sampling: the request", inquiry::asked_by(hostile, inquiry::sample(hostile))),
+    ];
+    asked.extend(form.ok().map(|form| ("elicitation: a form", inquiry::asked_by(hostile, form))));
+    let mut answered = inquiry::asked_by(hostile, inquiry::sample(hostile));
+    inquiry::frame_kept(&mut answered, 120, 36);
+    inquiry::keys(&mut answered, "y");
+    let reply = SampleReply { model: hostile.into(), text: hostile.into(), stop: SampleStop::MaxTokens };
+    inquiry::sampled(&mut answered, SampleStep::Whole { reply, usage: Usage::default() });
+    asked.push(("sampling: the answer", answered));
+    asked
+}
+
+/// What was looked at in one place.
+#[derive(Default)]
+struct Looked {
+    texts: usize,
+    frames: usize,
+    bytes: usize,
+}
+
+/// Every place that shows words of others, with each text of the corpus: what reaches the terminal is ours alone.
+/// `-- --nocapture` prints the table.
+#[test]
+fn nothing_hostile_reaches_the_terminal_from_any_screen() {
+    let mut table: Vec<(&str, Looked)> = Vec::new();
+    let mut look = |name: &'static str, text: &str, wires: Vec<Vec<u8>>| {
+        let at = table.iter().position(|(place, _)| *place == name).unwrap_or_else(|| {
+            table.push((name, Looked::default()));
+            table.len() - 1
+        });
+        let looked = &mut table[at].1;
+        looked.texts += 1;
+        for wire in wires {
+            let head: String = text.chars().take(40).collect();
+            assert_eq!(foreign(&wire), BTreeSet::new(), "{name} with {head:?}");
+            (looked.frames, looked.bytes) = (looked.frames + 1, looked.bytes + wire.len());
+        }
+    };
+    let texts = corpus();
+    for text in &texts {
+        for (name, state) in screens(text) {
+            let sizes = [(120, 36), (80, 24), (40, 20)];
+            let frames = sizes.map(|(columns, rows)| wire(&state, &mut Memo::new(), columns, rows));
+            look(name, text, frames.into());
+            if name.starts_with("the transcript") {
+                let size = Size { columns: 80, rows: 24 };
+                let mut memo = Memo::new();
+                let (live, ..) = ui::inline::live(&state, &Theme::dark(), &mut memo, size);
+                let printed = ui::inline::printed(&state, &Theme::dark(), &mut memo, 80);
+                look("inline: the live area", text, vec![cells(&live)]);
+                look("inline: what is printed", text, vec![cells(&printed)]);
+                look("the window's title", text, vec![ui::title(&state, &Theme::dark()).into_bytes()]);
+            }
+        }
+    }
+    let mut sum = Looked::default();
+    for (place, looked) in &table {
+        println!("{place:<40} {:>3} texts {:>5} frames {:>9} bytes", looked.texts, looked.frames, looked.bytes);
+        // What is no form, is refused before it is shown.
+        assert!(looked.texts == texts.len() || place.ends_with("a form"), "{place} saw {} texts", looked.texts);
+        sum.frames += looked.frames;
+        sum.bytes += looked.bytes;
+    }
+    println!("corpus: {} places, {} texts, {} frames, {} bytes", table.len(), texts.len(), sum.frames, sum.bytes);
+    assert!(table.len() >= 50 && sum.frames > 4_500, "{} places, {} frames", table.len(), sum.frames);
+}
+
+/// What stands in the cells of a buffer, one after the other.
+fn cells(buffer: &Buffer) -> Vec<u8> {
+    buffer.content.iter().flat_map(|cell| cell.symbol().bytes()).collect()
 }
 
 #[test]
@@ -262,16 +530,4 @@ fn an_answer_cut_anywhere_is_as_harmless() {
             assert_eq!(foreign(&wire), BTreeSet::new(), "{:?}", &text[..end]);
         }
     }
-}
-
-/// The check sees what it is meant to see.
-#[test]
-fn what_is_foreign_is_found() {
-    let found = |wire: &str| foreign(wire.as_bytes()).into_iter().collect::<Vec<_>>().join(", ");
-    assert_eq!(found("\x1b[3;4H\x1b[38;5;2mx\x1b[0m\x1b[?25l"), "");
-    assert!(found("\x1b]0;x\x07").contains("ESC"));
-    assert!(found("\x1b[2J").contains("2J"));
-    assert!(found("\x1b[?1049l").contains("1049"));
-    assert!(found("a\u{9b}b").contains("9b"));
-    assert!(found("a\u{202e}b").contains("202e"));
 }

@@ -7,11 +7,15 @@ use serde_json::json;
 use super::*;
 
 fn asked(question: Question) -> State {
+    asked_by("crm", question)
+}
+
+pub(super) fn asked_by(server: &str, question: Question) -> State {
     let mut state = empty();
-    servers(&mut state, &[("crm", ServerState::Ready, 7)]);
+    servers(&mut state, &[(server, ServerState::Ready, 7)]);
     let inquiry = Inquiry {
         id: InquiryId(1),
-        server: "crm".into(),
+        server: server.into(),
         call: None,
         question,
         limit: Duration::from_secs(600),
@@ -21,15 +25,18 @@ fn asked(question: Question) -> State {
     state
 }
 
-fn event(state: &mut State, event: Event) {
+pub(super) fn event(state: &mut State, event: Event) -> Vec<Effect> {
     let at = stamp(state.now.mono_us + SECOND);
-    update(state, Stamped { at, body: event });
+    update(state, Stamped { at, body: event })
 }
 
-fn keys(state: &mut State, keys: &str) {
-    for word in keys.split(' ') {
-        event(state, Event::Key(Key::parse(word).unwrap()));
-    }
+pub(super) fn keys(state: &mut State, keys: &str) {
+    effects(state, keys);
+}
+
+/// Presses keys, and hands back what they came to.
+pub(super) fn effects(state: &mut State, keys: &str) -> Vec<Effect> {
+    keys.split(' ').flat_map(|word| event(state, Event::Key(Key::parse(word).unwrap()))).collect()
 }
 
 fn form() -> Question {
@@ -99,7 +106,7 @@ fn hostile_words_of_a_form_draw_nothing_of_their_own() {
     }
 }
 
-fn sample(text: &str) -> Question {
+pub(super) fn sample(text: &str) -> Question {
     let part = |text: &str| vec![SamplePart::Text(text.into())];
     Question::Sample(Box::new(Sample {
         system: Some("You judge whether a lead is worth a call.".into()),
@@ -126,12 +133,12 @@ fn sample(text: &str) -> Question {
 const LEAD: &str = "Harbour works in Lerwick, 40 people, asked for a quote twice.\nIs it worth a call?";
 
 /// Draws, and hands back what the frame looked like.
-fn frame_kept(state: &mut State, columns: u16, rows: u16) {
+pub(super) fn frame_kept(state: &mut State, columns: u16, rows: u16) {
     let layout = buffer(state, &Theme::dark(), &mut Memo::new(), columns, rows).1;
     event(state, Event::Layout(layout));
 }
 
-fn sampled(state: &mut State, step: SampleStep) {
+pub(super) fn sampled(state: &mut State, step: SampleStep) {
     event(state, Event::Engine(TurnEvent::Sampled { id: InquiryId(1), step }));
 }
 

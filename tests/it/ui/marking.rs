@@ -1,28 +1,28 @@
 //! Text marked with the mouse: what is marked, that it stays on its text, and what a copy of it says.
 
-use millrace::app::{Event, Key, Marked, Mouse, MouseAction, update};
+use millrace::app::{Event, Key, Mouse, MouseAction, update};
 use millrace::chat::Stamped;
 
 use super::*;
 
 /// A chat that is drawn after every event, as the loop does.
-struct Desk {
-    state: State,
-    memo: Memo,
+pub(super) struct Desk {
+    pub(super) state: State,
+    pub(super) memo: Memo,
     now: u64,
-    size: (u16, u16),
+    pub(super) size: (u16, u16),
     effects: Vec<Effect>,
 }
 
 impl Desk {
-    fn new(state: State, columns: u16, rows: u16) -> Self {
+    pub(super) fn new(state: State, columns: u16, rows: u16) -> Self {
         let mut desk = Self { state, memo: Memo::new(), now: 90_000_000, size: (columns, rows), effects: Vec::new() };
         desk.state.size = Size { columns, rows };
         desk.draw();
         desk
     }
 
-    fn event(&mut self, body: Event) {
+    pub(super) fn event(&mut self, body: Event) {
         self.effects.extend(update(&mut self.state, Stamped { at: stamp(self.now), body }));
         self.draw();
     }
@@ -34,12 +34,12 @@ impl Desk {
         buffer
     }
 
-    fn mouse(&mut self, action: MouseAction, (x, y): (u16, u16)) {
+    pub(super) fn mouse(&mut self, action: MouseAction, (x, y): (u16, u16)) {
         self.now += 1_000;
         self.event(Event::Mouse(Mouse { x, y, action }));
     }
 
-    fn rows(&mut self) -> Vec<String> {
+    pub(super) fn rows(&mut self) -> Vec<String> {
         text(&self.draw()).lines().map(str::to_owned).collect()
     }
 
@@ -82,7 +82,7 @@ impl Desk {
     }
 }
 
-fn answer(text: &str, streaming: bool) -> EntryBody {
+pub(super) fn answer(text: &str, streaming: bool) -> EntryBody {
     let mut answer = AnswerEntry::default();
     answer.model = "qwen3-32b".into();
     answer.pieces = vec![Piece::Text(text.into())];
@@ -92,7 +92,7 @@ fn answer(text: &str, streaming: bool) -> EntryBody {
 
 const ANSWER: &str = "One paragraph that is longer than the screen is wide, with the end of it.\n\n```rust\nfn main() {\n    call();\n}\n```\n\n> quoted words that also go on for more than a row of it\n\n- item one\n- item two goes on and on until it breaks somewhere";
 
-fn desk() -> Desk {
+pub(super) fn desk() -> Desk {
     let mut state = empty();
     entry(&mut state, EntryBody::User(vec![Part::text("the question that I ask")]));
     entry(&mut state, answer(ANSWER, false));
@@ -212,41 +212,4 @@ fn a_link_is_one_word() {
     desk.click(at);
     desk.click(at);
     assert_eq!(desk.copied(), "https://a.example/b_c?d=e");
-}
-
-proptest! {
-    #[test]
-    fn whatever_the_width_a_copy_says_what_was_written(
-        paragraphs in prop::collection::vec("[a-z漢é]{1,14}( [a-z字]{1,14}){0,12}", 1..5),
-        columns in 12u16..90,
-    ) {
-        let source = paragraphs.join("\n\n");
-        let mut state = empty();
-        entry(&mut state, EntryBody::User(vec![Part::text(source.clone())]));
-        entry(&mut state, answer(&source, false));
-        let mut desk = Desk::new(state, columns, 30);
-        for key in [1, 2] {
-            let point = |part, row| TextPoint { key, part, row, column: if row == 0 { 0 } else { usize::MAX } };
-            let part = usize::from(key == 2);
-            let marked = Marked { from: point(0, 0), until: point(part, usize::MAX - 1), words: false };
-            prop_assert_eq!(ui::marked_text(&desk.state, &mut desk.memo, &marked), source.as_str());
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
-
-    #[test]
-    fn no_drag_panics(points in prop::collection::vec((0u16..70, 0u16..30), 1..12), columns in 1u16..70, rows in 1u16..30) {
-        let mut desk = desk();
-        desk.size = (columns, rows);
-        desk.event(Event::Resize(Size { columns, rows }));
-        for (n, at) in points.into_iter().enumerate() {
-            desk.mouse([MouseAction::Press, MouseAction::Drag, MouseAction::Drag, MouseAction::Release][n % 4], at);
-            if let Some(marked) = desk.state.transcript.marked {
-                let _ = ui::marked_text(&desk.state, &mut desk.memo, &marked);
-            }
-        }
-    }
 }

@@ -1,0 +1,228 @@
+//! A recording as a picture that moves, without a script: each row of the screen in each of its states, shown while it
+//! stood there. Who wants nothing to move sees the end.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::emulator;
+
+/// Pixels of a cell.
+const ACROSS: f64 = 8.4;
+const DOWN: f64 = 18.0;
+/// What is drawn again sooner than this after a picture belongs to it, seconds.
+const TOGETHER: f64 = 0.08;
+/// How long the end is seen before it begins again.
+const END: f64 = 2.0;
+
+const GROUND: &str = "#1d2026";
+const TEXT: &str = "#d4d8de";
+const SIXTEEN: [&str; 16] = [
+    "#1d2026", "#e88388", "#a8cc8c", "#dbab79", "#71bef2", "#d290e4", "#66c2cd", "#b9bfca", "#6f7683", "#e88388",
+    "#a8cc8c", "#dbab79", "#73bef3", "#d290e4", "#66c2cd", "#ffffff",
+];
+
+/// One state of one row, from when until when.
+struct Shown {
+    row: u16,
+    from: f64,
+    until: f64,
+    drawn: String,
+}
+
+pub(super) fn moving(events: &[(f64, String)], (columns, rows): (u16, u16)) -> String {
+    let mut parser = emulator();
+    let mut styles = Styles::default();
+    let mut shown: Vec<Shown> = Vec::new();
+    // The state of each row that is still to be seen.
+    let mut now: Vec<(f64, String)> = (0..rows).map(|_| (0.0, String::new())).collect();
+    let mut at = 0;
+    let begun = events.first().map_or(0.0, |(at, _)| *at);
+    while at < events.len() {
+        let time = events[at].0 - begun;
+        while at < events.len() && events[at].0 - begun - time < TOGETHER {
+            parser.process(events[at].1.as_bytes());
+            at += 1;
+        }
+        for row in 0..rows {
+            let drawn = line(parser.screen(), row, columns, &mut styles);
+            let (since, before) = &mut now[usize::from(row)];
+            if *before != drawn {
+                let drawn = std::mem::replace(before, drawn);
+                shown.push(Shown { row, from: std::mem::replace(since, time), until: time, drawn });
+            }
+        }
+    }
+    let end = events.last().map_or(0.0, |(at, _)| *at) - begun + END;
+    for (row, (from, drawn)) in (0..rows).zip(now) {
+        shown.push(Shown { row, from, until: end, drawn });
+    }
+    shown.retain(|shown| !shown.drawn.is_empty() && shown.until > shown.from);
+    page(&shown, end, &styles, (columns, rows))
+}
+
+fn page(shown: &[Shown], end: f64, styles: &Styles, (columns, rows): (u16, u16)) -> String {
+    let (width, height) = (f64::from(columns) * ACROSS + 24.0, f64::from(rows) * DOWN + 44.0);
+    let mut out = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
+         viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\"><title>millrace demo</title><style>\
+         text{{white-space:pre;font:14px 'DejaVu Sans Mono',Menlo,Consolas,monospace;fill:{TEXT}}}\
+         g g{{animation:{end:.1}s step-end infinite;visibility:hidden}}.z{{visibility:visible}}"
+    );
+    for (class, rule) in &styles.0 {
+        let _ = write!(out, ".{rule}{{{class}}}");
+    }
+    let percent = |at: f64| format!("{:.2}%", at / end * 100.0);
+    // The same times share their frames.
+    let mut names: BTreeMap<String, usize> = BTreeMap::new();
+    for one in shown {
+        let next = names.len();
+        let frames = frames(one, end, percent);
+        if let std::collections::btree_map::Entry::Vacant(new) = names.entry(frames) {
+            let _ = write!(out, "@keyframes k{next}{{{}}}", new.key());
+            new.insert(next);
+        }
+    }
+    out.push_str(
+        "@media (prefers-reduced-motion:reduce){g g{animation:none!important}}</style>\
+         <rect width=\"100%\" height=\"100%\" rx=\"6\" fill=\"#1d2026\"/>\
+         <circle cx=\"18\" cy=\"16\" r=\"5\" fill=\"#e88388\"/><circle cx=\"36\" cy=\"16\" r=\"5\" fill=\"#dbab79\"/>\
+         <circle cx=\"54\" cy=\"16\" r=\"5\" fill=\"#a8cc8c\"/><g transform=\"translate(12 32)\">\n",
+    );
+    for one in shown {
+        let name = names[&frames(one, end, percent)];
+        let last = if one.until >= end { " class=\"z\"" } else { "" };
+        let y = f64::from(one.row) * DOWN;
+        let _ = writeln!(
+            out,
+            "<g{last} style=\"animation-name:k{name}\" transform=\"translate(0 {y:.0})\">{}</g>",
+            one.drawn
+        );
+    }
+    out.push_str("</g></svg>\n");
+    out
+}
+
+fn frames(shown: &Shown, end: f64, percent: impl Fn(f64) -> String) -> String {
+    let mut frames = String::new();
+    if shown.from > 0.0 {
+        frames.push_str("0%{visibility:hidden}");
+    }
+    let _ = write!(frames, "{}{{visibility:visible}}", percent(shown.from));
+    let after = if shown.until < end { percent(shown.until) } else { "100%".to_owned() };
+    let until = if shown.until < end { "hidden" } else { "visible" };
+    let _ = write!(frames, "{after}{{visibility:{until}}}");
+    if shown.until < end {
+        frames.push_str("100%{visibility:hidden}");
+    }
+    frames
+}
+
+/// Rules by what they say, with the names that they got.
+#[derive(Default)]
+struct Styles(BTreeMap<String, String>);
+
+impl Styles {
+    fn class(&mut self, rule: String) -> String {
+        let next = format!("c{}", self.0.len());
+        self.0.entry(rule).or_insert(next).clone()
+    }
+}
+
+/// A row as runs of one style; empty where nothing stands in it.
+fn line(screen: &vt100::Screen, row: u16, columns: u16, styles: &mut Styles) -> String {
+    let mut out = String::new();
+    let mut runs: Vec<(u16, u16, Look, String)> = Vec::new();
+    for column in 0..columns {
+        let Some(cell) = screen.cell(row, column) else { continue };
+        if cell.is_wide_continuation() {
+            continue;
+        }
+        let text = if cell.has_contents() { cell.contents() } else { " " };
+        let (look, width) = (Look::of(cell), 1 + u16::from(cell.is_wide()));
+        match runs.last_mut() {
+            Some((_, wide, last, run)) if *last == look => {
+                run.push_str(text);
+                *wide += width;
+            }
+            _ => runs.push((column, width, look, text.to_owned())),
+        }
+    }
+    for (column, width, look, text) in runs {
+        let x = f64::from(column) * ACROSS;
+        if let Some(ground) = &look.ground {
+            let wide = f64::from(width) * ACROSS;
+            let _ = write!(out, "<rect x=\"{x:.1}\" width=\"{wide:.1}\" height=\"{DOWN}\" fill=\"{ground}\"/>");
+        }
+        let words = text.trim_end();
+        if words.is_empty() {
+            continue;
+        }
+        let rule = look.rule();
+        let class = if rule.is_empty() { String::new() } else { format!(" class=\"{}\"", styles.class(rule)) };
+        // As wide as its cells, whatever font is there.
+        let blanks = words.len() - words.trim_start().len();
+        let x = x + blanks as f64 * ACROSS;
+        let words = words.trim_start();
+        let long = millrace::text::width(words) as f64 * ACROSS;
+        let _ = write!(out, "<text x=\"{x:.1}\" y=\"13\" textLength=\"{long:.1}\"{class}>{}</text>", escaped(words));
+    }
+    out
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[derive(Clone, PartialEq)]
+struct Look {
+    ink: Option<String>,
+    ground: Option<String>,
+    bold: bool,
+    dim: bool,
+    italic: bool,
+    underline: bool,
+}
+
+impl Look {
+    fn of(cell: &vt100::Cell) -> Self {
+        let (mut ink, mut ground) = (colour(cell.fgcolor()), colour(cell.bgcolor()));
+        if cell.inverse() {
+            (ink, ground) = (Some(ground.unwrap_or_else(|| GROUND.into())), Some(ink.unwrap_or_else(|| TEXT.into())));
+        }
+        let (bold, dim, italic, underline) = (cell.bold(), cell.dim(), cell.italic(), cell.underline());
+        Self { ink, ground, bold, dim, italic, underline }
+    }
+
+    fn rule(&self) -> String {
+        let mut rule = String::new();
+        if let Some(ink) = &self.ink {
+            let _ = write!(rule, "fill:{ink};");
+        }
+        for (on, say) in [
+            (self.bold, "font-weight:700;"),
+            (self.dim, "opacity:.62;"),
+            (self.italic, "font-style:italic;"),
+            (self.underline, "text-decoration:underline;"),
+        ] {
+            rule.push_str(if on { say } else { "" });
+        }
+        rule
+    }
+}
+
+fn colour(colour: vt100::Color) -> Option<String> {
+    match colour {
+        vt100::Color::Default => None,
+        vt100::Color::Rgb(r, g, b) => Some(format!("#{r:02x}{g:02x}{b:02x}")),
+        vt100::Color::Idx(n @ 0..16) => Some(SIXTEEN[usize::from(n)].to_owned()),
+        vt100::Color::Idx(n @ 16..232) => {
+            let level = |v: u8| if v == 0 { 0 } else { 55 + 40 * v };
+            let n = n - 16;
+            Some(format!("#{:02x}{:02x}{:02x}", level(n / 36), level(n / 6 % 6), level(n % 6)))
+        }
+        vt100::Color::Idx(n) => {
+            let grey = 8 + 10 * (n - 232);
+            Some(format!("#{grey:02x}{grey:02x}{grey:02x}"))
+        }
+    }
+}

@@ -35,6 +35,10 @@ pub(super) struct Text {
     shown: String,
     /// The last character on the terminal's line was not a line feed.
     mid_line: bool,
+    /// Words come that may go on in the midst of a line.
+    writing: bool,
+    /// Activity that waits for the end of that line: on a terminal a sentence is not torn.
+    waiting: Vec<String>,
     /// The arguments of open calls, for their lines.
     arguments: HashMap<CallId, String>,
     /// Denials that were told, so that the engine's notice does not repeat them.
@@ -58,6 +62,8 @@ impl Text {
             held: String::new(),
             shown: String::new(),
             mid_line: false,
+            writing: false,
+            waiting: Vec::new(),
             arguments: HashMap::new(),
             denied: Vec::new(),
             failed: false,
@@ -72,6 +78,7 @@ impl Text {
     }
 
     pub(super) fn ask(&mut self, question: &str, to: &mut Outbox) {
+        self.tell_waiting(to);
         if self.mid_line && self.options.stdout_terminal {
             to.err("\n");
             self.mid_line = false;
@@ -96,12 +103,17 @@ impl Text {
             }
             TurnEvent::Text { text, .. } | TurnEvent::Refusal { text, .. } => {
                 if self.live {
+                    self.writing = true;
                     self.answer(text, to);
                 } else {
                     self.held.push_str(text);
                 }
             }
-            TurnEvent::Finish { effective, .. } => self.finish(*effective, to),
+            TurnEvent::Finish { effective, .. } => {
+                self.writing = false;
+                self.tell_waiting(to);
+                self.finish(*effective, to);
+            }
             TurnEvent::Call { update, .. } => self.call(update, to),
             TurnEvent::Notice { kind: NoticeKind::Denied, message, .. } => {
                 if !self.denied.iter().any(|path| message.contains(path.as_str())) {
@@ -198,6 +210,7 @@ impl Text {
     }
 
     fn end(&mut self, status: TurnStatus, text: &str, to: &mut Outbox) {
+        self.writing = false;
         if self.options.extract {
             match extract::first_code_block(text) {
                 Some(code) if status == TurnStatus::Ok => self.answer(&code, to),
@@ -289,6 +302,16 @@ impl Text {
 
     fn answer(&mut self, text: &str, to: &mut Outbox) {
         let Some(last) = text.chars().next_back() else { return };
+        if !self.waiting.is_empty()
+            && let Some(at) = text.find('\n')
+        {
+            let (line, rest) = text.split_at(at + 1);
+            let waiting = std::mem::take(&mut self.waiting);
+            self.answer(line, to);
+            self.waiting = waiting;
+            self.tell_waiting(to);
+            return self.answer(rest, to);
+        }
         self.mid_line = last != '\n';
         self.shown.push_str(text);
         if self.options.stdout_terminal {
@@ -300,7 +323,18 @@ impl Text {
 
     fn activity(&mut self, line: &str, to: &mut Outbox) {
         if (self.options.stderr_terminal || self.options.verbose) && !self.options.quiet {
-            self.stderr(line, to);
+            if self.writing && self.mid_line && self.options.stdout_terminal && self.options.stderr_terminal {
+                self.waiting.push(line.to_owned());
+            } else {
+                self.stderr(line, to);
+            }
+        }
+    }
+
+    /// Says what waited for the line's end.
+    fn tell_waiting(&mut self, to: &mut Outbox) {
+        for line in std::mem::take(&mut self.waiting) {
+            self.stderr(&line, to);
         }
     }
 
@@ -313,6 +347,7 @@ impl Text {
 
     /// One line, whatever is in it.
     fn stderr(&mut self, line: &str, to: &mut Outbox) {
+        self.tell_waiting(to);
         let to = self.asking.as_mut().unwrap_or(to);
         if self.mid_line && self.options.stdout_terminal && self.options.stderr_terminal {
             // Both are one screen: the line must not hang at the end of the answer so far.

@@ -308,6 +308,30 @@ async fn a_terminal_gets_it_as_it_comes_and_no_escape() {
     assert_eq!(quiet.err, "");
 }
 
+/// A sentence that is being written is not torn by what calls do meanwhile.
+#[tokio::test]
+async fn activity_waits_for_the_end_of_the_line_at_a_terminal() {
+    let closed = CallState::Closed { arguments: "{}".into(), closed_by: ClosedBy::Brace, closed_at: 1 };
+    let events = [
+        at(1, request(1, 2)),
+        at(2, text(1, "Let me ")),
+        at(3, call(closed)),
+        at(3, call(CallState::Running)),
+        at(4, text(1, "look.\n\nThere")),
+        at(5, outcome(OutcomeKind::Failed, "no")),
+        at(6, text(1, " it is.")),
+        at(7, finish(1, Effective::Stop)),
+        at(7, ended(TurnStatus::Ok, "Let me look.\n\nThere it is.")),
+    ];
+    let batches = events.into_iter().map(|event| vec![event]).collect();
+    let source = Canned { batches, orders: Rc::default(), closes: true, obeys: true };
+    let both = Both::default();
+    let screen = Options { stdout_terminal: true, stderr_terminal: true, ..options(Output::Text) };
+    headless::run(source, screen, both.clone(), both.clone(), stream::pending()).await;
+    let shown = String::from_utf8(both.0.take()).unwrap();
+    assert_eq!(shown, "Let me look.\nrunning fs/write_file {}\n\nThere it is.\nfailed fs/write_file: no\n");
+}
+
 #[tokio::test]
 async fn what_was_streamed_and_what_the_turn_ended_with_are_one_text() {
     let live = vec![at(1, request(1, 0)), at(2, text(1, "par")), at(3, ended(TurnStatus::Ok, "partial and the rest"))];

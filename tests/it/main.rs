@@ -13,7 +13,6 @@ mod engine;
 mod entries;
 mod exits;
 mod fakes;
-mod filmed;
 mod find_tools;
 mod fuzzed;
 mod headless;

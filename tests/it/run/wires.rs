@@ -180,9 +180,10 @@ fn nothing_hostile_reaches_the_terminal_from_the_program() {
             terminal.type_in(keys);
             std::thread::sleep(Duration::from_millis(120));
         }
+        let shown = terminal.screen();
         terminal.signal("-TERM");
         let (_, bytes) = terminal.ended();
-        assert!(String::from_utf8_lossy(&bytes).contains("\x1b]9;"), "{place}: nothing was told");
+        assert!(String::from_utf8_lossy(&bytes).contains("\x1b]9;"), "{place}: nothing was told:\n{shown}");
         at.screen(place, &bytes);
     }
     for (place, bytes) in &at.told {

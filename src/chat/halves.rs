@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 /// That of the text as it stands.
 pub fn read_json<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
     serde_json::from_slice(text).or_else(|error| {
-        let whole = without_halves(text).ok_or_else(|| error)?;
+        let whole = without_halves(text).ok_or(error)?;
         serde_json::from_slice(&whole)
     })
 }

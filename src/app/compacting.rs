@@ -196,7 +196,7 @@ impl State {
         }
     }
 
-    fn transcript_of(&mut self, conversation: &ConversationId) -> Option<&mut Transcript> {
+    pub(super) fn transcript_of(&mut self, conversation: &ConversationId) -> Option<&mut Transcript> {
         let there = self.elsewhere.iter_mut().map(|one| &mut one.transcript);
         std::iter::once(&mut self.transcript).chain(there).find(|one| one.conversation.as_ref() == Some(conversation))
     }

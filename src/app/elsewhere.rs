@@ -318,6 +318,14 @@ impl State {
         nameless.map(|(_, composer)| composer.expanded()).collect::<Vec<_>>().join("\n\n")
     }
 
+    pub(super) fn usage_of(&mut self, conversation: &ConversationId) -> Option<&mut UsageLog> {
+        if self.transcript.conversation.as_ref() == Some(conversation) {
+            return Some(&mut self.usage);
+        }
+        let there = self.elsewhere.iter_mut().find(|one| one.transcript.conversation.as_ref() == Some(conversation));
+        there.map(|there| &mut there.usage)
+    }
+
     /// What is being written in a conversation that is not shown was changed.
     pub(super) fn keep_draft_elsewhere(&self, place: usize, out: &mut Vec<Effect>) {
         let Some(there) = self.elsewhere.get(place).filter(|there| self.keeps(&there.transcript)) else { return };
@@ -346,6 +354,10 @@ impl State {
         self.ask_usage(out);
         for one in self.transcript.branches.summaries() {
             self.usage.summarised(one, self.session.prices);
+        }
+        for one in conversation.asides() {
+            let cost = self.cost_aside(&one);
+            self.usage.asked_aside(&one, cost);
         }
         self.status.saved = Saved::At(conversation.summary.updated);
         self.transcript.scroll = Scroll::Follow;

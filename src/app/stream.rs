@@ -97,6 +97,12 @@ impl State {
                 }
             }
             TurnEvent::Compaction { conversation, step } => self.compaction(&conversation, step, out),
+            TurnEvent::Titled { conversation, title } => {
+                if let Some(transcript) = self.transcript_of(&conversation) {
+                    transcript.title = title;
+                }
+            }
+            TurnEvent::Aside { conversation, aside } => self.counted_aside(&conversation, &aside),
             TurnEvent::Slow { turn, round: _, waited_ms } => {
                 if !self.is_stale(turn)
                     && let Some(open) = &mut self.transcript.turn

@@ -3,7 +3,10 @@
 use super::effect::Effect;
 use super::state::State;
 use super::status::Context;
-use crate::chat::{Compaction, ContextParts, MessageId, NoticeKind, Prices, RoundUsage, Stamp, TurnId, UnixMs, Usage};
+use crate::chat::{
+    Aside, AsideKind, Compaction, ContextParts, ConversationId, MessageId, NoticeKind, Prices, RoundUsage, Stamp,
+    TurnId, UnixMs, Usage,
+};
 
 /// From this share of the window on it is nearly full.
 pub const NEARLY_FULL: f64 = 0.9;
@@ -16,13 +19,25 @@ pub struct UsageLog {
     watched: Vec<(TurnId, UsageRow)>,
     /// Summaries of older messages, each once.
     summaries: Vec<(MessageId, UsageRow)>,
+    /// What was asked beside all that, by kind and model.
+    asides: Vec<UsageRow>,
     /// The stored rounds were asked for, and of what is older than this.
     asked: Option<(u64, UnixMs)>,
 }
 
-/// A round's usage as it is listed.
+/// What tokens went to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsageOf {
+    Round,
+    Summary,
+    Aside(AsideKind),
+}
+
+/// A round's usage as it is listed, or what was asked beside the rounds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UsageRow {
+    pub of: UsageOf,
+    /// Turn and round are 0 where it is none.
     pub turn: u32,
     pub round: u32,
     pub at: UnixMs,
@@ -56,6 +71,7 @@ impl UsageLog {
     pub(super) fn answered(&mut self, generation: u64, rounds: Vec<(RoundUsage, Option<Prices>)>) {
         let Some((_, before)) = self.asked.filter(|(asked, _)| *asked == generation) else { return };
         let row = |(round, prices): (RoundUsage, Option<Prices>)| UsageRow {
+            of: UsageOf::Round,
             turn: round.turn,
             round: round.round,
             at: round.at,
@@ -73,12 +89,29 @@ impl UsageLog {
         }
         let usage = one.usage();
         let cost = prices.and_then(|prices| prices.cost(usage));
-        let row = UsageRow { turn: 0, round: 0, at: one.at, model: one.model.clone(), usage, cost };
+        let of = UsageOf::Summary;
+        let row = UsageRow { of, turn: 0, round: 0, at: one.at, model: one.model.clone(), usage, cost };
         self.summaries.retain(|(upto, _)| *upto != one.upto);
         self.summaries.push((one.upto.clone(), row));
     }
 
-    /// Every round, in order, then summaries, whose turn is 0; turns are numbered through.
+    /// What was asked beside the turns.
+    pub(super) fn asked_aside(&mut self, one: &Aside, cost: Option<f64>) {
+        let of = UsageOf::Aside(one.kind);
+        match self.asides.iter_mut().find(|row| row.of == of && row.model == one.model) {
+            Some(row) => {
+                row.at = row.at.max(one.at);
+                row.usage = row.usage.plus(one.usage);
+                row.cost = if row.cost.is_none() { cost } else { row.cost.map(|before| before + cost.unwrap_or(0.0)) };
+            }
+            None => {
+                let (model, usage) = (one.model.clone(), one.usage);
+                self.asides.push(UsageRow { of, turn: 0, round: 0, at: one.at, model, usage, cost });
+            }
+        }
+    }
+
+    /// Every round, in order, then what is no round; turns are numbered through.
     #[must_use]
     pub fn rows(&self) -> Vec<UsageRow> {
         let mut rows = self.stored.clone();
@@ -91,7 +124,7 @@ impl UsageLog {
             }
             rows.push(UsageRow { turn, ..row.clone() });
         }
-        rows.extend(self.summaries.iter().map(|(_, row)| row.clone()));
+        rows.extend(self.beside().cloned());
         rows
     }
 
@@ -99,7 +132,11 @@ impl UsageLog {
     #[must_use]
     pub fn spent(&self) -> Spent {
         let watched = self.watched.iter().map(|(_, row)| row);
-        sum(self.stored.iter().chain(watched).chain(self.summaries.iter().map(|(_, row)| row)))
+        sum(self.stored.iter().chain(watched).chain(self.beside()))
+    }
+
+    fn beside(&self) -> impl Iterator<Item = &UsageRow> {
+        self.summaries.iter().map(|(_, row)| row).chain(&self.asides)
     }
 
     /// What one turn has used.
@@ -146,7 +183,8 @@ impl State {
             Some(_) | None => self.session.settings.model.clone(),
         };
         let cost = self.session.prices.and_then(|prices| prices.cost(usage));
-        self.usage.record(turn, UsageRow { turn: 0, round, at: at.wall_ms, model, usage, cost });
+        let of = UsageOf::Round;
+        self.usage.record(turn, UsageRow { of, turn: 0, round, at: at.wall_ms, model, usage, cost });
         let Some(input) = usage.input else { return };
         let before = self.context_share();
         self.status.answered = usage.output.unwrap_or(0);
@@ -159,6 +197,19 @@ impl State {
                 "About {sent} tokens were sent and {input} counted: the endpoint seems to have cut off the beginning."
             );
             self.notice(NoticeKind::Info, text, out);
+        }
+    }
+
+    /// What was asked for a conversation beside its turns; prices are known of the model in use alone.
+    pub(super) fn cost_aside(&self, one: &Aside) -> Option<f64> {
+        let prices = self.session.prices.filter(|_| one.model == self.session.settings.model);
+        prices.and_then(|prices| prices.cost(one.usage))
+    }
+
+    pub(super) fn counted_aside(&mut self, conversation: &ConversationId, one: &Aside) {
+        let cost = self.cost_aside(one);
+        if let Some(usage) = self.usage_of(conversation) {
+            usage.asked_aside(one, cost);
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Compaction, ConversationId, Message, MessageId, Toolset, UnixMs};
+use super::{Aside, Compaction, ConversationId, Message, MessageId, Toolset, UnixMs};
 
 /// One row of a list of conversations; made from metadata alone.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,5 +112,11 @@ impl Conversation {
     #[must_use]
     pub fn compactions(&self) -> Vec<Compaction> {
         self.extra.get("compactions").and_then(|kept| Vec::deserialize(kept).ok()).unwrap_or_default()
+    }
+
+    /// What it has used beside its turns; nothing where that cannot be read.
+    #[must_use]
+    pub fn asides(&self) -> Vec<Aside> {
+        self.extra.get("asides").and_then(|kept| Vec::deserialize(kept).ok()).unwrap_or_default()
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CallUpdate, Claims, CompactionStep, ContextParts, ConversationId, Fault, Inquiry, InquiryEnd, InquiryId, Message,
-    Policy, SampleStep, ServerLog, ServerName, ServerNews, ServerReply, ServerRoots, SignInStage, SignedIn, ToolRef,
-    ToolRow, TurnId, Usage,
+    Aside, CallUpdate, Claims, CompactionStep, ContextParts, ConversationId, Fault, Inquiry, InquiryEnd, InquiryId,
+    Message, Policy, SampleStep, ServerLog, ServerName, ServerNews, ServerReply, ServerRoots, SignInStage, SignedIn,
+    ToolRef, ToolRow, TurnId, Usage,
 };
 
 /// One event of the engine, in the order in which it acted. Text deltas may be merged for a slow reader and call
@@ -42,6 +42,16 @@ pub enum TurnEvent {
     Compaction {
         conversation: ConversationId,
         step: CompactionStep,
+    },
+    /// A conversation to which nobody gave a title has got one.
+    Titled {
+        conversation: ConversationId,
+        title: String,
+    },
+    /// Something was asked of a model for a conversation beside its turns.
+    Aside {
+        conversation: ConversationId,
+        aside: Aside,
     },
     /// Nothing has come from the endpoint yet.
     Slow {
@@ -272,6 +282,8 @@ impl TurnEvent {
             | Self::Tools(_)
             | Self::InquiryEnded { .. }
             | Self::Sampled { .. }
+            | Self::Titled { .. }
+            | Self::Aside { .. }
             | Self::Replied { .. }
             | Self::News { .. }
             | Self::Saved { .. }

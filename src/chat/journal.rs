@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::{
-    Answer, CallId, ClosedBy, Compaction, ConversationId, Fault, Grant, Message, MessageId, OutcomeKind, Pin,
+    Answer, Aside, CallId, ClosedBy, Compaction, ConversationId, Fault, Grant, Message, MessageId, OutcomeKind, Pin,
     RoundTimes, ToolOutcome, ToolRef, Toolset, UnixMs, Usage,
 };
 
@@ -112,9 +112,20 @@ pub enum Change {
         fault: Option<Box<Fault>>,
         at_us: u64,
     },
+    /// A person's title; an empty one lets the first message speak again.
     Title {
         conversation: ConversationId,
         title: String,
+    },
+    /// A title for a conversation to which nobody gave one; nothing changes where somebody did, or it is gone.
+    Titled {
+        conversation: ConversationId,
+        title: String,
+    },
+    /// What was asked for a conversation beside its turns; nothing changes where it is gone.
+    Aside {
+        conversation: ConversationId,
+        aside: Aside,
     },
     /// What of the tools it is offered.
     Toolset {

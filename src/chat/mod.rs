@@ -8,6 +8,7 @@
 //! # Does not
 //! Know a provider's wire, a database row, or a screen.
 
+mod aside;
 mod call;
 mod catalog;
 mod compaction;
@@ -36,6 +37,7 @@ mod toolset;
 mod usage;
 mod wiretap;
 
+pub use aside::*;
 pub use call::*;
 pub use catalog::*;
 pub use compaction::*;

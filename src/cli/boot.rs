@@ -7,7 +7,7 @@ use crate::chat::{Fault, FaultKind, Limits, NoticeKind, Policy, ServerName, Wire
 use crate::config::{Consent, Consents, Edit, Paths, Resolved, ServerEntry, Source};
 use crate::engine::live::{Kept, LiveJournal, LiveModel, LiveServers};
 use crate::engine::port::Model;
-use crate::engine::{Engine, EngineConfig, Handle, Ports};
+use crate::engine::{Engine, EngineConfig, Handle, Ports, Titles};
 use crate::mcp::{Host, SignIns};
 use crate::net::{Endpoint, Http};
 use crate::record::{self, Recorder, Scope};
@@ -37,6 +37,8 @@ pub struct Boot {
     pub wait_for_servers: bool,
     /// Hears the session where it is recorded.
     pub recorder: Option<Arc<Recorder>>,
+    /// Who makes titles for conversations that have none; None: nobody.
+    pub titles: Option<Titles>,
     /// A person sits before a screen on which servers can ask them something.
     pub attended: bool,
 }
@@ -69,7 +71,7 @@ impl Boot {
     pub fn start_held(self) -> Result<(Running, Held), Fault> {
         let starting = self.starting();
         let Self { http, endpoint, limits, rules, servers, store, .. } = self;
-        let Self { folder, cache, paths, sign_ins, headless, wait_for_servers, recorder, attended, .. } = self;
+        let Self { folder, cache, paths, sign_ins, headless, wait_for_servers, recorder, attended, titles, .. } = self;
         let tap = recorder.clone().map(|recorder| recorder as Arc<dyn Wiretap>);
         let config = EngineConfig {
             limits: Arc::clone(&limits),
@@ -79,6 +81,7 @@ impl Boot {
             wait_for_servers,
             paced: headless,
             saving: store.is_some(),
+            titles,
             wiretap: tap.clone(),
         };
         let live: Arc<OnceLock<Arc<LiveServers>>> = Arc::default();

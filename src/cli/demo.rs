@@ -83,6 +83,7 @@ impl Prepared {
             // It is a part of the demo, starts in a moment, and nothing is known of it before.
             wait_for_servers: true,
             recorder: None,
+            titles: None,
             attended: !headless,
         })
     }

@@ -249,6 +249,8 @@ impl Reporting {
             | TurnEvent::Server(_)
             | TurnEvent::Inquiry { .. }
             | TurnEvent::Sampled { .. }
+            | TurnEvent::Titled { .. }
+            | TurnEvent::Aside { .. }
             | TurnEvent::InquiryEnded { .. }
             | TurnEvent::Replied { .. }
             | TurnEvent::News { .. }

@@ -185,6 +185,8 @@ pub async fn prepare(args: &SessionArgs, place: Place) -> Result<Ready, Fault> {
         headless: !plain,
         wait_for_servers: !plain,
         recorder: None,
+        // They would hold up the exit.
+        titles: None,
         attended: false,
     };
     record::begin(args, &mut boot, &settings.model, redactor.clone())?;

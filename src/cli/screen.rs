@@ -9,8 +9,8 @@ use crate::app::{Casting, Endpoint as Shown, Keymap, Session, Start, State, Vi};
 use crate::chat::{Api, Approve, Conversation, Fault, FaultKind, NoticeKind, TurnSettings};
 use crate::config::{Provider, Resolved, Role};
 use crate::demo::{Demo, DemoOptions};
-use crate::engine::Orders;
 use crate::engine::live::LiveServers;
+use crate::engine::{Orders, Titles};
 use crate::net::{Catalogue, Endpoint, Http, HttpOptions};
 use crate::store::Store;
 use crate::tui::{self, DemoStart, Desk, Held, LiveConnector, Parts, Services, TuiConfig};
@@ -105,6 +105,7 @@ async fn opened(args: &SessionArgs) -> Result<u8, Fault> {
         headless: false,
         wait_for_servers: false,
         recorder: None,
+        titles: resolved.titles.clone().map(|model| Titles { model }),
         attended: true,
     };
     let redactor = secrets::of_session(&setup, &resolved, boot.endpoint.as_ref());

@@ -30,6 +30,8 @@ pub struct Config {
     pub tools: ToolSettings,
     /// `[chat]`
     pub compact: CompactRules,
+    /// Whether the model makes titles, and which one where it is not the one that answered.
+    pub titles: Option<Option<String>>,
     pub limits: Limits,
     pub ui: UiSettings,
     pub keymap: Keymap,
@@ -234,6 +236,7 @@ impl Config {
             rules.mode = node.text("compact").and_then(|word| CompactMode::from_word(&word)).unwrap_or(rules.mode);
             rules.at = node.number("compact_at").unwrap_or(rules.at);
             rules.keep = node.int("compact_keep").and_then(|keep| u32::try_from(keep).ok()).unwrap_or(rules.keep);
+            config.titles = (node.text("titles").as_deref() == Some("model")).then(|| node.text("title_model"));
         }
         if let Some(node) = tree.get("limits") {
             limits::apply(&mut config.limits, node, spec::LIMITS);

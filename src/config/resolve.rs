@@ -103,6 +103,8 @@ pub struct Resolved {
     pub context: Option<u64>,
     /// When the context counts as short, and what is done about it.
     pub compact: CompactRules,
+    /// Whether the model makes titles, and which one where it is not the one that answered.
+    pub titles: Option<Option<String>>,
     pub proxy: Option<String>,
     pub ca_file: Option<PathBuf>,
     pub prices: Option<Prices>,
@@ -271,6 +273,7 @@ pub fn resolve(given: &Given<'_>) -> Result<Resolved, Fault> {
         vision: chosen.vision,
         context: chosen.context,
         compact: given.config.compact,
+        titles: given.config.titles.clone(),
         proxy: chosen.proxy.clone(),
         ca_file: chosen.ca_file.clone(),
         prices: chosen.prices,

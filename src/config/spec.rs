@@ -379,7 +379,21 @@ const CHAT: &[Key] = &[
         "From which share of the context on it is short, where its size is known.",
     ),
     key("compact_keep", Kind::Int { min: 1, max: 1000 }, "2", "How many of the last turns a summary leaves whole."),
+    key(
+        "titles",
+        Kind::Words(TITLES),
+        "\"first-line\"",
+        "How conversations that you have not named are called in lists. \"model\": by a title that the model makes after the first answer on the screen, in the background, with a request of its own that is counted in /usage; never of what is not saved. It costs tokens, so you have to wish for it.",
+    ),
+    sample(
+        "title_model",
+        Kind::Text,
+        "\"qwen3-4b\"",
+        "A smaller model of the same endpoint that makes the titles; without it, the one that answered.",
+    ),
 ];
+
+pub const TITLES: &[&str] = &["first-line", "model"];
 
 const FIND: &[&str] = &["auto", "always", "never"];
 

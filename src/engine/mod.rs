@@ -26,7 +26,9 @@ mod outcome;
 pub mod port;
 mod run;
 mod sampling;
+mod titling;
 mod turns;
 
 pub use outbox::{Inbox, Outbox};
 pub use run::{Engine, EngineConfig, Handle, Orders, Ports};
+pub use titling::Titles;

@@ -103,6 +103,7 @@ impl Engine {
         if opening.settings.no_save {
             self.unsaved.insert(opening.conversation.clone());
         }
+        self.titling.give_way();
         if !matches!(opening.start, Start::Summary { .. }) {
             self.emit(TurnEvent::Started {
                 turn: opening.turn,

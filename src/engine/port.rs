@@ -169,6 +169,8 @@ pub trait Journal: Send + Sync {
         conversation: ConversationId,
         call: CallId,
     ) -> Answer<'static, Result<Option<String>, Fault>>;
+    /// The title that it was given, by a person or a model; None: it has none, and nobody wished so.
+    fn title(&self, conversation: ConversationId) -> Answer<'static, Result<Option<String>, Fault>>;
     fn pins(&self) -> Answer<'static, Result<Known, Fault>>;
     /// All that was learnt of base URLs and models (`late_data`: their calls leave at the finish).
     fn lessons(&self) -> Answer<'static, Result<Vec<Lesson>, Fault>>;

@@ -15,6 +15,7 @@ use super::opening::Opening;
 use super::outbox::{Inbox, Outbox};
 use super::port::{Clock, Journal, Lesson, Model, ModelEvent, ServerEvent, Servers};
 use super::sampling::{Progress, Samplings};
+use super::titling::{TitleStep, Titles, Titling};
 use super::turns::Running;
 use crate::chat::{
     CallState, ConversationId, Durability, Fault, GrantScope, Heard, InquiryId, Limits, MessageId, NoticeKind, Order,
@@ -49,6 +50,8 @@ pub struct EngineConfig {
     pub paced: bool,
     /// False where there is no store: conversations live in memory, and are said to be unsaved.
     pub saving: bool,
+    /// Who makes titles for conversations that have none; None: nobody.
+    pub titles: Option<Titles>,
     /// Hears the orders, and which turns and reviews they led to.
     pub wiretap: Option<Arc<dyn Wiretap>>,
 }
@@ -69,6 +72,8 @@ pub(super) enum Inbound {
     Sampled(InquiryId, Progress),
     /// What came of a request for a summary.
     Summary(TurnId, ModelEvent),
+    /// How a title gets on.
+    Title(ConversationId, TitleStep),
     /// A server answered what it was asked beside calls.
     Replied {
         generation: u64,
@@ -175,6 +180,7 @@ pub struct Engine {
     /// Conversations of which was said that their model searches for tools.
     pub(super) searching: HashSet<ConversationId>,
     pub(super) samplings: Samplings,
+    pub(super) titling: Titling,
     /// `read_result`, for conversations in which a result was cut.
     pub(super) reading: Option<Builtin>,
 }
@@ -251,6 +257,7 @@ impl Engine {
             unsaved: HashSet::new(),
             searching: HashSet::new(),
             samplings: Samplings::default(),
+            titling: Titling::default(),
             reading,
         };
         if let Err(fault) = known
@@ -298,6 +305,8 @@ impl Engine {
     /// Stops what runs, gives calls a moment to end truthfully, and ends the servers.
     async fn end(mut self, reports: &mut mpsc::Receiver<Inbound>) {
         self.samplings.clear();
+        self.config.titles = None;
+        self.titling.give_way();
         // What was listed for the first time is pinned, also where it has not settled: the next start compares with it.
         for server in self.desk.listed() {
             let changes = self.desk.registry.settled(&server);
@@ -470,6 +479,7 @@ impl Engine {
             Inbound::Sampled(inquiry, progress) => self.sampled(inquiry, progress),
             Inbound::Opened(opening) => self.opened(*opening),
             Inbound::Summary(turn, event) => self.summary_event(turn, event),
+            Inbound::Title(conversation, step) => self.titled(conversation, step),
         }
     }
 

@@ -19,9 +19,9 @@ use tokio::task::JoinSet;
 use super::port::{Lesson, Model};
 use super::run::Engine;
 use crate::chat::{
-    Answer, AnswerState, Api, Body, Change, Durability, Inquiry, InquiryAnswer, InquiryId, Message, MessageId,
-    NoticeKind, Part, Question, Request, Sample, SamplePart, SampleStep, Sampling, ServerName, ToolChoice, TurnEvent,
-    TurnId, TurnSettings, UnixMs, Usage,
+    Answer, AnswerState, Api, Aside, AsideKind, Body, Change, Durability, Inquiry, InquiryAnswer, InquiryId, Message,
+    MessageId, NoticeKind, Part, Question, Request, Sample, SamplePart, SampleStep, Sampling, ServerName, ToolChoice,
+    TurnEvent, TurnId, TurnSettings, UnixMs, Usage,
 };
 use crate::turn::Adapted;
 
@@ -185,7 +185,17 @@ impl Engine {
             Progress::Step(step) => {
                 if let SampleStep::Whole { usage, .. } = &step {
                     let tokens = used(*usage, &open.sample);
+                    let of = match open.turns[..] {
+                        [turn] => self.turns.get(&turn).map(|running| running.conversation().clone()),
+                        [] | [_, ..] => None,
+                    };
+                    let aside = Aside::new(AsideKind::Sample, &open.asked, self.now().wall_ms, *usage);
                     self.samplings.charge(tokens);
+                    if let Some(conversation) = of
+                        && aside.usage != Usage::default()
+                    {
+                        self.aside(&conversation, aside);
+                    }
                 }
                 self.emit(TurnEvent::Sampled { id, step });
             }

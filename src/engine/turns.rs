@@ -15,8 +15,8 @@ use super::outbox::Outbox;
 use super::port::{Events, Lesson, Model, ModelEvent, ServerCall};
 use super::run::{Engine, Inbound};
 use crate::chat::{
-    CallId, Change, ConversationId, Durability, OutcomeKind, Request, Stamped, ToolList, ToolOutcome, TurnEvent,
-    TurnId, TurnSettings,
+    CallId, Change, ConversationId, Durability, Message, OutcomeKind, Request, Stamped, ToolList, ToolOutcome,
+    TurnEvent, TurnId, TurnSettings, TurnStatus,
 };
 use crate::tools::{Problem, Tool};
 use crate::turn::{Event, ResponseEnd, Step, Turn};
@@ -40,6 +40,14 @@ impl Running {
     /// Whom it asks, and how.
     pub fn asks(&self) -> (Arc<dyn Model>, TurnSettings) {
         (Arc::clone(&self.model), self.turn.settings().clone())
+    }
+
+    pub fn conversation(&self) -> &ConversationId {
+        self.turn.conversation()
+    }
+
+    pub fn history(&self) -> &[Arc<Message>] {
+        self.turn.history()
     }
 
     pub fn is_of(&self, conversation: &ConversationId) -> bool {
@@ -173,7 +181,12 @@ impl Engine {
                     });
                 }
             }
-            Step::Finish { status: _, changes } => self.finish(id, changes),
+            Step::Finish { status, changes } => {
+                self.finish(id, changes);
+                if status == TurnStatus::Ok {
+                    self.make_title(id);
+                }
+            }
         }
     }
 

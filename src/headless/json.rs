@@ -80,6 +80,8 @@ impl Whole {
             | TurnEvent::News { .. }
             | TurnEvent::InquiryEnded { .. }
             | TurnEvent::Sampled { .. }
+            | TurnEvent::Titled { .. }
+            | TurnEvent::Aside { .. }
             | TurnEvent::SignIn { .. }
             | TurnEvent::Tools(_)
             | TurnEvent::Saved { .. } => {}

@@ -378,6 +378,8 @@ impl End {
             | TurnEvent::Inquiry { .. }
             | TurnEvent::InquiryEnded { .. }
             | TurnEvent::Sampled { .. }
+            | TurnEvent::Titled { .. }
+            | TurnEvent::Aside { .. }
             | TurnEvent::Replied { .. }
             | TurnEvent::News { .. }
             | TurnEvent::SignIn { .. }

@@ -209,7 +209,11 @@ fn fields(event: &TurnEvent) -> Option<(&'static str, Fields)> {
             return None;
         }
         // Nobody attends here: the servers were declined, and a notice said so.
-        TurnEvent::Inquiry { .. } | TurnEvent::Sampled { .. } | TurnEvent::InquiryEnded { .. } => return None,
+        TurnEvent::Inquiry { .. }
+        | TurnEvent::Sampled { .. }
+        | TurnEvent::InquiryEnded { .. }
+        | TurnEvent::Titled { .. }
+        | TurnEvent::Aside { .. } => return None,
         // A notice, where there is something to tell: see [`notice`].
         TurnEvent::Compaction { .. } => return notice(event).map(|fields| ("notice", fields)),
         // Only a screen asks for them.
@@ -322,6 +326,8 @@ pub(super) fn notice(event: &TurnEvent) -> Option<Fields> {
         | TurnEvent::News { .. }
         | TurnEvent::InquiryEnded { .. }
         | TurnEvent::Sampled { .. }
+        | TurnEvent::Titled { .. }
+        | TurnEvent::Aside { .. }
         | TurnEvent::SignIn { .. }
         | TurnEvent::Tools(_)
         | TurnEvent::Saved { .. } => return None,

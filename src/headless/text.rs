@@ -170,6 +170,8 @@ impl Text {
             | TurnEvent::News { .. }
             | TurnEvent::InquiryEnded { .. }
             | TurnEvent::Sampled { .. }
+            | TurnEvent::Titled { .. }
+            | TurnEvent::Aside { .. }
             | TurnEvent::SignIn { .. }
             | TurnEvent::Tools(_)
             | TurnEvent::Saved { .. } => {}

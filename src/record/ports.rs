@@ -168,6 +168,10 @@ impl Journal for OverheardJournal {
         })
     }
 
+    fn title(&self, conversation: ConversationId) -> Answer<'static, Result<Option<String>, Fault>> {
+        self.journal.title(conversation)
+    }
+
     fn pins(&self) -> Answer<'static, Result<Known, Fault>> {
         let (known, recorder) = (self.journal.pins(), Arc::clone(&self.recorder));
         let entries = self.scope.entries.clone();

@@ -138,6 +138,7 @@ impl Replay {
 fn config(header: &Header, limits: Arc<Limits>, ear: Arc<Ear>) -> Result<EngineConfig, Fault> {
     let bad = |error: crate::tools::RuleError| Fault::new(FaultKind::Usage, format!("In the recording, {error}."));
     Ok(EngineConfig {
+        titles: None,
         limits,
         rules: header.rules.rules().map_err(bad)?,
         folder: String::new(),

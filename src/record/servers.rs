@@ -184,6 +184,10 @@ impl Journal for RecordedJournal {
         Box::pin(async { Ok(whole) })
     }
 
+    fn title(&self, _conversation: ConversationId) -> Answer<'static, Result<Option<String>, Fault>> {
+        Box::pin(async { Ok(None) })
+    }
+
     fn pins(&self) -> Answer<'static, Result<Known, Fault>> {
         let known = self.0.known.clone();
         Box::pin(async { Ok(known) })

@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::{StoreError, claim, ledger, rows};
 use crate::chat::{
-    Answer, AnswerState, Body, CallId, Change, Compaction, ConversationId, Message, MessageId, OutcomeKind, ToolCall,
-    ToolOutcome, ToolRef, UnixMs,
+    Answer, AnswerState, Aside, Body, CallId, Change, Compaction, ConversationId, Message, MessageId, OutcomeKind,
+    ToolCall, ToolOutcome, ToolRef, UnixMs,
 };
 
 /// Longest title that is made of a first message, in characters.
@@ -129,9 +131,24 @@ pub(super) fn apply(db: &Connection, change: &Change, by: &By<'_>) -> Result<(),
         }
         Change::Title { conversation, title } => {
             let no = conversation_no(db, conversation)?;
-            db.prepare_cached("UPDATE conversation SET title = ?2, titled = 0 WHERE no = ?1")?
-                .execute(params![no, title])?;
+            db.prepare_cached(
+                "UPDATE conversation SET title = ?2, titled = 0, extra = json_set(extra, '$.named', json('true'))
+                 WHERE no = ?1",
+            )?
+            .execute(params![no, title])?;
         }
+        Change::Titled { conversation, title } => {
+            db.prepare_cached(
+                "UPDATE conversation SET title = ?2, titled = 0
+                 WHERE id = ?1 AND title = '' AND extra -> '$.named' IS NULL",
+            )?
+            .execute(params![conversation.as_str(), title])?;
+        }
+        Change::Aside { conversation, aside } => match conversation_no(db, conversation) {
+            Ok(no) => kept_list(db, no, "asides", |all| Aside::clone(aside).put(all))?,
+            Err(StoreError::Missing { .. }) => {}
+            Err(error) => return Err(error),
+        },
         Change::Toolset { conversation, toolset } => {
             let no = conversation_no(db, conversation)?;
             db.prepare_cached("UPDATE conversation SET extra = json_set(extra, '$.toolset', json(?2)) WHERE no = ?1")?
@@ -172,14 +189,24 @@ fn compactions(
 ) -> Result<(), StoreError> {
     let no = conversation_no(db, conversation)?;
     by.may_write(db, no)?;
+    kept_list(db, no, "compactions", change)
+}
+
+/// Changes a list that is kept with a conversation.
+fn kept_list<T: Serialize + DeserializeOwned>(
+    db: &Connection,
+    conversation: i64,
+    name: &str,
+    change: impl FnOnce(&mut Vec<T>),
+) -> Result<(), StoreError> {
     let kept: Option<String> = db
-        .prepare_cached("SELECT extra -> '$.compactions' FROM conversation WHERE no = ?1")?
-        .query_row([no], |row| row.get(0))?;
-    // What a later version wrote in another form is not lost by a summary of ours: then this fails.
+        .prepare_cached("SELECT extra -> ('$.' || ?2) FROM conversation WHERE no = ?1")?
+        .query_row(params![conversation, name], |row| row.get(0))?;
+    // What a later version wrote in another form is not lost by one of ours: then this fails.
     let mut all = kept.as_deref().map(serde_json::from_str).transpose()?.unwrap_or_default();
     change(&mut all);
-    db.prepare_cached("UPDATE conversation SET extra = json_set(extra, '$.compactions', json(?2)) WHERE no = ?1")?
-        .execute(params![no, serde_json::to_string(&all)?])?;
+    db.prepare_cached("UPDATE conversation SET extra = json_set(extra, '$.' || ?2, json(?3)) WHERE no = ?1")?
+        .execute(params![conversation, name, serde_json::to_string(&all)?])?;
     Ok(())
 }
 

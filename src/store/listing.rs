@@ -97,6 +97,16 @@ pub(super) fn summary(db: &Connection, id: &ConversationId) -> Result<Summary, S
         .ok_or_else(|| StoreError::NotFound(id.as_str().into()))
 }
 
+/// The title that it was given; None: it has none, and no person wished so.
+pub(super) fn given_title(db: &Connection, id: &ConversationId) -> Result<Option<String>, StoreError> {
+    db.prepare_cached(
+        "SELECT iif(title = '' AND extra -> '$.named' IS NULL, NULL, title) FROM conversation WHERE id = ?1",
+    )?
+    .query_row([id.as_str()], |row| row.get(0))
+    .optional()?
+    .ok_or_else(|| StoreError::NotFound(id.as_str().into()))
+}
+
 /// The name of the role that it is held in.
 pub(super) fn role(db: &Connection, id: &ConversationId) -> Result<Option<String>, StoreError> {
     let role: Option<Option<String>> = db

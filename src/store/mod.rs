@@ -331,6 +331,15 @@ impl Store {
         self.apply(vec![change], Durability::Synced).await
     }
 
+    /// The title that it was given, by a person or a model; None: the first line speaks, and nobody wished so.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], or where the store cannot be read.
+    pub async fn given_title(&self, id: &ConversationId) -> Result<Option<String>, StoreError> {
+        let id = id.clone();
+        self.read(move |db| listing::given_title(db, &id)).await
+    }
+
     /// Pins or unpins.
     ///
     /// # Errors

@@ -241,6 +241,20 @@ impl Journal for FakeJournal {
         Box::pin(async { Ok(whole) })
     }
 
+    fn title(&self, conversation: ConversationId) -> Answer<'static, Result<Option<String>, Fault>> {
+        let mut given = None;
+        for change in self.written.lock().unwrap().iter().flat_map(|(changes, _)| changes) {
+            match change {
+                Change::Title { conversation: of, title } if *of == conversation => given = Some(title.clone()),
+                Change::Titled { conversation: of, title } if *of == conversation && given.is_none() => {
+                    given = Some(title.clone());
+                }
+                _ => {}
+            }
+        }
+        Box::pin(async { Ok(given) })
+    }
+
     fn pins(&self) -> Answer<'static, Result<Known, Fault>> {
         Box::pin(async { Ok(Known::default()) })
     }
@@ -304,6 +318,7 @@ impl Rig {
             wait_for_servers: true,
             paced: false,
             saving: true,
+            titles: None,
             wiretap: None,
         };
         change(&mut config);

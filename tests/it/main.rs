@@ -27,6 +27,7 @@ mod run;
 mod sampled;
 mod sign_in;
 mod store;
+mod titles;
 mod tools;
 mod tui;
 mod ui;

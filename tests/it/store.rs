@@ -14,9 +14,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use millrace::chat::{
-    Answer, AnswerState, Body, CallId, Change, ClosedBy, Compaction, Conversation, ConversationId, Durability, Grant,
-    GrantScope, Message, MessageId, OutcomeKind, Part, Pin, RoundTimes, ToolCall, ToolMessage, ToolOutcome, ToolRef,
-    Usage,
+    Answer, AnswerState, Aside, AsideKind, Body, CallId, Change, ClosedBy, Compaction, Conversation, ConversationId,
+    Durability, Grant, GrantScope, Message, MessageId, OutcomeKind, Part, Pin, RoundTimes, ToolCall, ToolMessage,
+    ToolOutcome, ToolRef, Usage,
 };
 use millrace::cli::history::{self, Removal};
 use millrace::store::{Claim, Cursor, DraftOf, OpenMode, Page, Sort, Store, StoreError};
@@ -285,6 +285,37 @@ fn summaries_are_kept_beside_the_messages_changed_and_taken_back() {
     let compactions = opened.compactions();
     let (on, count) = Compaction::on(&compactions, &opened.messages).unwrap();
     assert_eq!((on.text.as_str(), count), ("anew", 2));
+}
+
+#[test]
+fn a_title_that_a_model_made_never_replaces_a_persons_word_and_what_it_took_is_summed_up() {
+    let (_folder, path) = folder();
+    let store = open(&path);
+    let titled = |of: &str, title: &str| Change::Titled { conversation: id(of), title: title.into() };
+    let given = |of: &str| block(store.given_title(&id(of))).unwrap();
+    let begun = |of: &str| vec![begin(of, 1), user(of, &format!("{of}-u"), None, "the first line")];
+    for of in ["a", "b", "c"] {
+        block(synced(&store, begun(of)));
+    }
+    assert_eq!(given("a"), None);
+    block(synced(&store, vec![titled("a", "made")]));
+    assert_eq!((given("a").as_deref(), block(store.summary(&id("a"))).unwrap().title.as_str()), (Some("made"), "made"));
+    block(synced(&store, vec![titled("a", "made again")]));
+    assert_eq!(given("a").as_deref(), Some("made"), "once");
+    block(store.rename(&id("b"), "mine")).unwrap();
+    // An empty one lets the first line speak, by a person's wish.
+    block(store.rename(&id("c"), "")).unwrap();
+    block(synced(&store, vec![titled("b", "made"), titled("c", "made")]));
+    assert_eq!((given("b").as_deref(), given("c").as_deref()), (Some("mine"), Some("")));
+    assert_eq!(block(store.summary(&id("c"))).unwrap().title, "the first line");
+    let aside = |of: &str, input| {
+        let usage = Usage { input: Some(input), ..Usage::default() };
+        Change::Aside { conversation: id(of), aside: Aside::new(AsideKind::Title, "small", 7, usage) }
+    };
+    // One that was erased meanwhile holds up nothing.
+    block(synced(&store, vec![aside("a", 10), aside("a", 5), aside("gone", 1), titled("gone", "x")]));
+    let kept = block(store.open_conversation(&id("a"))).unwrap().asides();
+    assert_eq!(kept.iter().map(|one| (one.times, one.usage.input)).collect::<Vec<_>>(), [(2, Some(15))]);
 }
 
 #[cfg(unix)]

@@ -66,6 +66,11 @@ impl Journal for LiveJournal {
         Box::pin(async move { store.whole_result(&conversation, &call).await.map_err(|error| error.fault()) })
     }
 
+    fn title(&self, conversation: ConversationId) -> Answer<'static, Result<Option<String>, Fault>> {
+        let Some(store) = self.0.clone() else { return Box::pin(async { Ok(None) }) };
+        Box::pin(async move { store.given_title(&conversation).await.map_err(|error| error.fault()) })
+    }
+
     fn pins(&self) -> Answer<'static, Result<Known, Fault>> {
         let Some(store) = self.0.clone() else { return Box::pin(async { Ok(Known::default()) }) };
         Box::pin(async move {

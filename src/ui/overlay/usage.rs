@@ -3,7 +3,8 @@
 use ratatui::layout::Rect;
 
 use super::{foot, heading, one, screen, words};
-use crate::app::{Layout, ListLayout, Spent, State, UsageRow, UsageView};
+use crate::app::{Layout, ListLayout, Spent, State, UsageOf, UsageRow, UsageView};
+use crate::chat::AsideKind;
 use crate::text::cut;
 use crate::ui::canvas::{Canvas, rows_of};
 use crate::ui::figures::{Moment, cost, counted, grouped, tokens, window};
@@ -185,7 +186,12 @@ fn rounds(canvas: &mut Canvas<'_>, area: Rect, view: &UsageView, state: &State, 
 }
 
 fn round(canvas: &mut Canvas<'_>, area: Rect, y: usize, row: &UsageRow, at: &Columns, state: &State) {
-    let name = if row.turn == 0 { "summ.".to_owned() } else { format!("{}.{}", row.turn, row.round) };
+    let name = match row.of {
+        UsageOf::Round => format!("{}.{}", row.turn, row.round),
+        UsageOf::Summary => "summ.".to_owned(),
+        UsageOf::Aside(AsideKind::Title) => "title".to_owned(),
+        UsageOf::Aside(AsideKind::Sample) => "server".to_owned(),
+    };
     canvas.put(area, 1, y, &name, Ink::Text);
     if let Some(x) = at.when {
         let today = Moment::new(state.now.wall_ms, crate::ui::offset(state));

@@ -1,7 +1,7 @@
 //! A summary's row in the transcript, closed and open, and what a request leaves out.
 
 use millrace::app::SummaryEntry;
-use millrace::chat::{Compaction, LeftOut, MessageId};
+use millrace::chat::{Aside, AsideKind, Compaction, ConversationId, LeftOut, MessageId, TurnEvent, Usage};
 
 use super::*;
 
@@ -34,6 +34,13 @@ fn a_summary_stands_where_it_ends_at_the_three_sizes() {
 fn the_usage_screen_says_what_is_left_out() {
     let mut state = models::used();
     state.status.left_out = LeftOut { summarised: 42, referred: 1 };
+    state.transcript.conversation = Some(ConversationId::new("c"));
+    for kind in [AsideKind::Title, AsideKind::Sample] {
+        let aside = Aside::new(kind, "small", 7, Usage { input: Some(60), output: Some(4), ..Usage::default() });
+        let event = TurnEvent::Aside { conversation: ConversationId::new("c"), aside };
+        let at = state.now;
+        update(&mut state, Stamped { at, body: Event::Engine(event) });
+    }
     state.overlays.push(Overlay::Usage(UsageView::default()));
     assert_snapshot!("left-out-80x24", frame(&state, 80, 24));
     assert_snapshot!("left-out-40x20", frame(&state, 40, 20));

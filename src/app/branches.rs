@@ -11,6 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::effect::Effect;
+use super::elsewhere::spoken;
 use super::state::{Focus, State};
 use super::transcript::{Entry, Scroll};
 use crate::chat::{Body, Compaction, Conversation, ConversationId, Fork, Message, MessageId, Order};
@@ -215,6 +216,7 @@ impl State {
             return;
         }
         self.transcript.branches.read(conversation);
+        let message = spoken(&conversation.messages, message);
         self.show_branch(id, &conversation.messages, message, conversation.summary.interrupted, out);
         self.measure_context(&conversation.messages, conversation.summary.tokens);
     }

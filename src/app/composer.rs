@@ -216,6 +216,32 @@ impl Composer {
         parts
     }
 
+    /// The chips and attachments that the text names.
+    pub(super) fn named(&self) -> (Vec<Chip>, Vec<Attachment>) {
+        let text = self.text();
+        let chips = self.chips.iter().filter(|chip| text.contains(&chip.label)).cloned().collect();
+        (chips, self.attachments.iter().filter(|one| text.contains(&one.label)).cloned().collect())
+    }
+
+    /// Takes up what a message said and attached, as it was sent.
+    pub(super) fn take_up(&mut self, parts: &[Part]) {
+        let said = parts.iter().find_map(|part| match part {
+            Part::Text { text } => Some(text.as_str()),
+            Part::File { .. } | Part::Image { .. } => None,
+        });
+        self.reset();
+        self.set(said.unwrap_or_default());
+        for part in parts {
+            let (Part::File { name, .. } | Part::Image { name, .. }) = part else { continue };
+            let label = format!("@{name}");
+            // What another name stood for in the text.
+            if !self.text().contains(&label) {
+                self.area.insert_str(if self.is_empty() { label.clone() } else { format!(" {label}") });
+            }
+            self.attachments.push(Attachment { label, path: name.clone(), part: Some(part.clone()) });
+        }
+    }
+
     /// An attachment that the text names is still being read.
     #[must_use]
     pub fn reading(&self) -> bool {

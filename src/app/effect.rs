@@ -28,6 +28,8 @@ pub enum Effect {
     Open {
         generation: u64,
         conversation: ConversationId,
+        /// The branch of this message is the one that is shown from now on.
+        at: Option<MessageId>,
         /// Those that go on meanwhile, and stay ours.
         running: Vec<ConversationId>,
     },

@@ -18,7 +18,7 @@ use super::transcript::{AnswerEntry, EntryBody, FaultChoices, FaultEntry, Scroll
 use super::usage::UsageLog;
 use crate::chat::{
     AnswerState, Body, Compaction, ContextParts, Conversation, ConversationId, Fault, FaultKind, LeftOut, Message,
-    Order, Stamp, Toolset, TurnEvent, TurnStatus,
+    MessageId, Order, Stamp, Toolset, TurnEvent, TurnStatus,
 };
 
 /// Conversations that are kept here although nothing of them runs or waits: those that are on no disk.
@@ -70,6 +70,13 @@ impl Elsewhere {
         let title = crate::text::cut(title.as_str(), NAMED);
         if title.is_empty() { "a conversation".to_owned() } else { format!("\"{title}\"") }
     }
+}
+
+/// The message itself, or the answer whose call it is the outcome of.
+pub(super) fn spoken<'a>(path: &'a [Arc<Message>], message: &'a MessageId) -> &'a MessageId {
+    let upto = path.iter().position(|one| one.id == *message).map_or(0, |at| at + 1);
+    let found = path[..upto].iter().rev().find(|one| !matches!(one.body, Body::Tool(_)));
+    found.map_or(message, |one| &one.id)
 }
 
 impl State {
@@ -138,20 +145,53 @@ impl State {
 
     /// Opens a conversation: as it goes on where it does, else as it was kept.
     pub(super) fn open(&mut self, conversation: ConversationId, out: &mut Vec<Effect>) {
+        self.open_at(conversation, None, out);
+    }
+
+    /// Opens it where one of its messages stands.
+    pub(super) fn open_at(&mut self, conversation: ConversationId, at: Option<MessageId>, out: &mut Vec<Effect>) {
         if self.transcript.conversation.as_ref() == Some(&conversation) && !self.transcript.open_elsewhere {
             self.overlays.clear();
             self.focus = Focus::Composer;
-            return;
+            return self.turn_to(conversation, at, out);
         }
-        if let Some(at) = self.elsewhere.iter().position(|one| one.is(&conversation)) {
-            return self.bring(at, out);
+        if let Some(place) = self.elsewhere.iter().position(|one| one.is(&conversation)) {
+            self.bring(place, out);
+            return self.turn_to(conversation, at, out);
         }
+        self.opens_at.clone_from(&at);
         let generation = self.session.fresh();
         self.open_generation = generation;
         let here = self.transcript.turn.as_ref().and(self.transcript.conversation.clone());
         let there = self.elsewhere.iter().filter(|one| one.runs());
         let running = there.filter_map(|one| one.transcript.conversation.clone()).chain(here).collect();
-        out.push(Effect::Open { generation, conversation, running });
+        out.push(Effect::Open { generation, conversation, at, running });
+    }
+
+    /// Goes to a message of the conversation that is shown, on whatever branch.
+    fn turn_to(&mut self, conversation: ConversationId, at: Option<MessageId>, out: &mut Vec<Effect>) {
+        let Some(message) = at else { return };
+        if self.reach(&message, &[]) || self.transcript.turn.is_some() || !matches!(self.status.saved, Saved::At(_)) {
+            return;
+        }
+        let generation = self.session.fresh();
+        self.open_generation = generation;
+        out.push(Effect::Walk { generation, conversation, message });
+    }
+
+    /// Shows an entry's beginning: that of this message, or of the answer whose call it is the outcome of. False where
+    /// it is not shown.
+    pub(super) fn reach(&mut self, message: &MessageId, path: &[Arc<Message>]) -> bool {
+        let wanted = spoken(path, message);
+        let key = self.transcript.entries.iter().find(|one| one.message.as_ref() == Some(wanted)).map(|one| one.key);
+        if let Some(key) = key {
+            self.go_to(key);
+            if self.focus == Focus::Composer {
+                // The reader stays where the text is.
+                self.transcript.choose(None);
+            }
+        }
+        key.is_some()
     }
 
     /// The newest conversation of this folder that is not the one on the screen.
@@ -341,6 +381,7 @@ impl State {
     pub(super) fn load(&mut self, conversation: Conversation, out: &mut Vec<Effect>) {
         self.set_aside(Some(&conversation.summary.id), out);
         self.take_toolset(conversation.toolset());
+        self.transcript.system = conversation.system.clone().filter(|system| !system.is_empty());
         self.take_role(conversation.role(), out);
         self.transcript.conversation = Some(conversation.summary.id.clone());
         self.transcript.title.clone_from(&conversation.summary.title);

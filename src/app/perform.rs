@@ -138,6 +138,7 @@ impl State {
                     let queued = self.transcript.queued.remove(at);
                     // A message that waits is edited before an old one is recalled.
                     self.composer.set(&queued.text);
+                    (self.composer.chips, self.composer.attachments) = (queued.chips, queued.attachments);
                 } else {
                     self.composer.up();
                 }

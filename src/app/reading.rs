@@ -9,7 +9,7 @@ use super::line::LineEdit;
 use super::overlay::{Detail, Overlay};
 use super::state::{Focus, State};
 use super::transcript::{Anchor, Entry, EntryBody, Find, Piece, Scroll};
-use crate::chat::{CallId, Order, Part};
+use crate::chat::{CallId, Order};
 
 impl State {
     /// Moves the reader; up leaves following, down to the end takes it up again.
@@ -48,7 +48,7 @@ impl State {
         self.transcript.choose(None);
     }
 
-    fn go_to(&mut self, key: u64) {
+    pub(super) fn go_to(&mut self, key: u64) {
         self.transcript.downward = false;
         self.transcript.scroll = Scroll::Anchored(Anchor { key, line: 0 });
         self.transcript.choose(Some(Spot { key, block: None }));
@@ -293,12 +293,8 @@ impl State {
         let parent = self.transcript.entries[..at].iter().rev().find_map(|entry| entry.message.clone());
         let entry = &self.transcript.entries[at];
         let EntryBody::User(parts) = &entry.body else { return };
-        let text = parts.iter().find_map(|part| match part {
-            Part::Text { text } => Some(text.clone()),
-            Part::File { .. } | Part::Image { .. } => None,
-        });
         let branch = Branch { parent, key: entry.key, keep: false };
-        self.composer.set(&text.unwrap_or_default());
+        self.composer.take_up(parts);
         self.composer.branch = Some(branch);
         self.focus = Focus::Composer;
         self.text_changed(out);

@@ -78,7 +78,15 @@ impl State {
                     return;
                 }
                 match result {
-                    Ok(conversation) => self.load(*conversation, out),
+                    Ok(conversation) => {
+                        let (at, path) = (self.opens_at.take(), conversation.messages.clone());
+                        self.load(*conversation, out);
+                        if at.is_some_and(|at| !self.reach(&at, &path)) {
+                            let why =
+                                if self.transcript.open_elsewhere { "another millrace has it" } else { "it is gone" };
+                            self.say(format!("what was found is not on this branch: {why}"), out);
+                        }
+                    }
                     Err(fault) => self.fault_notice(&fault, out),
                 }
             }
@@ -334,6 +342,7 @@ impl State {
         if self.transcript.role.is_none() {
             self.session.casting.system.clone_from(&self.session.settings.system);
         }
+        self.transcript.system.clone_from(&self.session.settings.system);
         let said = match &self.session.settings.system {
             Some(_) => "the system prompt holds from the next message on",
             None => "no system prompt from the next message on",

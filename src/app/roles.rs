@@ -62,6 +62,7 @@ impl State {
 
     pub(super) fn use_role(&mut self, name: Option<String>, out: &mut Vec<Effect>) {
         self.transcript.role = name;
+        self.transcript.system = None;
         self.play_role(out);
         let when =
             if self.transcript.turn.is_some() { "when this answer has ended" } else { "from the next message on" };
@@ -94,14 +95,16 @@ impl State {
     /// speaks of that, too.
     pub(super) fn hold_role(&mut self, model: bool) -> bool {
         let casting = &mut self.session.casting;
+        let kept = || self.transcript.system.clone().or_else(|| casting.system.clone());
         if casting.roles.is_empty() {
+            self.session.settings.system = kept();
             return false;
         }
         let role = self.transcript.role.as_deref().and_then(|name| casting.roles.iter().find(|role| role.name == name));
         let none = Role::default();
         let wants = role.unwrap_or(&none);
         let settings = &mut self.session.settings;
-        settings.system = wants.system.clone().or_else(|| casting.system.clone());
+        settings.system = wants.system.clone().or_else(kept);
         let base = &casting.sampling;
         let mut params = base.params.clone();
         for (name, value) in &wants.params {

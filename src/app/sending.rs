@@ -71,10 +71,11 @@ impl State {
             out.push(Effect::RememberPrompt { text: prompt });
         }
         let branch = self.composer.branch.take();
+        let (chips, attachments) = self.composer.named();
         self.composer.reset();
         self.keep_draft(out);
         if self.transcript.turn.is_some() {
-            self.transcript.queued.push(Queued { text, parts, handed_over: false });
+            self.transcript.queued.push(Queued { text, parts, chips, attachments, handed_over: false });
             return;
         }
         self.submit(parts, branch, out);

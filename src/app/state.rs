@@ -14,7 +14,7 @@ use super::status::{Servers, Session, Status};
 use super::toolbox::Toolbox;
 use super::transcript::Transcript;
 use super::usage::UsageLog;
-use crate::chat::{Stamp, Summary};
+use crate::chat::{MessageId, Stamp, Summary};
 
 #[derive(Clone, Debug)]
 pub struct State {
@@ -47,6 +47,8 @@ pub struct State {
     /// The first of two keys was pressed.
     pub prefix: Option<Key>,
     pub(super) open_generation: u64,
+    /// The message where it is to be shown.
+    pub(super) opens_at: Option<MessageId>,
     /// Of the timer of a form's field.
     pub(super) fill_generation: u64,
 }
@@ -61,7 +63,10 @@ pub enum Focus {
 
 impl State {
     #[must_use]
-    pub fn new(session: Session) -> Self {
+    pub fn new(mut session: Session) -> Self {
+        if session.casting.system.is_none() {
+            session.casting.system.clone_from(&session.settings.system);
+        }
         Self {
             size: Size::default(),
             now: Stamp::default(),
@@ -86,6 +91,7 @@ impl State {
             layout: Layout::default(),
             prefix: None,
             open_generation: 0,
+            opens_at: None,
         }
     }
 }

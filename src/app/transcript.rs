@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::blocks::{BlockAt, Spot};
 use super::branches::Branches;
 use super::compacting::AfterSummary;
+use super::composer::{Attachment, Chip};
 use super::marking::{Marked, Pressed};
 use super::watching::Attached;
 use crate::chat::{
@@ -20,6 +21,8 @@ pub struct Transcript {
     pub open_elsewhere: bool,
     /// Written nowhere: it goes with its process.
     pub incognito: bool,
+    /// The system prompt that it was held with, where it was kept with it and no role speaks of another.
+    pub(super) system: Option<String>,
     /// The name of the role that it is held in.
     pub role: Option<String>,
     pub entries: Vec<Entry>,
@@ -169,6 +172,9 @@ pub struct Find {
 pub struct Queued {
     pub text: String,
     pub parts: Vec<Part>,
+    /// What its text names, for when it is taken back.
+    pub chips: Vec<Chip>,
+    pub attachments: Vec<Attachment>,
     /// Handed over, to go with the next round's tool results. Where no round follows, it waits on as it did.
     pub handed_over: bool,
 }

@@ -117,6 +117,11 @@ pub enum Change {
         conversation: ConversationId,
         title: String,
     },
+    /// The system prompt that it is held with from now on.
+    System {
+        conversation: ConversationId,
+        system: Option<String>,
+    },
     /// A title for a conversation to which nobody gave one; nothing changes where somebody did, or it is gone.
     Titled {
         conversation: ConversationId,

@@ -275,9 +275,15 @@ async fn in_its_role(
     }
     let kept = store.role(id).await.map_err(|error| error.fault())?;
     let kept = kept.filter(|name| setup.config.roles.contains_key(name));
-    Ok(kept.map(|name| {
+    if let Some(name) = kept {
         let mut args = args.clone();
         args.ask.role = Some(name);
+        return Ok(Some(args));
+    }
+    let system = store.system(id).await.map_err(|error| error.fault())?;
+    Ok(system.filter(|system| !system.is_empty()).map(|system| {
+        let mut args = args.clone();
+        args.ask.system = Some(system);
         args
     }))
 }

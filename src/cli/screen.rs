@@ -449,5 +449,8 @@ async fn conversation(
     if let (Some(role), Some(extra)) = (&args.ask.role, conversation.extra.as_object_mut()) {
         extra.insert("role".to_owned(), role.as_str().into());
     }
+    if args.ask.role.is_some() || args.ask.system.is_some() {
+        conversation.system = None;
+    }
     Ok(Some(Box::new(conversation)))
 }

@@ -41,6 +41,11 @@ impl Memory {
         self.conversations.entry(id.clone()).or_default().role = role;
     }
 
+    /// The system prompt that it is held with from now on.
+    pub fn brief(&mut self, id: &ConversationId, system: Option<String>) {
+        self.conversations.entry(id.clone()).or_default().system = system;
+    }
+
     /// An endpoint has counted a request and its answer.
     pub fn counted(&mut self, id: &ConversationId, tokens: u64) {
         self.tokens.insert(id.clone(), tokens);

@@ -267,6 +267,12 @@ impl Engine {
             key: Marked::USED.to_owned(),
             value: at.wall_ms.to_string(),
         });
+        if opened.system != settings.system {
+            self.memory.brief(&conversation, settings.system.clone());
+            if !fresh {
+                opening.push(Change::System { conversation: conversation.clone(), system: settings.system.clone() });
+            }
+        }
         let kept = opened.role;
         if let Some(role) = settings.role.take().map(|role| role.name).filter(|name| *name != kept) {
             self.memory.play(&conversation, role.clone());

@@ -196,6 +196,8 @@ pub struct Opened {
     pub toolset: Toolset,
     /// The name of its role; empty: none.
     pub role: String,
+    /// The system prompt that it is held with.
+    pub system: Option<String>,
     /// Summaries that stand for beginnings, on whatever branch.
     pub compactions: Vec<Compaction>,
     /// What the context held after the last request, where its endpoint told.

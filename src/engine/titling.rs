@@ -278,7 +278,7 @@ mod tests {
             assert_eq!(title(answer).as_deref(), expect, "{answer:?}");
         }
         let long = title(&"many words ".repeat(50)).unwrap();
-        assert!(long.chars().count() <= super::LONGEST && long.ends_with("words"), "{long}");
+        assert!(long.chars().count() <= super::LONGEST && long.ends_with(" many"), "{long}");
         assert_eq!(title(&"x".repeat(500)).unwrap().chars().count(), super::LONGEST);
     }
 }

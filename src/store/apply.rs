@@ -137,6 +137,10 @@ pub(super) fn apply(db: &Connection, change: &Change, by: &By<'_>) -> Result<(),
             )?
             .execute(params![no, title])?;
         }
+        Change::System { conversation, system } => {
+            let no = conversation_no(db, conversation)?;
+            db.prepare_cached("UPDATE conversation SET system = ?2 WHERE no = ?1")?.execute(params![no, system])?;
+        }
         Change::Titled { conversation, title } => {
             db.prepare_cached(
                 "UPDATE conversation SET title = ?2, titled = 0

@@ -107,6 +107,14 @@ pub(super) fn given_title(db: &Connection, id: &ConversationId) -> Result<Option
     .ok_or_else(|| StoreError::NotFound(id.as_str().into()))
 }
 
+/// The system prompt that it is held with.
+pub(super) fn system(db: &Connection, id: &ConversationId) -> Result<Option<String>, StoreError> {
+    db.prepare_cached("SELECT system FROM conversation WHERE id = ?1")?
+        .query_row([id.as_str()], |row| row.get(0))
+        .optional()?
+        .ok_or_else(|| StoreError::NotFound(id.as_str().into()))
+}
+
 /// The name of the role that it is held in.
 pub(super) fn role(db: &Connection, id: &ConversationId) -> Result<Option<String>, StoreError> {
     let role: Option<Option<String>> = db

@@ -331,6 +331,15 @@ impl Store {
         self.apply(vec![change], Durability::Synced).await
     }
 
+    /// The system prompt that it is held with; None: none was.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], or where the store cannot be read.
+    pub async fn system(&self, id: &ConversationId) -> Result<Option<String>, StoreError> {
+        let id = id.clone();
+        self.read(move |db| listing::system(db, &id)).await
+    }
+
     /// The title that it was given, by a person or a model; None: the first line speaks, and nobody wished so.
     ///
     /// # Errors

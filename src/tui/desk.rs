@@ -11,7 +11,9 @@ use crate::app::{
     Connection, Effect, ExportForm, HistoryFilter, HistoryPage, HistoryRow, ImportRow, ImportSource, LocalKind,
     LocalServer, ModelRow, ModelSource, Reply, Sort, Switched, Then, TitleRow,
 };
-use crate::chat::{Conversation, ConversationId, Fault, FaultKind, Prices, Root, RoundUsage, ServerName, Summary};
+use crate::chat::{
+    Conversation, ConversationId, Fault, FaultKind, MessageId, Prices, Root, RoundUsage, ServerName, Summary,
+};
 use crate::config::import::Plan;
 use crate::net;
 use crate::store::{self, Claim, DraftOf, Page, Store, StoreError};
@@ -131,8 +133,11 @@ impl Desk {
                 let result = self.read(&conversation).await.map(Arc::new);
                 replies.send(Reply::Preview { generation, result });
             }
-            Effect::Open { generation, conversation, running } => {
-                let result = self.open(&conversation, &running).await;
+            Effect::Open { generation, conversation, at, running } => {
+                let mut result = self.open(&conversation, &running).await;
+                if let (Some(at), Ok(opened)) = (at, &mut result) {
+                    self.turn_to(opened, &at).await;
+                }
                 let draft = match (&result, &self.store) {
                     (Ok(_), Some(store)) => {
                         store.draft(DraftOf::Conversation(conversation.clone())).await.ok().flatten()
@@ -346,6 +351,21 @@ impl Desk {
             self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
         }
         Ok(conversation)
+    }
+
+    /// Shows the branch of a message, where another one is shown; as it was where that cannot be.
+    async fn turn_to(&self, opened: &mut Conversation, message: &MessageId) {
+        if opened.open_elsewhere || opened.messages.iter().any(|one| one.id == *message) {
+            return;
+        }
+        let id = opened.summary.id.clone();
+        let shown = self.change(|store| async move {
+            store.show_branch(&id, message).await?;
+            store.open_conversation(&id).await
+        });
+        if let Ok(shown) = shown.await {
+            *opened = shown;
+        }
     }
 
     async fn newest(&self, replies: &Replies) {

@@ -277,12 +277,11 @@ impl Browser {
     fn enter(&mut self, state: &mut State, out: &mut Vec<Effect>) -> Flow {
         let Some(row) = self.rows.get(self.selected) else { return Flow::Stay };
         let conversation = row.summary.id.clone();
-        if state.goes_on(&conversation) {
-            state.open(conversation, out);
-            return Flow::Close;
-        }
-        state.open(conversation, out);
-        Flow::Stay
+        let flow = if state.goes_on(&conversation) { Flow::Close } else { Flow::Stay };
+        // A title that matches stands nowhere.
+        let found = row.hit.as_ref().filter(|hit| hit.matches > 0).map(|hit| hit.message.clone());
+        state.open_at(conversation, found, out);
+        flow
     }
 
     fn step_match(&mut self, forward: bool) {

@@ -345,3 +345,69 @@ proptest! {
         }
     }
 }
+
+/// The browser with one conversation that was found at a message.
+fn found(message: &str) -> Desk {
+    let mut desk = desk();
+    desk.keys("<ctrl+r>");
+    let generation = desk.effects.iter().rev().find_map(|effect| match effect {
+        Effect::Search { generation, .. } => Some(*generation),
+        _ => None,
+    });
+    let (summary, message) = (summary("c1", "c1"), MessageId::new(message));
+    let hit = Hit { summary: summary.clone(), message, snippet: "x".into(), marks: Vec::new(), matches: 1 };
+    let rows = vec![HistoryRow { summary, hit: Some(hit) }];
+    let generation = generation.unwrap();
+    desk.reply(Reply::Page(HistoryPage { generation, offset: 0, rows, total: 1, took_us: 9, fault: None }));
+    desk.keys("<enter>");
+    desk
+}
+
+fn anchored(desk: &Desk) -> Option<MessageId> {
+    let Scroll::Anchored(anchor) = desk.state.transcript.scroll else { return None };
+    desk.state.transcript.entry(anchor.key)?.message.clone()
+}
+
+#[test]
+fn what_was_found_is_opened_where_it_stands_on_whatever_branch() {
+    let told = |id: &str, parent: &str| {
+        let outcome = Arc::new(crate::chat::ToolOutcome::unsent(crate::chat::OutcomeKind::Done, "x"));
+        said(id, Some(parent), Body::Tool(crate::chat::ToolMessage { call: CallId::new(id), outcome }))
+    };
+    let path =
+        || vec![user("u1", None, "one"), answer("a1", "u1", "first"), told("t1", "a1"), answer("a2", "t1", "two")];
+    let mut desk = found("t1");
+    let Some(Effect::Open { generation, at, .. }) = desk.effects.last().cloned() else { panic!("{:?}", desk.effects) };
+    assert_eq!(at, Some(MessageId::new("t1")), "the store turns to its branch");
+    desk.reply(Reply::Opened { generation, result: Ok(conversation(path(), Vec::new())) });
+    assert_eq!(anchored(&desk), Some(MessageId::new("a1")), "an outcome stands with the answer that called");
+    assert_eq!((desk.state.focus, desk.state.transcript.selected), (Focus::Composer, None));
+    // It could not be turned to.
+    let mut desk = found("elsewhere");
+    let Some(Effect::Open { generation, .. }) = desk.effects.last().cloned() else { panic!() };
+    desk.reply(Reply::Opened { generation, result: Ok(conversation(path(), Vec::new())) });
+    assert_eq!(desk.said(), "what was found is not on this branch: it is gone");
+    assert_eq!(desk.state.transcript.scroll, Scroll::Follow);
+    // The conversation that is on the screen already.
+    let mut desk = opened();
+    desk.state.status.saved = Saved::At(1);
+    desk.state.open_at(ConversationId::new("c1"), Some(MessageId::new("a1")), &mut desk.effects);
+    assert_eq!(anchored(&desk), Some(MessageId::new("a1")));
+    desk.state.open_at(ConversationId::new("c1"), Some(MessageId::new("u2")), &mut desk.effects);
+    walked(&mut desk);
+    assert_eq!(text_of(&desk), "one|first|two|other");
+}
+
+#[test]
+fn an_edited_message_keeps_what_it_attached() {
+    let mut desk = desk();
+    let file = Part::File { name: "src/a.rs".into(), text: "fn a() {}".into() };
+    let parts = vec![Part::text("look at @src/a.rs"), file.clone()];
+    let path = vec![said("u1", None, Body::User(parts.clone())), answer("a1", "u1", "first")];
+    desk.state.load(*conversation(path, Vec::new()), &mut Vec::new());
+    desk.keys("<tab>e");
+    assert_eq!(desk.text(), "look at @src/a.rs");
+    desk.keys(" again<enter>");
+    let Order::Submit(submit) = desk.order() else { panic!("{:?}", desk.orders()) };
+    assert_eq!(submit.parts, [Part::text("look at @src/a.rs again"), file]);
+}

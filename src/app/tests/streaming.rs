@@ -319,3 +319,22 @@ fn a_person_who_is_away_is_called() {
     desk.call("a", review("a", "h"));
     assert!(desk.effects.iter().any(|e| matches!(e, Effect::Notify(text) if text.contains("fs/write_file"))));
 }
+
+#[test]
+fn what_waits_comes_back_with_all_that_it_names() {
+    let mut desk = desk();
+    desk.ask("one");
+    let paste = (0..40).map(|n| format!("line {n}\n")).collect::<String>();
+    desk.event(Event::Paste(paste.clone()));
+    desk.keys(" and @a.rs ");
+    let part = Part::File { name: "a.rs".into(), text: "fn a() {}".into() };
+    desk.state.composer.attachments =
+        vec![Attachment { label: "@a.rs".into(), path: "a.rs".into(), part: Some(part.clone()) }];
+    let parts = desk.state.composer.parts();
+    desk.keys("<enter>");
+    assert_eq!((desk.state.transcript.queued.len(), desk.text().as_str()), (1, ""));
+    desk.keys("<up>");
+    assert!(desk.state.transcript.queued.is_empty());
+    assert_eq!(desk.state.composer.parts(), parts);
+    assert!(parts.contains(&part) && desk.state.composer.expanded().contains("line 39"));
+}

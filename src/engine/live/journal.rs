@@ -53,7 +53,8 @@ impl Journal for LiveJournal {
             let last = opened.messages.last().map_or(0, |message| message.at);
             let tokens = opened.summary.tokens.filter(|_| compactions.iter().all(|one| one.at <= last));
             let folder = opened.summary.folder;
-            Ok(Opened { messages: opened.messages, used_ids, past, folder, toolset, role, compactions, tokens })
+            let (messages, system) = (opened.messages, opened.system);
+            Ok(Opened { messages, used_ids, past, folder, toolset, role, system, compactions, tokens })
         })
     }
 

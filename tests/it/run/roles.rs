@@ -107,3 +107,24 @@ fn a_role_speaks_where_it_was_named() {
     done(home.command(&["config", "trust", "--yes"]).output().unwrap(), 0);
     check(&[], &["role = \"q\"", "temperature = 0.1", "model = \"mine\""]);
 }
+
+#[test]
+fn a_conversation_goes_on_with_the_system_prompt_that_it_is_held_with() {
+    let home = Home::new();
+    let config =
+        |system: &str| home.file("m/config/config.toml", &format!("model = \"small\"\nsystem = \"{system}\"\n"));
+    config("As configured.");
+    let provider = Provider::start((0..6).map(|_| Reply::text("ok")).collect());
+    let run = |args: &[&str]| done(ask(&home, &provider, args).output().unwrap(), 0);
+    run(&["-s", "Be brief.", "q"]);
+    run(&["-c", "again"]);
+    let id = home.last()["id"].as_str().unwrap().to_owned();
+    run(&["new"]);
+    config("Another one.");
+    run(&["-c", "again"]);
+    run(&[&format!("-r={id}"), "-s", "Be long.", "again"]);
+    run(&[&format!("-r={id}"), "again"]);
+    let asked = provider.requests();
+    let told: Vec<&str> = asked.iter().map(system).collect();
+    assert_eq!(told, ["Be brief.", "Be brief.", "As configured.", "As configured.", "Be long.", "Be long."]);
+}

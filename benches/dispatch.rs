@@ -240,6 +240,7 @@ fn turn(base_url: &str, dispatch: Dispatch) -> BTreeMap<usize, (u128, u128)> {
         cache: None,
         paths: None,
         sign_ins: None,
+        titles: None,
         attended: false,
         headless: true,
         wait_for_servers: true,

@@ -76,6 +76,7 @@ fn whole(base_url: &str) -> (Duration, Duration) {
         cache: None,
         paths: None,
         sign_ins: None,
+        titles: None,
         attended: false,
         headless: false,
         wait_for_servers: false,

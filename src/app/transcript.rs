@@ -168,7 +168,7 @@ pub struct Find {
 }
 
 /// A message typed while an answer streams.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Queued {
     pub text: String,
     pub parts: Vec<Part>,

@@ -131,13 +131,7 @@ fn what_is_queued_says_what_becomes_of_it() {
     let mut state = chat(120);
     state.overlays.clear();
     state.composer.set("");
-    state.transcript.queued.push(Queued {
-        text: "and then?".into(),
-        parts: Vec::new(),
-        chips: Vec::new(),
-        attachments: Vec::new(),
-        handed_over: false,
-    });
+    state.transcript.queued.push(Queued { text: "and then?".into(), ..Queued::default() });
     let shown = frame(&state, 120, 36);
     let wanted =
         "queued 1   sent after this answer   ↑ edit   enter on the empty line: send with the next round's tool results";

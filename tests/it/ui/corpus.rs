@@ -164,7 +164,7 @@ fn around(hostile: &str, chat: &State, history: State) -> Vec<(&'static str, Sta
     hinted.status.hint = Some(hostile.to_owned());
     let mut queued = chat.clone();
     queued.composer.set("");
-    queued.transcript.queued.push(Queued { text: hostile.into(), parts: Vec::new(), handed_over: false });
+    queued.transcript.queued.push(Queued { text: hostile.into(), ..Queued::default() });
     let mut retrying = chat.clone();
     if let Some(turn) = &mut retrying.transcript.turn {
         turn.phase = Phase::Retrying { attempt: 1, at_us: 1_019 * SECOND, why: hostile.to_owned() };

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 /// When each token was written to a socket, since the last request.
 pub type Sent = Arc<Mutex<Vec<Instant>>>;
 
-/// Answers every request with the tokens: each after `pause`, or all at once. Returns the base URL.
+/// Answers every completion with the tokens: each after `pause`, or all at once. Returns the base URL.
 pub fn serve(tokens: &[String], pause: Option<Duration>) -> String {
     serve_told(tokens, pause).0
 }
@@ -27,11 +27,18 @@ pub fn serve_told(tokens: &[String], pause: Option<Duration>) -> (String, Sent) 
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             stream.set_nodelay(true).unwrap();
-            if read_request(&mut stream) {
-                // Whoever asked may have gone.
-                told.lock().unwrap().clear();
-                let _ = answer(&mut stream, &events, pause, &told);
-            }
+            // Whoever asked may have gone.
+            let _ = match read_request(&mut stream).as_deref() {
+                Some("POST") => {
+                    told.lock().unwrap().clear();
+                    answer(&mut stream, &events, pause, &told)
+                }
+                // The list of models: there is none.
+                Some(_) => {
+                    stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+                }
+                None => Ok(()),
+            };
         }
     });
     (format!("http://{address}/v1"), sent)
@@ -59,13 +66,17 @@ fn event(delta: Value, finish: Option<&str>) -> Vec<u8> {
     format!("data: {chunk}\n\n").into_bytes()
 }
 
-fn read_request(stream: &mut TcpStream) -> bool {
+/// The method of a request that came whole.
+fn read_request(stream: &mut TcpStream) -> Option<String> {
     let mut reader = BufReader::new(stream);
     let mut length = 0;
+    let mut head = String::new();
+    reader.read_line(&mut head).ok()?;
+    let method = head.split(' ').next()?.to_owned();
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line).unwrap_or(0) == 0 {
-            return false;
+            return None;
         }
         if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
             length = value.trim().parse().unwrap();
@@ -75,7 +86,8 @@ fn read_request(stream: &mut TcpStream) -> bool {
         }
     }
     let mut body = vec![0; length];
-    reader.read_exact(&mut body).is_ok()
+    reader.read_exact(&mut body).ok()?;
+    Some(method)
 }
 
 pub fn tool_server() {

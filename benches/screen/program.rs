@@ -1,5 +1,6 @@
 //! The real program on a pseudo-terminal: its start, its rest, a stream, its size in memory and on disk.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -152,8 +153,8 @@ impl Program {
         line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() * 1024.0 / 1e6
     }
 
-    /// How often its threads went to sleep, so woke up, by the name of the thread.
-    fn wakes(&self) -> Vec<(String, u64)> {
+    /// How often its threads went to sleep, so woke up, with the name of each.
+    fn wakes(&self) -> BTreeMap<String, (String, u64)> {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
         tasks
             .flatten()
@@ -161,7 +162,8 @@ impl Program {
                 let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
                 let status = std::fs::read_to_string(task.path().join("status")).unwrap_or_default();
                 let line = status.lines().find(|line| line.starts_with("voluntary")).unwrap_or_default();
-                (name.trim().to_owned(), line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0))
+                let count = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
+                (task.file_name().to_string_lossy().into_owned(), (name.trim().to_owned(), count))
             })
             .collect()
     }
@@ -187,17 +189,17 @@ fn rest(home: &Path) {
     let (wakes, bytes, cpu) = (program.wakes(), program.written(), process_cpu(program.pid()));
     std::thread::sleep(Duration::from_secs(10));
     let after = program.wakes();
-    let woken: Vec<String> = wakes
+    let woken: Vec<String> = after
         .iter()
-        .zip(&after)
-        .filter(|(before, after)| after.1 > before.1)
-        .map(|(before, after)| format!("{} {}", after.0, after.1 - before.1))
+        .map(|(thread, (name, count))| (name, count - wakes.get(thread).map_or(0, |(_, before)| *before)))
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| format!("{name} {count}"))
         .collect();
     println!(
         "at rest for 10 s, 20 servers: {} bytes, wake-ups: {}; {:.2} ms of processor time, {:.1} MB resident (to hold: 0)",
         program.written() - bytes,
         if woken.is_empty() { "none".to_owned() } else { woken.join(", ") },
-        (process_cpu(program.pid()) - cpu) as f64 / 1e6,
+        process_cpu(program.pid()).saturating_sub(cpu) as f64 / 1e6,
         program.resident(),
     );
 }
@@ -222,7 +224,7 @@ fn stream(home: &Path) {
 
 /// From a token on the socket to its last byte for the terminal, 50 tokens a second.
 fn latency() {
-    let words: Vec<String> = (0..500).map(|n| format!("k{n:04} ")).collect();
+    let words: Vec<String> = (0..500).map(word).collect();
     let (base_url, sent) = endpoint::serve_told(&words, Some(Duration::from_millis(20)));
     let home = home(&base_url, 0, 0);
     let mut program = Program::open(home.path());
@@ -246,4 +248,18 @@ fn latency() {
          most {most:.2} ms; {:.1} MB resident",
         program.resident(),
     );
+}
+
+/// A word that shares hardly a cell with another, since of a row that scrolls only the cells that differ are written.
+fn word(number: u64) -> String {
+    let mut rest = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 24;
+    let mut letters: String = (0..7)
+        .map(|_| {
+            let letter = char::from(b'a' + (rest % 26) as u8);
+            rest /= 26;
+            letter
+        })
+        .collect();
+    letters.push(' ');
+    letters
 }

@@ -11,7 +11,18 @@ pub fn graphemes(text: &str) -> impl DoubleEndedIterator<Item = &str> {
 /// Columns that a text of one line takes.
 #[must_use]
 pub fn width(text: &str) -> usize {
-    if text.is_ascii() { text.len() } else { text.graphemes(true).map(UnicodeWidthStr::width).sum() }
+    let bytes = text.as_bytes();
+    let (mut columns, mut from) = (0, 0);
+    while let Some(strange) = bytes[from..].iter().position(|byte| !byte.is_ascii()) {
+        // A cluster never spans two neighbours of ASCII (but CR and LF, which no line holds), so only what stands
+        // between such is cut into clusters.
+        let start = (from + strange).saturating_sub(1).max(from);
+        let ends = |pair: &[u8]| pair[0].is_ascii() && pair[1].is_ascii();
+        let end = bytes[from + strange..].windows(2).position(ends).map_or(bytes.len(), |at| from + strange + at + 1);
+        columns += start - from + text[start..end].graphemes(true).map(UnicodeWidthStr::width).sum::<usize>();
+        from = end;
+    }
+    columns + bytes.len() - from
 }
 
 pub(super) fn char_width(c: char) -> usize {

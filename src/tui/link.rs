@@ -120,6 +120,14 @@ impl<W: Write> Backend for Linking<W> {
     }
 
     fn size(&self) -> io::Result<Size> {
+        // Asked with every frame: the library opens the terminal anew for it.
+        #[cfg(unix)]
+        if let Ok(size) = rustix::termios::tcgetwinsize(io::stdout())
+            && size.ws_col > 0
+            && size.ws_row > 0
+        {
+            return Ok(Size { width: size.ws_col, height: size.ws_row });
+        }
         self.inner.size()
     }
 

@@ -22,6 +22,7 @@ mod keys;
 mod link;
 mod models;
 mod notify;
+mod pace;
 pub mod page;
 mod picture;
 mod run;

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::backdrop::Backdrop;
 use super::clipboard::{self, Surroundings};
 use super::keys::{Answer, Input, Keys};
+use super::pace::Pace;
 use super::screen::Screen;
 use super::signals::{self, Signal, Signals};
 use super::terminal::{self, Keyboard, Raw, TuiError};
@@ -29,8 +30,6 @@ use crate::engine::port::Clock;
 use crate::engine::{Handle, disk};
 use crate::ui::Theme;
 
-/// 60 frames a second at most.
-const FRAME: Duration = Duration::from_micros(16_667);
 /// How long the last effects may take when the screen is left.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Events taken at one go before the screen is drawn.
@@ -125,7 +124,7 @@ struct Loop {
     /// Something to draw, and whether now.
     dirty: bool,
     urgent: bool,
-    drawn: Option<Instant>,
+    pace: Pace,
     quit: bool,
 }
 
@@ -167,7 +166,7 @@ pub async fn run(config: TuiConfig, services: Services, drawn: impl FnOnce()) ->
         commands: shell::Running::default(),
         dirty: true,
         urgent: true,
-        drawn: None,
+        pace: Pace::default(),
         quit: false,
     };
     it.state.size = it.screen.size();
@@ -231,7 +230,7 @@ impl Loop {
             if terminal::panicked() {
                 return Err(TuiError::Panicked);
             }
-            let frame_at = self.drawn.map_or_else(Instant::now, |drawn| drawn + FRAME);
+            let frame_at = self.pace.next();
             if self.urgent {
                 self.draw()?;
                 continue;
@@ -372,7 +371,7 @@ impl Loop {
         if let Some(title) = self.screen.new_title(&self.state) {
             notify::title(&title)?;
         }
-        self.drawn = Some(Instant::now());
+        self.pace.drawn(Instant::now());
         self.urgent = false;
         self.dirty = again;
         if layout != self.state.layout {

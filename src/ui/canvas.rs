@@ -110,7 +110,7 @@ impl<'a> Canvas<'a> {
             } else {
                 text
             };
-            at = self.buffer.set_stringn(at, top, text, usize::from(room), style).0;
+            at = self.write(at, top, text, usize::from(room), style);
         }
         if too_wide {
             // Nothing is cut off silently, whoever laid it out.
@@ -118,6 +118,21 @@ impl<'a> Canvas<'a> {
             self.buffer.set_stringn(at, top, self.theme.glyphs.ellipsis, usize::from(area.right() - at), style);
         }
         seen
+    }
+
+    /// Writes as much of a text as has room, from a cell of the buffer on. Returns the column behind it.
+    fn write(&mut self, x: u16, y: u16, text: &str, room: usize, style: Style) -> u16 {
+        // Most texts are cells of one byte: no need to look for the bounds of clusters.
+        if !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            return self.buffer.set_stringn(x, y, text, room, style).0;
+        }
+        let mut at = x;
+        for letter in text.chars().take(room) {
+            let Some(cell) = self.buffer.cell_mut((at, y)) else { break };
+            cell.set_char(letter).set_style(style);
+            at += 1;
+        }
+        at
     }
 
     /// One row of a picture, for the terminal to draw.

@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::text::{FOUND_IN, Lines, Shape};
+use super::found::Found;
+use super::text::{Lines, Shape};
 use super::tree::{self, TreeRow};
 use super::{log, one};
 use crate::app::{Call, Detail, DetailPart, Folds, State, TreeSpot};
 use crate::chat::{CallId, ToolOutcome};
-use crate::ui::figures::{counted, grouped, size};
+use crate::ui::figures::{counted, grouped};
 use crate::ui::ink::{Ink, Row};
 use crate::ui::markdown::wrap_row;
 use crate::ui::theme::Glyphs;
@@ -65,8 +66,7 @@ pub(in crate::ui) struct DetailRows {
     json: bool,
     /// What stands behind the text.
     notes: Vec<Row>,
-    /// The word that was last looked for, in lower case, and the rows that hold it.
-    found: (String, Vec<usize>),
+    found: Found,
 }
 
 impl DetailRows {
@@ -113,7 +113,6 @@ impl DetailRows {
             && !lines.done(rows.source.text())
         {
             lines.go_on(rows.source.text());
-            rows.found.0.clear();
         }
         rows
     }
@@ -145,9 +144,12 @@ impl DetailRows {
         Self { of, source, body, json, notes, found: Default::default() }
     }
 
-    /// The rows of a long text are still being counted.
+    /// The rows of a long text are still being counted, or looked through.
     pub(in crate::ui) fn left(&self) -> bool {
-        matches!(&self.body, Body::Lines(lines) if !lines.done(self.source.text()))
+        match &self.body {
+            Body::Lines(lines) => !lines.done(self.source.text()) || self.found.left(lines),
+            Body::Tree(_) | Body::Rows(_) => false,
+        }
     }
 
     pub(super) fn is_tree(&self) -> bool {
@@ -187,33 +189,23 @@ impl DetailRows {
         rows.iter().enumerate().skip(top).take(page).map(spot).collect()
     }
 
-    /// The rows that hold what is looked for, whatever its case: looked through once for a word.
+    /// The rows that hold what is looked for, whatever its case; of a long text as far as they are known by now.
     pub(super) fn found(&mut self, find: Option<&str>) -> &[usize] {
-        let wanted = find.filter(|text| !text.trim().is_empty()).unwrap_or_default().to_lowercase();
-        if self.found.0 != wanted {
-            let holds = |row: &Row| row.text().to_lowercase().contains(&wanted);
-            let places = |rows: &mut dyn Iterator<Item = &Row>| -> Vec<usize> {
-                rows.enumerate().filter(|(_, row)| holds(row)).map(|(n, _)| n).collect()
-            };
-            let found = match &self.body {
-                _ if wanted.is_empty() => Vec::new(),
-                Body::Lines(lines) => lines.found(self.source.text(), &wanted),
-                Body::Tree(rows) => places(&mut rows.iter().map(|row| &row.row)),
-                Body::Rows(rows) => places(&mut rows.iter()),
-            };
-            self.found = (wanted, found);
+        self.found.look_for(find.unwrap_or_default());
+        match &self.body {
+            Body::Lines(lines) => self.found.in_lines(lines, self.source.text()),
+            Body::Tree(rows) => self.found.in_rows(rows.iter().map(|row| &row.row)),
+            Body::Rows(rows) => self.found.in_rows(rows.iter()),
         }
-        &self.found.1
+        self.found.rows()
     }
 
     /// Where not all of it was looked through, so.
-    pub(super) fn found_in(&self) -> String {
+    pub(super) fn found_in(&self) -> &'static str {
         match &self.body {
-            Body::Tree(_) => " in what is unfolded".to_owned(),
-            Body::Lines(_) if self.source.text().len() > FOUND_IN => {
-                format!(" in the first {}", size(FOUND_IN as u64))
-            }
-            Body::Lines(_) | Body::Rows(_) => String::new(),
+            Body::Tree(_) => " in what is unfolded",
+            Body::Lines(lines) if self.found.left(lines) => " so far",
+            Body::Lines(_) | Body::Rows(_) => "",
         }
     }
 

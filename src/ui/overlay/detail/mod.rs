@@ -2,6 +2,7 @@
 //! what its server said meanwhile.
 
 mod body;
+mod found;
 mod log;
 mod text;
 mod tree;

@@ -4,7 +4,7 @@
 //! - Lines are those of the text; rows are what the screen makes of them. Neither is told for the other.
 //! - What is sanitised is a line at a time, as the terminal's grammar ends at each line's end.
 
-use memchr::{memchr_iter, memrchr};
+use memchr::{memchr, memchr_iter, memchr2_iter, memrchr};
 
 use crate::text::{sanitize_counted, visible};
 use crate::ui::ink::{Ink, Row, Tint};
@@ -12,11 +12,9 @@ use crate::ui::markdown::wrap_row;
 
 /// The text is kept in parts of about so many bytes, and so many bytes are gone through for one frame.
 const PART: usize = 8 * 1024;
-const PER_FRAME: usize = 4 * 1024 * 1024;
+pub(super) const PER_FRAME: usize = 4 * 1024 * 1024;
 /// What is not plain takes so many times as long.
-const NOT_PLAIN: usize = 16;
-/// Finding looks at so much.
-pub(super) const FOUND_IN: usize = 8 * 1024 * 1024;
+pub(super) const NOT_PLAIN: usize = 16;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
@@ -33,6 +31,8 @@ struct Part {
     /// Its first row and line, from 0.
     row: usize,
     line: usize,
+    /// Printable ASCII, each line of it one row.
+    plain: bool,
 }
 
 /// What is known of a text's rows so far.
@@ -68,8 +68,9 @@ impl Lines {
         while self.known < text.len() && left > 0 {
             let end = part_end(text, self.known);
             let piece = &text[self.known..end];
-            self.parts.push(Part { start: self.known, row: self.rows, line: self.line });
             let (rows, cost) = self.measure(piece);
+            let plain = cost == piece.len();
+            self.parts.push(Part { start: self.known, row: self.rows, line: self.line, plain });
             self.rows += rows;
             self.line += memchr_iter(b'\n', piece.as_bytes()).count();
             left = left.saturating_sub(cost);
@@ -120,7 +121,7 @@ impl Lines {
     /// So many rows from `top` on.
     pub(super) fn visible(&self, text: &str, top: usize, page: usize) -> Vec<Row> {
         let mut n = self.parts.partition_point(|part| part.row <= top).saturating_sub(1);
-        let mut out = Vec::with_capacity(page);
+        let mut out = Vec::new();
         while let Some(part) = self.parts.get(n).filter(|_| out.len() < page) {
             let rows = self.lay(self.piece(text, n));
             out.extend(rows.into_iter().skip(top.saturating_sub(part.row)).take(page - out.len()));
@@ -145,16 +146,42 @@ impl Lines {
         (part.line + body.split('\n').count()).min(self.lines)
     }
 
-    /// The rows that hold a word, whatever its case, in the first [`FOUND_IN`] bytes.
-    pub(super) fn found(&self, text: &str, wanted: &str) -> Vec<usize> {
-        let mut found = Vec::new();
-        for (n, part) in self.parts.iter().enumerate().take_while(|(_, part)| part.start < FOUND_IN) {
-            let rows = self.lay(self.piece(text, n));
+    /// How many parts are known.
+    pub(super) fn parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Adds the rows of a part that hold a word, whatever its case (`wanted` is in lower case). Returns what it cost, in
+    /// bytes of plain text.
+    pub(super) fn find(&self, text: &str, n: usize, wanted: &str, found: &mut Vec<usize>) -> usize {
+        let (part, piece) = (self.parts[n], self.piece(text, n));
+        if !part.plain {
+            let rows = self.lay(piece);
             let holds = |row: &Row| row.text().to_lowercase().contains(wanted);
             found.extend(rows.iter().enumerate().filter(|(_, row)| holds(row)).map(|(at, _)| part.row + at));
+            return piece.len().saturating_mul(NOT_PLAIN);
         }
-        found
+        let (mut row, mut line) = (part.row, 0);
+        for at in places(piece.as_bytes(), wanted.as_bytes()) {
+            // A line that was found already is behind.
+            if at < line {
+                continue;
+            }
+            row += memchr_iter(b'\n', &piece.as_bytes()[line..at]).count();
+            found.push(row);
+            let rest = &piece.as_bytes()[at..];
+            let Some(end) = memchr(b'\n', rest) else { break };
+            (row, line) = (row + 1, at + end + 1);
+        }
+        piece.len()
     }
+}
+
+/// Where a word stands in printable ASCII, whatever its case.
+fn places<'a>(text: &'a [u8], wanted: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+    let first = wanted.first().copied().unwrap_or_default();
+    memchr2_iter(first, first.to_ascii_uppercase(), text)
+        .filter(move |&at| text[at..].get(..wanted.len()).is_some_and(|here| here.eq_ignore_ascii_case(wanted)))
 }
 
 /// Where a part that begins here ends: behind a line's end, or, where a line has none for long, before a character that
@@ -209,7 +236,6 @@ mod tests {
             assert_eq!(lines.visible(&text, row, 1)[0].text().trim(), format!("line {row} ok"));
             assert_eq!(lines.line_of(&text, row), row + 1);
         }
-        assert_eq!(lines.found(&text, "line 777 "), [777]);
     }
 
     #[test]

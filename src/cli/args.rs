@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
+mod groups;
 mod mcp;
 mod version;
 
@@ -394,6 +395,9 @@ pub fn parse(args: Vec<std::ffi::OsString>) -> Result<Cli, clap::Error> {
             args.insert(1, word);
         } else if word == "help" && args.len() == 2 {
             args[at] = "--help".into();
+        } else if word == "help" && at == 1 && args.len() == 3 && known.iter().any(|name| *name == *args[2]) {
+            args.swap(1, 2);
+            args[2] = "--help".into();
         } else if let Some(near) = slip(&word, &known).or_else(|| beginning(&word, &known).filter(|_| alone(&args, at)))
         {
             let message = format!(
@@ -402,7 +406,9 @@ pub fn parse(args: Vec<std::ffi::OsString>) -> Result<Cli, clap::Error> {
             return Err(Cli::command().error(clap::error::ErrorKind::InvalidSubcommand, message));
         }
     }
-    Cli::try_parse_from(args)
+    let mut command = groups::grouped(Cli::command());
+    let matches = command.try_get_matches_from_mut(args)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 /// The subcommand that is one typing slip away: a letter too many, too few, wrong, or two changed over.

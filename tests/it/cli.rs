@@ -55,6 +55,7 @@ fn usage_errors_end_with_2_and_help_with_0() {
     let examples = long.find("Examples:").unwrap();
     assert!(examples < long.find("Usage:").unwrap());
     assert_eq!(long[examples..].lines().skip(1).take_while(|l| l.starts_with("  ")).count(), 3);
+    assert_eq!(home.run(&["help", "run"], 0), home.run(&["run", "--help"], 0));
     let (short, _) = home.run(&["-h"], 0);
     assert!(!short.contains("Examples:") && short.len() <= long.len());
     assert_eq!(home.run(&["-V"], 0).0.trim(), format!("millrace {}", env!("CARGO_PKG_VERSION")));

@@ -10,7 +10,7 @@ use millrace::chat::{
 use millrace::store::{OpenMode, Store};
 
 use crate::desk::{Desk, tokens};
-use crate::{ms, spread, thread_cpu};
+use crate::{ms, resident, spread, thread_cpu};
 
 const FRAME: Duration = Duration::from_micros(16_667);
 
@@ -85,12 +85,18 @@ pub fn conversation() {
             .chars()
             .map(|c| desk.key(if c == ' ' { "space".into() } else { c.to_string() }.as_str())),
     );
-    for (columns, rows) in [(80, 24), (120, 36)] {
+    let mut resized = Vec::new();
+    for (columns, rows) in [(80, 24), (120, 36), (40, 20), (200, 50), (120, 36)] {
         let began = Instant::now();
         desk.event(Event::Resize(millrace::app::Size { columns, rows }));
         desk.draw();
-        all.push(began.elapsed());
+        resized.push(began.elapsed());
     }
+    let (p50, _, most) = spread(resized);
+    println!(
+        "  another size, to its frame: p50 {p50:.2} ms, most {most:.2} ms; {:.1} MB resident, the store with it",
+        resident()
+    );
     let (p50, p99, most) = spread(all);
     println!("  key to frame: p50 {p50:.2} ms, p99 {p99:.2} ms (to hold: 16), most {most:.2} ms");
 }

@@ -71,3 +71,10 @@ fn spread(mut times: Vec<std::time::Duration>) -> (f64, f64, f64) {
     let at = |share: f64| ms(times[((times.len() - 1) as f64 * share).round() as usize]);
     (at(0.5), at(0.99), at(1.0))
 }
+
+/// Megabytes that this process holds.
+fn resident() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() * 1024.0 / 1e6
+}

@@ -11,7 +11,7 @@ use millrace::chat::{
 };
 
 use crate::desk::{Desk, tokens};
-use crate::{ms, spread};
+use crate::{ms, resident, spread};
 
 const FRAME: Duration = Duration::from_micros(16_667);
 
@@ -19,13 +19,6 @@ pub fn all() {
     busy();
     endless();
     large_result();
-}
-
-/// Megabytes that this process holds.
-fn resident() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() * 1024.0 / 1e6
 }
 
 /// 200 tokens a second behind 10,000 messages, by the clock of the stamps, for half a minute.

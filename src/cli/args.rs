@@ -395,7 +395,7 @@ pub fn parse(args: Vec<std::ffi::OsString>) -> Result<Cli, clap::Error> {
             args.insert(1, word);
         } else if word == "help" && args.len() == 2 {
             args[at] = "--help".into();
-        } else if word == "help" && at == 1 && args.len() == 3 && known.iter().any(|name| *name == *args[2]) {
+        } else if word == "help" && at == 1 && args.len() == 3 && known.iter().any(|name| args[2] == name.as_str()) {
             args.swap(1, 2);
             args[2] = "--help".into();
         } else if let Some(near) = slip(&word, &known).or_else(|| beginning(&word, &known).filter(|_| alone(&args, at)))

@@ -280,14 +280,6 @@ mod properties {
         });
     }
 
-    /// What is skipped as plain is no part of a cluster.
-    #[test]
-    fn a_width_is_that_of_its_clusters(raw in hostile()) {
-        let line = sanitize(&raw).one_line();
-        let clusters: usize = graphemes(line.as_str()).map(|cluster| unicode_width::UnicodeWidthStr::width(cluster)).sum();
-        prop_assert_eq!(width(line.as_str()), clusters);
-    }
-
     #[test]
     fn the_width_of_a_line_is_that_of_its_clusters() {
         holds("the width of a line is that of its cells", 4_000, "clusters", hostile(), |raw, seen| {

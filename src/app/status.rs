@@ -33,6 +33,8 @@ pub struct Session {
     pub config_path: String,
     pub data_path: String,
     pub version: &'static str,
+    /// What was found out about the terminal, in words: `colours`, `256`; raw.
+    pub terminal: Vec<(String, String)>,
     /// Seconds east of UTC, for times of day.
     pub utc_offset_s: i32,
     /// Said once in the empty chat: where messages go.

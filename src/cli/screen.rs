@@ -311,6 +311,7 @@ pub(super) fn state(
         config_path: setup.paths.show(&setup.paths.config_file()),
         data_path: setup.paths.show(&setup.paths.data),
         version: env!("CARGO_PKG_VERSION"),
+        terminal: terminal(&setup.env),
         utc_offset_s: offset,
         prices,
         attempts: resolved.limits.attempts,
@@ -323,6 +324,23 @@ pub(super) fn state(
     state.transcript.unfolded = resolved.ui.reasoning;
     state.composer.vi = resolved.ui.vi.then(Vi::default);
     state
+}
+
+/// What help says of the terminal: as `doctor` finds it, but that there is one, and how large.
+fn terminal(env: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let checks = crate::doctor::terminal(&crate::doctor::TerminalFacts {
+        stdin_terminal: true,
+        stdout_terminal: false,
+        size: None,
+        variable: &|name| env.get(name).cloned(),
+        program: &|name| which::which(name).is_ok(),
+    });
+    let told = checks.into_iter().filter_map(|check| {
+        let name = check.name.strip_prefix("terminal.").unwrap_or(&check.name).to_owned();
+        let what = check.fix.map_or_else(|| check.what.clone(), |fix| format!("{}. {fix}", check.what));
+        (name != "terminal").then_some((name, what))
+    });
+    told.collect()
 }
 
 /// The roles of the screen, as they hold under this command line.

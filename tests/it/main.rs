@@ -13,6 +13,7 @@ mod engine;
 mod entries;
 mod exits;
 mod fakes;
+mod filmed;
 mod find_tools;
 mod fuzzed;
 mod headless;

@@ -69,6 +69,9 @@ pub(super) struct Terminal {
     master: Box<dyn MasterPty + Send>,
     writer: Box<dyn Write + Send>,
     bytes: Arc<Mutex<Vec<u8>>>,
+    begun: Instant,
+    /// Up to which byte was read when.
+    read: Arc<Mutex<Vec<(f64, usize)>>>,
     /// The reader goes with the next bytes.
     closing: Arc<AtomicBool>,
     reader: JoinHandle<()>,
@@ -87,6 +90,11 @@ pub(super) fn open(arguments: &[&str], size: (u16, u16), env: &[(&str, &str)]) -
     let mut argv = vec![env!("CARGO_BIN_EXE_millrace")];
     argv.extend(arguments);
     open_argv(&argv, size, env)
+}
+
+/// Another build of the program, in an empty home too.
+pub(super) fn open_program(argv: &[&str], size: (u16, u16), env: &[(&str, &str)]) -> Terminal {
+    open_argv(argv, size, env)
 }
 
 fn open_argv(argv: &[&str], size: (u16, u16), env: &[(&str, &str)]) -> Terminal {
@@ -111,19 +119,37 @@ fn open_argv(argv: &[&str], size: (u16, u16), env: &[(&str, &str)]) -> Terminal 
     drop(pty.slave);
     let bytes: Arc<Mutex<Vec<u8>>> = Arc::default();
     let (mut reader, gathered) = (pty.master.try_clone_reader().unwrap(), Arc::clone(&bytes));
+    let begun = Instant::now();
+    let read: Arc<Mutex<Vec<(f64, usize)>>> = Arc::default();
+    let times = Arc::clone(&read);
     let closing: Arc<AtomicBool> = Arc::default();
     let goes = Arc::clone(&closing);
     let reading = std::thread::spawn(move || {
         let mut buffer = [0; 8192];
         while let Ok(count @ 1..) = reader.read(&mut buffer) {
-            gathered.lock().unwrap().extend_from_slice(&buffer[..count]);
+            let mut gathered = gathered.lock().unwrap();
+            gathered.extend_from_slice(&buffer[..count]);
+            times.lock().unwrap().push((begun.elapsed().as_secs_f64(), gathered.len()));
+            drop(gathered);
             if goes.load(Ordering::SeqCst) {
                 break;
             }
         }
     });
     let writer = pty.master.take_writer().unwrap();
-    Terminal { master: pty.master, writer, child, bytes, closing, reader: reading, size, before, _home: home }
+    Terminal {
+        master: pty.master,
+        writer,
+        child,
+        bytes,
+        begun,
+        read,
+        closing,
+        reader: reading,
+        size,
+        before,
+        _home: home,
+    }
 }
 
 fn cells(count: u16) -> std::num::NonZeroU16 {
@@ -140,6 +166,21 @@ impl Terminal {
         self.size = size;
         let (cols, rows) = size;
         self.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
+    }
+
+    /// Seconds since it began.
+    pub(super) fn elapsed(&self) -> f64 {
+        self.begun.elapsed().as_secs_f64()
+    }
+
+    /// Waits for its end: what it wrote in the pieces that were read, each with its second, and how it ended.
+    pub(super) fn timed(self) -> (Vec<(f64, Vec<u8>)>, ExitStatus) {
+        let read = Arc::clone(&self.read);
+        let (status, bytes) = self.ended();
+        let mut from = 0;
+        let read = read.lock().unwrap();
+        let pieces = read.iter().map(|(at, until)| (*at, bytes[std::mem::replace(&mut from, *until)..*until].to_vec()));
+        (pieces.collect(), status)
     }
 
     pub(super) fn bytes(&self) -> Vec<u8> {

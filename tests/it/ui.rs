@@ -6,6 +6,7 @@ mod around;
 mod branches;
 mod compacting;
 mod corpus;
+mod drawn;
 mod inquiry;
 mod keys;
 mod marking;
@@ -78,6 +79,15 @@ fn empty() -> State {
     session.config_path = "~/.config/millrace/config.toml".into();
     session.data_path = "~/.local/share/millrace/".into();
     session.version = "0.1.0";
+    session.terminal = [
+        ("type", "tmux-256color"),
+        ("colours", "256"),
+        ("characters", "UTF-8"),
+        ("tmux", "inside tmux; for the clipboard: set -g set-clipboard on; for shift+enter: set -s extended-keys on"),
+        ("clipboard", "through the terminal (OSC 52), where it allows that"),
+    ]
+    .map(|(name, found)| (name.to_owned(), found.to_owned()))
+    .into();
     session.settings.model = "qwen3-32b".into();
     let mut state = State::new(session);
     state.now = stamp(1_000 * SECOND);

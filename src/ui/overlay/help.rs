@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::{field, foot, heading, screen, scrolled, words};
 use crate::app::{COMMANDS, Help, LAYER_KEYS, Layout, State};
-use crate::text::{cut, width};
+use crate::text::{cut, sanitize, width};
 use crate::ui::canvas::{Canvas, rows_of};
 use crate::ui::ink::{Ink, Row, Tint};
 
@@ -210,6 +210,18 @@ fn overview(canvas: &Canvas<'_>, wide: bool, narrow: bool, state: &State, column
     );
     rows.extend(crate::ui::markdown::wrap_row(&note, columns.saturating_sub(2), &Row::new(), &Row::new()));
     rows.push(Row::new());
+    if !state.session.terminal.is_empty() {
+        rows.push(Row::label("TERMINAL, detected", Tint::of(Ink::Text).bold()));
+        for (name, found) in &state.session.terminal {
+            let mut row = Row::label("  ", Ink::Text);
+            row.push(sanitize(name).one_line().as_str(), Ink::Dim);
+            row.pad_to(15);
+            let indent = Row::label("               ", Ink::Text);
+            row.push(sanitize(found).one_line().as_str(), Ink::Text);
+            rows.extend(crate::ui::markdown::wrap_row(&row, columns.saturating_sub(2), &Row::new(), &indent));
+        }
+        rows.push(Row::new());
+    }
     rows.extend(commands("", state, columns));
     rows
 }

@@ -447,11 +447,13 @@ fn changed(row: &ServerRow, room: usize) -> Vec<Row> {
     head.push(&format!("   {words}"), Ink::Warn);
     let indent = Row::label("  ", Ink::Text);
     let mut out = wrap_row(&head, room, &Row::new(), &indent);
-    for difference in row.status.differences.iter().take(4) {
+    let shown = || row.status.differences.iter().take(4);
+    let longest = shown().map(|difference| width(&super::changes::name(difference))).max().unwrap_or(0).min(24);
+    for difference in shown() {
         let mut text = Row::label("  ", Ink::Text);
         text.push(&super::changes::name(difference), Ink::Text);
-        text.pad_to(16);
-        text.push("  ", Ink::Text);
+        text.pad_to(2 + longest);
+        text.push("   ", Ink::Text);
         text.push(&super::changes::summary(difference), Ink::Dim);
         out.push(text);
     }

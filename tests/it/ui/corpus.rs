@@ -285,7 +285,15 @@ fn around(hostile: &str, chat: &State, history: State) -> Vec<(&'static str, Sta
     other.transcript.title = hostile.to_owned();
     other.transcript.turn = Some(Turn::new(TurnId(7), stamp(0), false));
     elsewhere.elsewhere.push(other);
+    let mut summary = empty();
+    let compaction = Compaction { text: hostile.into(), model: hostile.into(), messages: 9, ..Compaction::default() };
+    entry(&mut summary, EntryBody::Summary(SummaryEntry { compaction, open: true }));
+    let mut help = empty();
+    help.session.terminal = vec![(hostile.to_owned(), hostile.to_owned())];
+    help.overlays.push(Overlay::Help(Help::default()));
     vec![
+        ("a summary", summary),
+        ("help: the terminal", help),
         ("the panel", panel),
         ("a notice", noticed),
         ("footer: a hint", hinted),

@@ -253,18 +253,11 @@ fn source(detail: &Detail, call: &Call) -> Source {
     }
 }
 
-/// JSON over several lines; None where it is none.
-pub(super) fn pretty(text: &str) -> Option<String> {
-    let json = matches!(text.trim_start().as_bytes().first(), Some(b'{' | b'['));
-    let value = json.then(|| serde_json::from_str::<serde_json::Value>(text).ok()).flatten()?;
-    serde_json::to_string_pretty(&value).ok()
-}
-
 /// A text between whose lines there are some that are JSON: these over several lines.
 fn spread(text: &str) -> Option<String> {
     if text.len() > SPREAD || tree::is_tree(text) || !text.lines().any(|line| line.starts_with(['{', '['])) {
         return None;
     }
-    let lines = text.split('\n').map(|line| pretty(line).map_or(Cow::Borrowed(line), Cow::Owned));
+    let lines = text.split('\n').map(|line| super::spread::pretty(line).map_or(Cow::Borrowed(line), Cow::Owned));
     Some(lines.collect::<Vec<_>>().join("\n"))
 }

@@ -4,6 +4,7 @@
 mod body;
 mod found;
 mod log;
+mod spread;
 mod text;
 mod tree;
 
@@ -27,7 +28,7 @@ pub(in crate::ui) use body::DetailRows;
 fn arguments(call: &Call, pretty: bool, columns: usize) -> Vec<Row> {
     let text = &call.arguments;
     let indent = Row::label("   ", Ink::Text);
-    let spread = if pretty && text.len() < 64 * 1024 { body::pretty(text) } else { None };
+    let spread = if pretty && text.len() < 64 * 1024 { spread::pretty(text) } else { None };
     // More than this many bytes never fit the rows that they get.
     let text = spread.as_deref().unwrap_or(&text[..text.floor_char_boundary(32 * 1024)]);
     let row = Row::of_lines(&visible(text), Ink::Text);

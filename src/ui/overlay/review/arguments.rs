@@ -91,7 +91,7 @@ pub(super) fn head(canvas: &mut Canvas<'_>, body: Rect, y: usize, review: &Revie
 
 /// The rows of the arguments: a member a row, wrapped. A string without escapes stands without its quotes, every other
 /// value in its bytes.
-pub(super) fn rows(review: &ReviewBox, tier: Tier, columns: usize) -> Vec<Row> {
+pub(super) fn rows(canvas: &Canvas<'_>, review: &ReviewBox, tier: Tier, columns: usize) -> Vec<Row> {
     let text = review.shown();
     let none = Row::new();
     let indent = if tier == Tier::Narrow { Row::label(" ", Ink::Text) } else { Row::label("   ", Ink::Text) };
@@ -148,15 +148,15 @@ pub(super) fn rows(review: &ReviewBox, tier: Tier, columns: usize) -> Vec<Row> {
         let row = Row::of_lines(&visible(&at_line_ends(bare.unwrap_or(raw))), Ink::Text);
         out.extend(wrap_row(&escaped(&row), room, &first, &rest));
         if let Some(place) = review.mark(key) {
-            mark(&mut out, place, tier, room);
+            mark(&mut out, place, tier, room, canvas.theme.glyphs.done);
         }
     }
     if out.is_empty() { vec![none] } else { out }
 }
 
 /// Says where a path leads, at the end of its last row or below it.
-fn mark(out: &mut Vec<Row>, place: &PathPlace, tier: Tier, room: usize) {
-    let (sign, ink) = if place.warns() { ("!", Ink::Warn) } else { ("✓", Ink::Good) };
+fn mark(out: &mut Vec<Row>, place: &PathPlace, tier: Tier, room: usize, inside: &'static str) {
+    let (sign, ink) = if place.warns() { ("!", Ink::Warn) } else { (inside, Ink::Good) };
     let mut said = place.words().into_iter().map(|words| one(&words));
     let words = match tier {
         Tier::Wide => said.next(),

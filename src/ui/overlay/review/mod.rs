@@ -47,7 +47,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, review: &ReviewBox, stat
 
     let top = if review.full { Vec::new() } else { about(review, tier, columns) };
     let bottom = decisions::below(review, tier, canvas, state, columns);
-    let arguments = arguments::rows(review, tier, columns);
+    let arguments = arguments::rows(canvas, review, tier, columns);
     for (y, row) in top.iter().enumerate() {
         canvas.row(body, 1, y, row);
     }

@@ -41,12 +41,13 @@ pub(super) fn draw(
     let at = canvas.put(area, 1, y, &cut(&name_of(call), 30), Tint::of(Ink::Text).bold());
     let wide = columns >= WIDE;
     let mut right = Row::new();
-    right.push(&format!("{glyph} {outcome}"), ink);
-    if call.outcome == Some(OutcomeKind::Failed) {
-        // Why, in the words of the server, where they are short.
-        let why = one(call.detail.trim());
-        let why = if width(&why) <= 24 { why } else { String::new() };
-        right.push(&if why.is_empty() { why } else { format!("   {why}") }, Ink::Text);
+    // Why it failed, in the words of the server, where they are short.
+    let why = Some(one(call.detail.trim())).filter(|_| call.outcome == Some(OutcomeKind::Failed));
+    let why = why.filter(|why| !why.is_empty() && width(why) <= 24);
+    let said = if why.is_some() && !wide { glyph.to_owned() } else { format!("{glyph} {outcome}") };
+    right.push(&said, ink);
+    if let Some(why) = why {
+        right.push(&format!("{}{why}", if wide { "   " } else { " " }), Ink::Text);
     }
     right.push(&format!("   {}{place} of {}", if wide { "call " } else { "" }, calls.len()), Ink::Dim);
     let told = known.map_or_else(|| one(&call.detail), |told| told.value().to_owned());
@@ -56,7 +57,11 @@ pub(super) fn draw(
     let facts = facts(call, round_end);
     if !long {
         let said = |facts: &[Fact]| {
-            let short = |fact: &Fact| format!("{} {}{}", fact.what, fact.at.trim_end_matches(" s"), fact.brief);
+            let short = |fact: &Fact| match fact.what {
+                // How long a person took says more here than when they spoke.
+                "approved" => fact.brief.clone(),
+                what => format!("{what} {}{}", fact.at.trim_end_matches(" s"), fact.brief),
+            };
             facts.iter().map(short).collect::<Vec<_>>().join("   ")
         };
         let half = facts.len().div_ceil(2);
@@ -126,7 +131,12 @@ fn facts(call: &CallTimes, round_end: Option<u64>) -> Vec<Fact> {
     }
     if let (Some(asked), Some(approved)) = (call.asked, call.approved) {
         let after = seconds(approved.saturating_sub(asked));
-        out.push(fact("approved", s(approved), format!("by you, after {after}"), &format!(", after {after}")));
+        out.push(fact(
+            "approved",
+            s(approved),
+            format!("by you, after {after}"),
+            &format!("you {}", after.trim_end_matches(" s")),
+        ));
     }
     if let Some(sent) = call.sent {
         let what = match (waited, call.approved) {

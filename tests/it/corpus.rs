@@ -138,7 +138,7 @@ pub(crate) fn foreign_on(wire: &[u8]) -> BTreeSet<String> {
 
 /// A sequence that the program writes itself, behind `ESC [`.
 fn own(sequence: &str) -> bool {
-    const MODES: [&str; 10] = ["7", "25", "1000", "1002", "1003", "1004", "1006", "1049", "2004", "2026"];
+    const MODES: [&str; 11] = ["7", "25", "1000", "1002", "1003", "1004", "1006", "1049", "2004", "2026", "2031"];
     let Some(last) = sequence.chars().last() else { return false };
     let arguments = &sequence[..sequence.len() - last.len_utf8()];
     let numbers = arguments.chars().all(|c| c.is_ascii_digit() || c == ';' || c == ':');

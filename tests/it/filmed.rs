@@ -149,7 +149,17 @@ fn until(terminal: &Terminal, moment: &Moment) {
 /// The words of a screen, row by row. Figures, bars and what depends on them are left out: the header, the program's own
 /// path, the longest path, how much was saved; and the panel, whose order is that in which calls ended.
 fn words(screen: &str) -> Vec<String> {
-    let depends = ["stdio:", "longest path", "sooner", "saved", "No time", "first byte", "opened", "sent "];
+    let depends = [
+        "stdio:",
+        "longest path",
+        "sooner",
+        "saved",
+        "No time",
+        "first byte",
+        "opened",
+        "sent ",
+        "could not be checked",
+    ];
     let panel = screen.lines().find_map(|row| row.chars().position(|c| c == '┬')).unwrap_or(usize::MAX);
     let rows = screen.lines().skip(1).map(|row| row.chars().take(panel).collect::<String>());
     let rows = rows.filter(|row| !depends.iter().any(|word| row.contains(word)));

@@ -161,8 +161,14 @@ fn nothing_hostile_reaches_the_terminal_from_the_program() {
         at.provider.script(script);
         let mut args = at.chat(&url, &[]);
         args.extend(how);
+        let log = at.home.path("log");
+        let listed = || std::fs::read_to_string(&log).unwrap_or_default().matches("tools/list").count();
+        let before = listed();
         let mut terminal = at.open(&args);
         terminal.wait_for("send");
+        // The screen waits for no server: what it offers is there once it has listed it.
+        wait(&|| listed() > before);
+        std::thread::sleep(Duration::from_millis(700));
         // Out of sight: a notification tells of the review, and the title of what goes on.
         terminal.type_in("\x1b[O");
         terminal.type_in("go\r");

@@ -115,16 +115,16 @@ fn nothing_hostile_reaches_the_terminal_from_the_program() {
     let args = at.chat(&url, &["run", "-v", "go"]);
     let said = at.lines("run", &args);
     assert!(said.contains("fake/echo"), "{said}");
-    let plain = Reply::plain("500 Oops", "application/json", "", &json!({"error": {"message": words()}}).to_string());
-    at.provider.script(vec![plain]);
-    let args = at.chat(&url, &["run", "go"]);
-    at.lines("run: an error of the endpoint", &args);
-
     at.lines("history", &["history"]);
     at.lines("history show", &["history", "show", "last"]);
     at.lines("history search", &["history", "search", "label"]);
     at.lines("history export", &["history", "export", "last", "-o", "-"]);
     at.lines("timeline", &["timeline", "last"]);
+
+    let plain = Reply::plain("500 Oops", "application/json", "", &json!({"error": {"message": words()}}).to_string());
+    at.provider.script(vec![plain]);
+    let args = at.chat(&url, &["run", "go"]);
+    at.lines("run: an error of the endpoint", &args);
     at.lines("mcp", &["mcp", "list"]);
     at.lines("mcp tools", &["mcp", "tools"]);
     at.lines("mcp test", &["mcp", "test", "fake", "--frames"]);

@@ -71,7 +71,7 @@ mod tests {
         let text = r#"{"cmd":["cargo","test","--","retry"],"of":[{"a":1},[]],"n":{},"s":"a\"b","t":60}"#;
         let expect = "{\n  \"cmd\": [\"cargo\", \"test\", \"--\", \"retry\"],\n  \"of\": [\n    {\n      \"a\": 1\n    },\n    []\n  ],\n  \"n\": {},\n  \"s\": \"a\\\"b\",\n  \"t\": 60\n}";
         assert_eq!(pretty(text).as_deref(), Some(expect));
-        let long = format!("[{}]", vec!["\"0123456789\""; 9].join(","));
+        let long = format!("[{}]", ["\"0123456789\""; 9].join(","));
         assert_eq!(pretty(&long).map(|text| text.lines().count()), Some(11));
         for text in [text, &long] {
             let same: Value = serde_json::from_str(&pretty(text).unwrap()).unwrap();

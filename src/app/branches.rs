@@ -232,14 +232,7 @@ impl State {
     ) {
         let ids: Vec<MessageId> = path.iter().map(|message| message.id.clone()).collect();
         out.push(Effect::Order(Order::Branch { conversation: conversation.clone(), path: ids }));
-        let on_path: HashSet<&MessageId> = path.iter().map(|message| &message.id).collect();
-        let entries = &self.transcript.entries;
-        let left = entries.iter().position(|one| one.message.as_ref().is_some_and(|id| !on_path.contains(id)));
-        let both = entries[..left.unwrap_or(entries.len())].iter().rposition(|one| one.message.is_some());
-        self.transcript.entries.truncate(both.map_or(0, |at| at + 1));
-        let shown: HashSet<MessageId> = self.transcript.entries.iter().filter_map(|one| one.message.clone()).collect();
-        let from = path.iter().rposition(|message| shown.contains(&message.id)).map_or(0, |at| at + 1);
-        self.unroll(path, from, interrupted);
+        self.lay_path(path, interrupted);
         self.transcript.last = None;
         self.transcript.find = None;
         self.transcript.unmark();
@@ -257,6 +250,18 @@ impl State {
             }
             None => self.transcript.scroll = Scroll::Follow,
         }
+    }
+
+    /// Puts this path into the transcript. What stands there already stays as it is.
+    pub(super) fn lay_path(&mut self, path: &[Arc<Message>], interrupted: bool) {
+        let on_path: HashSet<&MessageId> = path.iter().map(|message| &message.id).collect();
+        let entries = &self.transcript.entries;
+        let left = entries.iter().position(|one| one.message.as_ref().is_some_and(|id| !on_path.contains(id)));
+        let both = entries[..left.unwrap_or(entries.len())].iter().rposition(|one| one.message.is_some());
+        self.transcript.entries.truncate(both.map_or(0, |at| at + 1));
+        let shown: HashSet<MessageId> = self.transcript.entries.iter().filter_map(|one| one.message.clone()).collect();
+        let from = path.iter().rposition(|message| shown.contains(&message.id)).map_or(0, |at| at + 1);
+        self.unroll(path, from, interrupted);
     }
 
     /// What is being written goes on answering the same message, where that is still shown; else the branch's last.

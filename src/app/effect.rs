@@ -33,6 +33,18 @@ pub enum Effect {
         /// Those that go on meanwhile, and stay ours.
         running: Vec<ConversationId>,
     },
+    /// Follows a conversation that another process has, until it is let go or ours.
+    Follow {
+        generation: u64,
+        conversation: ConversationId,
+    },
+    Unfollow {
+        generation: u64,
+    },
+    /// Ends the turn that another process runs.
+    StopElsewhere {
+        conversation: ConversationId,
+    },
     /// Shows the branch that a message stands on, from now on.
     Walk {
         generation: u64,

@@ -11,6 +11,7 @@ use super::calls::{Call, Calls};
 use super::composer::Composer;
 use super::effect::Effect;
 use super::event::Timer;
+use super::following::whole_part;
 use super::panel::Panel;
 use super::state::{Focus, State};
 use super::status::{Context, Saved, Servers};
@@ -87,6 +88,7 @@ impl State {
         if self.composer.unsaved_draft || !self.composer.is_empty() {
             self.keep_draft(out);
         }
+        self.unfollow(out);
         let mut left = Elsewhere::default();
         left.transcript.next_key = self.session.fresh() << 32;
         left.transcript.unfolded = self.transcript.unfolded;
@@ -276,7 +278,8 @@ impl State {
     /// Stops every turn, here and elsewhere.
     pub(super) fn stop_all(&mut self, out: &mut Vec<Effect>) {
         let turns = self.elsewhere.iter().filter_map(|one| one.transcript.turn.as_ref());
-        for turn in turns.chain(&self.transcript.turn) {
+        let here = self.transcript.turn.as_ref().filter(|_| !self.answered_elsewhere());
+        for turn in turns.chain(here) {
             out.push(Effect::Order(Order::CancelTurn { turn: turn.id }));
         }
     }
@@ -388,7 +391,9 @@ impl State {
         self.transcript.open_elsewhere = conversation.open_elsewhere;
         self.transcript.branches.read(&conversation);
         let interrupted = conversation.summary.interrupted && !conversation.open_elsewhere;
-        self.unroll(&conversation.messages, 0, interrupted);
+        let whole =
+            if conversation.open_elsewhere { whole_part(&conversation.messages) } else { conversation.messages.len() };
+        self.unroll(&conversation.messages[..whole], 0, interrupted);
         self.find_attached();
         self.panel.settle(&self.calls);
         self.measure_context(&conversation.messages, conversation.summary.tokens);
@@ -404,6 +409,7 @@ impl State {
         self.transcript.scroll = Scroll::Follow;
         self.overlays.clear();
         self.focus = Focus::Composer;
+        self.follow_elsewhere(out);
     }
 
     /// How much of the context a conversation takes that was not watched.
@@ -470,7 +476,7 @@ impl State {
         let broken = path.last().is_some_and(
             |message| matches!(&message.body, Body::Assistant(answer) if answer.state != AnswerState::Complete),
         );
-        if broken || interrupted {
+        if (broken && !self.transcript.open_elsewhere) || interrupted {
             let fault = Fault::new(FaultKind::Truncated, "The last answer was interrupted; what came is kept.");
             let body = FaultEntry { fault, choices: FaultChoices::Cut, calls_kept: 0, settled: false };
             self.transcript.push(EntryBody::Fault(body), self.now.wall_ms, None);

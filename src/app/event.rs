@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::effect::EditorUse;
+use super::following::FollowStep;
 use super::key::{Key, Mouse};
 use super::layout::{Layout, Size};
 use super::model::Switched;
@@ -61,6 +62,11 @@ pub enum Reply {
     Opened {
         generation: u64,
         result: Result<Box<Conversation>, Fault>,
+    },
+    /// What became of the conversation that is followed.
+    Followed {
+        generation: u64,
+        step: Box<FollowStep>,
     },
     /// The branch that a message stands on is the one that is kept as shown.
     Walked {

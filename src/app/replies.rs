@@ -90,6 +90,7 @@ impl State {
                     Err(fault) => self.fault_notice(&fault, out),
                 }
             }
+            Reply::Followed { generation, step } => self.followed(generation, *step, out),
             Reply::Walked { generation, message, conversation } => {
                 self.walked(generation, &message, &conversation, out);
             }

@@ -165,6 +165,10 @@ impl State {
             self.say("an answer is still coming: {app.back} stops it", out);
             return None;
         }
+        if self.transcript.open_elsewhere {
+            self.say("another millrace has this conversation: it can be answered here once that has ended", out);
+            return None;
+        }
         let conversation = self.transcript.conversation.clone();
         if conversation.is_none() {
             self.say("there is nothing to answer yet", out);

@@ -49,6 +49,8 @@ pub struct State {
     pub(super) open_generation: u64,
     /// The message where it is to be shown.
     pub(super) opens_at: Option<MessageId>,
+    /// What is on the screen is followed in another process, under this number.
+    pub(super) following: Option<u64>,
     /// Of the timer of a form's field.
     pub(super) fill_generation: u64,
 }
@@ -92,6 +94,7 @@ impl State {
             prefix: None,
             open_generation: 0,
             opens_at: None,
+            following: None,
         }
     }
 }

@@ -9,6 +9,9 @@ use crate::chat::Order;
 
 impl State {
     pub(super) fn stop(&mut self, out: &mut Vec<Effect>) {
+        if self.answered_elsewhere() {
+            return self.stop_elsewhere();
+        }
         match &mut self.transcript.turn {
             Some(turn) => {
                 turn.stopping = true;
@@ -38,6 +41,9 @@ impl State {
         }
         if self.stop_command(out) {
             return;
+        }
+        if self.answered_elsewhere() {
+            return self.stop_elsewhere();
         }
         if self.transcript.turn.is_some() {
             let at_risk: Vec<String> =
@@ -81,7 +87,7 @@ impl State {
         if self.stop_command(out) {
             return self.disarm(out);
         }
-        if self.transcript.turn.as_ref().is_some_and(|turn| !turn.stopping) {
+        if self.transcript.turn.as_ref().is_some_and(|turn| !turn.stopping) && !self.answered_elsewhere() {
             self.disarm(out);
             return self.stop(out);
         }

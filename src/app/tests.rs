@@ -11,6 +11,7 @@ mod choosing;
 mod compacting;
 mod composing;
 mod elsewhere;
+mod following;
 mod incognito;
 mod inquiring;
 mod models;

@@ -8,13 +8,12 @@ use futures_util::StreamExt as _;
 use serde_json::json;
 
 use crate::chat::{ConversationId, Fault, FaultKind, MessageId};
-use crate::engine::live::LiveClock;
+use crate::engine::live::{self, Follower, LiveClock};
 use crate::engine::port::Clock;
-use crate::headless::{self, Follower, Options, Output, Stop, escape, stops};
-use crate::store::{OpenMode, Runner, Store, Watched};
+use crate::headless::{self, Options, Output, Stop, escape, stops};
+use crate::store::{OpenMode, Store, Watched};
 
 use super::args::AttachArgs;
-use super::detached::system;
 use super::once::{self, TURN};
 use super::{run as asked, secrets, setup};
 
@@ -97,7 +96,7 @@ async fn stop(store: &Store, id: &ConversationId, options: Options) -> Result<u8
         let how = watched.status.as_deref().unwrap_or("interrupted");
         return told(id, how, false, &format!("It does not run: its last turn ended as {how}."), options);
     };
-    terminated(runner)?;
+    live::stop(runner)?;
     let waited = tokio::time::timeout(STOPPING, async {
         loop {
             let watched = watch(store, id, Some(&turn)).await?;
@@ -119,23 +118,6 @@ async fn stop(store: &Store, id: &ConversationId, options: Options) -> Result<u8
             Err(Fault::new(FaultKind::Internal, message).hint("Ask again in a moment, or end the process."))
         }
     }
-}
-
-fn terminated(runner: Runner) -> Result<(), Fault> {
-    let pid = runner.pid;
-    if !runner.single {
-        let message = format!("It runs in a chat screen (process {pid}), together with whatever else is open there.");
-        return Err(Fault::new(FaultKind::Usage, message).hint("Stop it there: esc."));
-    }
-    if !runner.proved {
-        let message = format!("Whether process {pid} is the one that runs it cannot be told from here.");
-        return Err(
-            Fault::new(FaultKind::Usage, message).hint("Stop it on the machine, or in the container, where it runs.")
-        );
-    }
-    system::terminate(pid).map_err(|error| {
-        Fault::new(FaultKind::Internal, format!("Process {pid}, which runs it, cannot be asked to stop: {error}."))
-    })
 }
 
 async fn watch(store: &Store, id: &ConversationId, turn: Option<&MessageId>) -> Result<Watched, Fault> {

@@ -10,7 +10,6 @@
 
 mod ask;
 mod extract;
-mod follow;
 mod json;
 mod ndjson;
 mod spent;
@@ -29,11 +28,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 use ask::Desk;
 
 use crate::chat::{Fault, FaultKind, Order, Stamp, Stamped, TurnEvent, TurnId, TurnStatus};
+use crate::engine::live::Follower;
 use crate::export::Redactor;
 pub use crate::export::escape;
 
 pub use ask::Questions;
-pub use follow::Follower;
 pub use spent::{Priced, PricesFrom};
 pub use stop::{Stop, stops};
 
@@ -47,6 +46,15 @@ pub trait Source {
     /// The next events, in order; None once there will be none.
     fn next(&mut self) -> impl Future<Output = Option<Vec<Stamped<TurnEvent>>>>;
     fn order(&self, order: Order);
+}
+
+/// A turn of another process: nothing can be ordered from here.
+impl Source for Follower {
+    async fn next(&mut self) -> Option<Vec<Stamped<TurnEvent>>> {
+        Follower::next(self).await
+    }
+
+    fn order(&self, _order: Order) {}
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

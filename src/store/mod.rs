@@ -443,6 +443,15 @@ impl Store {
         self.write(move |w| w.claim(&id)).await
     }
 
+    /// Whether another living process may write it.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn held_elsewhere(&self, id: &ConversationId) -> Result<bool, StoreError> {
+        let (id, path, us) = (id.clone(), self.shared.path.clone(), self.writer.token());
+        self.read(move |db| Ok(claim::holder(db, &path, &id, us.as_deref())?.is_some())).await
+    }
+
     /// Gives the right back.
     ///
     /// # Errors

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::task::AbortHandle;
+
 use super::{Replies, Work};
 use crate::app::{
     Connection, Effect, ExportForm, HistoryFilter, HistoryPage, HistoryRow, ImportRow, ImportSource, LocalKind,
@@ -78,6 +80,8 @@ pub struct Desk {
     pub home: Option<PathBuf>,
     /// Those whose right to be written this window asked for.
     held: Arc<Mutex<HashSet<ConversationId>>>,
+    /// What follows the conversation of another process.
+    following: Arc<Mutex<Option<(u64, AbortHandle)>>>,
 }
 
 impl Desk {
@@ -93,14 +97,33 @@ impl Desk {
             Ok(store) => (Some(store), None),
             Err(fault) => (None, Some(fault)),
         };
-        Self { store, no_store, http, connector, folder, home, held: Arc::default() }
+        Self { store, no_store, http, connector, folder, home, held: Arc::default(), following: Arc::default() }
+    }
+
+    /// Follows this from now on, and nothing else; None: what has this number no more.
+    fn follows(&self, generation: u64, task: Option<AbortHandle>) {
+        let mut following = self.following.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, before)) = following.take_if(|(before, _)| task.is_some() || *before == generation) {
+            before.abort();
+        }
+        if let Some(task) = task {
+            *following = Some((generation, task));
+        }
+    }
+
+    pub(super) fn hold(&self, id: &ConversationId) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
+    }
+
+    pub(super) fn let_go(&self, id: &ConversationId) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 
     fn folder_text(&self) -> String {
         self.folder.to_string_lossy().into_owned()
     }
 
-    fn store(&self) -> Result<&Store, Fault> {
+    pub(super) fn store(&self) -> Result<&Store, Fault> {
         self.store.as_ref().ok_or_else(|| {
             self.no_store.clone().unwrap_or_else(|| Fault::new(FaultKind::Store, "There is no store in this session."))
         })
@@ -147,6 +170,16 @@ impl Desk {
                 replies.send(Reply::Opened { generation, result: result.map(Box::new) });
                 if let Some(text) = draft {
                     replies.send(Reply::Draft { conversation: Some(conversation), text });
+                }
+            }
+            Effect::Follow { generation, conversation } => {
+                let task = tokio::spawn(self.clone().follow(generation, conversation, replies));
+                self.follows(generation, Some(task.abort_handle()));
+            }
+            Effect::Unfollow { generation } => self.follows(generation, None),
+            Effect::StopElsewhere { conversation } => {
+                if let Err(fault) = self.stop_elsewhere(&conversation).await {
+                    replies.send(Reply::Failed(fault));
                 }
             }
             Effect::Walk { generation, conversation, message } => {
@@ -329,7 +362,7 @@ impl Desk {
         change(store).await.map_err(|error| error.fault())
     }
 
-    async fn read(&self, conversation: &ConversationId) -> Result<Conversation, Fault> {
+    pub(super) async fn read(&self, conversation: &ConversationId) -> Result<Conversation, Fault> {
         self.store()?.open_conversation(conversation).await.map_err(|error| error.fault())
     }
 
@@ -348,7 +381,7 @@ impl Desk {
         // A store that cannot be written cannot be claimed either: reading goes on.
         conversation.open_elsewhere = matches!(claim, Ok(Claim::Held { .. }));
         if !conversation.open_elsewhere {
-            self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
+            self.hold(id);
         }
         Ok(conversation)
     }

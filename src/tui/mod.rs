@@ -16,6 +16,7 @@ mod connect;
 mod desk;
 mod export;
 mod files;
+mod following;
 mod graphics;
 mod inline;
 mod keys;

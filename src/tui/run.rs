@@ -523,6 +523,9 @@ impl Loop {
                 | Effect::Preview { .. }
                 | Effect::Open { .. }
                 | Effect::Walk { .. }
+                | Effect::Follow { .. }
+                | Effect::Unfollow { .. }
+                | Effect::StopElsewhere { .. }
                 | Effect::Newest
                 | Effect::Prompts { .. }
                 | Effect::RememberPrompt { .. }

@@ -69,6 +69,7 @@ fn right(canvas: &Canvas<'_>, state: &State, room: Room, figures: Figures) -> Ro
     if room == Room::Wide {
         part(searched(state));
     }
+    part(another(state, room));
     part(elsewhere(canvas, state, room));
     part(context(canvas, state, room));
     part(activity(canvas, state, room, figures));
@@ -119,6 +120,20 @@ fn searched(state: &State) -> Row {
 }
 
 /// What runs and what waits in other conversations.
+/// What is on the screen is another process's.
+fn another(state: &State, room: Room) -> Row {
+    let mut row = Row::new();
+    if state.transcript.open_elsewhere {
+        let words = match (room, state.answered_elsewhere()) {
+            (Room::Narrow, _) => "elsewhere",
+            (Room::Wide | Room::Middle, true) => "runs in another millrace",
+            (Room::Wide | Room::Middle, false) => "open in another millrace",
+        };
+        row.push(words, Ink::Warn);
+    }
+    row
+}
+
 fn elsewhere(canvas: &Canvas<'_>, state: &State, room: Room) -> Row {
     let glyphs = canvas.theme.glyphs;
     let mut row = Row::new();

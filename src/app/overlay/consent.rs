@@ -39,6 +39,8 @@ pub enum Confirmed {
     Erase(ConversationId),
     /// The one on the screen, which is left for a new one; true: for good.
     RemoveThis(ConversationId, bool),
+    /// The turn of a conversation that another process runs.
+    StopElsewhere(ConversationId),
     /// Whether the process that has a conversation has ended.
     LookAgain(ConversationId),
     Server(ServerName, ServerAction),
@@ -120,6 +122,7 @@ impl Confirm {
                         out.push(Effect::Delete { conversation, for_good });
                     }
                     Confirmed::LookAgain(conversation) => state.open(conversation, out),
+                    Confirmed::StopElsewhere(conversation) => out.push(Effect::StopElsewhere { conversation }),
                     Confirmed::SignOut(server) => out.push(super::sign_in::order(&server, SignInStep::Out)),
                     Confirmed::Server(server, action) => out.push(Effect::Order(Order::Server { server, action })),
                 }

@@ -10,11 +10,11 @@ fn press(desk: &mut Desk, key: &str) {
     desk.event(Event::Key(key));
 }
 
-fn user(id: &str, parent: Option<&str>, text: &str) -> Arc<Message> {
+pub(super) fn user(id: &str, parent: Option<&str>, text: &str) -> Arc<Message> {
     said(id, parent, Body::User(vec![Part::text(text)]))
 }
 
-fn answer(id: &str, parent: &str, text: &str) -> Arc<Message> {
+pub(super) fn answer(id: &str, parent: &str, text: &str) -> Arc<Message> {
     said(
         id,
         Some(parent),
@@ -30,7 +30,7 @@ fn fork(parent: Option<&str>, messages: &[&str]) -> Fork {
     Fork { parent: parent.map(MessageId::new), messages: messages.iter().map(MessageId::new).collect() }
 }
 
-fn conversation(messages: Vec<Arc<Message>>, forks: Vec<Fork>) -> Box<Conversation> {
+pub(super) fn conversation(messages: Vec<Arc<Message>>, forks: Vec<Fork>) -> Box<Conversation> {
     Box::new(Conversation {
         summary: summary("c1", "c1"),
         base_url: String::new(),

@@ -1,6 +1,5 @@
 //! What systems do differently about processes that run on by themselves.
 
-use std::io;
 use std::process::Command;
 
 /// Whether a process can leave the terminal that it was started from.
@@ -33,21 +32,3 @@ pub fn leave_terminal() {
 
 #[cfg(not(unix))]
 pub fn leave_terminal() {}
-
-/// Asks a process to end in good order.
-///
-/// # Errors
-/// Where there is none, or it belongs to somebody else.
-#[cfg(unix)]
-pub fn terminate(pid: u32) -> io::Result<()> {
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    let pid = pid.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-    Ok(rustix::process::kill_process(pid, rustix::process::Signal::TERM)?)
-}
-
-/// # Errors
-/// Always: there is no such signal.
-#[cfg(not(unix))]
-pub fn terminate(_pid: u32) -> io::Result<()> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no signal that asks a process to end"))
-}

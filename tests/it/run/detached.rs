@@ -237,3 +237,41 @@ fn what_cannot_be_detached_or_followed_says_why() {
     home.file("m/config/config.toml", "[store]\nsave = false\n");
     assert!(done(home.run(&provider, &["--detach", "q"]).output().unwrap(), 2).err.contains("store.save"));
 }
+
+#[test]
+fn a_screen_follows_a_turn_that_runs_elsewhere_stops_it_and_takes_over() {
+    let home = Home::new();
+    let more = home.path("more");
+    let provider = Provider::start(vec![
+        Reply::sse(vec![say("so far "), until(more.clone()), say("so good"), Step::Hang]),
+        Reply::text("Here I am."),
+    ]);
+    let run = Detached::start(home.run(&provider, &["a long question"]));
+    let shared = home.path("m");
+    let arguments = ["--base-url", &provider.url(), "-m", "scripted", &format!("-r={}", run.id)];
+    let mut screen = crate::tui::open(&arguments, (100, 30), &[("MILLRACE_HOME", shared.to_str().unwrap())]);
+    screen.wait_for("so far");
+    screen.wait_for("runs in another millrace");
+    std::fs::write(&more, "").unwrap();
+    screen.wait_for("so good");
+    screen.type_in("and you?");
+    screen.wait_for("and you?");
+    screen.type_in("\x1b");
+    screen.wait_for("Stop it?");
+    // A question is deaf at first, so that no key that was meant for the text answers it.
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while screen.screen().contains("Stop it?") {
+        assert!(std::time::Instant::now() < until, "{}", screen.screen());
+        std::thread::sleep(std::time::Duration::from_millis(400));
+        screen.type_in("y");
+    }
+    screen.wait_for("you can write here");
+    screen.type_in("\r");
+    screen.wait_for("Here I am.");
+    screen.type_in("\x03\x03");
+    assert_eq!(screen.ended().0.exit_code(), 0);
+    let kept = home.last();
+    let said: Vec<&str> = kept["messages"].as_array().unwrap().iter().filter_map(|m| m["content"].as_str()).collect();
+    assert_eq!(said[..2], ["a long question", "so far so good"], "{kept:#}");
+    assert!(said.last() == Some(&"Here I am."), "{kept:#}");
+}

@@ -20,12 +20,10 @@ use tokio::time::Instant;
 
 use crate::chat::{
     Answer, AnswerState, CallId, CallState, CallUpdate, ContextParts, ConversationId, Effective, Fault, FaultKind,
-    Message, MessageId, Order, Stamped, TurnEvent, TurnId, TurnStatus, Usage, is_filtered, is_length,
+    Message, MessageId, Stamped, TurnEvent, TurnId, TurnStatus, Usage, is_filtered, is_length,
 };
 use crate::engine::port::Clock;
-use crate::store::{Store, Watched, WatchedCall, WatchedRound};
-
-use super::Source;
+use crate::store::{Runner, Store, Watched, WatchedCall, WatchedRound};
 
 /// Between two looks: right after something came, and when nothing has come for a while.
 const SHORT: Duration = Duration::from_millis(40);
@@ -137,8 +135,21 @@ impl Follower {
     }
 }
 
-impl Source for Follower {
-    async fn next(&mut self) -> Option<Vec<Stamped<TurnEvent>>> {
+impl Follower {
+    /// The number under which it is told.
+    #[must_use]
+    pub fn turn(&self) -> TurnId {
+        self.turn
+    }
+
+    /// Its name in the store, with which the ids of its messages begin.
+    #[must_use]
+    pub fn id(&self) -> &MessageId {
+        &self.id
+    }
+
+    /// What is new, once there is something; None once the turn has ended and all of it was told.
+    pub async fn next(&mut self) -> Option<Vec<Stamped<TurnEvent>>> {
         while !self.over {
             match self.look().await {
                 Ok(events) if events.is_empty() => {
@@ -159,9 +170,40 @@ impl Source for Follower {
         }
         None
     }
+}
 
-    /// Nothing can be ordered from here.
-    fn order(&self, _order: Order) {}
+/// Asks the process that runs a turn to end it: only one that runs that turn and nothing else, and is surely the one.
+///
+/// # Errors
+/// `Usage` where it is not, with what a person can do; `Internal` where the system refuses.
+pub fn stop(runner: Runner) -> Result<(), Fault> {
+    let pid = runner.pid;
+    if !runner.single {
+        let message = format!("It runs in a chat screen (process {pid}), together with whatever else is open there.");
+        return Err(Fault::new(FaultKind::Usage, message).hint("Stop it there: esc."));
+    }
+    if !runner.proved {
+        let message = format!("Whether process {pid} is the one that runs it cannot be told from here.");
+        return Err(
+            Fault::new(FaultKind::Usage, message).hint("Stop it on the machine, or in the container, where it runs.")
+        );
+    }
+    terminate(pid).map_err(|error| {
+        Fault::new(FaultKind::Internal, format!("Process {pid}, which runs it, cannot be asked to stop: {error}."))
+    })
+}
+
+#[cfg(unix)]
+fn terminate(pid: u32) -> std::io::Result<()> {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    let pid = pid.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::InvalidInput))?;
+    Ok(rustix::process::kill_process(pid, rustix::process::Signal::TERM)?)
+}
+
+#[cfg(not(unix))]
+fn terminate(_pid: u32) -> std::io::Result<()> {
+    let why = "this system has no signal that asks a process to end";
+    Err(std::io::Error::new(std::io::ErrorKind::Unsupported, why))
 }
 
 /// What was told so far.

@@ -62,7 +62,10 @@ impl Desk {
                 // Known as ours before it is, so that it is let go in any case.
                 self.hold(id);
                 match store.claim(id).await {
-                    Ok(Claim::Ours) => return Ok(tell(FollowStep::Ours(Box::new(self.read(id).await?)))),
+                    Ok(Claim::Ours) => {
+                        tell(FollowStep::Ours(Box::new(self.read(id).await?)));
+                        return Ok(());
+                    }
                     Ok(Claim::Held { .. }) => self.let_go(id),
                     Err(error) => {
                         self.let_go(id);

@@ -126,8 +126,8 @@ fn another(state: &State, room: Room) -> Row {
     if state.transcript.open_elsewhere {
         let words = match (room, state.answered_elsewhere()) {
             (Room::Narrow, _) => "elsewhere",
-            (Room::Wide | Room::Middle, true) => "runs in another millrace",
-            (Room::Wide | Room::Middle, false) => "open in another millrace",
+            (Room::Wide | Room::Middle, true) => "runs elsewhere",
+            (Room::Wide | Room::Middle, false) => "open elsewhere",
         };
         row.push(words, Ink::Warn);
     }

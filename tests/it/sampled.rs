@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millrace::chat::{
-    Body, Delta, Fault, FaultKind, Inquiry, InquiryAnswer, InquiryEnd, InquiryId, Limits, Order, Part, Question,
-    Sample, SampleBudget, SampleMessage, SamplePart, SampleReply, SampleStep, SampleStop, Sampling, TurnEvent,
-    TurnSettings, Usage,
+    Aside, AsideKind, Body, CallState, Change, Delta, Fault, FaultKind, Inquiry, InquiryAnswer, InquiryEnd, InquiryId,
+    Limits, Order, Part, Question, Sample, SampleBudget, SampleMessage, SamplePart, SampleReply, SampleStep,
+    SampleStop, Sampling, TurnEvent, TurnSettings, Usage,
 };
 use millrace::engine::port::ServerEvent;
 use serde_json::{Value, json};
@@ -106,6 +106,39 @@ async fn the_model_is_asked_what_was_shown_and_nothing_more() {
     let bodies: Vec<&Body> = request.messages.iter().map(|message| &message.body).collect();
     let [Body::User(first), Body::Assistant(said), Body::User(_)] = bodies[..] else { panic!("{bodies:?}") };
     assert_eq!((&first[..], said.text.as_str()), (&[Part::text("Why?")][..], "So."));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_server_was_given_counts_in_the_conversation_whose_turn_runs() {
+    let rounds = vec![
+        vec![call(0, "c", "a__read", r#"{"ms":30000,"say":"x"}"#), finish("tool_calls"), done()],
+        vec![text("Sure."), used(30, 5), finish("stop"), done()],
+        vec![text("ok"), finish("stop"), done()],
+    ];
+    let mut rig = Rig::new(rounds).await;
+    rig.submit("go");
+    let runs = |event: &TurnEvent| match event {
+        TurnEvent::Call { update, .. } => matches!(update.state, CallState::Running),
+        _ => false,
+    };
+    rig.until(runs).await;
+    ask(&rig, 1, sample(50)).await;
+    asked(&mut rig).await;
+    yes(&rig, 1);
+    whole(&mut rig).await;
+    let TurnEvent::Ended { conversation, .. } = rig.ended().await else { unreachable!() };
+    let told: Vec<Aside> = rig
+        .seen
+        .iter()
+        .filter_map(|event| match &event.body {
+            TurnEvent::Aside { conversation: of, aside } if *of == conversation => Some(aside.clone()),
+            _ => None,
+        })
+        .collect();
+    let [aside] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((aside.kind, aside.model.as_str()), (AsideKind::Sample, "m"));
+    assert_eq!((aside.usage.input, aside.usage.output), (Some(30), Some(5)));
+    assert!(rig.changes().contains(&Change::Aside { conversation, aside: aside.clone() }), "it is kept");
 }
 
 #[tokio::test(start_paused = true)]

@@ -251,7 +251,7 @@ fn a_screen_follows_a_turn_that_runs_elsewhere_stops_it_and_takes_over() {
     let arguments = ["--base-url", &provider.url(), "-m", "scripted", &format!("-r={}", run.id)];
     let mut screen = crate::tui::open(&arguments, (100, 30), &[("MILLRACE_HOME", shared.to_str().unwrap())]);
     screen.wait_for("so far");
-    screen.wait_for("runs in another millrace");
+    screen.wait_for("runs elsewhere");
     std::fs::write(&more, "").unwrap();
     screen.wait_for("so good");
     screen.type_in("and you?");

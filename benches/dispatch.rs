@@ -236,6 +236,7 @@ fn turn(base_url: &str, dispatch: Dispatch) -> BTreeMap<usize, (u128, u128)> {
         rules,
         servers: vec![entry],
         store: Some(Store::open(&home.path().join("bench.db"), OpenMode::Write).unwrap()),
+        retention: millrace::store::Retention::default(),
         folder: home.path().to_path_buf(),
         cache: None,
         paths: None,

@@ -72,6 +72,7 @@ fn whole(base_url: &str) -> (Duration, Duration) {
         rules: RegistryRules::default(),
         servers: Vec::new(),
         store: Some(Store::open(&home.path().join("bench.db"), OpenMode::Write).unwrap()),
+        retention: millrace::store::Retention::default(),
         folder: home.path().to_path_buf(),
         cache: None,
         paths: None,

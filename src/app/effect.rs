@@ -64,21 +64,22 @@ pub enum Effect {
         conversation: ConversationId,
         title: String,
     },
+    // Of several conversations: all or none.
     Pin {
-        conversation: ConversationId,
+        conversations: Vec<ConversationId>,
         pinned: bool,
     },
     Delete {
-        conversation: ConversationId,
+        conversations: Vec<ConversationId>,
         /// At once and without a trace, not kept for 30 days.
         for_good: bool,
     },
     Restore {
-        conversation: ConversationId,
+        conversations: Vec<ConversationId>,
     },
-    /// Writes it to a new file in the working folder.
+    /// Writes each to a new file in the working folder.
     Export {
-        conversation: ConversationId,
+        conversations: Vec<ConversationId>,
         form: ExportForm,
     },
     /// Keeps an unsent draft; an empty one removes it.

@@ -394,6 +394,11 @@ impl State {
         let whole =
             if conversation.open_elsewhere { whole_part(&conversation.messages) } else { conversation.messages.len() };
         self.unroll(&conversation.messages[..whole], 0, interrupted);
+        let (there, here) = (self.session.shown(&conversation.summary.folder), &self.session.folder);
+        if !there.is_empty() && !here.is_empty() && there != *here {
+            let said = format!("This conversation belongs to {there}. Tools run here: {here}.");
+            self.transcript.push(EntryBody::Note(said), conversation.summary.updated, None);
+        }
         self.find_attached();
         self.panel.settle(&self.calls);
         self.measure_context(&conversation.messages, conversation.summary.tokens);

@@ -87,18 +87,18 @@ pub enum Reply {
         result: Result<(), Fault>,
     },
     Pinned {
-        conversation: ConversationId,
+        conversations: Vec<ConversationId>,
         pinned: bool,
         result: Result<(), Fault>,
     },
     Deleted {
-        conversation: ConversationId,
+        conversations: Vec<ConversationId>,
         for_good: bool,
         /// What the person should know beside that it is gone; raw.
         result: Result<Vec<String>, Fault>,
     },
     Restored {
-        conversation: ConversationId,
+        conversations: Vec<ConversationId>,
         result: Result<(), Fault>,
     },
     /// A file was written: where.
@@ -238,6 +238,8 @@ pub struct TitleRow {
 pub struct HistoryRow {
     pub summary: Summary,
     pub hit: Option<Hit>,
+    /// Characters of what was typed in it and not sent; 0: nothing.
+    pub draft: usize,
 }
 
 impl HistoryRow {

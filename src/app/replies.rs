@@ -6,7 +6,7 @@ use super::event::{Copied, CopiedHow, Reply};
 use super::overlay::{AskFor, Overlay, WelcomeRow};
 use super::state::State;
 use super::status::Endpoint;
-use crate::chat::{Fault, NoticeKind, Order, Part, Root, ServerAction, ServerName};
+use crate::chat::{ConversationId, Fault, NoticeKind, Order, Part, Root, ServerAction, ServerName};
 
 impl State {
     /// A folder that a server may be told of was looked for.
@@ -59,8 +59,9 @@ impl State {
     pub(super) fn reply(&mut self, reply: Reply, out: &mut Vec<Effect>) {
         match reply {
             Reply::Page(page) => {
+                let generation = self.session.fresh();
                 if let Some(browser) = self.browser() {
-                    browser.page(page);
+                    browser.page(page, generation, out);
                 }
                 self.preview_selected(out);
             }
@@ -111,57 +112,31 @@ impl State {
                 }
                 Err(fault) => self.fault_notice(&fault, out),
             },
-            Reply::Pinned { conversation, pinned, result } => match result {
+            Reply::Pinned { conversations, pinned, result } => match result {
                 Ok(()) => {
                     if let Some(browser) = self.browser() {
-                        browser.change(&conversation, |summary| summary.pinned = pinned);
+                        for conversation in &conversations {
+                            browser.change(conversation, |summary| summary.pinned = pinned);
+                        }
+                        browser.marked.clear();
                     }
                 }
                 Err(fault) => self.fault_notice(&fault, out),
             },
-            Reply::Deleted { conversation, for_good, result } => match result {
-                Ok(remarks) => {
-                    if for_good {
-                        self.forget(&conversation, out);
-                    }
-                    if self.browser().is_none() {
-                        let said = match for_good {
-                            true if remarks.is_empty() => "erased: nothing of it is left in the store".to_owned(),
-                            true => format!("erased. {}", remarks.join(" ")),
-                            false => format!(
-                                "deleted, kept for 30 days: millrace history restore {}",
-                                conversation.as_str().chars().take(8).collect::<String>()
-                            ),
-                        };
-                        return self.say(said, out);
-                    }
-                    let generation = self.session.fresh();
-                    let title = self.browser().and_then(|browser| {
-                        let title = browser.deleted(&conversation, for_good);
-                        browser.look(generation, out);
-                        title
-                    });
-                    if let Some(title) = title {
-                        let said = match for_good {
-                            true if remarks.is_empty() => {
-                                format!("erased \"{title}\": nothing of it is left in the store")
-                            }
-                            true => format!("erased \"{title}\". {}", remarks.join(" ")),
-                            false => format!("deleted \"{title}\", kept for 30 days: u brings it back"),
-                        };
-                        self.say(said, out);
-                    }
-                }
+            Reply::Deleted { conversations, for_good, result } => match result {
+                Ok(remarks) => self.deleted(&conversations, for_good, &remarks, out),
                 Err(fault) => self.fault_notice(&fault, out),
             },
-            Reply::Restored { conversation, result } => match result {
+            Reply::Restored { conversations, result } => match result {
                 Ok(()) => {
                     let generation = self.session.fresh();
                     if let Some(browser) = self.browser() {
-                        let title = browser.restored(&conversation);
+                        let titles = browser.restored(&conversations);
                         browser.search_again(generation, out);
-                        if let Some(title) = title {
-                            self.say(format!("restored \"{title}\""), out);
+                        match &titles[..] {
+                            [] => {}
+                            [title] => self.say(format!("restored \"{title}\""), out),
+                            titles => self.say(format!("restored {} conversations", titles.len()), out),
                         }
                     }
                 }
@@ -269,6 +244,47 @@ impl State {
             Reply::Resumed => out.push(Effect::Redraw),
             Reply::Failed(fault) => self.fault_notice(&fault, out),
         }
+    }
+
+    /// Conversations are out of the lists, or gone for good.
+    fn deleted(&mut self, conversations: &[ConversationId], for_good: bool, remarks: &[String], out: &mut Vec<Effect>) {
+        if for_good {
+            for conversation in conversations {
+                self.forget(conversation, out);
+            }
+        }
+        let generation = self.session.fresh();
+        let (what, them) = match self.browser() {
+            None => {
+                let said = match (for_good, conversations) {
+                    (true, _) if remarks.is_empty() => "erased: nothing of it is left in the store".to_owned(),
+                    (true, _) => format!("erased. {}", remarks.join(" ")),
+                    (false, ids) => format!(
+                        "deleted, kept for 30 days: millrace history restore {}",
+                        ids.iter()
+                            .map(|id| id.as_str().chars().take(8).collect::<String>())
+                            .collect::<Vec<_>>()
+                            .join(" ")
+                    ),
+                };
+                return self.say(said, out);
+            }
+            Some(browser) => {
+                let titles = browser.deleted(conversations, for_good);
+                browser.look(generation, out);
+                match &titles[..] {
+                    [] => return,
+                    [title] => (format!("\"{title}\""), "it"),
+                    titles => (format!("{} conversations", titles.len()), "them"),
+                }
+            }
+        };
+        let said = match for_good {
+            true if remarks.is_empty() => format!("erased {what}: nothing of {them} is left in the store"),
+            true => format!("erased {what}. {}", remarks.join(" ")),
+            false => format!("deleted {what}, kept for 30 days: u brings {them} back"),
+        };
+        self.say(said, out);
     }
 
     /// The clipboard's picture goes into the message that it was pasted into.

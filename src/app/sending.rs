@@ -127,7 +127,7 @@ impl State {
                 "this conversation is written nowhere, so there is nothing to export; y in the transcript copies a message",
                 out,
             ),
-            Some(id) => out.push(Effect::Export { conversation: id.clone(), form }),
+            Some(id) => out.push(Effect::Export { conversations: vec![id.clone()], form }),
             None => self.say("nothing to export yet", out),
         }
     }

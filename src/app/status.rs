@@ -19,8 +19,10 @@ pub struct Session {
     pub settings: TurnSettings,
     /// The roles, and what holds without one.
     pub casting: Casting,
-    /// The working folder, raw.
+    /// The working folder, for people (`~/src/web`); raw.
     pub folder: String,
+    /// The person's own folder, as `~` stands for it; empty where it is not known.
+    pub home: String,
     /// Tokens that fit the model's context, where it is known.
     pub context_window: Option<u64>,
     /// It was asked for, of this endpoint.
@@ -193,6 +195,17 @@ impl ServerRow {
 }
 
 impl Session {
+    /// A folder as people know it: `~` is home.
+    #[must_use]
+    pub fn shown(&self, folder: &str) -> String {
+        match folder.strip_prefix(&self.home) {
+            Some(rest) if !self.home.is_empty() && rest.starts_with(['/', '\\']) && rest.len() > 1 => {
+                format!("~{rest}")
+            }
+            Some(_) | None => folder.to_owned(),
+        }
+    }
+
     /// The next turn's name.
     pub(super) fn turn(&mut self) -> TurnId {
         self.next_turn += 1;

@@ -2,17 +2,21 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::time::Duration;
 
 use crate::chat::{Fault, FaultKind, Limits, NoticeKind, Policy, ServerName, Wiretap};
-use crate::config::{Consent, Consents, Edit, Paths, Resolved, ServerEntry, Source};
-use crate::engine::live::{Kept, LiveJournal, LiveModel, LiveServers};
-use crate::engine::port::Model;
-use crate::engine::{Engine, EngineConfig, Handle, Ports, Titles};
+use crate::config::{Consent, Consents, Edit, Paths, Resolved, ServerEntry, Source, StoreSettings};
+use crate::engine::live::{Kept, LiveClock, LiveJournal, LiveModel, LiveServers};
+use crate::engine::port::{Clock, Model};
+use crate::engine::{Engine, EngineConfig, Handle, Orders, Ports, Titles};
 use crate::mcp::{Host, SignIns};
 use crate::net::{Endpoint, Http};
 use crate::record::{self, Recorder, Scope};
-use crate::store::Store;
+use crate::store::{Retention, Store};
 use crate::tools::{AfterUntrusted, FindRules, RegistryRules, RuleError, RuleGlob, ServerRules, ToolGlob};
+
+/// How long a screen is left to itself before what is too old is looked for.
+const AFTER_THE_FRAME: Duration = Duration::from_secs(1);
 
 /// What an engine is started with.
 pub struct Boot {
@@ -23,6 +27,8 @@ pub struct Boot {
     pub rules: RegistryRules,
     pub servers: Vec<ServerEntry>,
     pub store: Option<Store>,
+    /// What of it is too old to be kept.
+    pub retention: Retention,
     /// The working folder.
     pub folder: PathBuf,
     /// Where listings of servers are kept; None keeps nothing.
@@ -70,7 +76,7 @@ impl Boot {
     /// As [`Boot::start`].
     pub fn start_held(self) -> Result<(Running, Held), Fault> {
         let starting = self.starting();
-        let Self { http, endpoint, limits, rules, servers, store, .. } = self;
+        let Self { http, endpoint, limits, rules, servers, store, retention, .. } = self;
         let Self { folder, cache, paths, sign_ins, headless, wait_for_servers, recorder, attended, titles, .. } = self;
         let tap = recorder.clone().map(|recorder| recorder as Arc<dyn Wiretap>);
         let config = EngineConfig {
@@ -149,6 +155,10 @@ impl Boot {
         .map_err(|error| Fault::new(FaultKind::Internal, format!("The engine could not be started: {error}.")))?;
         if let Some(recorder) = &recorder {
             recorder.tell(handle.orders.clone());
+        }
+        if let Some(store) = store.clone().filter(|_| !retention.is_forever()) {
+            let wait = if attended { AFTER_THE_FRAME } else { Duration::ZERO };
+            tokio::spawn(expire(store, retention, wait, handle.orders.clone()));
         }
         Ok((Running { handle, store, http, servers: live, recorder }, Held(held)))
     }
@@ -234,6 +244,32 @@ pub fn open_store(paths: &Paths, notices: &mut Vec<(NoticeKind, String)>) -> Res
     let (store, salvaged) = Store::open_or_salvage(&paths.store_file()).map_err(|error| error.fault())?;
     notices.extend(salvaged.map(|salvaged| (NoticeKind::Info, salvaged.to_string())));
     Ok(store)
+}
+
+/// How long conversations are kept, as the configuration says.
+pub fn retention(settings: &StoreSettings, home: Option<&Path>) -> Retention {
+    let days = |days: u32| (days > 0).then_some(days);
+    let folder = |text: &str| match (text.strip_prefix("~/"), home) {
+        (Some(rest), Some(home)) => home.join(rest).to_string_lossy().into_owned(),
+        (None, Some(home)) if text == "~" => home.to_string_lossy().into_owned(),
+        (_, _) => text.to_owned(),
+    };
+    let folders = settings.keep_days_in.iter().map(|(text, n)| (folder(text), days(*n))).collect();
+    Retention { days: days(settings.keep_days), folders }
+}
+
+/// Erases what is too old, in the background; says so where it did. What the end of the program cuts short, the next
+/// start does.
+async fn expire(store: Store, rules: Retention, wait: Duration, orders: Orders) {
+    tokio::time::sleep(wait).await;
+    match store.expire(&rules, LiveClock.now().wall_ms).await {
+        Ok(expired) => {
+            if let Some(said) = expired.sentence() {
+                orders.notice(NoticeKind::Info, said);
+            }
+        }
+        Err(error) => orders.notice(NoticeKind::Info, format!("What is too old to be kept was not erased: {error}")),
+    }
 }
 
 /// What answers before an endpoint was chosen.

@@ -75,6 +75,7 @@ impl Prepared {
             rules: boot::rules(resolved)?,
             servers: resolved.servers.clone(),
             store: self.store()?,
+            retention: crate::store::Retention::default(),
             folder: setup.folder.clone(),
             cache: None,
             paths: None,

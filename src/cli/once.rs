@@ -178,6 +178,7 @@ pub async fn prepare(args: &SessionArgs, place: Place) -> Result<Ready, Fault> {
         rules: boot::rules(&resolved)?,
         servers: resolved.servers.clone(),
         store,
+        retention: boot::retention(&setup.config.store, setup.paths.home.as_deref()),
         folder: setup.folder.clone(),
         cache: Some(setup.paths.cache.join("servers")),
         paths: Some(setup.paths.clone()),

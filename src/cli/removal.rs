@@ -44,7 +44,7 @@ pub(super) async fn delete(
         }
     }
     if !ask.now {
-        store.delete(&id).await?;
+        store.delete(std::slice::from_ref(&id)).await?;
         if as_json {
             terminal.out.write_all(&escape::line(&json!({"id": id.as_str(), "deleted": true})))?;
             return Ok(());
@@ -53,7 +53,7 @@ pub(super) async fn delete(
         say(terminal, &format!("Deleted: {}", row.title))?;
         return say(terminal, &format!("Kept for 30 days: millrace history restore {short}"));
     }
-    let erased = store.erase(&id).await?;
+    let erased = store.erase(std::slice::from_ref(&id)).await?;
     if as_json {
         let told = json!({
             "id": id.as_str(), "deleted": true, "erased": true, "copies": erased.copies, "log_is_read": erased.log_is_read,
@@ -76,7 +76,7 @@ pub(super) async fn restore(
     terminal: &mut Terminal<'_>,
 ) -> Result<(), Failure> {
     let id = store.resolve_deleted(name).await?;
-    store.undelete(&id).await?;
+    store.undelete(std::slice::from_ref(&id)).await?;
     let row = store.summary(&id).await?;
     if as_json {
         terminal.out.write_all(&escape::line(&super::history::row_json(&row)))?;

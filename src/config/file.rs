@@ -148,11 +148,43 @@ pub struct StoreSettings {
     pub save: bool,
     /// Whether tokens go to the system's keyring.
     pub keyring: bool,
+    /// For how many days conversations are kept; 0: for ever.
+    pub keep_days: u32,
+    /// The same for folders, as they were written.
+    pub keep_days_in: BTreeMap<String, u32>,
 }
 
 impl Default for StoreSettings {
     fn default() -> Self {
-        Self { save: true, keyring: true }
+        Self { save: true, keyring: true, keep_days: 0, keep_days_in: BTreeMap::new() }
+    }
+}
+
+impl StoreSettings {
+    fn apply(&mut self, node: &Node, found: &mut Findings<'_>) {
+        if let Some(save) = node.bool("save") {
+            self.save = save;
+        }
+        if let Some(keyring) = node.bool("keyring") {
+            self.keyring = keyring;
+        }
+        if let Some(days) = node.int("keep_days") {
+            self.keep_days = u32::try_from(days).unwrap_or(0);
+        }
+        let Some(folders) = node.get("keep_days_in") else { return };
+        for (folder, value) in folders.entries() {
+            let days =
+                folders.int(folder).filter(|days| i64::try_from(*days).is_ok_and(|days| days <= spec::MOST_DAYS));
+            match days.and_then(|days| u32::try_from(days).ok()) {
+                Some(days) => {
+                    self.keep_days_in.insert(folder.clone(), days);
+                }
+                None => {
+                    let message = "the days of a folder in `store.keep_days_in` are no number from 0 to 36500";
+                    found.error(&value.span, false, message, "expected a number of days; 0: for ever");
+                }
+            }
+        }
     }
 }
 
@@ -247,11 +279,8 @@ impl Config {
         if let Some(node) = tree.get("keys") {
             config.keymap.apply(node, found);
         }
-        if let Some(save) = tree.get("store").and_then(|node| node.bool("save")) {
-            config.store.save = save;
-        }
-        if let Some(keyring) = tree.get("store").and_then(|node| node.bool("keyring")) {
-            config.store.keyring = keyring;
+        if let Some(node) = tree.get("store") {
+            config.store.apply(node, found);
         }
         names_exist(tree, &config, found);
         config

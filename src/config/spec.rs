@@ -68,6 +68,9 @@ const fn sample(name: &'static str, kind: Kind, sample: &'static str, doc: &'sta
     Key { name, kind, default: "", sample, doc }
 }
 
+/// A hundred years.
+pub(super) const MOST_DAYS: i64 = 36_500;
+
 const POLICY: &[&str] = &["allow", "ask", "deny"];
 const DISPATCH: &[&str] = &["close", "finish"];
 const TOKENS: Kind = Kind::Int { min: 1, max: 100_000_000 };
@@ -499,6 +502,18 @@ const INKS: &[Key] = &[
 
 const STORE: &[Key] = &[
     key("save", Kind::Bool, "true", "Keep conversations. Without it every chat is as with --no-save."),
+    key(
+        "keep_days",
+        Kind::Int { min: 0, max: MOST_DAYS },
+        "0",
+        "Erase, without a trace, conversations that have not changed for so many days, and prompts and drafts of that age, at a start. What is pinned or open stays. 0: keep all for ever.",
+    ),
+    key(
+        "keep_days_in",
+        Kind::Any,
+        "{}",
+        "The same for conversations of a folder and what is below it, instead: { \"~/src/secret\" = 7, \"~/notes\" = 0 }.",
+    ),
     key(
         "keyring",
         Kind::Bool,

@@ -80,7 +80,7 @@ pub enum Claim {
 }
 
 /// What an erasure did beside taking the conversation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Erased {
     /// How many copies of earlier versions of the store went with it.
     pub copies: usize,

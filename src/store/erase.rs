@@ -56,7 +56,7 @@ pub(super) fn purge(db: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn remove(db: &Connection, no: i64, id: &str) -> Result<(), StoreError> {
+pub(super) fn remove(db: &Connection, no: i64, id: &str) -> Result<(), StoreError> {
     index::forget(db, no)?;
     db.execute(
         "DELETE FROM prompt WHERE EXISTS (
@@ -72,18 +72,26 @@ fn remove(db: &Connection, no: i64, id: &str) -> Result<(), StoreError> {
 }
 
 impl Desk {
-    /// Takes a conversation out, deleted before or not, and the copies that have it; how many those were. Its traces
+    /// Takes conversations out, deleted before or not, and the copies that have them; how many those were. Their traces
     /// go by [`Desk::scrub`].
-    pub(super) fn erase(&mut self, id: &ConversationId) -> Result<usize, StoreError> {
+    pub(super) fn erase(&mut self, ids: &[ConversationId]) -> Result<usize, StoreError> {
         let (path, us) = (self.path.clone(), self.lock.as_ref().map(|l| l.token.clone()));
         self.change(|db| {
-            let no: Option<i64> = db
-                .query_row("SELECT no FROM conversation WHERE id = ?1", [id.as_str()], |row| row.get(0))
-                .optional()?;
-            let no = no.ok_or_else(|| StoreError::NotFound(id.as_str().into()))?;
-            claim::admit(db, &path, no, us.as_deref())?;
-            remove(db, no, id.as_str())
+            for id in ids {
+                let no: Option<i64> = db
+                    .query_row("SELECT no FROM conversation WHERE id = ?1", [id.as_str()], |row| row.get(0))
+                    .optional()?;
+                let no = no.ok_or_else(|| StoreError::NotFound(id.as_str().into()))?;
+                claim::admit(db, &path, no, us.as_deref())?;
+                remove(db, no, id.as_str())?;
+            }
+            Ok(())
         })?;
+        self.remove_copies()
+    }
+
+    /// Takes away the copies beside the store, which have what was erased; how many there were.
+    pub(super) fn remove_copies(&mut self) -> Result<usize, StoreError> {
         // Held shared, our lock says that nobody is making one.
         salvage::sweep(&self.path);
         backup::remove(&self.path)

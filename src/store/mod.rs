@@ -24,6 +24,7 @@ mod claim;
 mod conversation;
 mod erase;
 mod error;
+mod expire;
 mod import;
 mod index;
 mod ledger;
@@ -52,6 +53,7 @@ use tokio::sync::oneshot;
 
 pub use ask::{Claim, Cursor, Draft, DraftOf, Erased, Learnt, OpenMode, Page, SearchPage, Sort, Space};
 pub use error::StoreError;
+pub use expire::{Expired, Retention};
 pub use query::Query;
 pub use salvage::Salvaged;
 pub use schema::sqlite_version;
@@ -59,7 +61,7 @@ pub use watch::{Runner, Watched, WatchedCall, WatchedRound};
 
 use crate::chat::{
     CallId, Change, Conversation, ConversationId, Durability, Grant, MessageId, Origin, PastCall, Pin, RoundUsage,
-    StoredTurn, Summary, ToolRef, Tree, TurnTimes, Usage,
+    StoredTurn, Summary, ToolRef, Tree, TurnTimes, UnixMs, Usage,
 };
 use worker::{Job, Reader, Writer};
 
@@ -349,41 +351,76 @@ impl Store {
         self.read(move |db| listing::given_title(db, &id)).await
     }
 
-    /// Pins or unpins.
+    /// Pins or unpins. All or none.
     ///
     /// # Errors
-    /// Where it does not exist or the store cannot be written.
-    pub async fn pin(&self, id: &ConversationId, pinned: bool) -> Result<(), StoreError> {
-        self.apply(vec![Change::Pinned { conversation: id.clone(), pinned }], Durability::Synced).await
+    /// Where one does not exist or the store cannot be written.
+    pub async fn pin(&self, ids: &[ConversationId], pinned: bool) -> Result<(), StoreError> {
+        let pin = |id: &ConversationId| Change::Pinned { conversation: id.clone(), pinned };
+        self.apply(ids.iter().map(pin).collect(), Durability::Synced).await
     }
 
-    /// Deletes; kept for 30 days, until then [`Store::undelete`] brings it back.
+    /// Deletes; kept for 30 days, until then [`Store::undelete`] brings them back. All or none.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], or where the store cannot be written.
-    pub async fn delete(&self, id: &ConversationId) -> Result<(), StoreError> {
-        let id = id.clone();
-        self.write_synced(move |w| w.set_deleted(&id, true)).await
+    pub async fn delete(&self, ids: &[ConversationId]) -> Result<(), StoreError> {
+        let ids = ids.to_vec();
+        self.write_synced(move |w| w.set_deleted(&ids, true)).await
     }
 
-    /// Brings a deleted conversation back.
+    /// Brings deleted conversations back. All or none.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] once it is gone, or where the store cannot be written.
-    pub async fn undelete(&self, id: &ConversationId) -> Result<(), StoreError> {
-        let id = id.clone();
-        self.write_synced(move |w| w.set_deleted(&id, false)).await
+    /// [`StoreError::NotFound`] once one is gone, or where the store cannot be written.
+    pub async fn undelete(&self, ids: &[ConversationId]) -> Result<(), StoreError> {
+        let ids = ids.to_vec();
+        self.write_synced(move |w| w.set_deleted(&ids, false)).await
     }
 
-    /// Erases for good: nothing of it is left in the file, its index, its log or the copies beside it. May take a while
-    /// on a large store; others may write in between.
+    /// Erases for good, all or none: nothing of them is left in the file, its index, its log or the copies beside it.
+    /// May take a while on a large store; others may write in between.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Held`] by another process, or where the store cannot be written. Traces
     /// that an error left are removed later.
-    pub async fn erase(&self, id: &ConversationId) -> Result<Erased, StoreError> {
-        let id = id.clone();
-        let copies = self.write_synced(move |w| w.erase(&id)).await?;
+    pub async fn erase(&self, ids: &[ConversationId]) -> Result<Erased, StoreError> {
+        let ids = ids.to_vec();
+        let copies = self.write_synced(move |w| w.erase(&ids)).await?;
+        self.scrubbed(copies).await
+    }
+
+    /// Erases what is older than the rules let it be, as [`Store::erase`] does; `now` is the time by the clock. What is
+    /// pinned is kept, and what any process has open. Prompts and drafts of that age go where everything has an age.
+    /// In steps: others write in between.
+    ///
+    /// # Errors
+    /// Where the store cannot be written; what was erased before is told by the next call, and its traces are removed
+    /// later.
+    pub async fn expire(&self, rules: &Retention, now: UnixMs) -> Result<Expired, StoreError> {
+        let mut expired = Expired::default();
+        if rules.is_forever() {
+            return Ok(expired);
+        }
+        let mut copies = 0;
+        let mut from = Some(expire::Cursor::START);
+        while let Some(at) = from {
+            let rules = rules.clone();
+            let step = self.write(move |w| w.expire(&rules, now, at)).await?;
+            expired.conversations += step.erased;
+            copies += step.copies;
+            from = step.next;
+        }
+        let by = rules.clone();
+        expired.texts = self.write_synced(move |w| w.expire_texts(&by, now)).await?;
+        if expired != Expired::default() {
+            expired.erased = self.scrubbed(copies).await?;
+        }
+        Ok(expired)
+    }
+
+    /// Takes the traces of what was erased away.
+    async fn scrubbed(&self, copies: usize) -> Result<Erased, StoreError> {
         // Step by step: what others write goes in between.
         let log_is_read = loop {
             match self.write(|w| w.scrub()).await? {

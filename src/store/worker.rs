@@ -366,8 +366,8 @@ impl Desk {
         self.change(|db| import::import(db, tree, &by))
     }
 
-    pub(super) fn set_deleted(&mut self, id: &ConversationId, deleted: bool) -> Result<(), StoreError> {
-        self.change(|db| ledger::set_deleted(db, id, deleted))
+    pub(super) fn set_deleted(&mut self, ids: &[ConversationId], deleted: bool) -> Result<(), StoreError> {
+        self.change(|db| ids.iter().try_for_each(|id| ledger::set_deleted(db, id, deleted)))
     }
 
     pub(super) fn set_head(&mut self, id: &ConversationId, message: &MessageId) -> Result<(), StoreError> {

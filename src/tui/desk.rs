@@ -1,6 +1,6 @@
 //! Effects that need the store, the network or the configuration.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use crate::app::{
     LocalServer, ModelRow, ModelSource, Reply, Sort, Switched, Then, TitleRow,
 };
 use crate::chat::{
-    Conversation, ConversationId, Fault, FaultKind, MessageId, Prices, Root, RoundUsage, ServerName, Summary,
+    Conversation, ConversationId, Fault, FaultKind, Hit, MessageId, Prices, Root, RoundUsage, ServerName, Summary,
 };
 use crate::config::import::Plan;
 use crate::net;
@@ -220,27 +220,27 @@ impl Desk {
                     Err(fault) => replies.send(Reply::Failed(fault)),
                 }
             }
-            Effect::Pin { conversation, pinned } => {
-                let id = conversation.clone();
-                let result = self.change(|store| async move { store.pin(&id, pinned).await }).await;
-                replies.send(Reply::Pinned { conversation, pinned, result });
+            Effect::Pin { conversations, pinned } => {
+                let ids = conversations.clone();
+                let result = self.change(|store| async move { store.pin(&ids, pinned).await }).await;
+                replies.send(Reply::Pinned { conversations, pinned, result });
             }
-            Effect::Delete { conversation, for_good } => {
-                let id = conversation.clone();
+            Effect::Delete { conversations, for_good } => {
+                let ids = conversations.clone();
                 let result = self
                     .change(|store| async move {
                         match for_good {
-                            true => store.erase(&id).await.map(|erased| erased.remarks()),
-                            false => store.delete(&id).await.map(|()| Vec::new()),
+                            true => store.erase(&ids).await.map(|erased| erased.remarks()),
+                            false => store.delete(&ids).await.map(|()| Vec::new()),
                         }
                     })
                     .await;
-                replies.send(Reply::Deleted { conversation, for_good, result });
+                replies.send(Reply::Deleted { conversations, for_good, result });
             }
-            Effect::Restore { conversation } => {
-                let id = conversation.clone();
-                let result = self.change(|store| async move { store.undelete(&id).await }).await;
-                replies.send(Reply::Restored { conversation, result });
+            Effect::Restore { conversations } => {
+                let ids = conversations.clone();
+                let result = self.change(|store| async move { store.undelete(&ids).await }).await;
+                replies.send(Reply::Restored { conversations, result });
             }
             Effect::SaveDraft { conversation, text } => {
                 if let Some(store) = &self.store {
@@ -252,10 +252,7 @@ impl Desk {
                     let _ = store.save_draft(owner, &text).await;
                 }
             }
-            Effect::Export { conversation, form } => {
-                let result = self.connector.export(conversation, form).await;
-                replies.send(Reply::Saved { what: form.what(), result });
-            }
+            Effect::Export { conversations, form } => replies.send(self.exported(conversations, form).await),
             Effect::Models { generation, anew } => self.connector.models(generation, anew, replies).await,
             Effect::Known { generation } => {
                 let (titles, (sources, models)) = tokio::join!(self.titles(), self.connector.kept_models());
@@ -401,6 +398,23 @@ impl Desk {
         }
     }
 
+    /// Each in a file of its own; the first that fails says so, with what was written before.
+    async fn exported(&self, conversations: Vec<ConversationId>, form: ExportForm) -> Reply {
+        let (several, mut written) = (conversations.len() > 1, 0);
+        for conversation in conversations {
+            match self.connector.export(conversation, form).await {
+                Ok(path) if !several => return Reply::Saved { what: form.what(), result: Ok(path) },
+                Ok(_) => written += 1,
+                Err(fault) if written == 0 => return Reply::Failed(fault),
+                Err(fault) => {
+                    let message = format!("{} ({written} others were written)", fault.message);
+                    return Reply::Failed(Fault { message, ..fault });
+                }
+            }
+        }
+        Reply::Said(format!("{written} conversations are in {}", self.folder_text()))
+    }
+
     async fn newest(&self, replies: &Replies) {
         let Some(store) = &self.store else { return };
         let folder = self.folder_text();
@@ -442,6 +456,20 @@ impl Desk {
         }
         let took_us = |began: std::time::Instant| u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         let most = offset.saturating_add(limit);
+        let drafts: HashMap<ConversationId, usize> = store
+            .drafts()
+            .await
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|draft| match draft.owner {
+                DraftOf::Conversation(id) => Some((id, draft.text.chars().count())),
+                DraftOf::Folder(_) => None,
+            })
+            .collect();
+        let row = |summary: Summary, hit: Option<Hit>| {
+            let draft = drafts.get(&summary.id).copied().unwrap_or(0);
+            HistoryRow { summary, hit, draft }
+        };
         if words.is_empty() || filter.model.is_some() && words.starts_with("model:") {
             let sort = match filter.sort {
                 Sort::Updated => store::Sort::Updated,
@@ -457,14 +485,14 @@ impl Desk {
                 None => store.count(folder).await.unwrap_or(listed.len()),
                 Some(_) => listed.len(),
             };
-            let rows = listed.into_iter().skip(offset).map(|summary| HistoryRow { summary, hit: None }).collect();
+            let rows = listed.into_iter().skip(offset).map(|summary| row(summary, None)).collect();
             return HistoryPage { generation, offset, rows, total, took_us: took_us(began), fault: None };
         }
         match store.search_in(&words, folder, most).await {
             Ok(found) => {
                 let total = found.total;
                 let rows = found.hits.into_iter().skip(offset);
-                let rows = rows.map(|hit| HistoryRow { summary: hit.summary.clone(), hit: Some(hit) }).collect();
+                let rows = rows.map(|hit| row(hit.summary.clone(), Some(hit))).collect();
                 HistoryPage { generation, offset, rows, total, took_us: took_us(began), fault: None }
             }
             Err(error) => empty(error.fault()),

@@ -705,3 +705,18 @@ fn what_a_server_may_have_beside_tools() {
         "{findings:?}"
     );
 }
+
+#[test]
+fn how_long_conversations_are_kept_is_said_by_numbers_of_days() {
+    let read = |text: &str| Config::parse(Path::new("e.toml"), text).map(|(config, _)| config.store);
+    let store = read("[store]\nkeep_days = 90\nkeep_days_in = { \"~/src/secret\" = 7, \"/notes\" = 0 }\n").unwrap();
+    assert_eq!(store.keep_days, 90);
+    assert_eq!(store.keep_days_in, BTreeMap::from([("~/src/secret".into(), 7), ("/notes".into(), 0)]));
+    assert_eq!(read("").unwrap().keep_days, 0, "for ever, where nothing is said");
+    for wrong in
+        ["keep_days = -1", "keep_days = \"a week\"", "keep_days_in = { a = \"7\" }", "keep_days_in = { a = -1 }"]
+    {
+        let error = read(&format!("[store]\n{wrong}\n")).unwrap_err().to_string();
+        assert!(error.contains("keep_days"), "{wrong}: {error}");
+    }
+}

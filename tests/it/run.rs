@@ -16,6 +16,8 @@ pub(super) use answers::in_a_terminal;
 
 mod answers;
 mod around;
+#[cfg(unix)]
+mod browsed;
 mod contract;
 mod detached;
 mod exchanged;

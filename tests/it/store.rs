@@ -4,6 +4,7 @@
 
 #[cfg(unix)]
 mod erased;
+mod expired;
 
 mod branches;
 mod damaged;
@@ -604,9 +605,9 @@ fn search_finds_any_script_and_survives_any_query() {
         store.rename(&id("c2"), "Giraffe").await.unwrap();
         let page = store.search("giraffe", 10).await.unwrap();
         assert_eq!((page.hits[0].snippet.as_str(), page.hits[0].matches), ("Giraffe", 0));
-        store.delete(&id("c1")).await.unwrap();
+        store.delete(&[id("c1")]).await.unwrap();
         assert!(found("retry").await.is_empty());
-        store.undelete(&id("c1")).await.unwrap();
+        store.undelete(&[id("c1")]).await.unwrap();
         assert_eq!(found("retry").await, ["c1"]);
     });
 }
@@ -634,7 +635,7 @@ fn lists_page_and_names_resolve() {
             assert!(matches!(store.resolve(absent, None).await, Err(StoreError::NotFound(_))), "{absent}");
         }
         assert!(store.newest(Some("/elsewhere")).await.unwrap().is_none());
-        store.pin(&id("aa1"), true).await.unwrap();
+        store.pin(&[id("aa1")], true).await.unwrap();
         let pinned = store.list(Page { filter: "is:pinned".into(), ..Page::default() }).await.unwrap();
         assert_eq!(pinned.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), ["aa1"]);
     });
@@ -694,14 +695,14 @@ fn what_was_deleted_long_ago_goes_and_leaves_no_trace() {
             parent = Some(name);
         }
         synced(&store, changes).await;
-        store.delete(&id("c1")).await.unwrap();
+        store.delete(&[id("c1")]).await.unwrap();
         store.flush().await.unwrap();
     });
     let db = rusqlite::Connection::open(&path).unwrap();
     db.execute("UPDATE conversation SET deleted = 1", []).unwrap();
     drop(db);
     let store = open(&path);
-    assert!(matches!(block(store.undelete(&id("c1"))), Err(StoreError::NotFound(_))));
+    assert!(matches!(block(store.undelete(&[id("c1")])), Err(StoreError::NotFound(_))));
     assert_eq!(block(store.check()).unwrap(), None);
     let db = rusqlite::Connection::open(&path).unwrap();
     let left: i64 = db.query_row("SELECT count(*) FROM message", [], |row| row.get(0)).unwrap();
@@ -956,7 +957,7 @@ proptest! {
                         title = text;
                     }
                     Step::Pin(to) => {
-                        store.pin(&id("c"), to).await.unwrap();
+                        store.pin(&[id("c")], to).await.unwrap();
                         pinned = to;
                     }
                 }

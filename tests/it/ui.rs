@@ -460,6 +460,7 @@ fn summary(title: &str, model: &str, hours_ago: i64, messages: u32) -> HistoryRo
             interrupted: false,
         },
         hit: None,
+        draft: 0,
     }
 }
 
@@ -535,6 +536,18 @@ fn browser_at_the_three_sizes() {
     assert_snapshot!("browser-120x36", frame(&state, 120, 36));
     assert_snapshot!("browser-80x24", frame(&state, 80, 24));
     assert_snapshot!("browser-40x20", frame(&state, 40, 20));
+    // In the list, with some marked and a draft.
+    let mut state = state;
+    if let Some(Overlay::Browser(browser)) = state.overlays.last_mut() {
+        browser.editing = false;
+        browser.filter.here = true;
+        browser.marked = [0, 2, 4].map(|n| browser.rows[n].summary.id.clone()).to_vec();
+        browser.rows[0].draft = 412;
+        browser.rows[1].draft = 3;
+    }
+    assert_snapshot!("browser-marked-120x36", frame(&state, 120, 36));
+    assert_snapshot!("browser-marked-80x24", frame(&state, 80, 24));
+    assert_snapshot!("browser-marked-40x20", frame(&state, 40, 20));
 }
 
 #[test]

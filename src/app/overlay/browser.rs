@@ -32,10 +32,14 @@ pub struct Browser {
     pub preview: Option<Preview>,
     /// A preview was asked for by hand: it takes the screen where it does not fit beside.
     pub preview_full: bool,
-    /// Deleted in this visit, newest last: `u` brings back.
-    pub deleted: Vec<HistoryRow>,
+    /// What letters act on, where it is more than the chosen row. All of them are among the rows.
+    pub marked: Vec<ConversationId>,
+    /// Deleted in this visit, newest last: `u` brings back what went together.
+    pub deleted: Vec<Vec<HistoryRow>>,
     /// Brought back a moment ago, until the list that has it is read.
     pub came_back: Option<ConversationId>,
+    /// It has just opened on this folder, and goes on to all where there is nothing.
+    first: bool,
     pub(crate) generation: u64,
     pub(crate) preview_generation: u64,
 }
@@ -71,7 +75,8 @@ pub struct Preview {
 
 impl Browser {
     pub(in crate::app) fn open(generation: u64, out: &mut Vec<Effect>) -> Self {
-        let mut browser = Self { editing: true, ..Self::default() };
+        let filter = HistoryFilter { here: true, ..HistoryFilter::default() };
+        let mut browser = Self { editing: true, first: true, filter, ..Self::default() };
         browser.search_again(generation, out);
         browser
     }
@@ -105,11 +110,17 @@ impl Browser {
         });
     }
 
-    pub(in crate::app) fn page(&mut self, page: HistoryPage) {
+    pub(in crate::app) fn page(&mut self, page: HistoryPage, generation: u64, out: &mut Vec<Effect>) {
         if page.generation != self.generation {
             return;
         }
         self.loading = false;
+        let first = std::mem::take(&mut self.first);
+        if first && page.total == 0 && page.fault.is_none() && self.search.text.is_empty() {
+            // An empty list helps nobody.
+            self.filter.here = false;
+            return self.search_again(generation, out);
+        }
         self.fault = page.fault.map(|fault| fault.message);
         (self.total, self.took_us) = (page.total, page.took_us);
         if page.offset == 0 {
@@ -117,6 +128,8 @@ impl Browser {
             let came_back = self.came_back.take();
             let at = |id: ConversationId| self.rows.iter().position(|row| row.summary.id == id);
             self.selected = came_back.and_then(at).unwrap_or(0);
+            let rows = &self.rows;
+            self.marked.retain(|id| rows.iter().any(|row| row.summary.id == *id));
         } else if page.offset == self.rows.len() {
             self.rows.extend(page.rows);
         }
@@ -173,25 +186,101 @@ impl Browser {
         }
     }
 
-    /// Takes a row out of the list; what is kept can be brought back from here.
-    pub(in crate::app) fn deleted(&mut self, id: &ConversationId, for_good: bool) -> Option<String> {
-        let at = self.rows.iter().position(|row| row.summary.id == *id)?;
-        let row = self.rows.remove(at);
-        let title = row.summary.title.clone();
-        if !for_good {
-            self.deleted.push(row);
+    /// Takes rows out of the list; what is kept can be brought back from here. Their titles.
+    pub(in crate::app) fn deleted(&mut self, ids: &[ConversationId], for_good: bool) -> Vec<String> {
+        let before = self.rows.iter().take(self.selected).filter(|row| ids.contains(&row.summary.id)).count();
+        let gone: Vec<HistoryRow> = self.rows.extract_if(.., |row| ids.contains(&row.summary.id)).collect();
+        let titles: Vec<String> = gone.iter().map(|row| row.summary.title.clone()).collect();
+        self.total = self.total.saturating_sub(gone.len());
+        self.selected = (self.selected - before).min(self.rows.len().saturating_sub(1));
+        self.marked.retain(|id| !ids.contains(id));
+        if !for_good && !gone.is_empty() {
+            self.deleted.push(gone);
         }
-        self.total = self.total.saturating_sub(1);
-        self.selected = self.selected.min(self.rows.len().saturating_sub(1));
-        Some(title)
+        titles
     }
 
-    /// It is chosen again once the list is read anew: what a key does next, it does to it. Its title, to be told.
-    pub(in crate::app) fn restored(&mut self, id: &ConversationId) -> Option<String> {
-        let title = self.deleted.iter().find(|row| row.summary.id == *id).map(|row| row.summary.title.clone());
-        self.came_back = Some(id.clone());
-        self.deleted.retain(|row| row.summary.id != *id);
-        title
+    /// The first is chosen again once the list is read anew: what a key does next, it does to it. Titles, to be told.
+    pub(in crate::app) fn restored(&mut self, ids: &[ConversationId]) -> Vec<String> {
+        let back = |row: &&HistoryRow| ids.contains(&row.summary.id);
+        let titles = self.deleted.iter().flatten().filter(back).map(|row| row.summary.title.clone()).collect();
+        self.came_back = ids.first().cloned();
+        for together in &mut self.deleted {
+            together.retain(|row| !ids.contains(&row.summary.id));
+        }
+        self.deleted.retain(|together| !together.is_empty());
+        titles
+    }
+
+    /// What a letter acts on: what is marked, else the chosen row.
+    #[must_use]
+    pub fn meant(&self) -> Vec<&HistoryRow> {
+        match self.marked.is_empty() {
+            true => self.rows.get(self.selected).into_iter().collect(),
+            false => self.rows.iter().filter(|row| self.marked.contains(&row.summary.id)).collect(),
+        }
+    }
+
+    fn mark(&mut self) {
+        let Some(id) = self.rows.get(self.selected).map(|row| row.summary.id.clone()) else { return };
+        match self.marked.iter().position(|marked| *marked == id) {
+            Some(at) => {
+                self.marked.remove(at);
+            }
+            None => self.marked.push(id),
+        }
+    }
+
+    /// Why nothing may be taken away, where it is so.
+    fn refused(&self, state: &State) -> Option<&'static str> {
+        let meant = self.meant();
+        let open = state.transcript.conversation.as_ref();
+        let (answers, shown) = (
+            meant.iter().any(|row| state.answers(&row.summary.id)),
+            meant.iter().any(|row| open == Some(&row.summary.id)),
+        );
+        match (answers, shown, meant.len() > 1) {
+            (true, _, false) => Some("it is answering: stop that first"),
+            (true, _, true) => Some("one of them is answering: stop that first"),
+            (_, true, false) => Some("it is the one behind this list: open another first"),
+            (_, true, true) => Some("one of them is the one behind this list: open another first, or unmark it"),
+            (false, false, _) => None,
+        }
+    }
+
+    /// Takes away what is meant, after a question where that is hard to undo.
+    fn remove(&mut self, for_good: bool, state: &mut State, out: &mut Vec<Effect>) {
+        if let Some(why) = self.refused(state) {
+            return state.say(why, out);
+        }
+        let meant = self.meant();
+        let conversations: Vec<ConversationId> = meant.iter().map(|row| row.summary.id.clone()).collect();
+        let pinned = meant.iter().filter(|row| row.summary.pinned).count();
+        let (question, yes, then) = match (&meant[..], for_good) {
+            ([], _) => return,
+            ([row], true) => {
+                let question = format!("Erase \"{}\" for good? Nothing brings it back.", row.summary.title);
+                (question, "erase", Confirmed::Erase(conversations))
+            }
+            (rows, true) => {
+                let question = format!("Erase {} conversations for good? Nothing brings them back.", rows.len());
+                (question, "erase", Confirmed::Erase(conversations))
+            }
+            (_, false) if pinned == 0 => return out.push(Effect::Delete { conversations, for_good: false }),
+            ([row], false) => {
+                let question = format!("\"{}\" is pinned. Delete it? It is kept for 30 days.", row.summary.title);
+                (question, "delete", Confirmed::Delete(conversations))
+            }
+            (rows, false) => {
+                let verb = if pinned == 1 { "is" } else { "are" };
+                let question = format!(
+                    "{pinned} of these {} conversations {verb} pinned. Delete them? They are kept for 30 days.",
+                    rows.len()
+                );
+                (question, "delete", Confirmed::Delete(conversations))
+            }
+        };
+        state.overlays.push(Overlay::Confirm(Confirm::new(question, yes, then, state.now)));
     }
 
     pub(super) fn key(&mut self, key: Key, state: &mut State, out: &mut Vec<Effect>) -> Flow {
@@ -207,7 +296,7 @@ impl Browser {
             match key.code {
                 KeyCode::Down => self.editing = false,
                 KeyCode::Enter => return self.enter(state, out),
-                KeyCode::Tab => self.editing = false,
+                KeyCode::Tab => return self.other_scope(state, out),
                 _ if self.search.key(key) => self.edited(state.session.fresh(), out),
                 _ => return Flow::Pass,
             }
@@ -228,7 +317,8 @@ impl Browser {
         let chosen = self.rows.get(self.selected).map(|row| row.summary.clone());
         match (key.code, key.typed(), chosen) {
             (KeyCode::Enter, _, _) => return self.enter(state, out),
-            (KeyCode::Tab, _, _) => {
+            (KeyCode::Tab, _, _) => return self.other_scope(state, out),
+            (_, Some('s'), _) => {
                 self.filter.sort = match self.filter.sort {
                     Sort::Updated => Sort::Created,
                     Sort::Created => Sort::Title,
@@ -237,40 +327,47 @@ impl Browser {
                 self.search_again(state.session.fresh(), out);
             }
             (_, Some('/'), _) => self.editing = true,
-            (_, Some(' '), _) => self.preview_full = !self.preview_full,
+            (_, Some(' '), Some(_)) => {
+                self.mark();
+                self.step(1, state.session.fresh(), out);
+                self.look(state.session.fresh(), out);
+            }
+            (_, Some('v'), _) => self.preview_full = !self.preview_full,
             (_, Some('n'), _) => self.step_match(true),
             (_, Some('N'), _) => self.step_match(false),
             (_, Some('r'), Some(row)) => {
                 state.overlays.push(Overlay::Ask(Ask::new(AskFor::Title(row.id), row.title)));
             }
-            (_, Some('p'), Some(row)) => out.push(Effect::Pin { conversation: row.id, pinned: !row.pinned }),
-            (_, Some('d' | 'D'), Some(row)) if state.answers(&row.id) => {
-                state.say("it is answering: stop that first", out);
+            (_, Some('p'), Some(_)) => {
+                let meant = self.meant();
+                let pinned = !meant.iter().all(|row| row.summary.pinned);
+                let conversations = meant.iter().map(|row| row.summary.id.clone()).collect();
+                out.push(Effect::Pin { conversations, pinned });
             }
-            (_, Some('d' | 'D'), Some(row)) if state.transcript.conversation.as_ref() == Some(&row.id) => {
-                state.say("it is the one behind this list: open another first", out);
-            }
-            (_, Some('d'), Some(row)) if row.pinned => {
-                let question = format!("\"{}\" is pinned. Delete it? It is kept for 30 days.", row.title);
-                let confirm = Confirm::new(question, "delete", Confirmed::Delete(row.id), state.now);
-                state.overlays.push(Overlay::Confirm(confirm));
-            }
-            (_, Some('d'), Some(row)) => out.push(Effect::Delete { conversation: row.id, for_good: false }),
-            (_, Some('D'), Some(row)) => {
-                let question = format!("Erase \"{}\" for good? Nothing brings it back.", row.title);
-                let confirm = Confirm::new(question, "erase", Confirmed::Erase(row.id), state.now);
-                state.overlays.push(Overlay::Confirm(confirm));
-            }
+            (_, Some('d'), Some(_)) => self.remove(false, state, out),
+            (_, Some('D'), Some(_)) => self.remove(true, state, out),
             (_, Some('u'), _) => match self.deleted.last() {
-                Some(row) => out.push(Effect::Restore { conversation: row.summary.id.clone() }),
+                Some(together) => {
+                    let conversations = together.iter().map(|row| row.summary.id.clone()).collect();
+                    out.push(Effect::Restore { conversations });
+                }
                 None => state.say("nothing was deleted here", out),
             },
-            (_, Some('x'), Some(row)) => {
-                out.push(Effect::Export { conversation: row.id, form: ExportForm::Markdown });
+            (_, Some('x'), Some(_)) => {
+                let conversations = self.meant().iter().map(|row| row.summary.id.clone()).collect();
+                out.push(Effect::Export { conversations, form: ExportForm::Markdown });
             }
+            (KeyCode::Esc, _, _) if !self.marked.is_empty() => self.marked.clear(),
             (KeyCode::Esc, _, _) if self.preview_full => self.preview_full = false,
             _ => return Flow::Pass,
         }
+        Flow::Stay
+    }
+
+    /// This folder's conversations, or all.
+    fn other_scope(&mut self, state: &mut State, out: &mut Vec<Effect>) -> Flow {
+        self.filter.here = !self.filter.here;
+        self.search_again(state.session.fresh(), out);
         Flow::Stay
     }
 
@@ -293,14 +390,12 @@ impl Browser {
         }
     }
 
-    /// All folders, this folder, this row's model.
+    /// Any model, this row's.
     fn next_filter(&mut self, generation: u64, out: &mut Vec<Effect>) {
-        let model = self.rows.get(self.selected).map(|row| row.summary.model.clone());
-        match (self.filter.here, &self.filter.model) {
-            (false, None) => self.filter.here = true,
-            (true, _) => (self.filter.here, self.filter.model) = (false, model),
-            (false, Some(_)) => self.filter.model = None,
-        }
+        self.filter.model = match self.filter.model {
+            None => self.rows.get(self.selected).map(|row| row.summary.model.clone()),
+            Some(_) => None,
+        };
         self.search_again(generation, out);
     }
 }

@@ -34,9 +34,9 @@ pub struct Confirm {
 /// What a yes does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Confirmed {
-    Delete(ConversationId),
+    Delete(Vec<ConversationId>),
     /// Without the 30 days, and without a trace.
-    Erase(ConversationId),
+    Erase(Vec<ConversationId>),
     /// The one on the screen, which is left for a new one; true: for good.
     RemoveThis(ConversationId, bool),
     /// The turn of a conversation that another process runs.
@@ -108,8 +108,8 @@ impl Confirm {
             (KeyCode::Esc, _) | (_, Some('n')) => Flow::Close,
             (_, Some('y')) => {
                 match self.then.clone() {
-                    Confirmed::Delete(conversation) => out.push(Effect::Delete { conversation, for_good: false }),
-                    Confirmed::Erase(conversation) => out.push(Effect::Delete { conversation, for_good: true }),
+                    Confirmed::Delete(conversations) => out.push(Effect::Delete { conversations, for_good: false }),
+                    Confirmed::Erase(conversations) => out.push(Effect::Delete { conversations, for_good: true }),
                     Confirmed::RemoveThis(conversation, for_good) => {
                         // It may have begun to answer since, or another may have been opened.
                         if state.answers(&conversation) {
@@ -119,7 +119,7 @@ impl Confirm {
                         if state.transcript.conversation.as_ref() == Some(&conversation) {
                             state.start_new(out);
                         }
-                        out.push(Effect::Delete { conversation, for_good });
+                        out.push(Effect::Delete { conversations: vec![conversation], for_good });
                     }
                     Confirmed::LookAgain(conversation) => state.open(conversation, out),
                     Confirmed::StopElsewhere(conversation) => out.push(Effect::StopElsewhere { conversation }),

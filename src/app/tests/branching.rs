@@ -356,7 +356,7 @@ fn found(message: &str) -> Desk {
     });
     let (summary, message) = (summary("c1", "c1"), MessageId::new(message));
     let hit = Hit { summary: summary.clone(), message, snippet: "x".into(), marks: Vec::new(), matches: 1 };
-    let rows = vec![HistoryRow { summary, hit: Some(hit) }];
+    let rows = vec![HistoryRow { summary, hit: Some(hit), draft: 0 }];
     let generation = generation.unwrap();
     desk.reply(Reply::Page(HistoryPage { generation, offset: 0, rows, total: 1, took_us: 9, fault: None }));
     desk.keys("<enter>");

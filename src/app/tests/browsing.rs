@@ -28,7 +28,8 @@ fn searched(desk: &Desk) -> (u64, String) {
 }
 
 fn page(desk: &mut Desk, generation: u64, titles: &[&str]) {
-    let rows: Vec<_> = titles.iter().map(|title| HistoryRow { summary: summary(title, title), hit: None }).collect();
+    let rows: Vec<_> =
+        titles.iter().map(|title| HistoryRow { summary: summary(title, title), hit: None, draft: 0 }).collect();
     let total = rows.len();
     desk.reply(Reply::Page(HistoryPage { generation, offset: 0, rows, total, took_us: 9, fault: None }));
 }
@@ -85,9 +86,13 @@ fn letters_type_in_the_field_and_act_on_the_list() {
     assert!(matches!(&desk.effects[..], [Effect::Preview { conversation, .. }] if conversation.as_str() == "two"));
     desk.keys("d");
     assert!(
-        matches!(&desk.effects[..], [Effect::Delete { conversation, for_good: false }] if conversation.as_str() == "two")
+        matches!(&desk.effects[..], [Effect::Delete { conversations, for_good: false }] if conversations[..] == [ConversationId::new("two")])
     );
-    desk.reply(Reply::Deleted { conversation: ConversationId::new("two"), for_good: false, result: Ok(Vec::new()) });
+    desk.reply(Reply::Deleted {
+        conversations: vec![ConversationId::new("two")],
+        for_good: false,
+        result: Ok(Vec::new()),
+    });
     assert_eq!(browser(&desk).rows.len(), 2);
     // What is chosen now is shown.
     let chosen = browser(&desk).rows[browser(&desk).selected].summary.id.clone();
@@ -95,9 +100,11 @@ fn letters_type_in_the_field_and_act_on_the_list() {
         matches!(&desk.effects[..], [.., Effect::Preview { conversation, .. }, _] | [.., Effect::Preview { conversation, .. }] if *conversation == chosen)
     );
     desk.keys("u");
-    assert!(matches!(&desk.effects[..], [Effect::Restore { conversation }] if conversation.as_str() == "two"));
+    assert!(
+        matches!(&desk.effects[..], [Effect::Restore { conversations }] if conversations[..] == [ConversationId::new("two")])
+    );
     // What came back is chosen: a key that follows is meant for it.
-    desk.reply(Reply::Restored { conversation: ConversationId::new("two"), result: Ok(()) });
+    desk.reply(Reply::Restored { conversations: vec![ConversationId::new("two")], result: Ok(()) });
     assert!(desk.said().contains("restored \"two\""), "{}", desk.said());
     let (generation, _) = searched(&desk);
     page(&mut desk, generation, &["one", "three", "two"]);
@@ -111,7 +118,7 @@ fn letters_type_in_the_field_and_act_on_the_list() {
     desk.now.mono_us += 1_000_000;
     desk.keys("y");
     let erased = desk.effects.iter().find_map(|effect| match effect {
-        Effect::Delete { conversation, for_good: true } => Some(conversation.clone()),
+        Effect::Delete { conversations, for_good: true } => conversations.first().cloned(),
         _ => None,
     });
     let erased = erased.expect("it was asked and answered");
@@ -125,7 +132,7 @@ fn letters_type_in_the_field_and_act_on_the_list() {
     desk.state.transcript.conversation = None;
     let rows = browser(&desk).rows.len();
     desk.reply(Reply::Deleted {
-        conversation: erased,
+        conversations: vec![erased],
         for_good: true,
         result: Ok(vec!["A damaged store may still have it.".into()]),
     });
@@ -155,11 +162,11 @@ fn what_was_erased_cannot_be_gone_back_to() {
     });
     assert_eq!(desk.state.elsewhere.len(), 1);
     // What is only deleted can come back, and so can its screen.
-    desk.reply(Reply::Deleted { conversation: one.clone(), for_good: false, result: Ok(Vec::new()) });
+    desk.reply(Reply::Deleted { conversations: vec![one.clone()], for_good: false, result: Ok(Vec::new()) });
     let fault = Fault::new(FaultKind::Store, "the disk is full");
-    desk.reply(Reply::Deleted { conversation: one.clone(), for_good: true, result: Err(fault) });
+    desk.reply(Reply::Deleted { conversations: vec![one.clone()], for_good: true, result: Err(fault) });
     assert_eq!(desk.state.elsewhere.len(), 1);
-    desk.reply(Reply::Deleted { conversation: one, for_good: true, result: Ok(Vec::new()) });
+    desk.reply(Reply::Deleted { conversations: vec![one], for_good: true, result: Ok(Vec::new()) });
     assert!(desk.state.elsewhere.is_empty());
     desk.keys("<alt+r>");
     assert!(desk.state.transcript.entries.is_empty());
@@ -235,4 +242,127 @@ fn the_empty_chat_offers_the_newest_conversation() {
     desk.reply(Reply::Newest(Some(summary("one", "one"))));
     desk.keys("/last<enter>");
     assert!(matches!(&desk.effects[..], [.., Effect::Open { conversation, .. }] if conversation.as_str() == "one"));
+}
+
+fn ids(names: &[&str]) -> Vec<ConversationId> {
+    names.iter().map(|name| ConversationId::new(*name)).collect()
+}
+
+#[test]
+fn keys_act_on_all_that_are_marked_and_undo_brings_them_back_together() {
+    let mut desk = opened();
+    desk.keys("<down> j ");
+    assert_eq!(browser(&desk).marked, ids(&["one", "three"]));
+    desk.keys("p");
+    assert!(
+        matches!(&desk.effects[..], [Effect::Pin { conversations, pinned: true }] if *conversations == ids(&["one", "three"]))
+    );
+    desk.keys("x");
+    assert!(
+        matches!(&desk.effects[..], [Effect::Export { conversations, .. }] if *conversations == ids(&["one", "three"]))
+    );
+    desk.keys("d");
+    assert!(
+        matches!(&desk.effects[..], [Effect::Delete { conversations, for_good: false }] if *conversations == ids(&["one", "three"]))
+    );
+    desk.reply(Reply::Deleted { conversations: ids(&["one", "three"]), for_good: false, result: Ok(Vec::new()) });
+    assert_eq!(desk.said(), "deleted 2 conversations, kept for 30 days: u brings them back");
+    assert_eq!(browser(&desk).rows.len(), 1);
+    assert!(browser(&desk).marked.is_empty());
+    // One that is deleted later comes back first, by itself.
+    desk.keys("d");
+    desk.reply(Reply::Deleted { conversations: ids(&["two"]), for_good: false, result: Ok(Vec::new()) });
+    desk.keys("u");
+    assert!(matches!(&desk.effects[..], [Effect::Restore { conversations }] if *conversations == ids(&["two"])));
+    desk.reply(Reply::Restored { conversations: ids(&["two"]), result: Ok(()) });
+    desk.keys("u");
+    assert!(
+        matches!(&desk.effects[..], [Effect::Restore { conversations }] if *conversations == ids(&["one", "three"]))
+    );
+    desk.reply(Reply::Restored { conversations: ids(&["one", "three"]), result: Ok(()) });
+    assert_eq!(desk.said(), "restored 2 conversations");
+    desk.keys("u");
+    assert_eq!(desk.said(), "nothing was deleted here");
+}
+
+#[test]
+fn several_are_erased_or_unpinned_away_only_after_a_question_and_never_the_shown_one() {
+    let mut desk = opened();
+    desk.keys("<down>  D");
+    let Some(Overlay::Confirm(confirm)) = desk.state.overlays.last() else { panic!("{:?}", desk.state.overlays) };
+    assert_eq!(confirm.question, "Erase 2 conversations for good? Nothing brings them back.");
+    desk.now.mono_us += 1_000_000;
+    desk.keys("y");
+    assert!(
+        matches!(&desk.effects[..], [Effect::Delete { conversations, for_good: true }] if *conversations == ids(&["one", "two"]))
+    );
+    // One that is pinned asks for all of them.
+    let pinned = ids(&["two"]);
+    desk.keys("<esc><up> ");
+    desk.reply(Reply::Pinned { conversations: pinned, pinned: true, result: Ok(()) });
+    desk.keys("g  d");
+    let Some(Overlay::Confirm(confirm)) = desk.state.overlays.last() else { panic!("{:?}", desk.state.overlays) };
+    assert!(confirm.question.starts_with("1 of these 2 conversations is pinned."), "{}", confirm.question);
+    desk.now.mono_us += 1_000_000;
+    desk.keys("n");
+    desk.state.transcript.conversation = Some(ConversationId::new("two"));
+    desk.keys("d");
+    assert!(desk.said().contains("one of them is the one behind this list"), "{}", desk.said());
+    assert!(desk.effects.iter().all(|effect| !matches!(effect, Effect::Delete { .. })));
+    // Esc takes the marks away, then the layer.
+    desk.keys("<esc>");
+    assert!(browser(&desk).marked.is_empty());
+    desk.keys("<esc>");
+    assert!(desk.state.overlays.is_empty());
+}
+
+#[test]
+fn it_opens_on_this_folder_and_on_all_where_there_is_nothing() {
+    let mut desk = desk();
+    desk.keys("<ctrl+r>");
+    assert!(browser(&desk).filter.here);
+    let (generation, _) = searched(&desk);
+    page(&mut desk, generation, &[]);
+    assert!(!browser(&desk).filter.here);
+    let (generation, _) = searched(&desk);
+    page(&mut desk, generation, &[]);
+    assert!(!browser(&desk).filter.here, "and stays there");
+    desk.keys("<tab>");
+    assert!(browser(&desk).filter.here);
+    let (generation, _) = searched(&desk);
+    page(&mut desk, generation, &[]);
+    assert!(browser(&desk).filter.here, "where a person asked for it, an empty list is the answer");
+}
+
+#[test]
+fn one_of_another_folder_says_where_it_belongs_and_where_tools_run() {
+    let mut desk = desk();
+    desk.state.session.home = "/home/ada".into();
+    desk.state.session.folder = "~/src/web".into();
+    for (folder, said) in [
+        ("/home/ada/src/net", Some("This conversation belongs to ~/src/net. Tools run here: ~/src/web.")),
+        ("/srv/net", Some("This conversation belongs to /srv/net. Tools run here: ~/src/web.")),
+        ("/home/ada/src/web", None),
+    ] {
+        desk.keys("<ctrl+r>");
+        let (generation, _) = searched(&desk);
+        page(&mut desk, generation, &["one"]);
+        desk.keys("<enter>");
+        let generation = desk.effects.iter().find_map(|effect| match effect {
+            Effect::Open { generation, .. } => Some(*generation),
+            _ => None,
+        });
+        let conversation = Conversation {
+            summary: Summary { folder: folder.into(), ..summary(folder, "one") },
+            base_url: String::new(),
+            system: None,
+            messages: Vec::new(),
+            forks: Vec::new(),
+            open_elsewhere: false,
+            extra: serde_json::Value::Null,
+        };
+        desk.reply(Reply::Opened { generation: generation.unwrap(), result: Ok(Box::new(conversation)) });
+        let notes: Vec<String> = desk.state.transcript.entries.iter().map(Entry::text).collect();
+        assert_eq!(notes.first().map(String::as_str), said, "{folder}");
+    }
 }

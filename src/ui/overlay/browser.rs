@@ -39,6 +39,9 @@ pub(super) fn draw(
         },
         Ink::Dim,
     );
+    if !browser.marked.is_empty() {
+        title.push(&format!("   {} marked", browser.marked.len()), Tint::of(Ink::Accent).bold());
+    }
     let note = filters(canvas, browser, wide, narrow);
     let body = screen(canvas, area, &title, &note, layout);
     // The search field stands where other screens have their rule.
@@ -82,28 +85,34 @@ pub(super) fn draw(
         &[
             ("enter", "open"),
             ("{list.arrow_down}", "to the list: letters act there"),
+            ("{browser.scope}", "here, all"),
             ("{browser.prompts}", "earlier prompts"),
         ]
     } else if narrow {
-        &[("enter", "open"), ("{browser.preview}", "preview")]
+        &[("enter", "open"), ("{browser.mark}", "mark"), ("{browser.delete}", "delete")]
     } else if browser.deleted.is_empty() {
         &[
             ("enter", "open"),
-            ("{browser.preview}", "preview"),
+            ("{browser.mark}", "mark"),
             ("{browser.rename}", "rename"),
             ("{browser.pin}", "pin"),
             ("{browser.delete}", "delete"),
             ("{browser.erase}", "erase"),
             ("{browser.export}", "export"),
+            ("{browser.scope}", "here, all"),
+            ("{browser.sort}", "sort"),
+            ("{browser.preview}", "preview"),
         ]
     } else {
         &[
             ("enter", "open"),
             ("{browser.undo}", "undo delete"),
+            ("{browser.mark}", "mark"),
             ("{browser.delete}", "delete"),
             ("{browser.erase}", "erase"),
             ("{browser.rename}", "rename"),
             ("{browser.pin}", "pin"),
+            ("{browser.export}", "export"),
         ]
     };
     foot(canvas, area, keys, ("esc", ""));
@@ -117,8 +126,10 @@ fn filters(canvas: &Canvas<'_>, browser: &Browser, wide: bool, narrow: bool) -> 
             Sort::Created => "created",
             Sort::Title => "title",
         };
-        let scope = if browser.filter.here { "here" } else { "all" };
-        row.push(&format!("sort {sort}   scope {scope}   "), Ink::Dim);
+        row.push(&format!("sort {sort}   scope "), Ink::Dim);
+        let (scope, ink) = if browser.filter.here { ("here", Ink::Text) } else { ("all", Ink::Dim) };
+        row.push(scope, ink);
+        row.push("   ", Ink::Dim);
         if wide {
             let model = browser.filter.model.as_deref().map_or_else(|| "any".to_owned(), |m| cut(&one(m), 20));
             row.push(&format!("model {model}   "), Ink::Dim);
@@ -150,6 +161,7 @@ fn list(canvas: &mut Canvas<'_>, area: Rect, browser: &Browser, state: &State, l
     if browser.rows.is_empty() {
         let text = match (browser.loading, browser.search.text.trim().is_empty()) {
             (true, _) => "",
+            (false, true) if browser.filter.here => "None in this folder: tab shows all.",
             (false, true) => "No conversations yet.",
             (false, false) => "Nothing found.",
         };
@@ -181,6 +193,9 @@ fn list(canvas: &mut Canvas<'_>, area: Rect, browser: &Browser, state: &State, l
         }
         layout.targets.push((hit(rows_of(area, y, 1)), Target::Row(n)));
         conversation(canvas, area, y, row, &time(row).in_list(today));
+        if browser.marked.contains(&row.summary.id) {
+            canvas.put(area, 2, y, canvas.theme.glyphs.done, Tint::of(Ink::Accent).bold());
+        }
         if state.answers(&row.summary.id) {
             canvas.put(area, 2, y, canvas.theme.glyphs.running, Ink::Accent);
         }
@@ -196,9 +211,11 @@ fn conversation(canvas: &mut Canvas<'_>, area: Rect, y: usize, row: &HistoryRow,
     let columns = usize::from(area.width);
     let s = &row.summary;
     let title = one(&s.title);
-    let title = match (title.trim().is_empty(), s.interrupted) {
-        (true, _) => "(no title)".to_owned(),
-        (false, true) => format!("interrupted: {title}"),
+    let title = if title.trim().is_empty() { "(no title)".to_owned() } else { title };
+    let title = match (s.interrupted, row.draft > 0) {
+        (true, true) => format!("interrupted, draft: {title}"),
+        (true, false) => format!("interrupted: {title}"),
+        (false, true) => format!("draft: {title}"),
         (false, false) => title,
     };
     if s.pinned {
@@ -244,12 +261,17 @@ fn preview(canvas: &mut Canvas<'_>, area: Rect, browser: &Browser, state: &State
         );
         canvas.put(area, 0, 1, &cut(&text, columns), Ink::Dim);
         top = 2;
-        if let Some(note) = match_note {
-            let x = canvas.put(area, 0, 2, &note, Ink::Dim);
-            if !browser.editing {
-                canvas.put(area, x + 3, 2, "n next   N previous", Ink::Dim);
-            }
+        if row.draft > 0 {
+            let characters = counted(row.draft as u64, "character", "characters");
+            canvas.put(area, 0, top, &format!("unsent draft, {characters}"), Ink::Warn);
             top = 3;
+        }
+        if let Some(note) = match_note {
+            let x = canvas.put(area, 0, top, &note, Ink::Dim);
+            if !browser.editing {
+                canvas.put(area, x + 3, top, "n next   N previous", Ink::Dim);
+            }
+            top += 1;
         }
         top += 1;
     } else if let Some(note) = match_note {

@@ -122,6 +122,8 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let home = Home::new();
+        // A machine that is busy with other things may take its time: that is not what is tried here.
+        home.file("m/config/config.toml", "[limits]\nserver_start = \"10m\"\n");
         let servers = home.servers(Some(
             r#"call() { n=${line#*'"n":'}; n=${n%%[,\}]*};
                         reply "$1" '{"content":[{"type":"text","text":"did '"$n"'"}]}'; }"#,

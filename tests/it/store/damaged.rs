@@ -205,7 +205,7 @@ fn a_result_that_cannot_be_read_stops_neither_a_start_nor_a_salvage() {
     let store = open(&path);
     assert_eq!(block(store.open_whole(&id("c0"))).unwrap().messages.len(), 4);
     // Who erases is told what is kept on purpose.
-    let erased = block(store.erase(&id("c0"))).unwrap();
+    let erased = block(store.erase(&[id("c0")])).unwrap();
     let mut damaged = beside(&path, "-damaged-");
     damaged.retain(|file| !file.to_string_lossy().ends_with("-wal"));
     assert_eq!(erased.damaged, damaged);

@@ -112,7 +112,7 @@ fn an_erased_conversation_leaves_no_trace_in_any_file() {
         // As a start with a newer schema would have left it.
         std::fs::copy(&path, folder.path().join("store.db-schema-1")).unwrap();
 
-        let erased = store.erase(&id("gone")).await.unwrap();
+        let erased = store.erase(&[id("gone")]).await.unwrap();
         assert_eq!((erased.copies, erased.log_is_read, erased.damaged.len()), (1, false, 0));
         assert_eq!(erased.remarks().len(), 1);
         assert_eq!(traces(folder.path()), Vec::<String>::new());
@@ -120,7 +120,7 @@ fn an_erased_conversation_leaves_no_trace_in_any_file() {
         assert!(store.search(CANARY, 10).await.unwrap().hits.is_empty());
         assert!(store.recent_prompts(10).await.unwrap().is_empty());
         assert!(store.drafts().await.unwrap().is_empty());
-        assert!(matches!(store.erase(&id("gone")).await, Err(StoreError::NotFound(_))));
+        assert!(matches!(store.erase(&[id("gone")]).await, Err(StoreError::NotFound(_))));
         // The others are as they were, and found.
         assert_eq!(store.count(None).await.unwrap(), 40);
         assert_eq!(store.search("stays", 100).await.unwrap().hits.len(), 40);
@@ -135,7 +135,7 @@ fn what_was_deleted_long_ago_is_scrubbed_by_the_next_start() {
         let store = open(&path);
         telling(&store, "gone").await;
         synced(&store, vec![begin("stays", 1), user("stays", "u", None, "here")]).await;
-        store.delete(&id("gone")).await.unwrap();
+        store.delete(&[id("gone")]).await.unwrap();
         store.flush().await.unwrap();
         store.close().await.unwrap();
     });
@@ -160,9 +160,9 @@ fn a_conversation_that_lives_elsewhere_is_not_erased() {
         let (one, two) = (open(&path), open(&path));
         synced(&one, vec![begin("c1", 1), user("c1", "u1", None, "go")]).await;
         assert_eq!(one.claim(&id("c1")).await.unwrap(), Claim::Ours);
-        assert!(matches!(two.erase(&id("c1")).await, Err(StoreError::Held { pid }) if pid == std::process::id()));
+        assert!(matches!(two.erase(&[id("c1")]).await, Err(StoreError::Held { pid }) if pid == std::process::id()));
         one.release(&id("c1")).await.unwrap();
-        two.erase(&id("c1")).await.unwrap();
+        two.erase(&[id("c1")]).await.unwrap();
         assert_eq!(one.count(None).await.unwrap(), 0);
     });
 }
@@ -223,7 +223,7 @@ fn a_store_of_the_first_version_is_copied_then_brought_up_to_date() {
     assert!(size > 72_000);
     // What is erased later goes from the copy, too.
     drop(former);
-    let erased = block(open(&path).erase(&id("old"))).unwrap();
+    let erased = block(open(&path).erase(&[id("old")])).unwrap();
     assert_eq!(erased.copies, 1);
     assert!(!copy.exists());
 }

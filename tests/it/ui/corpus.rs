@@ -277,7 +277,7 @@ fn around(hostile: &str, chat: &State, history: State) -> Vec<(&'static str, Sta
     confirm.overlays.push(Overlay::Confirm(Confirm {
         question: hostile.to_owned(),
         yes: "delete",
-        then: Confirmed::Delete(ConversationId::new("x")),
+        then: Confirmed::Delete(vec![ConversationId::new("x")]),
         deaf_until_us: 0,
     }));
     let mut elsewhere = chat.clone();

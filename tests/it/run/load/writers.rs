@@ -82,7 +82,7 @@ fn write(path: &Path, name: &str, turns: usize, tidies: bool) {
                 std::thread::sleep(Duration::from_millis(500));
                 let other = format!("{name}-other-{n}");
                 waits.commit(&store, vec![begin(&other, 1), user(&other, &format!("{other}-u"), None, "to go")]).await;
-                store.erase(&id(&other)).await.unwrap();
+                store.erase(&[id(&other)]).await.unwrap();
             }
         }
         waits.0.sort();

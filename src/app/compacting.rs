@@ -32,7 +32,7 @@ impl State {
 
     fn order_summary(&mut self, note: &str, after: AfterSummary, out: &mut Vec<Effect>) {
         if self.transcript.turn.is_some() {
-            return self.say("an answer is still coming: esc stops it", out);
+            return self.say("an answer is still coming: {app.back} stops it", out);
         }
         let Some(conversation) = self.transcript.conversation.clone() else {
             return self.say("there is nothing to summarise yet", out);

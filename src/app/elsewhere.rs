@@ -258,19 +258,24 @@ impl State {
         self.status.hint = hint;
         out.extend(effects.into_iter().filter(|effect| !matches!(effect, Effect::Notify(_))));
         let news = if there.calls.waiting().count() > waited {
-            Some(format!("{} needs your approval", there.name()))
+            Some(("needs your approval", "another conversation needs your approval"))
         } else if ends && !there.runs() {
             Some(match there.transcript.last.as_ref().and_then(|turn| turn.status) {
-                Some(TurnStatus::Ok) => format!("the answer in {} is complete", there.name()),
-                Some(TurnStatus::Failed | TurnStatus::Limit) => format!("the answer in {} broke off", there.name()),
-                Some(TurnStatus::Cancelled) | None => format!("the answer in {} was stopped", there.name()),
+                Some(TurnStatus::Ok) => ("is complete", "the answer in another conversation is complete"),
+                Some(TurnStatus::Failed | TurnStatus::Limit) => {
+                    ("broke off", "the answer in another conversation broke off")
+                }
+                Some(TurnStatus::Cancelled) | None => ("was stopped", "the answer in another conversation was stopped"),
             })
         } else {
             None
         };
+        let asks = there.calls.waiting().count() > waited;
+        let name = there.name();
         self.elsewhere[place] = there;
-        if let Some(news) = news {
-            self.call_person(format!("millrace: {news}"), out);
+        if let Some((did, plain)) = news {
+            let news = if asks { format!("{name} {did}") } else { format!("the answer in {name} {did}") };
+            self.call_person(plain, news.clone(), out);
             self.say(format!("{news}: {{app.elsewhere}} goes there"), out);
         }
     }

@@ -53,7 +53,8 @@ impl State {
     pub(super) fn asked(&mut self, asked: Asked, out: &mut Vec<Effect>) {
         let server = asked.inquiry.server.as_str().to_owned();
         self.inquiry = Some(asked);
-        self.call_person(format!("millrace: {server} asks you something"), out);
+        let asks = format!("{server} asks you something");
+        self.call_person(&asks, asks.clone(), out);
         // Else its dialogue opens at once.
         if !self.composer.is_empty() || !self.overlays.is_empty() || self.focus != Focus::Composer {
             self.say(format!("{server} asks you something: {{app.tools}} answers"), out);
@@ -91,7 +92,8 @@ impl State {
                 *stage = SampleStage::Whole { reply, usage, edited: false };
                 let server = asked.inquiry.server.as_str().to_owned();
                 self.read_anew(id, at);
-                self.call_person(format!("millrace: the answer for {server} is there"), out);
+                let there = format!("the answer for {server} is there");
+                self.call_person(&there, there.clone(), out);
             }
             // Nobody asked the model for it.
             (SampleStep::Text(_) | SampleStep::Thinking(_), SampleStage::Request | SampleStage::Whole { .. }) => {}

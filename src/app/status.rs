@@ -13,6 +13,8 @@ use crate::chat::{
 /// How turns of this session are run, and over which connection.
 #[derive(Clone, Debug, Default)]
 pub struct Session {
+    /// Notifications may quote what was said.
+    pub notify_details: bool,
     /// None: not connected yet.
     pub connection: Option<Endpoint>,
     /// The model may be empty: it is chosen at the first send.

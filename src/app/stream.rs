@@ -143,7 +143,8 @@ impl State {
                     entry.revision += 1;
                 }
                 if asks {
-                    self.call_person(format!("millrace: {} needs your approval", self.call_name(&id)), out);
+                    let call = format!("{} needs your approval", self.call_name(&id));
+                    self.call_person(&call, call.clone(), out);
                 }
                 if ended {
                     self.count_server_call(&id);
@@ -353,7 +354,7 @@ impl State {
             | CallPhase::ServerStarting => false,
         });
         let calls_kept = u32::try_from(calls_kept.count()).unwrap_or(u32::MAX);
-        self.call_person(format!("millrace: {}", fault.message), out);
+        self.call_person("the answer broke off", format!("the answer broke off: {}", fault.message), out);
         let body = FaultEntry { fault, choices, calls_kept, settled: false };
         let key = self.transcript.push(EntryBody::Fault(body), at.wall_ms, None);
         // The choices take the focus, but never from a text.
@@ -374,7 +375,7 @@ impl State {
             self.transcript.push(EntryBody::Note("Stopped. /retry asks again.".to_owned()), at.wall_ms, None);
         }
         if at.since_us(open.started) > LONG_TURN_US {
-            self.call_person("millrace: the answer is complete".into(), out);
+            self.call_person("the answer is complete", "the answer is complete".to_owned(), out);
         }
         if self.status.context.is_none_or(|context| context.estimated) {
             self.status.answered = open.stream_chars / 4;
@@ -473,9 +474,11 @@ impl State {
         self.calls.by_id.get(id).map(super::calls::Call::name).unwrap_or_default()
     }
 
-    pub(super) fn call_person(&self, text: String, out: &mut Vec<Effect>) {
+    /// Calls a person who looks elsewhere: with `details` only where these may be quoted.
+    pub(super) fn call_person(&self, text: &str, details: String, out: &mut Vec<Effect>) {
         if self.status.unfocused {
-            out.push(Effect::Notify(text));
+            let said = if self.session.notify_details { details } else { text.to_owned() };
+            out.push(Effect::Notify(format!("millrace: {said}")));
         }
     }
 

@@ -223,6 +223,8 @@ fn show(endpoint: &EndpointArgs, origin: bool) -> Result<(), Fault> {
         ("ui.glyphs", format!("{:?}", format!("{:?}", ui.glyphs).to_lowercase())),
         ("ui.links", format!("{:?}", format!("{:?}", ui.links).to_lowercase())),
         ("ui.images", format!("{:?}", if ui.images { "on" } else { "off" })),
+        ("ui.notify", format!("{:?}", format!("{:?}", ui.notify).to_lowercase())),
+        ("ui.notify_details", ui.notify_details.to_string()),
         ("ui.motion", ui.motion.to_string()),
         ("ui.screen", format!("{:?}", format!("{:?}", ui.screen).to_lowercase())),
         ("ui.mouse", ui.mouse.to_string()),

@@ -187,7 +187,7 @@ struct Screen {
 
 /// Runs the screen over a booted engine, and ends everything behind it.
 async fn show(screen: Screen, boot: Boot, setup: &Setup, resolved: &Resolved) -> Result<u8, Fault> {
-    let (links, images) = (screen.looks.links(), screen.looks.images());
+    let (links, images, notify) = (screen.looks.links(), screen.looks.images(), screen.looks.notify());
     let Screen { state, start, looks, inline, notices, no_store, config_file, providers } = screen;
     let (http, limits, endpoint) = (boot.http.clone(), Arc::clone(&boot.limits), boot.endpoint.clone());
     let asked = endpoint.clone();
@@ -238,6 +238,7 @@ async fn show(screen: Screen, boot: Boot, setup: &Setup, resolved: &Resolved) ->
         inline,
         links,
         images,
+        notify,
         limits,
     };
     let services = Services { engine: running.handle, clock: super::provoke::clock(), work: Arc::new(desk) };
@@ -322,6 +323,7 @@ pub(super) fn state(
     });
     state.keymap = Keymap::configured(&resolved.keymap);
     state.panel.hidden = !resolved.ui.panel;
+    state.session.notify_details = resolved.ui.notify_details;
     state.session.still = !resolved.ui.motion;
     state.transcript.unfolded = resolved.ui.reasoning;
     state.composer.vi = resolved.ui.vi.then(Vi::default);

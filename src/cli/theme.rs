@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crate::chat::{Fault, FaultKind};
-use crate::config::{Colour, Glyphs, Links, Resolved, ThemeFile, ThemeStyle, theme_path};
-use crate::tui::Themes;
+use crate::config::{Colour, Glyphs, Links, Notify, Resolved, ThemeFile, ThemeStyle, theme_path};
+use crate::tui::{Calling, Themes};
 use crate::ui::{Look, Shade, Theme};
 
 use super::session::{ColorWord, SessionArgs};
@@ -23,6 +23,7 @@ pub(super) struct Looks {
     plain_terminal: bool,
     links: bool,
     images: bool,
+    notify: Calling,
     folder: PathBuf,
 }
 
@@ -51,6 +52,14 @@ impl Looks {
                 Links::Auto => takes_links(env),
             },
             images: resolved.ui.images && draws_pictures(env),
+            notify: match resolved.ui.notify {
+                Notify::Auto => shows_notifications(env),
+                Notify::Osc9 => Calling::Osc9,
+                Notify::Osc777 => Calling::Osc777,
+                Notify::Osc99 => Calling::Osc99,
+                Notify::Bell => Calling::Bell,
+                Notify::Off => Calling::Off,
+            },
             folder: setup.paths.config.join("themes"),
         }
     }
@@ -63,6 +72,11 @@ impl Looks {
     /// Whether the terminal draws pictures, and is to.
     pub(super) fn images(&self) -> bool {
         self.images
+    }
+
+    /// How a person is called who looks elsewhere.
+    pub(super) fn notify(&self) -> Calling {
+        self.notify
     }
 
     fn palette(&self, light: Option<bool>) -> Result<Theme, Fault> {
@@ -137,6 +151,34 @@ fn draws_pictures<'a>(env: impl Fn(&str) -> Option<&'a str>) -> bool {
         || env("KITTY_WINDOW_ID").is_some()
         || env("TERM_PROGRAM") == Some("ghostty");
     named && !["TMUX", "STY", "ZELLIJ"].iter().any(|name| env(name).is_some())
+}
+
+/// How a terminal shows a notification, by what it says of itself. One that is not known gets the form that most know,
+/// and the bell; behind a multiplexer what is known of the terminal is known of another.
+fn shows_notifications<'a>(env: impl Fn(&str) -> Option<&'a str>) -> Calling {
+    let (term, program) = (env("TERM").unwrap_or_default(), env("TERM_PROGRAM").unwrap_or_default());
+    if env("TMUX").is_some() {
+        return Calling::Either;
+    }
+    let silent =
+        ["linux", "dumb", "eterm", "vt100", "vt220", "cons25", "screen"].iter().any(|name| term.starts_with(name));
+    if silent || env("STY").is_some() || env("ZELLIJ").is_some() || env("WT_SESSION").is_some() {
+        return Calling::Bell;
+    }
+    match program {
+        "Apple_Terminal" => return Calling::Bell,
+        "iTerm.app" | "WezTerm" | "ghostty" => return Calling::Osc9,
+        _ => {}
+    }
+    if term == "xterm-kitty" || env("KITTY_WINDOW_ID").is_some() {
+        Calling::Osc99
+    } else if term == "xterm-ghostty" {
+        Calling::Osc9
+    } else if term.starts_with("foot") || term.starts_with("rxvt-unicode") {
+        Calling::Osc777
+    } else {
+        Calling::Either
+    }
 }
 
 fn built_in(name: &str, light: bool) -> Option<Theme> {
@@ -219,6 +261,26 @@ mod tests {
     }
 
     #[test]
+    fn a_notification_has_the_form_that_the_terminal_shows() {
+        let calling = |set: &[(&str, &'static str)]| {
+            shows_notifications(|name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| *value))
+        };
+        for (set, expect) in [
+            (&[("TERM", "xterm-kitty")][..], Calling::Osc99),
+            (&[("TERM", "xterm-256color"), ("TERM_PROGRAM", "iTerm.app")], Calling::Osc9),
+            (&[("TERM", "xterm-ghostty")], Calling::Osc9),
+            (&[("TERM", "foot")], Calling::Osc777),
+            (&[("TERM", "xterm-256color"), ("TERM_PROGRAM", "Apple_Terminal")], Calling::Bell),
+            (&[("TERM", "linux")], Calling::Bell),
+            (&[("TERM", "screen-256color"), ("STY", "1.pts")], Calling::Bell),
+            (&[("TERM", "xterm-kitty"), ("TMUX", "/tmp/x")], Calling::Either),
+            (&[("TERM", "xterm-256color")], Calling::Either),
+        ] {
+            assert_eq!(calling(set), expect, "{set:?}");
+        }
+    }
+
+    #[test]
     fn a_theme_is_found_by_name_and_a_bad_one_says_why() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("mine.toml"), "base = \"light\"\n[inks]\naccent = \"#5fafff\"\n").unwrap();
@@ -232,6 +294,7 @@ mod tests {
             plain_terminal: false,
             links: false,
             images: false,
+            notify: Calling::Off,
             folder: folder.path().to_owned(),
         };
         assert_eq!(looks("auto").theme(Some(true)).unwrap(), Theme::light());

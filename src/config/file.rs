@@ -88,6 +88,9 @@ pub struct UiSettings {
     pub images: bool,
     /// Clocks by tenths of a second.
     pub motion: bool,
+    pub notify: Notify,
+    /// Notifications quote: titles of conversations, what an endpoint said.
+    pub notify_details: bool,
     /// The composer's keys are vi's.
     pub vi: bool,
     pub screen: Screen,
@@ -116,6 +119,19 @@ pub enum Links {
     Off,
 }
 
+/// How a person is called who looks elsewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Notify {
+    /// As the terminal is known to show it.
+    #[default]
+    Auto,
+    Osc9,
+    Osc777,
+    Osc99,
+    Bell,
+    Off,
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Screen {
     #[default]
@@ -132,6 +148,8 @@ impl Default for UiSettings {
             links: Links::Auto,
             images: false,
             motion: true,
+            notify: Notify::Auto,
+            notify_details: false,
             vi: false,
             screen: Screen::Full,
             mouse: true,
@@ -332,6 +350,15 @@ impl UiSettings {
             Some("off") => Links::Off,
             _ => self.links,
         };
+        self.notify = match node.text("notify").as_deref() {
+            Some("auto") => Notify::Auto,
+            Some("osc9") => Notify::Osc9,
+            Some("osc777") => Notify::Osc777,
+            Some("osc99") => Notify::Osc99,
+            Some("bell") => Notify::Bell,
+            Some("off") => Notify::Off,
+            _ => self.notify,
+        };
         self.images = node.text("images").map_or(self.images, |word| word == "on");
         self.screen = match node.text("screen").as_deref() {
             Some("full") => Screen::Full,
@@ -341,6 +368,7 @@ impl UiSettings {
         };
         let flag = |name: &str, old: bool| node.bool(name).unwrap_or(old);
         self.motion = flag("motion", self.motion);
+        self.notify_details = flag("notify_details", self.notify_details);
         self.vi = node.text("editing").map_or(self.vi, |word| word == "vi");
         self.mouse = flag("mouse", self.mouse);
         self.panel = flag("panel", self.panel);

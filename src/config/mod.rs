@@ -48,7 +48,9 @@ pub use draft::{
 pub use edit::{Edit, EditError};
 pub use endpoint::{Endpoint, EndpointError};
 pub use external::External;
-pub use file::{Config, ConfigError, Glyphs, Links, PolicySettings, Screen, StoreSettings, ToolSettings, UiSettings};
+pub use file::{
+    Config, ConfigError, Glyphs, Links, Notify, PolicySettings, Screen, StoreSettings, ToolSettings, UiSettings,
+};
 pub use key::KeyError;
 pub use keymap::{KeyChord, KeyCode, KeySequence, Keymap, Meaning, parse as parse_key, show as show_keys};
 pub use paths::{Paths, PathsError};

@@ -456,6 +456,18 @@ const UI: &[Key] = &[
         "\"off\"",
         "Draw attached pictures, and those of unfolded results: PNG, in kitty and Ghostty. Elsewhere a line stands for them.",
     ),
+    key(
+        "notify",
+        Kind::Words(&["auto", "osc9", "osc777", "osc99", "bell", "off"]),
+        "\"auto\"",
+        "How you are called while you look at another window: as a notification in one of the three forms that terminals know, by the bell, or not at all; \"auto\": as the terminal is known to show it.",
+    ),
+    key(
+        "notify_details",
+        Kind::Bool,
+        "false",
+        "Notifications may quote the titles of conversations and what an endpoint said. Without it they name tools and servers alone.",
+    ),
     key("motion", Kind::Bool, "true", "Clocks that run by tenths of a second. Without it they tell whole seconds."),
     key(
         "editing",

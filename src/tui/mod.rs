@@ -37,6 +37,7 @@ mod timers;
 pub use connect::{DemoStart, Held, LiveConnector, Parts};
 pub use desk::{Connected, Connector, Desk};
 pub use models::Marks;
+pub use notify::Calling;
 pub use run::{Exit, Services, Themes, TuiConfig, run};
 pub use terminal::{TuiError, restore};
 

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::backdrop::Backdrop;
 use super::clipboard::{self, Surroundings};
 use super::keys::{Answer, Input, Keys};
+use super::notify::Calling;
 use super::pace::Pace;
 use super::screen::Screen;
 use super::signals::{self, Signal, Signals};
@@ -53,6 +54,8 @@ pub struct TuiConfig {
     pub links: bool,
     /// The terminal draws pictures (kitty's protocol), and is to.
     pub images: bool,
+    /// How a person is called who looks elsewhere.
+    pub notify: Calling,
     pub limits: Arc<Limits>,
 }
 
@@ -118,6 +121,7 @@ struct Loop {
     awaited: u32,
     limits: Arc<Limits>,
     around: Surroundings,
+    notify: Calling,
     working: JoinSet<()>,
     /// The commands of the person's own that run, one to a conversation.
     commands: shell::Running,
@@ -134,7 +138,7 @@ struct Loop {
 /// # Errors
 /// Where there is no terminal, or it fails.
 pub async fn run(config: TuiConfig, services: Services, drawn: impl FnOnce()) -> Result<Exit, TuiError> {
-    let TuiConfig { state, start, themes, folder, config_file, writes, limits, inline, links, images } = config;
+    let TuiConfig { state, start, themes, folder, config_file, writes, limits, inline, links, images, notify } = config;
     let (theme, no_theme) = match themes.theme(None) {
         Ok(theme) => (theme, None),
         Err(fault) => (Theme::default(), Some(fault)),
@@ -162,6 +166,7 @@ pub async fn run(config: TuiConfig, services: Services, drawn: impl FnOnce()) ->
         awaited: 0,
         limits,
         around: Surroundings::look(),
+        notify,
         working: JoinSet::new(),
         commands: shell::Running::default(),
         dirty: true,
@@ -432,7 +437,11 @@ impl Loop {
                         Err(fault) => Some(Reply::Failed(fault)),
                     }
                 })?,
-                Effect::Notify(text) => notify::notify(&text, self.around.tmux())?,
+                Effect::Notify(text) => {
+                    let (calling, tmux) = (self.notify, self.around.tmux());
+                    // tmux is asked first: not for the loop.
+                    tokio::task::spawn_blocking(move || notify::call(&text, calling, tmux));
+                }
                 Effect::Copy { what, text } => {
                     let (around, folder) = (self.around, self.folder.clone());
                     self.aside(move || Reply::Copied(clipboard::copy(what, &text, around, &folder)));

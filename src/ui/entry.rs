@@ -7,10 +7,18 @@ use super::pictures::{Picture, PictureOf};
 use super::prose::Prose;
 use super::theme::Glyphs;
 use crate::app::{
-    AnswerEntry, BlockAt, Call, Calls, Entry, EntryBody, FaultChoices, FaultEntry, Piece, Siblings, SummaryEntry,
+    AnswerEntry, BlockAt, Call, Calls, Entry, EntryBody, FaultChoices, FaultEntry, Keymap, Piece, Siblings,
+    SummaryEntry,
 };
 use crate::chat::{AnswerState, CallId, Cut, FaultKind, Part, Retry};
 use crate::text::{cut, sanitize, strip_hidden, visible};
+
+/// What is drawn of glyphs and keys.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Signs<'a> {
+    pub glyphs: &'static Glyphs,
+    pub keys: &'a Keymap,
+}
 
 /// How an entry is to be laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,18 +116,18 @@ pub(super) enum Line<'a> {
 }
 
 impl Laid {
-    pub(super) fn new(entry: &Entry, calls: &Calls, shape: Shape, glyphs: &Glyphs) -> Self {
+    pub(super) fn new(entry: &Entry, calls: &Calls, shape: Shape, signs: Signs<'_>) -> Self {
         let mut laid = Self { revision: 0, shape, parts: Vec::new(), piece: None, height: 0, bytes: 0, seen: 0 };
-        laid.lay(entry, calls, glyphs);
+        laid.lay(entry, calls, signs);
         laid
     }
 
     /// Lays out again where the entry or its shape changed; what of an answer has not changed is kept.
-    pub(super) fn update(&mut self, entry: &Entry, calls: &Calls, shape: Shape, glyphs: &Glyphs) {
+    pub(super) fn update(&mut self, entry: &Entry, calls: &Calls, shape: Shape, signs: Signs<'_>) {
         if self.shape != shape {
-            *self = Self { seen: self.seen, ..Self::new(entry, calls, shape, glyphs) };
+            *self = Self { seen: self.seen, ..Self::new(entry, calls, shape, signs) };
         } else if self.revision != entry.revision {
-            self.lay(entry, calls, glyphs);
+            self.lay(entry, calls, signs);
         }
     }
 
@@ -132,7 +140,7 @@ impl Laid {
         }
     }
 
-    fn lay(&mut self, entry: &Entry, calls: &Calls, glyphs: &Glyphs) {
+    fn lay(&mut self, entry: &Entry, calls: &Calls, signs: Signs<'_>) {
         self.revision = entry.revision;
         let mut kept = Kept::default();
         for part in std::mem::take(&mut self.parts).into_iter().rev() {
@@ -147,7 +155,7 @@ impl Laid {
                 | PartBody::Apart => {}
             }
         }
-        self.speaker(entry, glyphs);
+        self.speaker(entry, signs);
         match &entry.body {
             EntryBody::User(parts) => {
                 for (n, part) in parts.iter().enumerate() {
@@ -159,13 +167,13 @@ impl Laid {
                     }
                 }
             }
-            EntryBody::Answer(answer) => self.answer(answer, calls, &mut kept, glyphs),
+            EntryBody::Answer(answer) => self.answer(answer, calls, &mut kept, signs),
             EntryBody::Fault(fault) => {
-                let rows = fault_rows(fault, self.shape.width, glyphs);
+                let rows = fault_rows(fault, self.shape.width, signs);
                 self.push(0, PartBody::Rows(rows));
             }
             EntryBody::Summary(summary) => {
-                let rows = summary_rows(summary, self.shape, glyphs);
+                let rows = summary_rows(summary, self.shape, signs);
                 self.push(0, PartBody::Rows(rows));
             }
             EntryBody::Note(text) => {
@@ -189,7 +197,8 @@ impl Laid {
     }
 
     /// The gap before the entry, and the line that names its speaker.
-    fn speaker(&mut self, entry: &Entry, glyphs: &Glyphs) {
+    fn speaker(&mut self, entry: &Entry, signs: Signs<'_>) {
+        let glyphs = signs.glyphs;
         let shape = self.shape;
         if shape.continues {
             self.push(0, PartBody::Rows(vec![Row::new()]));
@@ -223,7 +232,8 @@ impl Laid {
         self.push(0, PartBody::Role { name, time });
     }
 
-    fn answer(&mut self, answer: &AnswerEntry, calls: &Calls, kept: &mut Kept, glyphs: &Glyphs) {
+    fn answer(&mut self, answer: &AnswerEntry, calls: &Calls, kept: &mut Kept, signs: Signs<'_>) {
+        let glyphs = signs.glyphs;
         let width = self.shape.width;
         let mut before: Option<&Piece> = None;
         for (n, piece) in answer.pieces.iter().enumerate() {
@@ -238,7 +248,7 @@ impl Laid {
             match piece {
                 Piece::Thinking { text, ms } => {
                     let coming = answer.streaming && last;
-                    self.thinking(text, *ms, answer.thinking.unwrap_or(coming), coming, kept, glyphs);
+                    self.thinking(text, *ms, answer.thinking.unwrap_or(coming), coming, kept, signs);
                 }
                 Piece::Text(text) | Piece::Refusal(text) => {
                     let complete = !(answer.streaming && last);
@@ -263,7 +273,7 @@ impl Laid {
                 Piece::Call(id) => {
                     self.push(gap, PartBody::Call(id.clone()));
                     if let Some(call) = calls.by_id.get(id).filter(|_| answer.unfolded.contains(id)) {
-                        self.push(0, PartBody::Rows(unfolded(call, width)));
+                        self.push(0, PartBody::Rows(unfolded(call, width, signs)));
                         if let Some(cell) = self.shape.cell {
                             self.pictures(Picture::of_call(call, cell, width));
                         }
@@ -286,7 +296,8 @@ impl Laid {
         }
     }
 
-    fn thinking(&mut self, text: &str, ms: Option<u64>, open: bool, coming: bool, kept: &mut Kept, glyphs: &Glyphs) {
+    fn thinking(&mut self, text: &str, ms: Option<u64>, open: bool, coming: bool, kept: &mut Kept, signs: Signs<'_>) {
+        let glyphs = signs.glyphs;
         // A small screen shows thinking only when it was asked for, or while there is nothing else.
         if self.shape.narrow && !open {
             return;
@@ -423,23 +434,26 @@ const GIVEN: usize = 6;
 const CAME: usize = 12;
 
 /// What a call was given and came to, as much of it as is worth reading in passing.
-fn unfolded(call: &Call, width: usize) -> Vec<Row> {
+fn unfolded(call: &Call, width: usize, signs: Signs<'_>) -> Vec<Row> {
     let indent = Row::label("    ", Ink::Text);
     let mut rows = Vec::new();
-    let mut lay = |text: &crate::text::SafeText, most: usize, ink: Ink| {
-        // Long texts are cut before they are wrapped.
-        let all = wrap_row(&Row::of_lines(text, ink), width, &indent, &indent);
+    let mut lay = |text: &crate::text::SafeText, most: usize, ink: Ink, whole: bool| {
+        // Long texts are cut before they are wrapped; an address that was cut leads nowhere.
+        let mut row = Row::of_lines(text, ink);
+        let half = text.as_str().split_whitespace().next_back().filter(|_| !whole);
+        row.link_addresses(half);
+        let all = wrap_row(&row, width, &indent, &indent);
         let left = all.len().saturating_sub(most);
         rows.extend(all.into_iter().take(most));
         left
     };
     let head = |text: &str| text[..text.floor_char_boundary(UNFOLDED)].trim_end().to_owned();
-    let arguments = lay(&visible(&head(&call.arguments)), GIVEN, Ink::Dim);
-    let result = lay(&sanitize(&head(call.result_head())), CAME, Ink::Text);
+    let arguments = lay(&visible(&head(&call.arguments)), GIVEN, Ink::Dim, call.arguments.len() <= UNFOLDED);
+    let result = lay(&sanitize(&head(call.result_head())), CAME, Ink::Text, call.result_head().len() <= UNFOLDED);
     let cut = call.arguments.len().max(call.result_head().len()) > UNFOLDED;
     if arguments + result > 0 || cut {
         let mut row = indent.clone();
-        row.push("more of it: o opens the call", Ink::Dim);
+        row.push(&signs.keys.tell("more of it: {transcript.open} opens the call"), Ink::Dim);
         rows.push(row);
     }
     if call.outcome.is_none() {
@@ -480,14 +494,19 @@ pub(super) fn estimate(entry: &Entry, width: usize) -> usize {
 }
 
 /// The row of a summary, and its text where that is shown.
-fn summary_rows(entry: &SummaryEntry, shape: Shape, glyphs: &Glyphs) -> Vec<Row> {
+fn summary_rows(entry: &SummaryEntry, shape: Shape, signs: Signs<'_>) -> Vec<Row> {
+    let glyphs = signs.glyphs;
     let one = &entry.compaction;
     let messages = counted(one.messages.into(), "message", "messages");
     let does = if entry.open { "hides" } else { "shows" };
     let words = match shape.narrow {
-        true => format!("{} summarised, enter {does}", one.messages),
-        false => format!("{messages} summarised {dot} enter {does} the summary {dot} e edits it", dot = glyphs.dot),
+        true => format!("{} summarised, {{transcript.fold}} {does}", one.messages),
+        false => format!(
+            "{messages} summarised {dot} {{transcript.fold}} {does} the summary {dot} {{transcript.edit}} edits it",
+            dot = glyphs.dot
+        ),
     };
+    let words = signs.keys.tell(&words);
     let mut row = Row::new();
     row.push_safe(&glyphs.rule.repeat(2), Tint::of(Ink::Dim));
     row.push(&format!(" {} ", cut(&words, shape.width.saturating_sub(6))), Ink::Dim);
@@ -554,7 +573,8 @@ fn user_part(part: &Part, width: usize) -> Vec<Row> {
     }
 }
 
-fn fault_rows(entry: &FaultEntry, width: usize, glyphs: &Glyphs) -> Vec<Row> {
+fn fault_rows(entry: &FaultEntry, width: usize, signs: Signs<'_>) -> Vec<Row> {
+    let glyphs = signs.glyphs;
     let mut row = Row::new();
     row.push_safe(glyphs.failed, Tint::of(Ink::Bad));
     row.push(" ", Ink::Text);
@@ -575,17 +595,22 @@ fn fault_rows(entry: &FaultEntry, width: usize, glyphs: &Glyphs) -> Vec<Row> {
     let indent = Row::label("  ", Ink::Text);
     let mut rows = wrap_row(&row, width, &none, &indent);
     let keys: &[(&'static str, &'static str)] = match entry.choices {
-        FaultChoices::Key => &[("k", "another key"), ("m", "another endpoint"), ("r", "retry")],
-        FaultChoices::Cut => &[("c", "continue"), ("r", "ask again (calls are not re-run)")],
-        FaultChoices::Compact => &[("c", "compact what is older and ask again"), ("r", "ask again")],
-        FaultChoices::Retry => &[("r", "ask again")],
+        FaultChoices::Key => {
+            &[("{fault.key}", "another key"), ("{fault.endpoint}", "another endpoint"), ("{fault.retry}", "retry")]
+        }
+        FaultChoices::Cut => &[("{fault.continue}", "continue"), ("{fault.retry}", "ask again (calls are not re-run)")],
+        FaultChoices::Compact => {
+            &[("{fault.continue}", "compact what is older and ask again"), ("{fault.retry}", "ask again")]
+        }
+        FaultChoices::Retry => &[("{fault.retry}", "ask again")],
         FaultChoices::None => &[],
     };
     if !entry.settled && !keys.is_empty() {
         let mut line = Row::new();
-        for (n, (key, label)) in keys.iter().enumerate() {
-            line.push(if n == 0 { "" } else { "   " }, Ink::Text);
-            line.push(key, Tint::of(Ink::Accent).bold());
+        for (key, label) in keys {
+            let Some(key) = signs.keys.spell(key) else { continue };
+            line.push(if line.text().is_empty() { "" } else { "   " }, Ink::Text);
+            line.push(&key, Tint::of(Ink::Accent).bold());
             line.push(&format!(" {label}"), Ink::Dim);
         }
         if entry.choices == FaultChoices::Key {

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use super::canvas::Canvas;
 use super::figures::Moment;
 use super::ink::{Ink, Row, Tint};
-use crate::app::{Hint, Saved, State};
+use crate::app::{Hint, Overlay, Saved, State};
 use crate::text::{cut, sanitize};
 
 /// Draws `left` hints, their keys as [`Canvas::key`] has them, and one at the right edge, with `tail` before it. What does not fit is left out, last first.
@@ -49,13 +49,34 @@ fn message(state: &State) -> Option<(&str, Ink)> {
     })
 }
 
-/// The same over a layer: on the rule above its keys, which stay.
+/// What waits for its person under the layers, and the key that opens it; None where that is open.
+fn waits(state: &State, narrow: bool) -> Option<String> {
+    let server = state.inquiry.as_ref().map(|asked| asked.inquiry.server.as_str());
+    let mut calls = state.calls.waiting();
+    let call = calls.next().map(crate::app::Call::name);
+    // What must be decided first is left by its own keys alone.
+    let first = state.overlays.iter().any(Overlay::is_modal);
+    let what = match (server, call) {
+        _ if first => return None,
+        (Some(server), _) if narrow => format!("{{app.tools}} answers {server}"),
+        (None, Some(call)) if narrow => format!("{{app.tools}} reviews {call}"),
+        (Some(server), _) => format!("{server} asks you something: {{app.tools}} answers"),
+        (None, Some(call)) => format!("{call} needs your approval: {{app.tools}} reviews"),
+        (None, None) => return None,
+    };
+    Some(state.keymap.tell(&what).into_owned())
+}
+
+/// The same over a layer: on the rule above its keys, which stay. What waits for its person is said as long as it does.
 pub(super) fn over(canvas: &mut Canvas<'_>, area: Rect, state: &State) {
     let (width, height) = (usize::from(area.width), usize::from(area.height));
     if height < 5 || width < 10 {
         return;
     }
-    if let Some((text, ink)) = message(state) {
+    let waits = waits(state, width < 60);
+    let waits = waits.as_deref().map(|text| (text, Ink::Warn));
+    let hint = state.status.hint.as_deref().map(|hint| (hint, Ink::Accent));
+    if let Some((text, ink)) = hint.or(waits).or_else(|| message(state)) {
         let text = cut(sanitize(text).one_line().as_str(), width.saturating_sub(4));
         canvas.put(area, 0, height - 2, &format!(" {text} "), ink);
     }

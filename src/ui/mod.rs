@@ -94,7 +94,6 @@ pub fn draw(
     (layout, caret)
 }
 
-/// Seconds east of UTC, for times of day.
 /// The moment that running clocks count to: whole seconds of it where nothing may move.
 fn now(state: &State) -> crate::chat::Stamp {
     let now = state.now;
@@ -104,6 +103,7 @@ fn now(state: &State) -> crate::chat::Stamp {
     crate::chat::Stamp { mono_us: now.mono_us / 1_000_000 * 1_000_000, ..now }
 }
 
+/// Seconds east of UTC, for times of day.
 fn offset(state: &State) -> i32 {
     state.session.utc_offset_s
 }

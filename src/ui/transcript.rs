@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::call::{elapsed, measure, name, part, sign, word};
 use super::canvas::{Canvas, columns_of, hit, rows_of};
-use super::entry::{Laid, Line, Shape, estimate};
+use super::entry::{Laid, Line, Shape, Signs, estimate};
 use super::figures::size;
 use super::holding::Held;
 use super::ink::{Ink, Row, Tint};
@@ -47,8 +47,9 @@ impl<'a> Reader<'a> {
         let shape = self.shape_of(n);
         let glyphs = self.memo.glyphs.unwrap_or(super::Theme::dark().glyphs);
         let frame = self.memo.frame();
-        let laid = self.memo.entries.entry(entry.key).or_insert_with(|| Laid::new(entry, self.calls, shape, glyphs));
-        laid.update(entry, self.calls, shape, glyphs);
+        let signs = Signs { glyphs, keys: &self.state.keymap };
+        let laid = self.memo.entries.entry(entry.key).or_insert_with(|| Laid::new(entry, self.calls, shape, signs));
+        laid.update(entry, self.calls, shape, signs);
         laid.seen = frame;
         if let Some(height) = self.memo.heights.get_mut(n) {
             *height = Height { key: entry.key, revision: entry.revision, lines: laid.height };
@@ -440,7 +441,7 @@ fn draw_call(canvas: &mut Canvas<'_>, area: Rect, y: usize, call: &Call, state: 
     // The fields at the right: time, then a size or a share; or the state in words where there is neither.
     let words = match call.phase {
         CallPhase::NeedsApproval | CallPhase::ServerStarting | CallPhase::Arguments | CallPhase::Closed => word(call),
-        CallPhase::Ended(_) if ended || elapsed(call, state.now).is_none() => word(call),
+        CallPhase::Ended(_) if ended || elapsed(call, super::now(state)).is_none() => word(call),
         CallPhase::Queued(_) | CallPhase::Running | CallPhase::Cancelling | CallPhase::Ended(_) => "",
     };
     let field = if !words.is_empty() && narrow {

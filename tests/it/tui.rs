@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod branches;
+mod caret;
 mod keyboard;
 mod panics;
 
@@ -473,6 +474,26 @@ fn out_of_sight_it_calls_and_the_title_says_what_is_wanted() {
     terminal.signal("-TERM");
     let (_, bytes) = terminal.ended();
     assert!(String::from_utf8_lossy(&bytes).contains("\x1b[23;2t"), "the window has its own name again");
+}
+
+/// As the terminal shows it: kitty's own form, and on the console nothing but the bell.
+#[test]
+fn it_calls_in_the_form_that_the_terminal_shows() {
+    for (term, expect) in [("xterm-kitty", "\x1b]99;i=millrace:o=unfocused;millrace: "), ("linux", "\x07")] {
+        let mut terminal = open(&["demo"], (100, 30), &[("MILLRACE_DEMO_PACE", "0"), ("TERM", term)]);
+        terminal.wait_for("demo 7");
+        terminal.type_in("\x1b[Owhat is the weather in Lerwick?\r");
+        let wire = |terminal: &Terminal| String::from_utf8_lossy(&terminal.bytes()).into_owned();
+        let until = Instant::now() + PATIENCE;
+        let asks = |terminal: &Terminal| wire(terminal).contains("needs you - ");
+        while !(asks(&terminal) && wire(&terminal).contains(expect)) {
+            assert!(Instant::now() < until, "{}", terminal.screen());
+            std::thread::sleep(Duration::from_millis(15));
+        }
+        assert!(!wire(&terminal).contains("\x1b]9;"), "{term}");
+        terminal.signal("-TERM");
+        terminal.ended();
+    }
 }
 
 #[test]

@@ -256,6 +256,7 @@ impl State {
             }
             "ui.panel" => self.panel.hidden = !on(true),
             "ui.reasoning" => self.transcript.unfolded = on(false),
+            "ui.notify_details" => self.session.notify_details = on(false),
             "ui.motion" => self.session.still = !on(true),
             "ui.editing" => self.composer.use_vi(value == Some("\"vi\"")),
             _ => self.say(format!("{key} is written down; it holds from the next start on"), out),

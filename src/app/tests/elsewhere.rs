@@ -95,9 +95,10 @@ fn a_call_that_waits_elsewhere_is_told_and_decided_there() {
     assert!(desk.state.overlays.is_empty(), "no review of what is not on the screen");
     let told: Vec<_> = desk.effects.iter().filter(|effect| matches!(effect, Effect::Notify(_))).collect();
     assert!(
-        matches!(told[..], [Effect::Notify(text)] if text == "millrace: \"first\" needs your approval"),
-        "{told:?}"
+        matches!(told[..], [Effect::Notify(text)] if text == "millrace: another conversation needs your approval"),
+        "its title is what was said: {told:?}"
     );
+    assert!(desk.said().starts_with("\"first\" needs your approval"), "{}", desk.said());
     desk.keys("<alt+r>");
     assert!(matches!(desk.state.overlays.last(), Some(Overlay::Review(_))));
 }

@@ -338,3 +338,20 @@ fn what_waits_comes_back_with_all_that_it_names() {
     assert_eq!(desk.state.composer.parts(), parts);
     assert!(parts.contains(&part) && desk.state.composer.expanded().contains("line 39"));
 }
+
+#[test]
+fn a_notification_quotes_nobody_unless_it_may() {
+    for (details, expect) in
+        [(false, "millrace: the answer broke off"), (true, "millrace: the answer broke off: no such model")]
+    {
+        let mut desk = desk();
+        desk.state.session.notify_details = details;
+        let turn = desk.ask("hi");
+        desk.event(Event::FocusLost);
+        desk.effects.clear();
+        let fault = crate::chat::Fault::new(crate::chat::FaultKind::Provider, "no such model");
+        desk.engine(TurnEvent::Error { turn: Some(turn), fault });
+        let told: Vec<_> = desk.effects.iter().filter(|e| matches!(e, Effect::Notify(_))).collect();
+        assert!(matches!(told[..], [Effect::Notify(text)] if text == expect), "{told:?}");
+    }
+}

@@ -50,6 +50,7 @@ pub(super) async fn replayed(
         start: Start { mouse: resolved.ui.mouse, ..Start::default() },
         links: looks.links(),
         images: looks.images(),
+        notify: looks.notify(),
         themes: Box::new(looks),
         writes: false,
         inline: args.output.inline,

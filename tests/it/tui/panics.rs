@@ -58,8 +58,11 @@ fn panicked(place: &str, inline: bool) -> (String, String) {
         assert!(Instant::now() < until, "{}", terminal.screen());
         std::thread::sleep(Duration::from_millis(10));
     }
-    // What streamed is written within a quarter of a second.
-    std::thread::sleep(Duration::from_millis(600));
+    // What streamed is written within a quarter of a second, on a machine that has the time.
+    while !kept(&path).contains("It began well") {
+        assert!(Instant::now() < until, "it is not written down");
+        std::thread::sleep(Duration::from_millis(100));
+    }
     std::fs::write(&file, place).unwrap();
     // Esc stops the answer: the screen and the engine both have something to do.
     terminal.type_in("x");
@@ -84,6 +87,10 @@ fn kept(home: &str) -> String {
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     let list = history(&["list", "--json"]);
+    // Not yet.
+    if !list.contains("\"id\":") {
+        return String::new();
+    }
     let (_, rest) = list.split_once("\"id\":").unwrap_or_else(|| panic!("{list}"));
     let id = rest.split('"').nth(1).unwrap();
     history(&["show", id])

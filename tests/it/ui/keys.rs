@@ -146,3 +146,46 @@ fn a_handful_of_keys_given_anew() {
     let drawn = frame(&servers, 120, 36);
     assert!(drawn.contains("z restart") && drawn.contains("o on/off") && !drawn.contains("trust"), "{drawn}");
 }
+
+#[test]
+fn what_needs_its_person_is_said_over_every_layer_as_long_as_it_does() {
+    let mut state = server_list();
+    for (columns, rows) in [(120, 36), (80, 24), (40, 20)] {
+        assert!(!frame(&state, columns, rows).contains("needs your approval"));
+    }
+    call(&mut state, "w", "fs/write_file", "{}", CallPhase::NeedsApproval);
+    for (columns, rows) in [(120, 36), (80, 24), (40, 20)] {
+        let drawn = frame(&state, columns, rows);
+        let above = drawn.lines().rev().nth(1).unwrap_or_default().to_owned();
+        let all = "fs/write_file needs your approval: ^T reviews";
+        assert!(above.contains(if columns < 60 { "^T reviews fs/write_file" } else { all }), "{drawn}");
+    }
+    state.keymap.rebind("app.tools", &[vec![Key::parse("f5").unwrap()]]);
+    assert!(frame(&state, 80, 24).contains("needs your approval: f5 reviews"));
+}
+
+/// Reduced motion holds for what is open over the chat, too: within a second nothing moves.
+#[test]
+fn where_nothing_may_move_layers_stand_still() {
+    let mut running = detailed();
+    let id = running.calls.by_id.keys().next().cloned().unwrap();
+    change(&mut running, &id, |call| {
+        call.phase = CallPhase::Running;
+        call.outcome = None;
+        (call.times.sent, call.times.ended) = (Some(stamp(995 * SECOND)), None);
+    });
+    if let Some(Overlay::Detail(open)) = running.overlays.last_mut() {
+        open.call = id;
+    }
+    let mut moved = 0;
+    for mut state in [running, chat(120), timed()] {
+        let mut at = |still: bool, tenths: u64| {
+            state.session.still = still;
+            state.now = stamp(1_000 * SECOND + tenths * SECOND / 10);
+            frame(&state, 120, 36)
+        };
+        moved += usize::from(at(false, 1) != at(false, 8));
+        assert_eq!(at(true, 1), at(true, 8));
+    }
+    assert!(moved >= 2, "else nothing was shown: {moved}");
+}

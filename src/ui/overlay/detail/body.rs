@@ -123,7 +123,8 @@ impl DetailRows {
         let body = match of.part {
             DetailPart::Log => Body::Rows(log::rows(call, state, of.columns)),
             DetailPart::Result | DetailPart::Told | DetailPart::Arguments if shows_tree => {
-                let layout = tree::Layout { glyphs, columns: of.columns, wrap: of.wrap, folds: &of.folds };
+                let layout =
+                    tree::Layout { glyphs, columns: of.columns, wrap: of.wrap, folds: &of.folds, keys: &state.keymap };
                 Body::Tree(tree::rows(text, &layout))
             }
             DetailPart::Result | DetailPart::Told | DetailPart::Arguments => {

@@ -239,7 +239,9 @@ fn times(call: &Call, state: &State) -> Vec<String> {
     let closed = t.closed.unwrap_or(t.opened);
     match (t.asked, t.approved) {
         (Some(asked), Some(approved)) => out.push(format!("approved by you in {}", seconds(approved.since_us(asked)))),
-        (Some(asked), None) if t.ended.is_none() => out.push(format!("waits {}", seconds(state.now.since_us(asked)))),
+        (Some(asked), None) if t.ended.is_none() => {
+            out.push(format!("waits {}", seconds(crate::ui::now(state).since_us(asked))))
+        }
         (Some(_) | None, None | Some(_)) => {}
     }
     if let Some(sent) = t.sent {
@@ -247,7 +249,7 @@ fn times(call: &Call, state: &State) -> Vec<String> {
         if sent.since_us(ready) > 50_000 {
             out.insert(0, format!("queued {}", seconds(sent.since_us(ready))));
         }
-        let end = t.ended.unwrap_or(state.now);
+        let end = t.ended.unwrap_or(crate::ui::now(state));
         out.push(format!("{} {}", if t.ended.is_some() { "ran" } else { "running" }, seconds(end.since_us(sent))));
     } else if t.ended.is_some() {
         out.push("never sent".to_owned());
@@ -351,6 +353,6 @@ fn sent(canvas: &mut Canvas<'_>, body: Rect, y: usize, call: &Call, wide: bool) 
         format!("all of it, {told}")
     };
     canvas.put(body, at + if wide { 3 } else { 2 }, y, &text, Ink::Dim);
-    let note = if wide { "[m] show exact" } else { "[m] exact" };
-    canvas.put_right(body, columns.saturating_sub(if wide { 1 } else { 5 }), y, note, Ink::Dim);
+    let note = canvas.key(if wide { "[{detail.told}] show exact" } else { "[{detail.told}] exact" });
+    canvas.put_right(body, columns.saturating_sub(if wide { 1 } else { 5 }), y, &note.unwrap_or_default(), Ink::Dim);
 }

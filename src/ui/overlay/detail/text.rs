@@ -90,18 +90,24 @@ impl Lines {
         if !plain && !self.shape.raw {
             self.removed += sanitize_counted(piece).1;
         }
-        (self.lay(piece).len(), piece.len().saturating_mul(NOT_PLAIN))
+        (self.lay(piece, false).len(), piece.len().saturating_mul(NOT_PLAIN))
     }
 
-    /// A part in its rows.
-    fn lay(&self, piece: &str) -> Vec<Row> {
+    /// A part in its rows, its addresses links; `last`: nothing comes behind it.
+    fn lay(&self, piece: &str, last: bool) -> Vec<Row> {
         let body = piece.strip_suffix('\n').unwrap_or(piece);
         let safe = if self.shape.raw { visible(body) } else { sanitize_counted(body).0 };
         let indent = Row::label("   ", Ink::Text);
+        let whole = last || piece.ends_with('\n');
         let mut out = Vec::new();
         for line in safe.as_str().split('\n') {
             let mut row = Row::new();
             row.push_safe(line, Tint::default());
+            // Of a line that goes on in the next part the last word may be cut.
+            let half = line.split_whitespace().next_back().filter(|_| !whole);
+            if !self.shape.raw {
+                row.link_addresses(half);
+            }
             if self.shape.wrap {
                 out.extend(wrap_row(&row, self.shape.columns.saturating_sub(1), &indent, &indent));
             } else {
@@ -123,7 +129,8 @@ impl Lines {
         let mut n = self.parts.partition_point(|part| part.row <= top).saturating_sub(1);
         let mut out = Vec::new();
         while let Some(part) = self.parts.get(n).filter(|_| out.len() < page) {
-            let rows = self.lay(self.piece(text, n));
+            let last = n + 1 == self.parts.len() && self.done(text);
+            let rows = self.lay(self.piece(text, n), last);
             out.extend(rows.into_iter().skip(top.saturating_sub(part.row)).take(page - out.len()));
             n += 1;
         }
@@ -138,7 +145,7 @@ impl Lines {
         let mut rows = part.row;
         let body = piece.strip_suffix('\n').unwrap_or(piece);
         for (line, text) in body.split('\n').enumerate() {
-            rows += self.lay(text).len();
+            rows += self.lay(text, false).len();
             if row < rows {
                 return part.line + line + 1;
             }
@@ -156,7 +163,7 @@ impl Lines {
     pub(super) fn find(&self, text: &str, n: usize, wanted: &str, found: &mut Vec<usize>) -> usize {
         let (part, piece) = (self.parts[n], self.piece(text, n));
         if !part.plain {
-            let rows = self.lay(piece);
+            let rows = self.lay(piece, false);
             let holds = |row: &Row| row.text().to_lowercase().contains(wanted);
             found.extend(rows.iter().enumerate().filter(|(_, row)| holds(row)).map(|(at, _)| part.row + at));
             return piece.len().saturating_mul(NOT_PLAIN);
@@ -236,6 +243,24 @@ mod tests {
             assert_eq!(lines.visible(&text, row, 1)[0].text().trim(), format!("line {row} ok"));
             assert_eq!(lines.line_of(&text, row), row + 1);
         }
+    }
+
+    #[test]
+    fn addresses_of_a_result_are_links_where_they_are_whole() {
+        let linked = |text: &str, raw: bool| {
+            let mut lines = Lines::new(text, Shape { columns: 60, wrap: true, raw });
+            while !lines.done(text) {
+                lines.go_on(text);
+            }
+            let rows = lines.visible(text, 0, lines.rows);
+            rows.iter().filter(|row| row.pieces().any(|(_, _, to)| to.is_some())).count()
+        };
+        assert_eq!(linked("see https://a.example/b\nand http://c.example", false), 2);
+        assert_eq!(linked("see https://a.example/b\n", true), 0, "raw bytes are bytes");
+        // One that is cut where a part ends would lead to another host.
+        let cut = format!("{}https://a.example.org/path and more", " x".repeat(PART / 2 - 8));
+        assert_eq!(part_end(&cut, 0), PART);
+        assert_eq!(linked(&cut, false), 0);
     }
 
     #[test]

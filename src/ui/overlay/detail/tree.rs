@@ -6,7 +6,7 @@
 
 use memchr::memchr2;
 
-use crate::app::{Folds, TreeKind};
+use crate::app::{Folds, Keymap, TreeKind};
 use crate::text::visible;
 use crate::ui::figures::{grouped, size};
 use crate::ui::ink::{Ink, Row, Tint};
@@ -67,6 +67,7 @@ pub(super) struct Layout<'a> {
     pub columns: usize,
     pub wrap: bool,
     pub folds: &'a Folds,
+    pub keys: &'a Keymap,
 }
 
 /// The rows of a text for which [`is_tree`] holds.
@@ -149,8 +150,13 @@ impl Walk<'_> {
             let most = self.text.floor_char_boundary((at + 128 * STRING).min(end));
             let text = crate::app::at_line_ends(&self.text[at..most]);
             row.push_lines(&visible(&text), Tint::of(Ink::Text));
+            // One that is not whole leads nowhere.
+            if most == end {
+                row.link_addresses(None);
+            }
             if most < end {
-                row.push(&format!(" … {} more: e shows it whole", size((end - most) as u64)), Ink::Dim);
+                let way = self.layout.keys.tell("{detail.editor} shows it whole");
+                row.push(&format!(" … {} more: {way}", size((end - most) as u64)), Ink::Dim);
             }
         } else {
             let most = self.text.floor_char_boundary(at + PREVIEW);
@@ -257,7 +263,8 @@ impl Walk<'_> {
                 TreeKind::Unread
             }
             Span::Broken | Span::Whole { .. } => {
-                row.push(&format!("{glyph} not JSON from here on: p shows the text"), Ink::Warn);
+                let way = self.layout.keys.tell("{detail.pretty} shows the text");
+                row.push(&format!("{glyph} not JSON from here on: {way}"), Ink::Warn);
                 TreeKind::Leaf
             }
         };
@@ -390,7 +397,8 @@ mod tests {
 
     fn drawn(text: &str, folds: &Folds) -> Vec<String> {
         let glyphs = Theme::dark().glyphs;
-        let rows = rows(text, &Layout { glyphs, columns: 80, wrap: true, folds });
+        let keys = Keymap::default();
+        let rows = rows(text, &Layout { glyphs, columns: 80, wrap: true, folds, keys: &keys });
         rows.iter().map(|row| row.row.text().trim_end().to_owned()).collect()
     }
 

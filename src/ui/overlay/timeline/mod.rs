@@ -52,8 +52,8 @@ impl Shown {
         let turn = state.transcript.turn.as_ref();
         let last = state.transcript.last.as_ref().filter(|_| turn.is_none());
         let status = last.map(|last| last.status.map_or("ok", TurnStatus::word).to_owned());
-        let now = turn.map(|turn| turn.elapsed_us(state.now));
-        let ended = last.map(|last| last.elapsed_us(state.now));
+        let now = turn.map(|turn| turn.elapsed_us(crate::ui::now(state)));
+        let ended = last.map(|last| last.elapsed_us(crate::ui::now(state)));
         let total = total(&times, now.or(times.ended).or(ended));
         let host = state.session.connection.as_ref().map(|c| c.host.clone()).unwrap_or_default();
         let selected = view.selected.clone();

@@ -218,17 +218,20 @@ impl TurnTimes {
         })
     }
 
-    /// How much sooner a call was answered than if it had left at the end of its round's stream, with the same
-    /// server time and the same decision. None for a call that was not answered by its server.
+    /// How much sooner a call was answered than if all of it had begun at the end of its round's stream: its review, its
+    /// place at the server, its sending, each as long as it took. None for a call that was not answered by its server.
     #[must_use]
     pub fn sooner(&self, call: &CallTimes) -> Option<u64> {
         let end = self.rounds.iter().find(|r| r.round == call.round)?.ended?;
         let sent = call.sent?;
         call.answered?;
-        Some(end.saturating_sub(sent))
+        // What was held until the end by nobody's decision was not dispatched at its close.
+        let decided_late = call.approved.is_some_and(|approved| approved >= end);
+        let from = if sent < end || decided_late { call.closed.unwrap_or(sent).min(sent) } else { sent };
+        Some(end.saturating_sub(from))
     }
 
-    /// How much longer the turn would have taken with every call sent at the end of its round's stream: per round,
+    /// How much longer the turn would have taken with every call begun at the end of its round's stream: per round,
     /// the latest answer then, less the latest answer (or the end of the stream) as it was. Calls that never left or
     /// were not answered do not count. Zero where nothing was saved.
     #[must_use]
@@ -239,9 +242,9 @@ impl TurnTimes {
                 let end = round.ended?;
                 let (mut real, mut late) = (end, end);
                 for call in self.calls.iter().filter(|c| c.round == round.round) {
-                    let (Some(sent), Some(answered)) = (call.sent, call.answered) else { continue };
+                    let (Some(sooner), Some(answered)) = (self.sooner(call), call.answered) else { continue };
                     real = real.max(answered);
-                    late = late.max(answered + end.saturating_sub(sent));
+                    late = late.max(answered + sooner);
                 }
                 Some(late - real)
             })
@@ -289,6 +292,25 @@ mod tests {
         let none = TurnTimes { rounds: vec![round(100)], calls: vec![call(1, 100, 900)], ..TurnTimes::default() };
         assert_eq!(none.saved(), 0);
     }
+
+    /// Closed at 1 s of a stream that ended at 5 s; what it waited for would have come behind the end.
+    #[test]
+    fn a_decision_and_a_place_take_as_long_at_the_end() {
+        let sooner = |approved: Option<u64>, sent: u64| {
+            let rounds = vec![RoundTimes { round: 1, ended: Some(5_000), ..RoundTimes::default() }];
+            let asked = approved.map(|_| 1_000);
+            let call = CallTimes { closed: Some(1_000), asked, approved, ..call(1, sent, sent + 100) };
+            let turn = TurnTimes { rounds, calls: vec![call], ..TurnTimes::default() };
+            (turn.sooner(&turn.calls[0]), turn.saved())
+        };
+        assert_eq!(sooner(None, 1_000), (Some(4_000), 100));
+        assert_eq!(sooner(None, 3_000).0, Some(4_000), "it waited for a place");
+        assert_eq!(sooner(Some(3_000), 3_000).0, Some(4_000), "a person took two seconds");
+        assert_eq!(sooner(Some(6_000), 6_000), (Some(4_000), 4_000), "and five, behind the end");
+        assert_eq!(sooner(None, 5_000), (Some(0), 0), "held until the end");
+        assert_eq!(sooner(Some(2_000), 5_000), (Some(0), 0), "decided, and held until the end");
+    }
+
     #[test]
     fn where_nothing_was_saved_it_is_said_why() {
         let check = |calls: Vec<CallTimes>, expect: Option<&str>| {

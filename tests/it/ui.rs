@@ -850,16 +850,20 @@ fn timed() -> State {
     state.transcript.title = "retry-loop refactor".into();
     let s = |t: f64| stamp((t * 1e6) as u64);
     type Row = (&'static str, f64, f64, Option<(f64, f64)>, f64, f64, OutcomeKind);
-    let rows: [Row; 4] = [
+    let rows: [Row; 7] = [
         ("fs/read_file", 4.6, 5.0, None, 5.0, 5.08, OutcomeKind::Done),
-        ("shell/test", 5.4, 6.0, Some((6.0, 9.3)), 9.3, 21.7, OutcomeKind::Failed),
+        ("shell/test", 5.4, 6.0, Some((6.2, 9.3)), 9.3, 21.7, OutcomeKind::Failed),
         ("web/fetch", 6.6, 7.0, None, 7.0, 12.0, OutcomeKind::Cancelled),
+        ("fs/search", 7.4, 7.9, None, 7.9, 8.2, OutcomeKind::Done),
         ("web/fetch", 8.5, 8.9, None, 11.6, 16.5, OutcomeKind::Done),
+        ("git/diff", 12.5, 13.3, None, 13.3, 13.41, OutcomeKind::Done),
+        ("fs/write_file", 14.4, 16.4, Some((16.4, 20.5)), 20.5, 20.55, OutcomeKind::Done),
     ];
     for (n, (path, opened, closed, asked, sent, answered, kind)) in rows.into_iter().enumerate() {
         let id = call(&mut state, &format!("t{n}"), path, r#"{"cmd":"cargo test -- retry"}"#, CallPhase::Ended(kind));
         change(&mut state, &id, |call| {
             call.closed_by = Some(ClosedBy::Brace);
+            call.arguments_bytes = 118;
             call.times = Times {
                 opened: s(opened),
                 closed: Some(s(closed)),
@@ -885,9 +889,15 @@ fn timed() -> State {
             first_text: Some(us(4.6)),
             ended: Some(us(17.8)),
             spans: vec![
-                (SpanKind::Reasoning, us(0.5), us(4.4)),
-                (SpanKind::Text, us(4.4), us(17.8)),
+                (SpanKind::Reasoning, us(0.5), us(4.6)),
+                (SpanKind::Text, us(4.6), us(17.8)),
+                (SpanKind::Arguments, us(4.6), us(5.0)),
                 (SpanKind::Arguments, us(5.4), us(6.0)),
+                (SpanKind::Arguments, us(6.6), us(7.0)),
+                (SpanKind::Arguments, us(7.4), us(7.9)),
+                (SpanKind::Arguments, us(8.5), us(8.9)),
+                (SpanKind::Arguments, us(12.5), us(13.3)),
+                (SpanKind::Arguments, us(14.4), us(16.4)),
             ],
         },
         RoundTimes {

@@ -88,13 +88,13 @@ fn drawn_wide() {
  TIMELINE   retry-loop refactor, turn 3 of 3                               qwen3-32b @ localhost:8000   ✓ done   28.9 s
 ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
- 8.5 s sooner    Calls left as their arguments closed. Sent at the end of the answer, this turn would take 37.4 s.
+ 11.8 s sooner   Calls left as their arguments closed. Sent at the end of the answer, this turn would take 40.7 s.
  longest path    first byte 0.5   thinking 4.1   writing 1.4   shell/test 15.7 (you 3.1)   first byte 0.6   answer 6.6
 
                          0 s       4         8         12        16        20        24        28          RAN    SOONER
  ROUND 1   model         .::::::::::~~~~======================~~~~~~~                                    17.8 s
    fs/read_file                     ~✓                               ┊                                   0.08 s   12.8 s
-   shell/test                         ~~????????▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓✗                         12.4 s    8.5 s
+   shell/test                         ~~????????▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓✗                         12.4 s   11.8 s
    web/fetch                              ~▓▓▓▓▓▓▓▓▓▓▓▓▓⊘            ┊                                    5.0 s        -
 
  ROUND 2   model                                                               .=================         7.2 s
@@ -112,12 +112,12 @@ fn drawn_narrow() {
     insta::assert_snapshot!(lines.join("\n"), @r"
  TIMELINE   retry-loop refactor, turn 3                         ✓ done   28.9 s
 ────────────────────────────────────────────────────────────────────────────────
- 8.5 s sooner   Sent at the end of the answer: 37.4 s.  2 rounds  3 calls
+ 11.8 s sooner   Sent at the end of the answer: 40.7 s.  2 rounds  3 calls
 
                    0 s       8         16        24                RAN    SOONER
  ROUND 1   model   :::::~~===========~~~~                        17.8 s
    fs/read_file         ~✓               ┊                       0.08 s   12.8 s
-   shell/test            ~????▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓✗                  12.4 s    8.5 s
+   shell/test            ~????▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓✗                  12.4 s   11.8 s
    web/fetch               ~▓▓▓▓▓▓⊘      ┊                        5.0 s        -
  ROUND 2   model                              =========           7.2 s
 

@@ -194,8 +194,7 @@ impl Screen {
     fn send(&mut self) -> io::Result<()> {
         let mut bytes = self.gathered.bytes();
         bytes.extend_from_slice(END);
-        let mut out = io::stdout().lock();
-        let sent = out.write_all(&bytes).and_then(|()| out.flush());
+        let sent = terminal::frame(&bytes);
         bytes.clear();
         drop(bytes);
         sent

@@ -3,8 +3,9 @@
 //! The bytes that undo everything are made before anything is done, so that any thread can write them at any time.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -41,6 +42,8 @@ const LEAVE_INLINE: &str = "\x1b[?2026l\x1b[?1006l\x1b[?1003l\x1b[?1002l\x1b[?10
 static ENTERED: AtomicBool = AtomicBool::new(false);
 /// The alternate screen is shown.
 static ALTERNATE: AtomicBool = AtomicBool::new(false);
+/// Held while a frame is written.
+static FRAME: Mutex<()> = Mutex::new(());
 /// How keys are told, as [`Keyboard`] numbers it.
 static KEYBOARD: AtomicU8 = AtomicU8::new(Keyboard::Plain as u8);
 
@@ -184,9 +187,33 @@ pub(super) fn switch(alternate: bool) -> io::Result<()> {
     write_now(&if alternate { format!("{SWITCH}{on}") } else { format!("{off}{SWITCH_BACK}") })
 }
 
+/// Writes a frame whole, as long as the terminal is ours: what another thread gave back is drawn on no more.
+pub(super) fn frame(bytes: &[u8]) -> io::Result<()> {
+    let _whole = FRAME.lock().unwrap_or_else(PoisonError::into_inner);
+    if !ENTERED.load(Ordering::SeqCst) {
+        return Ok(());
+    }
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
+}
+
+/// Waits for a frame that is being written, for a moment: its writer may be what panics, or be held up for ever.
+fn frame_written() -> Option<MutexGuard<'static, ()>> {
+    (0..20).find_map(|_| match FRAME.try_lock() {
+        Ok(whole) => Some(whole),
+        Err(TryLockError::Poisoned(whole)) => Some(whole.into_inner()),
+        Err(TryLockError::WouldBlock) => {
+            std::thread::sleep(Duration::from_millis(5));
+            None
+        }
+    })
+}
+
 /// Gives the terminal back, once. Safe from any thread, and where nothing was entered.
 pub fn restore() {
     if ENTERED.swap(false, Ordering::SeqCst) {
+        let _whole = frame_written();
         // Not through the lock of stdout: a panic may hold it.
         let alternate = ALTERNATE.swap(false, Ordering::SeqCst);
         let _ = write_straight(Keyboard::now().off().as_bytes());

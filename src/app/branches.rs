@@ -174,7 +174,10 @@ impl State {
             return self.say("another millrace has this conversation: its branch is the one that is shown", out);
         }
         let Some(entry) = self.fork_at_hand() else {
-            return self.say("there is no other branch here: e edits a message, R answers again", out);
+            return self.say(
+                "there is no other branch here: {transcript.edit} edits a message, {transcript.again} answers again",
+                out,
+            );
         };
         let Some(id) = entry.message.clone() else { return };
         let branches = &self.transcript.branches;

@@ -282,7 +282,7 @@ impl State {
         let said = match for_good {
             true if remarks.is_empty() => format!("erased {what}: nothing of {them} is left in the store"),
             true => format!("erased {what}. {}", remarks.join(" ")),
-            false => format!("deleted {what}, kept for 30 days: u brings {them} back"),
+            false => format!("deleted {what}, kept for 30 days: {{browser.undo}} brings {them} back"),
         };
         self.say(said, out);
     }

@@ -124,7 +124,7 @@ impl State {
     pub(super) fn export(&mut self, form: ExportForm, out: &mut Vec<Effect>) {
         match &self.transcript.conversation {
             Some(_) if !self.is_kept() => self.say(
-                "this conversation is written nowhere, so there is nothing to export; y in the transcript copies a message",
+                "this conversation is written nowhere, so there is nothing to export; {transcript.copy} in the transcript copies a message",
                 out,
             ),
             Some(id) => out.push(Effect::Export { conversations: vec![id.clone()], form }),

@@ -328,7 +328,8 @@ fn draw_line(
         Line::Fold(row) => {
             canvas.row(area, GUTTER, y, row);
             if usize::from(area.width) >= prose && state.size.columns >= 100 {
-                canvas.put_right(area, usize::from(area.width).saturating_sub(2), y, "enter", Ink::Dim);
+                let key = canvas.key("{transcript.fold}").unwrap_or_default();
+                canvas.put_right(area, usize::from(area.width).saturating_sub(2), y, &key, Ink::Dim);
             }
             layout.targets.push((hit(rows_of(area, y, 1)), Target::Fold(entry.key)));
         }

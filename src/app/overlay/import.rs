@@ -62,7 +62,7 @@ impl Import {
             (KeyCode::Enter, _) => {
                 let chosen: Vec<&ImportRow> = rows.iter().filter(|row| row.chosen && row.name.is_some()).collect();
                 if chosen.is_empty() {
-                    state.say("nothing is chosen: space chooses", out);
+                    state.say("nothing is chosen: {import.switch} chooses", out);
                     return Flow::Stay;
                 }
                 let picks = chosen.iter().map(|row| (row.path.clone(), row.key.clone())).collect();

@@ -206,7 +206,7 @@ impl State {
 
     /// A browser could not be started.
     pub(in crate::app) fn page_failed(&mut self, why: &str, out: &mut Vec<Effect>) {
-        let text = format!("no browser was started ({why}); y copies the address");
+        let text = format!("no browser was started ({why}); {{sign_in.copy}} copies the address");
         for overlay in &mut self.overlays {
             if let super::Overlay::SignIn(open) = overlay {
                 open.note = Some(text);

@@ -161,11 +161,11 @@ fn list(canvas: &mut Canvas<'_>, area: Rect, browser: &Browser, state: &State, l
     if browser.rows.is_empty() {
         let text = match (browser.loading, browser.search.text.trim().is_empty()) {
             (true, _) => "",
-            (false, true) if browser.filter.here => "None in this folder: tab shows all.",
+            (false, true) if browser.filter.here => "None in this folder: {browser.sort} shows all.",
             (false, true) => "No conversations yet.",
             (false, false) => "Nothing found.",
         };
-        canvas.put(area, 3, 1, text, Ink::Dim);
+        canvas.put(area, 3, 1, &canvas.keys.tell(text), Ink::Dim);
         return;
     }
     let today = Moment::new(state.now.wall_ms, crate::ui::offset(state));

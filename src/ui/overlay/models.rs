@@ -116,11 +116,13 @@ fn list(canvas: &mut Canvas<'_>, body: Rect, models: &Models, state: &State, lay
     if shown == 0 {
         let text = match (models.loading(), models.favourites, models.search.text.is_empty()) {
             (true, ..) => "The endpoints are being asked.",
-            (false, true, _) => "No favourite is here: f on a row makes one, F shows all again.",
+            (false, true, _) => {
+                "No favourite is here: {models.favourite} on a row makes one, {models.favourites} shows all again."
+            }
             (false, false, true) => "No endpoint lists a model: type its name, then enter.",
             (false, false, false) => "Nothing matches: enter takes what is typed as a name.",
         };
-        canvas.put(body, 3, y, &cut(text, columns.saturating_sub(4)), Ink::Dim);
+        canvas.put(body, 3, y, &cut(&canvas.keys.tell(text), columns.saturating_sub(4)), Ink::Dim);
         y += 1;
     }
     layout.list = ListLayout { lines: shown, page, top: first };

@@ -23,7 +23,9 @@ pub(super) fn words(canvas: &mut Canvas<'_>, body: Rect, row: &ServerRow, scroll
     let mut rows = wrap_row(&head, width, &none, &none);
     if let Some(Instructions { text, standing }) = &row.status.life.instructions {
         let (told, ink) = standing_words(*standing);
-        rows.extend(wrap_row(&Row::label(told, ink), width, &none, &none));
+        let mut row = Row::new();
+        row.push(&canvas.keys.tell(told), ink);
+        rows.extend(wrap_row(&row, width, &none, &none));
         rows.push(Row::new());
         for line in visible(text).as_str().lines() {
             let mut text = Row::new();
@@ -40,9 +42,10 @@ fn standing_words(standing: InstructionsStanding) -> (&'static str, Ink) {
     match standing {
         InstructionsStanding::Told => ("The model is told this, as its claim and not as yours.", Ink::Dim),
         InstructionsStanding::Cut => ("The model is told the beginning of this ([limits] instructions).", Ink::Warn),
-        InstructionsStanding::Withheld => {
-            ("It has changed; the model is not told. In the list enter shows how, and A accepts it.", Ink::Warn)
-        }
+        InstructionsStanding::Withheld => (
+            "It has changed; the model is not told. In the list enter shows how, and {servers.accept} accepts it.",
+            Ink::Warn,
+        ),
         InstructionsStanding::Off => ("The model is not told: instructions = false in its entry.", Ink::Dim),
     }
 }
@@ -91,7 +94,7 @@ pub(super) fn messages(
     match log.level {
         _ if narrow => {}
         Some(level) => head.push(&format!("   asked for {} and worse", level.word()), Ink::Dim),
-        None if log.asks => head.push("   it sends what it likes: a asks", Ink::Dim),
+        None if log.asks => head.push(&canvas.keys.tell("   it sends what it likes: {servers.ask_log} asks"), Ink::Dim),
         None => {}
     }
     if log.dropped > 0 {

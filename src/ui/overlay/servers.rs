@@ -113,7 +113,14 @@ struct Columns {
 }
 
 /// What else can be done, above the footer: the footer has no room for all of it.
-const MORE: &str = "n add   i import   f list tools again   v claims   w its words   d its folders";
+const MORE: [(&str, &str); 6] = [
+    ("{servers.add}", "add"),
+    ("{servers.import}", "import"),
+    ("{servers.refresh}", "list tools again"),
+    ("{servers.tools}", "claims"),
+    ("{servers.words}", "its words"),
+    ("{servers.folders}", "its folders"),
+];
 
 const WIDE: Columns = Columns {
     state: 14,
@@ -134,8 +141,13 @@ fn table(canvas: &mut Canvas<'_>, body: Rect, state: &State, selected: usize, la
     let rows = &state.servers.rows;
     if rows.is_empty() {
         canvas.put(body, 1, 1, "No servers yet.", Ink::Text);
-        canvas.put(body, 1, 3, "n adds one: a name and its command or address.", Ink::Dim);
-        canvas.put(body, 1, 4, "i brings those of other clients.", Ink::Dim);
+        let ways = [
+            "{servers.add} adds one: a name and its command or address.",
+            "{servers.import} brings those of other clients.",
+        ];
+        for (y, way) in ways.into_iter().enumerate() {
+            canvas.put(body, 1, 3 + y, &canvas.keys.tell(way), Ink::Dim);
+        }
         return;
     }
     let narrow = columns < 60;
@@ -175,7 +187,9 @@ fn table(canvas: &mut Canvas<'_>, body: Rect, state: &State, selected: usize, la
     // Its last row tells what else can be done, where there is room for it.
     let more = usize::from(!narrow && height > head + page + 4);
     if more == 1 {
-        canvas.put(body, 1, height - 1, &cut(MORE, columns.saturating_sub(2)), Ink::Dim);
+        let more: Vec<String> =
+            MORE.iter().filter_map(|(key, label)| Some(format!("{} {label}", canvas.key(key)?))).collect();
+        canvas.put(body, 1, height - 1, &cut(&more.join("   "), columns.saturating_sub(2)), Ink::Dim);
     }
     let below = rows_of(body, head + page + 1, height.saturating_sub(head + page + 1 + more));
     // What needs a person, the chosen one before all; then the chosen one in any case.

@@ -88,10 +88,12 @@ fn context(canvas: &mut Canvas<'_>, body: Rect, state: &State) -> usize {
         y += 1;
         if context.tokens > most || ink == Ink::Warn {
             let text = match narrow {
-                true => "! /compact, or m: a larger one",
-                false => "! Nearly full: /compact summarises what is older, /new begins anew, m has larger models.",
+                true => "! /compact, or {usage.models}: a larger one",
+                false => {
+                    "! Nearly full: /compact summarises what is older, /new begins anew, {usage.models} has larger models."
+                }
             };
-            canvas.put(body, 1, y, &cut(text, columns.saturating_sub(2)), Ink::Warn);
+            canvas.put(body, 1, y, &cut(&canvas.keys.tell(text), columns.saturating_sub(2)), Ink::Warn);
             y += 1;
         }
     }

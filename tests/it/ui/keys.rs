@@ -91,7 +91,23 @@ fn no_footer_names_a_key_that_was_taken_away_and_each_names_the_one_that_was_giv
             let found = foot_keys(&after).iter().any(|key| !FIXED.contains(&key.as_str()));
             assert!(moved == 0 || found, "{name} {columns}x{rows}: none of {moved} hints is there\n{before}\n{after}");
             for drawn in [&drawn, &after] {
-                for literal in ["^T", "^O", "^P", "^R", "^N", "^C", "^F", "[ y ]", "[y]", "[n]"] {
+                for literal in [
+                    "^T",
+                    "^O",
+                    "^P",
+                    "^R",
+                    "^N",
+                    "^C",
+                    "^F",
+                    "[ y ]",
+                    "[y]",
+                    "[n]",
+                    "j/k",
+                    "n add",
+                    "d its folders",
+                    "n adds",
+                    "[m]",
+                ] {
                     assert!(!drawn.contains(literal), "{name} {columns}x{rows} still names {literal}\n{drawn}");
                 }
             }

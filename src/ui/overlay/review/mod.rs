@@ -249,10 +249,10 @@ fn more(canvas: &mut Canvas<'_>, body: Rect, y: usize, left: usize, seen: bool, 
     canvas.put(body, at, y, glyph, Ink::Dim);
     canvas.put(body, gap, y, &text, Ink::Text);
     let (note, right) = match tier {
-        Tier::Wide if !seen => ("j/k scroll, must reach the end", columns),
-        Tier::Wide => ("j/k scroll", columns - 20),
-        Tier::Middle => ("j/k scroll", columns - 6),
-        Tier::Narrow => ("j/k scroll", columns.saturating_sub(7)),
+        Tier::Wide if !seen => ("{review.down}/{review.up} scroll, must reach the end", columns),
+        Tier::Wide => ("{review.down}/{review.up} scroll", columns - 20),
+        Tier::Middle => ("{review.down}/{review.up} scroll", columns - 6),
+        Tier::Narrow => ("{review.down}/{review.up} scroll", columns.saturating_sub(7)),
     };
-    canvas.put_right(body, right, y, note, if seen { Ink::Dim } else { Ink::Warn });
+    canvas.put_right(body, right, y, &canvas.key(note).unwrap_or_default(), if seen { Ink::Dim } else { Ink::Warn });
 }

@@ -108,7 +108,15 @@ pub(super) fn save(folder: &Path, stem: &str, extension: &str, bytes: &[u8]) -> 
             0 => folder.join(format!("{stem}.{extension}")),
             _ => folder.join(format!("{stem}-{number}.{extension}")),
         };
-        match std::fs::File::create_new(&path) {
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt as _;
+            // What was said to a tool, or by one, is its person's alone.
+            options.mode(0o600);
+        }
+        match options.open(&path) {
             Ok(mut file) => {
                 let written = file.write_all(bytes);
                 return written.map(|()| path).map_err(|error| not_written(&error.to_string()));
@@ -145,6 +153,11 @@ mod tests {
         let first = save(folder.path(), "fs-read", "txt", b"one").unwrap();
         let second = save(folder.path(), "fs-read", "txt", b"two").unwrap();
         assert_ne!(first, second);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            assert_eq!(std::fs::metadata(&first).unwrap().permissions().mode() & 0o777, 0o600);
+        }
         assert_eq!(std::fs::read_to_string(first).unwrap(), "one");
         let named = |uri| save_resource(folder.path(), uri, None, b"x").unwrap();
         assert!(named("demo://a/report.pdf").ends_with("report.pdf"));

@@ -106,7 +106,7 @@ fn an_erased_conversation_leaves_no_trace_in_any_file() {
             }
         }
         store.flush().await.unwrap();
-        assert_eq!(store.search(CANARY, 10).await.unwrap().hits.len(), 1);
+        assert_eq!(found(&store, CANARY, 10).await, 1);
         assert!(!traces(folder.path()).is_empty(), "the canary must be seen before it is gone");
         assert!(indexed(&path) > 0);
         // As a start with a newer schema would have left it.
@@ -117,13 +117,13 @@ fn an_erased_conversation_leaves_no_trace_in_any_file() {
         assert_eq!(erased.remarks().len(), 1);
         assert_eq!(traces(folder.path()), Vec::<String>::new());
         assert_eq!(indexed(&path), 0);
-        assert!(store.search(CANARY, 10).await.unwrap().hits.is_empty());
+        assert_eq!(found(&store, CANARY, 10).await, 0);
         assert!(store.recent_prompts(10).await.unwrap().is_empty());
         assert!(store.drafts().await.unwrap().is_empty());
         assert!(matches!(store.erase(&[id("gone")]).await, Err(StoreError::NotFound(_))));
         // The others are as they were, and found.
         assert_eq!(store.count(None).await.unwrap(), 40);
-        assert_eq!(store.search("stays", 100).await.unwrap().hits.len(), 40);
+        assert_eq!(found(&store, "stays", 100).await, 40);
         assert_eq!(store.check().await.unwrap(), None);
     });
 }
@@ -206,8 +206,8 @@ fn a_store_of_the_first_version_is_copied_then_brought_up_to_date() {
         assert_eq!(conversation.messages.len(), 3);
         let whole = store.whole_result(&id("old"), &CallId::new("k")).await.unwrap().unwrap();
         assert_eq!(whole, "a line of a long result\n".repeat(3000));
-        assert_eq!(store.search("looking", 5).await.unwrap().hits.len(), 1);
-        assert_eq!(store.search("long result", 5).await.unwrap().hits.len(), 1);
+        assert_eq!(found(&store, "looking", 5).await, 1);
+        assert_eq!(found(&store, "long result", 5).await, 1);
         assert_eq!(store.check().await.unwrap(), None);
         store.close().await.unwrap();
     });

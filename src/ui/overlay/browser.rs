@@ -161,7 +161,7 @@ fn list(canvas: &mut Canvas<'_>, area: Rect, browser: &Browser, state: &State, l
     if browser.rows.is_empty() {
         let text = match (browser.loading, browser.search.text.trim().is_empty()) {
             (true, _) => "",
-            (false, true) if browser.filter.here => "None in this folder: {browser.sort} shows all.",
+            (false, true) if browser.filter.here => "None in this folder: {browser.scope} shows all.",
             (false, true) => "No conversations yet.",
             (false, false) => "Nothing found.",
         };

@@ -389,7 +389,7 @@ impl State {
     pub(super) fn load(&mut self, conversation: Conversation, out: &mut Vec<Effect>) {
         self.set_aside(Some(&conversation.summary.id), out);
         self.take_toolset(conversation.toolset());
-        self.transcript.system = conversation.system.clone().filter(|system| !system.is_empty());
+        self.transcript.system = conversation.held_system().map(str::to_owned);
         self.take_role(conversation.role(), out);
         self.transcript.conversation = Some(conversation.summary.id.clone());
         self.transcript.title.clone_from(&conversation.summary.title);

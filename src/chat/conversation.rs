@@ -114,6 +114,13 @@ impl Conversation {
         self.extra.get("compactions").and_then(|kept| Vec::deserialize(kept).ok()).unwrap_or_default()
     }
 
+    /// The system prompt that it is held with. One that came with a file is not: nobody here has vouched for it.
+    #[must_use]
+    pub fn held_system(&self) -> Option<&str> {
+        let held = self.extra.get("held_system").and_then(Value::as_bool).unwrap_or_default();
+        self.system.as_deref().filter(|system| held && !system.is_empty())
+    }
+
     /// What it has used beside its turns; nothing where that cannot be read.
     #[must_use]
     pub fn asides(&self) -> Vec<Aside> {

@@ -38,6 +38,7 @@ pub(super) fn apply(db: &Connection, change: &Change, by: &By<'_>) -> Result<(),
                  system = excluded.system",
             )?
             .execute(params![id.as_str(), folder, model, base_url, system, at])?;
+            hold_system(db, conversation_no(db, id)?)?;
         }
         Change::ConversationModel { id, model, base_url } => {
             db.prepare_cached(
@@ -140,6 +141,7 @@ pub(super) fn apply(db: &Connection, change: &Change, by: &By<'_>) -> Result<(),
         Change::System { conversation, system } => {
             let no = conversation_no(db, conversation)?;
             db.prepare_cached("UPDATE conversation SET system = ?2 WHERE no = ?1")?.execute(params![no, system])?;
+            hold_system(db, no)?;
         }
         Change::Titled { conversation, title } => {
             db.prepare_cached(
@@ -181,6 +183,16 @@ pub(super) fn apply(db: &Connection, change: &Change, by: &By<'_>) -> Result<(),
         Change::Revoke { entry, tool } => ledger::revoke(db, entry, tool)?,
         Change::Learnt { base_url, model, key, value } => ledger::put_learnt(db, base_url, model, key, value)?,
     }
+    Ok(())
+}
+
+/// The system prompt is one with which a turn was asked here: one that came with a file is shown, and never sent by itself.
+fn hold_system(db: &Connection, conversation: i64) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "UPDATE conversation SET extra = json_set(extra, '$.held_system', json('true'))
+         WHERE no = ?1 AND coalesce(system, '') <> ''",
+    )?
+    .execute([conversation])?;
     Ok(())
 }
 

@@ -44,6 +44,10 @@ pub(super) fn import(db: &Connection, tree: &Tree, by: &apply::By<'_>) -> Result
         apply::apply(db, &Change::Message { conversation: id.clone(), message: Arc::new(message) }, by)?;
     }
     let mut extra = given.extra.clone();
+    // What a file says to be the system prompt was asked with by nobody here.
+    if let Some(extra) = extra.as_object_mut() {
+        extra.remove("held_system");
+    }
     if taken && !given.compactions().is_empty() {
         // Summaries go with the messages for which they stand.
         let named = |one: Compaction| Some(Compaction { upto: renamed.get(&one.upto)?.clone(), ..one });

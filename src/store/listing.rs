@@ -107,9 +107,9 @@ pub(super) fn given_title(db: &Connection, id: &ConversationId) -> Result<Option
     .ok_or_else(|| StoreError::NotFound(id.as_str().into()))
 }
 
-/// The system prompt that it is held with.
+/// The system prompt that it is held with here.
 pub(super) fn system(db: &Connection, id: &ConversationId) -> Result<Option<String>, StoreError> {
-    db.prepare_cached("SELECT system FROM conversation WHERE id = ?1")?
+    db.prepare_cached("SELECT iif(extra -> '$.held_system' = 'true', system, NULL) FROM conversation WHERE id = ?1")?
         .query_row([id.as_str()], |row| row.get(0))
         .optional()?
         .ok_or_else(|| StoreError::NotFound(id.as_str().into()))

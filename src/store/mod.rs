@@ -333,7 +333,7 @@ impl Store {
         self.apply(vec![change], Durability::Synced).await
     }
 
-    /// The system prompt that it is held with; None: none was.
+    /// The system prompt that it is held with; None: none was, or it came with a file, which nobody here has vouched for.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], or where the store cannot be read.

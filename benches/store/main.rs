@@ -167,6 +167,12 @@ async fn measure(count: u64, messages: usize, kept: Option<PathBuf>) -> Outcome<
         // Under another name until it is whole.
         let growing = path.with_extension("growing");
         make(&growing, count, messages).await?;
+        // Its last thread empties SQLite's log into the file, and takes it away.
+        let mut log = growing.clone().into_os_string();
+        log.push("-wal");
+        while Path::new(&log).exists() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         std::fs::rename(&growing, &path)?;
     }
     look(&path).await?;

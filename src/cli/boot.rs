@@ -156,9 +156,9 @@ impl Boot {
         if let Some(recorder) = &recorder {
             recorder.tell(handle.orders.clone());
         }
-        if let Some(store) = store.clone().filter(|_| !retention.is_forever()) {
-            let wait = if attended { AFTER_THE_FRAME } else { Duration::ZERO };
-            tokio::spawn(expire(store, retention, wait, handle.orders.clone()));
+        // Where nobody is there a conversation may be about to be continued that is not claimed yet.
+        if let Some(store) = store.clone().filter(|_| attended && !retention.is_forever()) {
+            tokio::spawn(expire(store, retention, AFTER_THE_FRAME, handle.orders.clone()));
         }
         Ok((Running { handle, store, http, servers: live, recorder }, Held(held)))
     }

@@ -518,7 +518,7 @@ const STORE: &[Key] = &[
         "keep_days",
         Kind::Int { min: 0, max: MOST_DAYS },
         "0",
-        "Erase, without a trace, conversations that have not changed for so many days, and prompts and drafts of that age, at a start. What is pinned or open stays. 0: keep all for ever.",
+        "Erase, without a trace, conversations that have not changed for so many days, and prompts and drafts of that age, when the chat screen starts. What is pinned or open stays. 0: keep all for ever.",
     ),
     key(
         "keep_days_in",

@@ -176,7 +176,10 @@ pub(super) fn apply(db: &Connection, change: &Change, by: &By<'_>) -> Result<(),
         })?,
         Change::Pinned { conversation, pinned } => {
             let no = conversation_no(db, conversation)?;
-            db.prepare_cached("UPDATE conversation SET pinned = ?2 WHERE no = ?1")?.execute(params![no, pinned])?;
+            db.prepare_cached(
+                "UPDATE conversation SET arrived = CASE WHEN pinned > ?2 THEN ?3 ELSE arrived END, pinned = ?2 WHERE no = ?1",
+            )?
+            .execute(params![no, pinned, ledger::now()])?;
         }
         Change::Pin(pin) => ledger::put_pin(db, pin)?,
         Change::Grant(grant) => ledger::put_grant(db, grant)?,

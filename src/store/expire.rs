@@ -1,21 +1,26 @@
 //! What is kept for so many days and no longer.
 //!
 //! # Invariants
-//! - What is pinned, and what any living process has open, ours among them, is kept.
+//! - What is pinned, what any living process has open, ours among them, and what holds a younger draft is kept. What was
+//!   deleted goes by its own thirty days.
+//! - An age counts from the last change, or from when it was imported, brought back or let go of as pinned.
 //! - A folder's own rule is stronger than that for all; of two the longer path's.
-//! - One step erases a few conversations: a call's intent never waits for all of them.
+//! - One step erases one conversation: a call's intent never waits for all of them.
+//! - Where nothing has changed for long the clock may be wrong: then two starts, a day apart, have to agree.
 //!
 //! # Does not
 //! Look at a clock. What is erased here leaves no trace by [`erase`](super::erase).
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::worker::Desk;
 use super::{Erased, StoreError, claim, erase};
 use crate::chat::{ConversationId, UnixMs};
 
 /// Conversations that one step looks at.
-const STEP: i64 = 10;
+const STEP: i64 = 100;
+/// The clock is asked twice where the last change is farther back.
+const QUIET_DAYS: u32 = 30;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// For how many days conversations are kept, by the day on which they last changed; None: for ever.
@@ -59,12 +64,20 @@ pub struct Expired {
     pub texts: usize,
     /// What stands in the way of the last traces.
     pub erased: Erased,
+    /// Nothing was erased yet, since nothing has changed here for so many days.
+    pub put_off: Option<i64>,
 }
 
 impl Expired {
     /// For a person; None where nothing was erased.
     #[must_use]
     pub fn sentence(&self) -> Option<String> {
+        if let Some(days) = self.put_off {
+            return Some(format!(
+                "Nothing has changed here for {days} days. If the clock is right, what is older than keep_days in [store] \
+                 is erased at a start from tomorrow on."
+            ));
+        }
         let count = |n: usize, one: &str, many: &str| match n {
             0 => None,
             1 => Some(format!("1 {one}")),
@@ -107,12 +120,14 @@ struct Row {
     id: String,
     folder: String,
     updated: UnixMs,
+    /// From when its age counts.
+    since: UnixMs,
 }
 
 fn rows(db: &Connection, sql: &str, values: impl rusqlite::Params) -> Result<Vec<Row>, StoreError> {
     let mut statement = db.prepare_cached(sql)?;
     let read = |row: &rusqlite::Row<'_>| {
-        Ok(Row { no: row.get(0)?, id: row.get(1)?, folder: row.get(2)?, updated: row.get(3)? })
+        Ok(Row { no: row.get(0)?, id: row.get(1)?, folder: row.get(2)?, updated: row.get(3)?, since: row.get(4)? })
     };
     Ok(statement.query_map(values, read)?.collect::<Result<_, _>>()?)
 }
@@ -121,40 +136,62 @@ impl Desk {
     /// Erases of the next conversations, oldest first, those that are too old.
     pub(super) fn expire(&mut self, rules: &Retention, now: UnixMs, from: Cursor) -> Result<Step, StoreError> {
         let Some(latest) = rules.latest(now) else { return Ok(Step { erased: 0, copies: 0, next: None }) };
-        let mut found = rows(
+        let found = rows(
             &self.db,
-            "SELECT no, id, folder, updated FROM conversation WHERE deleted IS NULL AND updated < ?1
+            "SELECT no, id, folder, updated, max(updated, arrived) FROM conversation WHERE deleted IS NULL AND updated < ?1
              AND (updated, no) > (?2, ?3) ORDER BY updated, no LIMIT ?4",
             params![latest, from.0, from.1, STEP],
         )?;
         let last = found.last().map(|row| Cursor(row.updated, row.no));
         let more = i64::try_from(found.len()).unwrap_or(0) == STEP;
-        if from == Cursor::START {
-            // Those that were deleted are kept no longer than others.
-            let deleted = "SELECT no, id, folder, updated FROM conversation WHERE deleted IS NOT NULL AND updated < ?1";
-            found.extend(rows(&self.db, deleted, [latest])?);
-        }
-        found.retain(|row| rules.of(&row.folder).is_some_and(|days| row.updated < before(now, days)));
-        if found.is_empty() {
+        let old = |row: &&Row| rules.of(&row.folder).is_some_and(|days| row.since < before(now, days));
+        let Some(row) = found.iter().find(old) else {
             return Ok(Step { erased: 0, copies: 0, next: last.filter(|_| more) });
-        }
+        };
         let path = self.path.clone();
         let erased = self.change(|db| {
-            let mut erased = 0;
-            for row in &found {
-                // Read again: it may have been pinned, written to or erased since.
-                let stands = "SELECT EXISTS (SELECT 1 FROM conversation WHERE no = ?1 AND pinned = 0 AND updated = ?2)";
-                let stands: bool = db.prepare_cached(stands)?.query_row([row.no, row.updated], |row| row.get(0))?;
-                let open = claim::holder(db, &path, &ConversationId::new(&row.id), None)?.is_some();
-                if stands && !open {
-                    erase::remove(db, row.no, &row.id)?;
-                    erased += 1;
-                }
+            // Read again: it may have been pinned, written to or erased since.
+            let horizon = rules.of(&row.folder).map(|days| before(now, days));
+            let stands: bool = db
+                .prepare_cached(
+                    "SELECT EXISTS (SELECT 1 FROM conversation WHERE no = ?1 AND pinned = 0 AND deleted IS NULL
+                     AND updated = ?2 AND arrived <= ?3)
+                     AND NOT EXISTS (SELECT 1 FROM draft WHERE owner = 'c:' || ?4 AND at >= ?5)",
+                )?
+                .query_row(params![row.no, row.updated, row.since, row.id, horizon], |row| row.get(0))?;
+            let gone = stands && claim::holder(db, &path, &ConversationId::new(&row.id), None)?.is_none();
+            if gone {
+                erase::remove(db, row.no, &row.id)?;
             }
-            Ok(erased)
+            Ok(gone)
         })?;
-        let copies = if erased > 0 { self.remove_copies()? } else { 0 };
-        Ok(Step { erased, copies, next: last.filter(|_| more) })
+        let copies = if erased { self.remove_copies()? } else { 0 };
+        Ok(Step { erased: usize::from(erased), copies, next: Some(Cursor(row.updated, row.no)) })
+    }
+
+    /// For how many days nothing has changed, where that is so long that the clock may be wrong and nothing is to be erased
+    /// by it yet.
+    pub(super) fn doubts_clock(&mut self, now: UnixMs) -> Result<Option<i64>, StoreError> {
+        self.change(|db| {
+            let newest: Option<UnixMs> = db.query_row(
+                "SELECT max(at) FROM (SELECT max(updated, arrived) AS at FROM conversation UNION ALL SELECT at FROM prompt)",
+                [],
+                |row| row.get(0),
+            )?;
+            let Some(quiet) = newest.filter(|newest| *newest < before(now, QUIET_DAYS)) else {
+                db.execute("DELETE FROM put_off", [])?;
+                return Ok(None);
+            };
+            let first: Option<UnixMs> =
+                db.query_row("SELECT at FROM put_off", [], |row| row.get(0)).optional()?.filter(|first| *first <= now);
+            if first.is_some_and(|first| first <= before(now, 1)) {
+                return Ok(None);
+            }
+            if first.is_none() {
+                db.execute("INSERT OR REPLACE INTO put_off (only, at) VALUES (1, ?1)", [now])?;
+            }
+            Ok(Some(now.saturating_sub(quiet) / DAY_MS))
+        })
     }
 
     /// Erases prompts and drafts that are too old; how many those were.

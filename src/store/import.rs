@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{StoreError, apply};
+use super::{StoreError, apply, ledger};
 use crate::chat::{
     AnswerState, Body, CallId, Change, Compaction, ConversationId, Message, MessageId, Origin, OutcomeKind,
     ToolMessage, ToolOutcome, Tree, UnixMs,
@@ -64,7 +64,7 @@ pub(super) fn import(db: &Connection, tree: &Tree, by: &apply::By<'_>) -> Result
     let tokens = summary.tokens.map(apply::whole);
     db.execute(
         "UPDATE conversation SET title = ?2, titled = 0, updated = ?3, tokens = ?4, pinned = ?5, interrupted = ?6,
-         extra = ?7, head = coalesce((SELECT no FROM message WHERE id = ?8), head) WHERE id = ?1",
+         extra = ?7, head = coalesce((SELECT no FROM message WHERE id = ?8), head), arrived = ?9 WHERE id = ?1",
         params![
             id.as_str(),
             title,
@@ -73,7 +73,8 @@ pub(super) fn import(db: &Connection, tree: &Tree, by: &apply::By<'_>) -> Result
             summary.pinned,
             summary.interrupted,
             serde_json::to_string(&extra)?,
-            head.as_ref().map(MessageId::as_str)
+            head.as_ref().map(MessageId::as_str),
+            ledger::now(),
         ],
     )?;
     Ok(id)

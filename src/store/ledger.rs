@@ -117,7 +117,8 @@ pub(super) fn learnt(db: &Connection, base_url: &str, model: &str) -> Result<Vec
 
 pub(super) fn set_deleted(db: &Connection, id: &ConversationId, deleted: bool) -> Result<(), StoreError> {
     let changed = db.execute(
-        "UPDATE conversation SET deleted = CASE WHEN ?2 THEN coalesce(deleted, ?3) END WHERE id = ?1",
+        "UPDATE conversation SET deleted = CASE WHEN ?2 THEN coalesce(deleted, ?3) END,
+         arrived = CASE WHEN ?2 THEN arrived ELSE ?3 END WHERE id = ?1",
         params![id.as_str(), deleted, now()],
     )?;
     if changed == 0 { Err(StoreError::NotFound(id.as_str().into())) } else { Ok(()) }

@@ -391,7 +391,8 @@ impl Store {
     }
 
     /// Erases what is older than the rules let it be, as [`Store::erase`] does; `now` is the time by the clock. What is
-    /// pinned is kept, and what any process has open. Prompts and drafts of that age go where everything has an age.
+    /// pinned is kept, what any process has open, and what holds a younger draft. Where nothing has changed for long, only
+    /// the second call a day later erases anything. Prompts and drafts of that age go where everything has an age.
     /// In steps: others write in between.
     ///
     /// # Errors
@@ -400,6 +401,10 @@ impl Store {
     pub async fn expire(&self, rules: &Retention, now: UnixMs) -> Result<Expired, StoreError> {
         let mut expired = Expired::default();
         if rules.is_forever() {
+            return Ok(expired);
+        }
+        expired.put_off = self.write_synced(move |w| w.doubts_clock(now)).await?;
+        if expired.put_off.is_some() {
             return Ok(expired);
         }
         let mut copies = 0;

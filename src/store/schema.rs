@@ -11,10 +11,11 @@ use super::{OpenMode, Space, StoreError, backup, squeeze};
 const APPLICATION: i64 = 0x4D4C_5243;
 
 /// Every migration, in order; the schema's version is how many were applied.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../assets/migrations/0001_init.sql"),
     include_str!("../../assets/migrations/0002_whole_results.sql"),
     include_str!("../../assets/migrations/0003_followed.sql"),
+    include_str!("../../assets/migrations/0004_ages.sql"),
 ];
 
 pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;

@@ -229,8 +229,8 @@ fn a_turn_reads_back_as_it_was_written() {
         let call = &times.times.calls[0];
         assert_eq!((call.opened, call.closed, call.sent, call.answered), (10, Some(20), Some(30), Some(40)));
         assert_eq!((call.detail.as_str(), call.closed_by), ("a.rs", Some(ClosedBy::Brace)));
-        // Sent at the end of the stream, 90, it would have been answered at 100.
-        assert_eq!(times.times.saved(), 10);
+        // Held until the end of the stream, 90, its twenty from the close to the answer would have ended at 110.
+        assert_eq!(times.times.saved(), 20);
         assert_eq!(store.usage(&id("c1")).await.unwrap().output, Some(5));
         assert_eq!(store.used_call_ids(&id("c1")).await.unwrap(), [CallId::new("k1")]);
         let past = store.past_calls(&id("c1"), &ToolRef::new("fs", "read"), r#"{"path":"a.rs"}"#).await.unwrap();

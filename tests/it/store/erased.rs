@@ -237,7 +237,7 @@ fn a_store_of_the_second_version_can_be_followed_once_it_is_brought_up_to_date()
         "ALTER TABLE turn DROP COLUMN fault; ALTER TABLE round DROP COLUMN tools; ALTER TABLE round DROP COLUMN tools_hash;
          ALTER TABLE process RENAME TO old;
          CREATE TABLE process (token TEXT PRIMARY KEY, pid INTEGER NOT NULL, started INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-         DROP TABLE old;
+         DROP TABLE old; DROP TABLE put_off; ALTER TABLE conversation DROP COLUMN arrived;
          INSERT INTO conversation (no, id, folder, model, base_url, created, updated, touched)
          VALUES (1, 'old', '/w', 'm', 'http://127.0.0.1/v1', 1, 4, 1);
          INSERT INTO turn (no, id, conversation, process, started, ended, status) VALUES (1, 't', 1, 'p', 1, 9, 'failed');

@@ -59,18 +59,21 @@ fn what_is_too_old_goes_and_what_is_pinned_or_open_stays() {
         assert_eq!(store.expire(&Retention::default(), NOW).await.unwrap().sentence(), None);
         assert_eq!(left(&store).await.len(), 6);
         let expired = store.expire(&days(90), NOW).await.unwrap();
-        assert_eq!(expired.conversations, 2, "{expired:?}");
+        assert_eq!(expired.conversations, 1, "{expired:?}");
         let said = expired.sentence().unwrap();
-        assert!(said.contains("keep_days in [store]") && said.contains("2 conversations."), "{said}");
+        assert!(said.contains("keep_days in [store]") && said.contains("1 conversation."), "{said}");
     });
     assert_eq!(block(left(&store)), ["edge", "fresh", "open", "ours", "pinned"]);
-    assert!(matches!(block(store.undelete(&[id("deleted")])), Err(StoreError::NotFound(_))));
+    // Deleted, it is kept for the days that were promised; brought back, its age counts from now on.
+    block(store.undelete(&[id("deleted")])).unwrap();
+    assert_eq!(block(store.expire(&days(90), NOW)).unwrap().conversations, 0);
+    assert!(block(left(&store)).contains(&"deleted".to_owned()));
     // Once more there is nothing to do, and nothing to tell.
     assert_eq!(block(store.expire(&days(90), NOW)).unwrap().sentence(), None);
     // A clock that was set back erases nothing.
     assert_eq!(block(store.expire(&days(90), 0)).unwrap().conversations, 0);
     drop((store, other));
-    for text in ["oldword", "deletedword"] {
+    for text in ["oldword"] {
         for entry in std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap).filter(|e| e.path().is_file()) {
             let bytes = std::fs::read(entry.path()).unwrap();
             assert!(!bytes.windows(text.len()).any(|w| w == text.as_bytes()), "{text} in {:?}", entry.path());
@@ -104,7 +107,8 @@ fn folders_have_rules_of_their_own() {
 fn many_go_in_steps_between_which_others_write() {
     let (_folder, path) = folder();
     let names: Vec<String> = (0..450).map(|n| format!("c{n:04}")).collect();
-    let all: Vec<_> = names.iter().map(|name| (name.as_str(), "/src", 200, false)).collect();
+    let mut all: Vec<_> = names.iter().map(|name| (name.as_str(), "/src", 200, false)).collect();
+    all.push(("fresh", "/src", 1, false));
     block(made(&path, &all));
     let store = open(&path);
     block(async {
@@ -144,4 +148,58 @@ fn prompts_and_drafts_of_that_age_go_too() {
         assert_eq!(store.recent_prompts(9).await.unwrap(), ["a new prompt"]);
         assert!(store.drafts().await.unwrap().is_empty());
     });
+}
+
+#[test]
+fn what_was_written_yesterday_keeps_what_it_was_written_in() {
+    let (_folder, path) = folder();
+    block(made(&path, &[("fresh", "/src", 1, false), ("drafted", "/src", 200, false), ("stale", "/src", 200, false)]));
+    let store = open(&path);
+    block(async {
+        for name in ["drafted", "stale"] {
+            store.save_draft(DraftOf::Conversation(id(name)), "half a thought").await.unwrap();
+        }
+    });
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute("UPDATE draft SET at = CASE owner WHEN 'c:stale' THEN ?1 ELSE ?2 END", [NOW - 100 * DAY, NOW - DAY])
+        .unwrap();
+    block(store.expire(&days(90), NOW)).unwrap();
+    assert_eq!(block(left(&store)), ["drafted", "fresh"]);
+}
+
+#[test]
+fn an_age_counts_from_when_it_came_to_stay() {
+    let (_folder, path) = folder();
+    let fresh = ("fresh", "/src", 1, false);
+    block(made(
+        &path,
+        &[fresh, ("old", "/src", 200, false), ("let go", "/src", 200, true), ("back", "/src", 200, false)],
+    ));
+    let store = open(&path);
+    block(async {
+        store.pin(&[id("let go")], false).await.unwrap();
+        store.delete(&[id("back")]).await.unwrap();
+        store.undelete(&[id("back")]).await.unwrap();
+        assert_eq!(store.expire(&days(90), NOW).await.unwrap().conversations, 1);
+    });
+    assert_eq!(block(left(&store)), ["back", "fresh", "let go"]);
+}
+
+#[test]
+fn a_clock_that_may_be_wrong_erases_nothing_at_once() {
+    let (_folder, path) = folder();
+    block(made(&path, &[("a", "/src", 40, false), ("b", "/src", 100, false)]));
+    let store = open(&path);
+    let ask = |now: i64| block(store.expire(&days(90), now)).unwrap();
+    for now in [NOW, NOW + DAY / 2] {
+        let expired = ask(now);
+        assert_eq!((expired.conversations, expired.put_off), (0, Some(40)), "{now}");
+        assert!(expired.sentence().unwrap().contains("If the clock is right"));
+    }
+    // Set right again, it has never doubted.
+    assert_eq!(ask(NOW - 20 * DAY).put_off, None);
+    assert_eq!(ask(NOW).put_off, Some(40));
+    let expired = ask(NOW + DAY);
+    assert_eq!((expired.conversations, expired.put_off), (1, None));
+    assert_eq!(block(left(&store)), ["a"]);
 }

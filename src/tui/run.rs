@@ -336,17 +336,22 @@ impl Loop {
     }
 
     /// Hears what the terminal still has to say, before another gets what is typed: a late answer would be typed there.
-    fn hear_out(&mut self) -> Result<(), TuiError> {
+    /// What was typed meanwhile is handed back.
+    fn hear_out(&mut self) -> Result<Vec<Event>, TuiError> {
+        let mut typed = Vec::new();
         let until = std::time::Instant::now() + LATE;
-        while self.awaited > 0 && std::time::Instant::now() < until {
+        loop {
             match self.input.as_mut().and_then(Keys::ready) {
                 Some(Ok(Input::Answer(answer))) => self.told(answer)?,
-                Some(Ok(Input::Event(_))) => {}
+                Some(Ok(Input::Event(event))) => typed.push(event),
                 Some(Err(_)) => break,
+                None if self.awaited == 0 || std::time::Instant::now() >= until => break,
                 None => std::thread::sleep(LATE / 20),
             }
         }
-        Ok(())
+        // A terminal that says nothing is waited for once, not with each leaving.
+        self.awaited = 0;
+        Ok(typed)
     }
 
     /// Draws with the chosen theme from now on; one that cannot be used says why.
@@ -575,7 +580,7 @@ impl Loop {
 
     /// Gives the terminal back, does something with it, takes it again.
     fn outside(&mut self, work: impl FnOnce(&Self) -> Option<Reply>) -> Result<(), TuiError> {
-        self.hear_out()?;
+        let typed = self.hear_out()?;
         self.input = None;
         self.screen.farewell()?;
         self.raw = None;
@@ -587,7 +592,8 @@ impl Loop {
         self.screen.forget()?;
         self.state.size = self.screen.size();
         (self.dirty, self.urgent) = (true, true);
-        self.look_behind()
+        self.look_behind()?;
+        typed.into_iter().try_for_each(|event| self.apply(event))
     }
 }
 

@@ -420,7 +420,8 @@ fn a_suspended_screen_comes_back() {
     terminal.type_in("a draft");
     terminal.wait_for("a draft");
     let before = terminal.bytes().len();
-    terminal.type_in("\x1a");
+    // What is typed right behind the key is for the screen, too.
+    terminal.type_in("\x1a and more");
     let until = Instant::now() + PATIENCE;
     // A process group without a shell cannot be stopped: it goes on at once, as after `fg`.
     let left_and_back = |bytes: &[u8]| {
@@ -431,7 +432,7 @@ fn a_suspended_screen_comes_back() {
         assert!(Instant::now() < until, "ctrl+z does not leave the screen");
         std::thread::sleep(Duration::from_millis(15));
     }
-    terminal.wait_for("a draft");
+    terminal.wait_for("a draft and more");
     terminal.type_in("\x03\x03\x03");
     let (status, bytes) = terminal.ended();
     assert_eq!(status.exit_code(), 0);

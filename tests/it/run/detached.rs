@@ -268,7 +268,7 @@ fn a_screen_follows_a_turn_that_runs_elsewhere_stops_it_and_takes_over() {
     screen.wait_for("you can write here");
     screen.type_in("\r");
     screen.wait_for("Here I am.");
-    screen.type_in("\x03\x03");
+    screen.type_in("\x04");
     assert_eq!(screen.ended().0.exit_code(), 0);
     let kept = home.last();
     let said: Vec<&str> = kept["messages"].as_array().unwrap().iter().filter_map(|m| m["content"].as_str()).collect();

@@ -213,7 +213,10 @@ fn a_turn_over_the_responses_api_and_back() {
     assert_eq!(sent[1]["input"][1], reasoning, "verbatim");
     assert_eq!(sent[1]["tools"][0]["type"], "function");
     assert!(sent[2].get("input").is_none() && !sent[2].to_string().contains("encrypted_content"));
-    assert_eq!(sent[2]["messages"].as_array().unwrap().len(), 6, "{:#}", sent[2]["messages"]);
+    // The system prompt goes on with the conversation.
+    assert_eq!(sent[2]["messages"][0], json!({"role": "system", "content": "Be kind."}));
+    assert_eq!(sent[2]["messages"].as_array().unwrap().len(), 7, "{:#}", sent[2]["messages"]);
+    assert_eq!(sent[3]["instructions"], "Be kind.");
     assert_eq!(kinds(&sent[3])[..6], round);
 }
 

@@ -131,6 +131,13 @@ impl Branches {
     }
 }
 
+/// Tells the engine what is shown, as it was read: what it remembers may be another branch, or older than what another
+/// process wrote.
+pub(super) fn tell_path(conversation: &ConversationId, path: &[Arc<Message>], out: &mut Vec<Effect>) {
+    let path = path.iter().map(|message| message.id.clone()).collect();
+    out.push(Effect::Order(Order::Branch { conversation: conversation.clone(), path }));
+}
+
 impl State {
     /// Where the message of an entry stands.
     #[must_use]
@@ -233,8 +240,7 @@ impl State {
         interrupted: bool,
         out: &mut Vec<Effect>,
     ) {
-        let ids: Vec<MessageId> = path.iter().map(|message| message.id.clone()).collect();
-        out.push(Effect::Order(Order::Branch { conversation: conversation.clone(), path: ids }));
+        tell_path(conversation, path, out);
         self.lay_path(path, interrupted);
         self.transcript.last = None;
         self.transcript.find = None;

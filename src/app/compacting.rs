@@ -8,8 +8,11 @@ use super::state::State;
 use super::transcript::{EntryBody, FaultChoices, Phase, Scroll, SummaryEntry, Transcript};
 use super::usage::NEARLY_FULL;
 use crate::chat::{
-    CompactMode, Compaction, CompactionStep, ConversationId, Fault, FaultKind, MessageId, NoticeKind, Order, TurnId,
+    CompactMode, Compaction, CompactionStep, ConversationId, Fault, FaultKind, MessageId, NoticeKind, Order, Part,
+    TurnId,
 };
+
+const OPEN_ELSEWHERE: &str = "this conversation is open in another millrace";
 
 /// What follows a summary that a person asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +22,15 @@ pub enum AfterSummary {
     AskAgain,
     /// The answer goes on behind the calls that ran.
     Continue,
+}
+
+/// What was written of a message; what it attached is named there.
+fn words(parts: &[Part]) -> String {
+    let texts = parts.iter().filter_map(|part| match part {
+        Part::Text { text } => Some(text.as_str()),
+        Part::File { .. } | Part::Image { .. } => None,
+    });
+    texts.collect::<Vec<_>>().join("\n\n")
 }
 
 impl State {
@@ -38,7 +50,7 @@ impl State {
             return self.say("there is nothing to summarise yet", out);
         };
         if self.transcript.open_elsewhere {
-            return self.say("this conversation is open in another millrace", out);
+            return self.say(OPEN_ELSEWHERE, out);
         }
         if self.session.connection.is_none() {
             return self.open_welcome(out);
@@ -68,6 +80,9 @@ impl State {
         let Some(conversation) = self.transcript.conversation.clone() else {
             return self.say("there is no summary to take back", out);
         };
+        if self.transcript.open_elsewhere {
+            return self.say(OPEN_ELSEWHERE, out);
+        }
         match self.transcript.summary_at_hand() {
             Some(summary) => {
                 let upto = summary.compaction.upto.clone();
@@ -85,6 +100,10 @@ impl State {
         else {
             return false;
         };
+        if self.transcript.open_elsewhere {
+            self.say(OPEN_ELSEWHERE, out);
+            return true;
+        }
         let what = EditorUse::Summary { conversation, upto: summary.compaction.upto.clone() };
         out.push(Effect::Editor { what, text: summary.compaction.text.clone(), extension: "md" });
         true
@@ -109,6 +128,14 @@ impl State {
             CompactionStep::Began { turn, messages: _ } => {
                 if let Some(open) = self.transcript.turn.as_mut().filter(|open| open.id == turn) {
                     open.phase = Phase::Summarising;
+                    let asked = self.transcript.entries.last().filter(|entry| entry.message.is_none());
+                    open.unwritten = asked.and_then(|entry| match &entry.body {
+                        EntryBody::User(parts) => Some(words(parts)),
+                        EntryBody::Answer(_) | EntryBody::Fault(_) | EntryBody::Note(_) | EntryBody::Summary(_) => None,
+                    });
+                    if open.unwritten.is_some() {
+                        self.keep_draft(out);
+                    }
                 }
             }
             CompactionStep::Done { turn, compaction, next } => {

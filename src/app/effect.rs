@@ -30,7 +30,7 @@ pub enum Effect {
         conversation: ConversationId,
         /// The branch of this message is the one that is shown from now on.
         at: Option<MessageId>,
-        /// Those that go on meanwhile, and stay ours.
+        /// Those that go on meanwhile, or are kept as they are shown: they stay ours.
         running: Vec<ConversationId>,
     },
     /// Follows a conversation that another process has, until it is let go or ours.

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use super::branches::tell_path;
 use super::calls::{Call, Calls};
 use super::composer::Composer;
 use super::effect::Effect;
@@ -78,6 +79,13 @@ pub(super) fn spoken<'a>(path: &'a [Arc<Message>], message: &'a MessageId) -> &'
     let upto = path.iter().position(|one| one.id == *message).map_or(0, |at| at + 1);
     let found = path[..upto].iter().rev().find(|one| !matches!(one.body, Body::Tool(_)));
     found.map_or(message, |one| &one.id)
+}
+
+/// What is not written otherwise: a question that waits for a summary, and what is being written.
+fn named_draft(transcript: &Transcript, composer: &Composer) -> String {
+    let asked = transcript.turn.as_ref().and_then(|turn| turn.unwritten.clone());
+    let written = Some(composer.expanded()).filter(|_| !composer.is_blank() || asked.is_none());
+    asked.into_iter().chain(written).collect::<Vec<_>>().join("\n\n")
 }
 
 impl State {
@@ -165,7 +173,8 @@ impl State {
         let generation = self.session.fresh();
         self.open_generation = generation;
         let here = self.transcript.turn.as_ref().and(self.transcript.conversation.clone());
-        let there = self.elsewhere.iter().filter(|one| one.runs());
+        // What is kept here is shown as it is, also once its turn has ended: nobody else may write it meanwhile.
+        let there = self.elsewhere.iter();
         let running = there.filter_map(|one| one.transcript.conversation.clone()).chain(here).collect();
         out.push(Effect::Open { generation, conversation, at, running });
     }
@@ -350,7 +359,7 @@ impl State {
         }
         let conversation = self.transcript.conversation.clone();
         let text = match conversation {
-            Some(_) => self.composer.expanded(),
+            Some(_) => named_draft(&self.transcript, &self.composer),
             None => self.nameless_draft(),
         };
         out.push(Effect::SaveDraft { conversation, text });
@@ -379,7 +388,7 @@ impl State {
         let Some(there) = self.elsewhere.get(place).filter(|there| self.keeps(&there.transcript)) else { return };
         let conversation = there.transcript.conversation.clone();
         let text = match conversation {
-            Some(_) => there.composer.expanded(),
+            Some(_) => named_draft(&there.transcript, &there.composer),
             None => self.nameless_draft(),
         };
         out.push(Effect::SaveDraft { conversation, text });
@@ -388,6 +397,7 @@ impl State {
     /// Shows a conversation as it was kept.
     pub(super) fn load(&mut self, conversation: Conversation, out: &mut Vec<Effect>) {
         self.set_aside(Some(&conversation.summary.id), out);
+        tell_path(&conversation.summary.id, &conversation.messages, out);
         self.take_toolset(conversation.toolset());
         self.transcript.system = conversation.held_system().map(str::to_owned);
         self.take_role(conversation.role(), out);

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use super::branches::tell_path;
 use super::effect::Effect;
 use super::elsewhere::spoken;
 use super::overlay::{Confirm, Confirmed, Overlay};
@@ -78,6 +79,7 @@ impl State {
                 self.following = None;
                 self.transcript.turn = None;
                 self.transcript.open_elsewhere = false;
+                tell_path(&conversation.summary.id, &conversation.messages, out);
                 self.refresh(&conversation, out);
                 self.overlays.retain(|overlay| {
                     !matches!(overlay, Overlay::Confirm(Confirm { then: Confirmed::StopElsewhere(_), .. }))

@@ -75,6 +75,9 @@ impl State {
             TurnEvent::Message { turn, message } => {
                 if !self.is_stale(turn) {
                     self.message(turn, &message, at);
+                    if self.transcript.turn.as_mut().is_some_and(|open| open.unwritten.take().is_some()) {
+                        self.keep_draft(out);
+                    }
                 }
             }
             TurnEvent::Request { turn, round, attempt, tools, tools_hash: _, parts, of } => {

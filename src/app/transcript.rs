@@ -201,6 +201,8 @@ pub struct Turn {
     pub restated: bool,
     /// No turn: a summary that a person asked for, and what follows it.
     pub summary: Option<AfterSummary>,
+    /// What was asked and waits for a summary: it is written with its turn, until then as a draft.
+    pub unwritten: Option<String>,
     /// Its rounds; the calls are filled in by [`super::State::times`].
     pub times: TurnTimes,
 }
@@ -452,6 +454,7 @@ impl Turn {
             stopping: false,
             restated,
             summary: None,
+            unwritten: None,
             times: TurnTimes { started_wall_ms: started.wall_ms, ..TurnTimes::default() },
         }
     }

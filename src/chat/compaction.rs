@@ -115,7 +115,8 @@ impl Compaction {
 
     /// Takes it among the others, in place of one that stands for the same path.
     pub fn put(mut self, all: &mut Vec<Self>) {
-        let sum = |a: Option<u64>, b: Option<u64>| if a.is_none() { b } else { Some(a? + b.unwrap_or(0)) };
+        let sum =
+            |a: Option<u64>, b: Option<u64>| if a.is_none() { b } else { Some(a?.saturating_add(b.unwrap_or(0))) };
         for before in all.extract_if(.., |other| other.upto == self.upto) {
             (self.input, self.output) = (sum(self.input, before.input), sum(self.output, before.output));
         }
@@ -407,5 +408,13 @@ mod tests {
         assert!(rules.short(80, Some(100)) && !rules.short(79, Some(100)));
         assert!(!rules.short(1_000, None) && !rules.short(1_000, Some(0)));
         assert!(!CompactRules { mode: CompactMode::Off, ..rules }.short(1_000, Some(100)));
+    }
+
+    #[test]
+    fn what_an_endpoint_counts_never_overflows() {
+        let one = Compaction { upto: MessageId::new("m"), input: Some(u64::MAX), ..Compaction::default() };
+        let mut all = vec![one.clone()];
+        one.put(&mut all);
+        assert_eq!(all.iter().map(|one| one.input).collect::<Vec<_>>(), [Some(u64::MAX)]);
     }
 }

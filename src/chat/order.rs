@@ -104,7 +104,8 @@ pub enum Order {
         conversation: ConversationId,
         toolset: Toolset,
     },
-    /// Another branch is shown, and answered from now on. Void while an answer of the conversation comes.
+    /// A conversation was opened, or another branch of it: that is shown, and answered from now on. Void while an answer
+    /// of the conversation comes.
     Branch {
         conversation: ConversationId,
         /// From the first message to the last.

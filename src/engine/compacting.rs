@@ -36,7 +36,7 @@ const LEAST_ROOM: u64 = 1024;
 const MOST_HALVINGS: u32 = 5;
 /// How often it is asked again because the endpoint refused a part of it.
 const MOST_ADAPTED: u32 = 40;
-/// The longest summary that is kept, in bytes.
+/// The longest summary that is kept, in bytes; the request for a longer one is ended.
 const LONGEST: usize = 256 * 1024;
 
 /// What of a path is summarised.
@@ -92,6 +92,12 @@ pub(super) struct Summarising {
     response: JoinSet<()>,
     /// The turn that waits for it.
     then: Option<Opening>,
+}
+
+fn too_long() -> Fault {
+    let message = format!("The summary is too long: the model wrote more than {} KiB.", LONGEST / 1024);
+    Fault::new(FaultKind::Limit, message)
+        .hint("Nothing has changed. /compact asks again, with what it should keep in mind.")
 }
 
 impl Engine {
@@ -150,7 +156,7 @@ impl Engine {
         let window = settings.context_window.filter(|window| *window > 0);
         let fixed = (PROMPT.len() + note.len()) as u64;
         let room = window.map_or(ROOM, |window| {
-            (window.saturating_sub(ANSWER.max(window / 4)) * BYTES).saturating_sub(fixed).max(LEAST_ROOM)
+            window.saturating_sub(ANSWER.max(window / 4)).saturating_mul(BYTES).saturating_sub(fixed).max(LEAST_ROOM)
         });
         let summarising = Summarising {
             conversation: conversation.clone(),
@@ -197,16 +203,14 @@ impl Engine {
             ModelEvent::Deltas(event) => {
                 for delta in event.deltas {
                     match delta {
-                        Delta::Text(text) if job.text.len() < LONGEST => job.text.push_str(&text),
+                        Delta::Text(text) if job.text.len() + text.len() > LONGEST => {
+                            return self.summary_failed(turn, too_long());
+                        }
+                        Delta::Text(text) => job.text.push_str(&text),
                         Delta::Usage(usage) => job.usage = Usage::of(&usage),
                         Delta::Finish { reason, .. } => job.finish = Some(reason),
                         Delta::Error(error) => job.error = Some(error.message),
-                        Delta::Text(_)
-                        | Delta::Reasoning(_)
-                        | Delta::Refusal(_)
-                        | Delta::Call(_)
-                        | Delta::Extra(_)
-                        | Delta::Done => {}
+                        Delta::Reasoning(_) | Delta::Refusal(_) | Delta::Call(_) | Delta::Extra(_) | Delta::Done => {}
                     }
                 }
             }
@@ -317,26 +321,48 @@ impl Engine {
         }
     }
 
-    /// A person's own words in place of a summary's, or the messages again in place of all of it.
-    pub(super) fn change_summary(&mut self, conversation: &ConversationId, upto: MessageId, text: Option<String>) {
-        let saved = !self.unsaved.contains(conversation);
-        match text {
-            Some(text) => {
-                let change =
-                    Change::SummaryText { conversation: conversation.clone(), upto: upto.clone(), text: text.clone() };
-                self.memory.change_summary(conversation, &upto, |one| one.rewrite(&text));
-                if saved {
-                    self.write(vec![change], Durability::Synced);
-                }
-                self.step(conversation, CompactionStep::Edited { upto, text });
+    /// A person's own words in place of a summary's, or the messages again in place of all of it. What is sent from now on
+    /// follows at once; that it is so is told when it is written.
+    pub(super) fn change_summary(&mut self, conversation: ConversationId, upto: MessageId, text: Option<String>) {
+        self.memory.change_summary(&conversation, &upto, |one| match &text {
+            Some(text) => one.rewrite(text),
+            None => one.undone = true,
+        });
+        let saved = self.config.saving && !self.unsaved.contains(&conversation);
+        let (to, at) = (conversation.clone(), upto.clone());
+        let (change, step) = match text {
+            Some(text) => (
+                Change::SummaryText { conversation: to, upto: at, text: text.clone() },
+                CompactionStep::Edited { upto, text },
+            ),
+            None => (Change::Uncompacted { conversation: to, upto: at }, CompactionStep::Undone { upto }),
+        };
+        if !saved {
+            return self.step(&conversation, step);
+        }
+        let (written, inbound) = (self.journal.apply(vec![change], Durability::Synced), self.inbound.clone());
+        tokio::spawn(async move {
+            let written = written.await;
+            let _ = inbound.send(Inbound::SummaryChanged { conversation, step, written }).await;
+        });
+    }
+
+    /// The write of a changed summary came back. What only the disk refused holds here, and is written later.
+    pub(super) fn summary_changed(
+        &mut self,
+        conversation: &ConversationId,
+        step: CompactionStep,
+        written: Result<(), Fault>,
+    ) {
+        match written {
+            Err(fault) if fault.kind == FaultKind::Usage => {
+                // As it was: the next turn reads what stands.
+                self.reread(conversation);
+                self.emit(TurnEvent::Error { turn: None, fault });
             }
-            None => {
-                self.memory.change_summary(conversation, &upto, |one| one.undone = true);
-                if saved {
-                    let change = Change::Uncompacted { conversation: conversation.clone(), upto: upto.clone() };
-                    self.write(vec![change], Durability::Synced);
-                }
-                self.step(conversation, CompactionStep::Undone { upto });
+            written => {
+                self.stored(written);
+                self.step(conversation, step);
             }
         }
     }

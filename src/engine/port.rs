@@ -159,7 +159,8 @@ pub enum ServerEvent {
 
 /// Where things are written down.
 pub trait Journal: Send + Sync {
-    /// One transaction, after all given before it.
+    /// One transaction, after all given before it. A fault of [`crate::chat::FaultKind::Usage`] says that these changes
+    /// are refused, while others may be written: their conversation is another process's, or is gone.
     fn apply(&self, changes: Vec<Change>, durability: Durability) -> Answer<'static, Result<(), Fault>>;
     /// A conversation as it stands, with the ids of its calls on every branch, and whether it could be read.
     fn open(&self, conversation: ConversationId) -> Answer<'static, Result<Opened, Fault>>;

@@ -18,8 +18,9 @@ use super::sampling::{Progress, Samplings};
 use super::titling::{TitleStep, Titles, Titling};
 use super::turns::Running;
 use crate::chat::{
-    CallState, ConversationId, Durability, Fault, GrantScope, Heard, InquiryId, Limits, MessageId, NoticeKind, Order,
-    ServerAction, ServerName, ServerReply, Stamp, Stamped, Toolset, TurnEvent, TurnId, WaitFor, Wiretap,
+    CallState, CompactionStep, ConversationId, Durability, Fault, FaultKind, GrantScope, Heard, InquiryId, Limits,
+    MessageId, NoticeKind, Order, ServerAction, ServerName, ServerReply, Stamp, Stamped, Toolset, TurnEvent, TurnId,
+    WaitFor, Wiretap,
 };
 use crate::tools::{Builtin, Registry, RegistryRules, ServerRules};
 use crate::turn::Event;
@@ -72,6 +73,12 @@ pub(super) enum Inbound {
     Sampled(InquiryId, Progress),
     /// What came of a request for a summary.
     Summary(TurnId, ModelEvent),
+    /// The write of a summary that a person changed came back.
+    SummaryChanged {
+        conversation: ConversationId,
+        step: CompactionStep,
+        written: Result<(), Fault>,
+    },
     /// How a title gets on.
     Title(ConversationId, TitleStep),
     /// A server answered what it was asked beside calls.
@@ -171,6 +178,8 @@ pub struct Engine {
     pub(super) lanes: HashMap<ServerName, Lane>,
     pub(super) withdrawn: Withdrawn,
     pub(super) saving: bool,
+    /// Why the last write was refused that says nothing of the others.
+    refused: Option<String>,
     /// Base URLs and models whose calls leave at the finish.
     pub(super) late: HashSet<(String, String)>,
     /// What was learnt of endpoints and models, for one that is connected later.
@@ -237,6 +246,7 @@ impl Engine {
         let late = late.map(|l| (l.base_url.clone(), l.model.clone())).collect();
         let mut engine = Self {
             saving: config.saving,
+            refused: None,
             desk: Desk::new(registry, &config.starting),
             config,
             model,
@@ -391,7 +401,7 @@ impl Engine {
             Order::Compact { turn, conversation, note, settings } => {
                 self.open(Opening::summary(turn, conversation, note, *settings));
             }
-            Order::Summary { conversation, upto, text } => self.change_summary(&conversation, upto, text),
+            Order::Summary { conversation, upto, text } => self.change_summary(conversation, upto, text),
             Order::Rename { conversation, title } => {
                 if !self.unsaved.contains(&conversation) {
                     self.write(vec![crate::chat::Change::Title { conversation, title }], Durability::Synced);
@@ -411,16 +421,26 @@ impl Engine {
         }
     }
 
-    /// Another branch is shown: what is known here of all its messages stands, else it is read before its next turn.
+    /// What is shown was read, or is another branch: it is read before its next turn, for another process may have written
+    /// it meanwhile. Where nothing else has it all, what is known here of these messages stands.
     fn branch(&mut self, conversation: &ConversationId, path: &[MessageId]) {
-        if self.turns.values().any(|running| running.is_of(conversation))
-            || self.summaries.values().any(|summary| summary.is_of(conversation))
-        {
-            return;
+        if !self.keeps(conversation) && !self.works_on(conversation) {
+            self.memory.show(conversation, path);
         }
-        if !self.memory.show(conversation, path) && self.keeps(conversation) {
+        self.reread(conversation);
+    }
+
+    /// What the store has is read before the next turn, unless one goes on with what is known.
+    pub(super) fn reread(&mut self, conversation: &ConversationId) {
+        if self.keeps(conversation) && !self.works_on(conversation) {
             self.memory.forget(conversation);
         }
+    }
+
+    fn works_on(&self, conversation: &ConversationId) -> bool {
+        self.turns.values().any(|running| running.is_of(conversation))
+            || self.summaries.values().any(|summary| summary.is_of(conversation))
+            || self.held.iter().any(|opening| opening.conversation == *conversation)
     }
 
     /// Whether the store has all of a conversation.
@@ -479,12 +499,26 @@ impl Engine {
             Inbound::Sampled(inquiry, progress) => self.sampled(inquiry, progress),
             Inbound::Opened(opening) => self.opened(*opening),
             Inbound::Summary(turn, event) => self.summary_event(turn, event),
+            Inbound::SummaryChanged { conversation, step, written } => {
+                self.summary_changed(&conversation, step, written);
+            }
             Inbound::Title(conversation, step) => self.titled(conversation, step),
         }
     }
 
-    /// A write came back: whether the store can be written is known anew.
-    fn stored(&mut self, result: Result<(), Fault>) {
+    /// A write came back: whether the store can be written is known anew. That one was refused says nothing of it.
+    pub(super) fn stored(&mut self, result: Result<(), Fault>) {
+        if let Err(fault) = &result
+            && fault.kind == FaultKind::Usage
+        {
+            // Once, until something was written.
+            if self.refused.as_ref() != Some(&fault.message) {
+                self.refused = Some(fault.message.clone());
+                self.emit(TurnEvent::Unsaved { reason: fault.message.clone() });
+            }
+            return;
+        }
+        self.refused = None;
         let ok = result.is_ok();
         if ok == self.saving {
             return;

@@ -91,7 +91,7 @@ impl Engine {
                             && let Some(running) = self.turns.get(&id)
                         {
                             let conversation = running.turn.conversation();
-                            self.memory.counted(conversation, input + usage.output.unwrap_or(0));
+                            self.memory.counted(conversation, input.saturating_add(usage.output.unwrap_or(0)));
                         }
                         self.put(at, event);
                     }

@@ -1,5 +1,7 @@
 //! Long conversations: summaries in place of older messages, names in place of old results, and nothing lost.
 
+use std::sync::atomic::Ordering;
+
 use millrace::chat::{
     Body, Change, CompactMode, CompactRules, Compaction, CompactionStep, ConversationId, Delta, Fault, FaultKind,
     Message, MessageId, Order, Parent, Part, Request, TurnEvent, TurnId, TurnSettings,
@@ -301,4 +303,50 @@ async fn old_large_results_give_way_to_names_where_the_context_is_short_and_neve
     rig.submit_with("third", Some(conversation), settings(CompactMode::Ask, Some(1_000)));
     rig.ended().await;
     assert_eq!(told(&request(&rig, 4))[..3], told(&request(&rig, 2))[..3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_a_summary_that_is_refused_changes_nothing_and_the_store_is_as_good_as_before() {
+    let rounds = vec![answer("one"), answer("two"), answer("They spoke."), answer("three")];
+    let mut rig = Rig::new(rounds).await;
+    let conversation = asked(&mut rig, "first", None).await;
+    asked(&mut rig, "second", Some(conversation.clone())).await;
+    compact(&rig, &conversation, "");
+    let CompactionStep::Done { compaction, .. } = over(&mut rig).await else { panic!("{:?}", rig.seen.last()) };
+    rig.journal.held.store(true, Ordering::Relaxed);
+    let upto = compaction.upto.clone();
+    rig.handle.order(Order::Summary { conversation: conversation.clone(), upto, text: None });
+    let told = rig.until(|event| matches!(event, TurnEvent::Error { .. } | TurnEvent::Compaction { .. })).await;
+    let TurnEvent::Error { turn: None, fault } = told else { panic!("{told:?}") };
+    assert_eq!(fault.message, "open in another millrace");
+    asked(&mut rig, "third", Some(conversation)).await;
+    let unsaved = |event: &TurnEvent| matches!(event, TurnEvent::Unsaved { .. });
+    let undone = |event: &TurnEvent| matches!(event, TurnEvent::Compaction { step: CompactionStep::Undone { .. }, .. });
+    assert!(!rig.seen.iter().any(|event| unsaved(&event.body) || undone(&event.body)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_summary_beyond_its_limit_is_none() {
+    let long = || text(&"x".repeat(200 * 1024));
+    let rounds = vec![answer("one"), answer("two"), vec![long(), long(), finish("stop"), done()]];
+    let mut rig = Rig::new(rounds).await;
+    let conversation = asked(&mut rig, "first", None).await;
+    asked(&mut rig, "second", Some(conversation.clone())).await;
+    compact(&rig, &conversation, "");
+    let CompactionStep::Failed { fault, .. } = over(&mut rig).await else { panic!("{:?}", rig.seen.last()) };
+    assert_eq!(fault.kind, FaultKind::Limit);
+    assert!(fault.message.contains("more than 256 KiB"), "{}", fault.message);
+    assert!(kept(&rig).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_endpoint_counts_or_claims_never_overflows() {
+    let rounds = vec![counted("one", u64::MAX), counted("two", u64::MAX), counted("They spoke.", u64::MAX)];
+    let mut rig = Rig::new(rounds).await;
+    let conversation = asked(&mut rig, "first", None).await;
+    asked(&mut rig, "second", Some(conversation.clone())).await;
+    let settings = Box::new(settings(CompactMode::Ask, Some(u64::MAX)));
+    rig.handle.order(Order::Compact { turn: TurnId(99), conversation, note: String::new(), settings });
+    let CompactionStep::Done { compaction, .. } = over(&mut rig).await else { panic!("{:?}", rig.seen.last()) };
+    assert_eq!(compaction.input, Some(u64::MAX));
 }

@@ -774,3 +774,52 @@ async fn another_endpoint_takes_over_in_mid_conversation_and_each_turn_names_its
     let moved = rig.changes().into_iter().filter(|c| matches!(c, Change::ConversationModel { .. })).count();
     assert_eq!(moved, 1, "of a conversation that goes on, where it goes");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_conversation_that_was_opened_again_is_answered_as_the_store_has_it() {
+    let mut rig = Rig::new(vec![answer("first"), answer("third")]).await;
+    rig.submit("one");
+    let TurnEvent::Ended { conversation, .. } = rig.ended().await else { panic!() };
+    // Another process wrote a turn meanwhile, on the same branch or another.
+    let message = |id: &str, parent: Option<&str>, body: Body| {
+        Arc::new(Message { id: MessageId::new(id), parent: parent.map(MessageId::new), at: 1, body })
+    };
+    let said = |words: &str| Body::User(vec![millrace::chat::Part::text(words)]);
+    let told = |words: &str| {
+        let state = AnswerState::Complete;
+        Body::Assistant(millrace::chat::Answer { text: words.into(), state, ..Default::default() })
+    };
+    let shown = vec![
+        message("k1.0", None, said("one")),
+        message("k1.1", Some("k1.0"), told("first")),
+        message("k2.0", Some("k1.1"), said("two")),
+        message("k2.1", Some("k2.0"), told("second")),
+    ];
+    let path = shown.iter().map(|message| message.id.clone()).collect();
+    let opened = millrace::engine::port::Opened { messages: shown, ..Default::default() };
+    rig.journal.opened.lock().unwrap().insert(conversation.clone(), opened);
+    rig.handle.order(Order::Branch { conversation: conversation.clone(), path });
+    rig.submit_with("three", Some(conversation), TurnSettings::default());
+    rig.ended().await;
+    let asked = rig.seen.iter().find_map(|event| match &event.body {
+        TurnEvent::Message { message, .. } if message.plain_text() == "three" => Some(Arc::clone(message)),
+        _ => None,
+    });
+    assert_eq!(asked.unwrap().parent, Some(MessageId::new("k2.1")));
+    let sent: Vec<String> = messages(&rig).iter().map(|message| message.plain_text()).collect();
+    assert_eq!(sent, ["one", "first", "two", "second", "three"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_on_no_disk_is_remembered_whatever_is_shown() {
+    let mut rig = Rig::new(vec![answer("first"), answer("second")]).await;
+    let settings = || TurnSettings { no_save: true, ..TurnSettings::default() };
+    rig.submit_with("one", None, settings());
+    let TurnEvent::Ended { conversation, .. } = rig.ended().await else { panic!() };
+    rig.handle.order(Order::Branch { conversation: conversation.clone(), path: vec![MessageId::new("stranger")] });
+    rig.submit_with("two", Some(conversation), settings());
+    rig.ended().await;
+    let asked = rig.model.requests.lock().unwrap()[1].clone();
+    let sent: Vec<String> = asked.messages.iter().map(|message| message.plain_text()).collect();
+    assert_eq!(sent, ["one", "first", "two"]);
+}

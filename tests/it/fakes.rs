@@ -200,6 +200,8 @@ impl Servers for FakeServers {
 pub struct FakeJournal {
     pub written: Mutex<Vec<(Vec<Change>, Durability)>>,
     pub full: Arc<std::sync::atomic::AtomicBool>,
+    /// Another process has every conversation: changes of summaries are refused.
+    pub held: std::sync::atomic::AtomicBool,
     /// How long the line takes that says that a call leaves, in milliseconds.
     pub slow: std::sync::atomic::AtomicU64,
     /// What it tells of conversations, and of whole results in them.
@@ -213,6 +215,10 @@ impl Journal for FakeJournal {
         let now_full = Arc::clone(&self.full);
         let leaves = changes.iter().any(|c| matches!(c, Change::CallSent { .. }));
         let slow = if leaves { self.slow.load(std::sync::atomic::Ordering::Relaxed) } else { 0 };
+        let summary = |change: &Change| matches!(change, Change::SummaryText { .. } | Change::Uncompacted { .. });
+        if self.held.load(std::sync::atomic::Ordering::Relaxed) && changes.iter().any(summary) {
+            return Box::pin(async { Err(Fault::new(FaultKind::Usage, "open in another millrace")) });
+        }
         if !full {
             self.written.lock().unwrap().push((changes, durability));
         }

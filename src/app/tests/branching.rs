@@ -411,3 +411,33 @@ fn an_edited_message_keeps_what_it_attached() {
     let Order::Submit(submit) = desk.order() else { panic!("{:?}", desk.orders()) };
     assert_eq!(submit.parts, [Part::text("look at @src/a.rs again"), file]);
 }
+
+#[test]
+fn the_engine_is_told_what_is_shown_wherever_it_was_read() {
+    let path = || vec![user("u1", None, "one"), answer("a1", "u1", "first")];
+    let told = |desk: &Desk| {
+        let Order::Branch { conversation, path } = desk.order() else { panic!("{:?}", desk.order()) };
+        assert_eq!((conversation.as_str(), path.as_slice()), ("c1", &["u1", "a1"].map(MessageId::new)[..]));
+    };
+    // A search hit, and a conversation of the list that another process may have gone on with.
+    for at in [Some(MessageId::new("u1")), None] {
+        let mut desk = desk();
+        desk.state.open_at(ConversationId::new("c1"), at, &mut desk.effects);
+        let Some(Effect::Open { generation, .. }) = desk.effects.last().cloned() else { panic!("{:?}", desk.effects) };
+        desk.effects.clear();
+        desk.reply(Reply::Opened { generation, result: Ok(conversation(path(), Vec::new())) });
+        told(&desk);
+    }
+    // One that was followed and is ours now.
+    let mut desk = desk();
+    let mut out = Vec::new();
+    desk.state.load(Conversation { open_elsewhere: true, ..*conversation(Vec::new(), Vec::new()) }, &mut out);
+    let generation = out.iter().find_map(|effect| match effect {
+        Effect::Follow { generation, .. } => Some(*generation),
+        _ => None,
+    });
+    desk.effects.clear();
+    let step = Box::new(FollowStep::Ours(conversation(path(), Vec::new())));
+    desk.reply(Reply::Followed { generation: generation.unwrap(), step });
+    told(&desk);
+}

@@ -173,3 +173,47 @@ fn a_short_context_is_said_once_and_how_it_is_met() {
         assert_eq!(desk.state.status.notices.len(), said);
     }
 }
+
+#[test]
+fn what_another_millrace_has_keeps_its_summaries() {
+    let mut desk = spoken();
+    desk.keys("/compact<enter>");
+    done(&mut desk);
+    let key = desk.state.transcript.entries[2].key;
+    desk.state.transcript.open_elsewhere = true;
+    desk.keys("/compact undo<enter>");
+    assert!(desk.orders().is_empty(), "{:?}", desk.orders());
+    assert_eq!(desk.said(), "this conversation is open in another millrace");
+    desk.keys("<tab>");
+    desk.state.transcript.selected = Some(key);
+    desk.keys("e");
+    assert!(!desk.effects.iter().any(|effect| matches!(effect, Effect::Editor { .. })), "{:?}", desk.effects);
+    assert_eq!(shown(&desk), ["user", "answer", "summary", "user", "answer"]);
+}
+
+#[test]
+fn a_question_that_waits_for_a_summary_is_a_draft_until_its_turn_has_it() {
+    let drafts = |desk: &Desk| {
+        let drafts = desk.effects.iter().filter_map(|effect| match effect {
+            Effect::SaveDraft { conversation: Some(_), text } => Some(text.clone()),
+            _ => None,
+        });
+        drafts.collect::<Vec<_>>()
+    };
+    let mut desk = spoken();
+    desk.keys("three<enter>");
+    assert_eq!(drafts(&desk), [""]);
+    desk.effects.clear();
+    let turn = desk.turn();
+    step(&mut desk, CompactionStep::Began { turn, messages: 2 });
+    assert_eq!(drafts(&desk), ["three"]);
+    desk.keys("and four");
+    let mut out = Vec::new();
+    desk.state.keep_draft(&mut out);
+    desk.effects = out;
+    assert_eq!(drafts(&desk), ["three\n\nand four"]);
+    step(&mut desk, CompactionStep::Done { turn, compaction: summary(), next: Some(MessageId::new("u2")) });
+    desk.effects.clear();
+    told(&mut desk, "u3", Body::User(vec![Part::text("three")]));
+    assert_eq!(drafts(&desk), ["and four"]);
+}

@@ -253,3 +253,18 @@ fn a_file_goes_to_the_message_that_names_it() {
     assert!(!desk.state.composer.reading());
     assert_eq!(desk.state.composer.parts(), [Part::text("see @a and @b"), part]);
 }
+
+#[test]
+fn what_is_kept_here_is_not_let_go_once_its_turn_has_ended() {
+    let mut desk = desk();
+    let turn = desk.ask("first");
+    desk.keys("<ctrl+n>");
+    end(&mut desk, turn, TurnStatus::Ok);
+    desk.effects.clear();
+    desk.state.open(ConversationId::new("c9"), &mut desk.effects);
+    assert!(
+        matches!(&desk.effects[..], [Effect::Open { running, .. }] if *running == [ConversationId::new("c1")]),
+        "{:?}",
+        desk.effects
+    );
+}

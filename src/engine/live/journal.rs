@@ -2,11 +2,20 @@
 
 use crate::chat::{CallId, Change, ConversationId, Durability, Fault, FaultKind};
 use crate::engine::port::{Answer, Journal, Known, Lesson, Opened};
-use crate::store::{Claim, Learnt, Store};
+use crate::store::{Claim, Learnt, Store, StoreError};
 
 /// None: nothing is kept (`--no-save`, or a store that would not open).
 #[derive(Clone, Debug)]
 pub struct LiveJournal(pub Option<Store>);
+
+/// Why a write came to nothing. Where its conversation is another process's, or gone, nothing is wrong with the store.
+fn refused(error: StoreError) -> Fault {
+    let fault = error.fault();
+    match matches!(error, StoreError::Held { .. } | StoreError::Missing { .. }) {
+        true => Fault { kind: FaultKind::Usage, ..fault },
+        false => fault,
+    }
+}
 
 impl Journal for LiveJournal {
     fn apply(&self, changes: Vec<Change>, durability: Durability) -> Answer<'static, Result<(), Fault>> {
@@ -22,7 +31,7 @@ impl Journal for LiveJournal {
         let written = store.journal(changes, durability);
         let store = store.clone();
         Box::pin(async move {
-            written.await.map_err(|error| error.fault())?;
+            written.await.map_err(refused)?;
             for id in new {
                 // The right to it is ours from its first message on; without it only a second window would not know.
                 let _ = store.claim(&id).await;
@@ -93,5 +102,20 @@ impl Journal for LiveJournal {
             };
             Ok(all.into_iter().map(lesson).collect())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::MessageId;
+
+    #[tokio::test]
+    async fn a_change_of_what_is_not_there_says_nothing_of_the_store() {
+        let journal = LiveJournal(Some(Store::temporary().unwrap()));
+        let (conversation, upto) = (ConversationId::new("gone"), MessageId::new("m"));
+        let refused = journal.apply(vec![Change::Uncompacted { conversation, upto }], Durability::Synced).await;
+        assert_eq!(refused.unwrap_err().kind, FaultKind::Usage);
+        assert_eq!(journal.apply(Vec::new(), Durability::Synced).await, Ok(()));
     }
 }

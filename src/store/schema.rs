@@ -51,7 +51,7 @@ fn open_file(path: &Path, mode: OpenMode) -> Result<Connection, StoreError> {
         // Pages must be chosen before the first table; small ones suit small rows.
         db.pragma_update(None, "application_id", APPLICATION)?;
     }
-    db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    begin_log(&db)?;
     settle(&db)?;
     db.pragma_update(None, "synchronous", "NORMAL")?;
     // Checkpoints are taken when idle; this is for a turn that never is. About 16 MiB.
@@ -115,6 +115,21 @@ fn uri_path(path: &Path) -> String {
     out
 }
 
+/// Lets the file have a log. Its mode comes as a row, and whether that could be written behind it: who reads no further
+/// never hears that SQLite goes on without one.
+fn begin_log(db: &Connection) -> Result<(), StoreError> {
+    let mut statement = db.prepare("PRAGMA journal_mode = WAL")?;
+    let mut rows = statement.query([])?;
+    let mut mode = String::new();
+    while let Some(row) = rows.next()? {
+        mode = row.get(0)?;
+    }
+    match mode.as_str() {
+        "wal" => Ok(()),
+        other => Err(StoreError::Sql { detail: format!("it can have no log: its journal would be {other}") }),
+    }
+}
+
 fn settle(db: &Connection) -> Result<(), StoreError> {
     db.pragma_update(None, "foreign_keys", true)?;
     db.pragma_update(None, "mmap_size", 0)?;
@@ -167,12 +182,27 @@ pub(super) fn private_folder(path: &Path) -> Result<(), StoreError> {
     let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) else { return Ok(()) };
     let stands = folder.ancestors().skip(1).position(Path::is_dir);
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| StoreError::io(folder, &e))?;
-    // A file that is synced in a folder that is not may be lost with it. Where folders cannot be synced, this is all
-    // that can be done; SQLite does the same for the folder itself.
-    for parent in folder.ancestors().skip(1).take(stands.unwrap_or_default() + 1) {
-        let _ = std::fs::File::open(parent).and_then(|folder| folder.sync_all());
+    // A file that is synced in a folder that is not may be lost with it. SQLite does the same for the folder itself.
+    let made = stands.unwrap_or_default() + 1;
+    for parent in folder.ancestors().skip(1).take(made) {
+        if let Err(error) = sync_folder(parent) {
+            // Empty still: the next try makes and syncs it again.
+            for folder in folder.ancestors().take(made) {
+                let _ = std::fs::remove_dir(folder);
+            }
+            return Err(error);
+        }
     }
     Ok(())
+}
+
+/// Waits until the names in a folder are on the disk. Not every file system can; there this is all that can be done.
+#[cfg(unix)]
+pub(super) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
+    match std::fs::File::open(folder).and_then(|folder| folder.sync_all()) {
+        Err(e) if matches!(e.kind(), std::io::ErrorKind::InvalidInput | std::io::ErrorKind::Unsupported) => Ok(()),
+        synced => synced.map_err(|e| StoreError::io(folder, &e)),
+    }
 }
 
 #[cfg(not(unix))]

@@ -105,12 +105,7 @@ fn open(wal: &Path) -> Result<File, StoreError> {
     let file = File::options().read(true).write(true).open(wal).map_err(|e| StoreError::io(wal, &e))?;
     #[cfg(unix)]
     if let Some(folder) = wal.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        let synced = File::open(folder).and_then(|folder| folder.sync_all());
-        match synced {
-            // Not every file system can.
-            Err(e) if matches!(e.kind(), std::io::ErrorKind::InvalidInput | std::io::ErrorKind::Unsupported) => {}
-            synced => synced.map_err(|e| StoreError::io(folder, &e))?,
-        }
+        schema::sync_folder(folder)?;
     }
     Ok(file)
 }

@@ -127,7 +127,8 @@ impl Desk {
         }
         backup::remove(&self.path)?;
         // All of the log into the file, and the log cut to nothing.
-        let busy: bool = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        let cut = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+        let busy: bool = self.heard(cut.map_err(StoreError::from))?;
         if busy {
             return Ok(Scrub::Busy);
         }

@@ -47,6 +47,24 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The disk, or what SQLite makes of it, may have failed.
+    pub(super) fn is_of_disk(&self) -> bool {
+        match self {
+            Self::Full { .. } | Self::ReadOnly { .. } | Self::Corrupt { .. } | Self::Io { .. } | Self::Sql { .. } => {
+                true
+            }
+            Self::Foreign { .. }
+            | Self::Newer { .. }
+            | Self::Locked { .. }
+            | Self::Held { .. }
+            | Self::NotFound(_)
+            | Self::Ambiguous { .. }
+            | Self::Missing { .. }
+            | Self::Row(_)
+            | Self::Closed => false,
+        }
+    }
+
     /// What to do next.
     #[must_use]
     pub fn hint(&self) -> String {

@@ -7,8 +7,8 @@
 //! SQLite itself syncs the log's header, and the log again before each checkpoint.
 //!
 //! # Invariants
-//! - Behind a sync that failed none is believed until the log was begun anew: the system counts what it could not write
-//!   as written, so that the next sync succeeds over a hole, and a log with a hole ends there. See [`Desk::heal`].
+//! - Behind a sync that failed, SQLite's own too, none is believed until the log was begun anew: the system counts what it
+//!   could not write as written, so that the next sync succeeds over a hole, and a log with a hole ends there. See [`Desk::heal`].
 //!
 //! [`Desk::heal`]: super::worker::Desk::heal
 
@@ -50,6 +50,11 @@ impl Syncer {
         self.failed.load(Ordering::Acquire)
     }
 
+    /// SQLite could not write or sync, so perhaps not the log: no sync of it can be believed any more.
+    pub(super) fn doubt(&self) {
+        self.failed.store(true, Ordering::Release);
+    }
+
     /// The log was begun anew, and what it held is safe.
     pub(super) fn healed(&self) {
         self.failed.store(false, Ordering::Release);
@@ -81,7 +86,10 @@ fn run(wal: &Path, waiting: &mpsc::Receiver<Reply>, failed: &AtomicBool) {
         let mut replies = vec![first];
         replies.extend(waiting.try_iter());
         let done = match &log {
-            _ if failed.load(Ordering::Acquire) => why.clone(),
+            _ if failed.load(Ordering::Acquire) => Err(why
+                .clone()
+                .err()
+                .unwrap_or_else(|| StoreError::io(wal, &std::io::Error::other("an earlier write failed")))),
             Some(_) => Ok(()),
             None => open(wal).map(|opened| log = Some(opened)),
         };

@@ -134,6 +134,14 @@ pub(super) struct Desk {
     pause: Duration,
 }
 
+/// One transaction.
+fn commit<T>(db: &mut Connection, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let value = work(&tx)?;
+    tx.commit()?;
+    Ok(value)
+}
+
 impl Desk {
     fn open(
         path: PathBuf,
@@ -319,12 +327,20 @@ impl Desk {
             self.register()?;
         }
         let by = apply::By { token: self.lock.as_ref().map(|l| l.token.as_str()), store: &self.path };
-        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for change in lists.iter().flat_map(|l| l.iter()) {
-            apply::apply(&tx, change, &by)?;
+        let done = commit(&mut self.db, |db| {
+            lists.iter().flat_map(|l| l.iter()).try_for_each(|change| apply::apply(db, change, &by))
+        });
+        self.heard(done)
+    }
+
+    /// What SQLite did; where the disk failed it, the log is doubted.
+    pub(super) fn heard<T>(&self, done: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let (Err(error), Some(syncer)) = (&done, &self.syncer)
+            && error.is_of_disk()
+        {
+            syncer.doubt();
         }
-        tx.commit()?;
-        Ok(())
+        done
     }
 
     /// The name of this process in the store, backed by a lock that ends with it.
@@ -354,10 +370,8 @@ impl Desk {
         &mut self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let value = work(&tx)?;
-        tx.commit()?;
-        Ok(value)
+        let done = commit(&mut self.db, work);
+        self.heard(done)
     }
 
     pub(super) fn import(&mut self, tree: &Tree) -> Result<ConversationId, StoreError> {
@@ -420,7 +434,8 @@ impl Desk {
         match indexing {
             Ok(true) => self.pause = BETWEEN,
             Ok(false) | Err(_) => {
-                let _ = self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+                let done = self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+                let _ = self.heard(done.map_err(StoreError::from));
                 self.untidy = false;
             }
         }

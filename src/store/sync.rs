@@ -7,12 +7,13 @@
 //! SQLite itself syncs the log's header, and the log again before each checkpoint.
 //!
 //! # Invariants
-//! - Behind a sync that failed, SQLite's own too, none is believed until the log was begun anew: the system counts what it
+//! - Behind a sync that failed, SQLite's own too, none is believed until the log was written again: the system counts what it
 //!   could not write as written, so that the next sync succeeds over a hole, and a log with a hole ends there. See [`Desk::heal`].
 //!
 //! [`Desk::heal`]: super::worker::Desk::heal
 
 use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -22,12 +23,15 @@ use tokio::sync::oneshot;
 
 use super::{StoreError, schema};
 
+/// The log is written again in pieces of so many bytes.
+const PIECE: usize = 64 * 1024;
+
 pub(super) type Reply = oneshot::Sender<Result<(), StoreError>>;
 
 /// The thread that syncs. Ends, after the last sync, when this is dropped.
 pub(super) struct Syncer {
     queue: Option<mpsc::Sender<Reply>>,
-    /// A sync failed, and the log was not begun anew.
+    /// A sync failed, and the log was not written again.
     failed: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -55,7 +59,7 @@ impl Syncer {
         self.failed.store(true, Ordering::Release);
     }
 
-    /// The log was begun anew, and what it held is safe.
+    /// The log was written again, and what it holds is safe.
     pub(super) fn healed(&self) {
         self.failed.store(false, Ordering::Release);
     }
@@ -105,6 +109,27 @@ fn run(wal: &Path, waiting: &mpsc::Receiver<Reply>, failed: &AtomicBool) {
             let _ = reply.send(done.clone());
         }
     }
+}
+
+/// Writes what the log holds over itself and waits for the disk: what a sync lost is there again. Nobody else may write it
+/// meanwhile.
+pub(super) fn write_again(path: &Path) -> Result<(), StoreError> {
+    let wal = schema::wal_path(path);
+    let again = |log: &mut File| {
+        let mut piece = vec![0; PIECE];
+        let mut at = 0;
+        loop {
+            log.seek(SeekFrom::Start(at))?;
+            let count = log.read(&mut piece)?;
+            if count == 0 {
+                break log.sync_data();
+            }
+            log.seek(SeekFrom::Start(at))?;
+            log.write_all(&piece[..count])?;
+            at += count as u64;
+        }
+    };
+    again(&mut open(&wal)?).map_err(|e| StoreError::io(&wal, &e))
 }
 
 /// The log, once its name is safe: SQLite syncs the folder that it makes it in, but goes on where that fails.

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use super::backlog::Backlog;
 use super::sync::{Reply, Syncer};
-use super::{OpenMode, StoreError, apply, claim, erase, import, index, ledger, recover, schema};
+use super::{OpenMode, StoreError, apply, claim, erase, import, index, ledger, recover, schema, sync};
 use crate::chat::{Change, ConversationId, Durability, MessageId, Tree};
 
 /// How long nothing must have been asked before the writer tidies up.
@@ -311,11 +311,13 @@ impl Desk {
         }
     }
 
-    /// After a sync that failed: all that the log holds is written into the file and synced there, and the next commit
-    /// begins the log anew.
+    /// After a sync that failed: all that the log holds is written once more and synced, while nobody else may write it.
+    /// A checkpoint would not do: with the log's beginning still there, lost power would lay it over what is newer.
     pub(super) fn heal(&self) -> Result<(), StoreError> {
-        let busy: bool = self.db.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get(0))?;
-        if busy { Err(StoreError::Locked { path: self.path.clone() }) } else { Ok(()) }
+        self.db.execute_batch("BEGIN IMMEDIATE")?;
+        let written = sync::write_again(&self.path);
+        self.db.execute_batch("ROLLBACK")?;
+        written
     }
 
     pub(super) fn transact(&mut self, lists: &[&[Change]]) -> Result<(), StoreError> {

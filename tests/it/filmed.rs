@@ -82,7 +82,12 @@ impl Cast {
             let whole = std::str::from_utf8(&held).map_or_else(|error| error.valid_up_to(), str::len);
             let text: String = String::from_utf8(held.drain(..whole).collect()).unwrap();
             match events.last_mut() {
-                Some((before, last)) if at - *before < 0.03 => last.push_str(&text),
+                // What came behind a mark is not to be seen at it.
+                Some((before, last))
+                    if at - *before < 0.03 && !marks.iter().any(|(mark, _)| (*before..at).contains(mark)) =>
+                {
+                    last.push_str(&text);
+                }
                 _ => events.push((at, text)),
             }
         }

@@ -60,16 +60,8 @@ impl Found {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::text::Shape;
+    use super::super::text::tests::lines;
     use super::*;
-
-    fn lines(text: &str, columns: usize) -> Lines {
-        let mut lines = Lines::new(text, Shape { columns, wrap: true, raw: false });
-        while !lines.done(text) {
-            lines.go_on(text);
-        }
-        lines
-    }
 
     #[test]
     fn a_long_text_is_looked_through_to_its_end_over_some_frames() {

@@ -210,10 +210,11 @@ fn part_end(text: &str, from: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn lines(text: &str, columns: usize) -> Lines {
+    /// Rows of which all is known.
+    pub(in super::super) fn lines(text: &str, columns: usize) -> Lines {
         let mut lines = Lines::new(text, Shape { columns, wrap: true, raw: false });
         while !lines.done(text) {
             lines.go_on(text);

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::worker::Desk;
 use super::{KEPT_AFTER_DELETE_MS, StoreError, backup, claim, index, ledger, salvage};
-use crate::chat::ConversationId;
+use crate::chat::{ConversationId, UnixMs};
 
 /// How much of the index one step merges, in pages.
 const STEP_PAGES: i64 = 200;
@@ -51,18 +51,19 @@ pub(super) fn purge(db: &Connection) -> Result<(), StoreError> {
         .query_map([horizon()], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
     for (no, id) in gone {
-        remove(db, no, &id)?;
+        remove(db, no, &id, None)?;
     }
     Ok(())
 }
 
-pub(super) fn remove(db: &Connection, no: i64, id: &str) -> Result<(), StoreError> {
+/// Takes a conversation out, and the prompts that say the same; `older`: only those from before then.
+pub(super) fn remove(db: &Connection, no: i64, id: &str, older: Option<UnixMs>) -> Result<(), StoreError> {
     index::forget(db, no)?;
     db.execute(
-        "DELETE FROM prompt WHERE EXISTS (
+        "DELETE FROM prompt WHERE (?3 IS NULL OR at < ?3) AND EXISTS (
              SELECT 1 FROM message m WHERE m.conversation = ?1 AND m.role = 'user'
              AND (m.text = prompt.text OR (length(prompt.text) >= ?2 AND instr(m.text, prompt.text) > 0)))",
-        params![no, TELLING],
+        params![no, TELLING, older],
     )?;
     db.execute("DELETE FROM conversation WHERE no = ?1", [no])?;
     db.execute("DELETE FROM draft WHERE owner = 'c:' || ?1", [id])?;
@@ -83,7 +84,7 @@ impl Desk {
                     .optional()?;
                 let no = no.ok_or_else(|| StoreError::NotFound(id.as_str().into()))?;
                 claim::admit(db, &path, no, us.as_deref())?;
-                remove(db, no, id.as_str())?;
+                remove(db, no, id.as_str(), None)?;
             }
             Ok(())
         })?;

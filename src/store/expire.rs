@@ -161,7 +161,8 @@ impl Desk {
                 .query_row(params![row.no, row.updated, row.since, row.id, horizon], |row| row.get(0))?;
             let gone = stands && claim::holder(db, &path, &ConversationId::new(&row.id), None)?.is_none();
             if gone {
-                erase::remove(db, row.no, &row.id)?;
+                // What was typed since is no older for having been typed before.
+                erase::remove(db, row.no, &row.id, horizon)?;
             }
             Ok(gone)
         })?;

@@ -203,3 +203,19 @@ fn a_clock_that_may_be_wrong_erases_nothing_at_once() {
     assert_eq!((expired.conversations, expired.put_off), (1, None));
     assert_eq!(block(left(&store)), ["a"]);
 }
+
+#[test]
+fn what_was_typed_since_stays_though_an_old_conversation_said_the_same() {
+    let (_folder, path) = folder();
+    block(made(&path, &[("fresh", "/src", 1, false), ("old", "/src", 200, false)]));
+    let store = open(&path);
+    block(async {
+        store.add_prompt("word oldword").await.unwrap();
+        assert_eq!(store.expire(&days(90), NOW).await.unwrap().conversations, 1);
+        assert_eq!(store.recent_prompts(9).await.unwrap(), ["word oldword"]);
+        // A person's own erasing takes it along.
+        synced(&store, vec![begin("new", NOW), user("new", "new-u", None, "word oldword")]).await;
+        store.erase(&[id("new")]).await.unwrap();
+        assert!(store.recent_prompts(9).await.unwrap().is_empty());
+    });
+}

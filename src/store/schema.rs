@@ -20,6 +20,9 @@ const MIGRATIONS: [&str; 4] = [
 
 pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
 
+/// Bytes from which on a log is long.
+pub(super) const LONG_LOG: u32 = 16 * 1024 * 1024;
+
 /// SQLite before 3.51.3 can damage a WAL that two connections write.
 const SQLITE_FLOOR: i32 = 3_051_003;
 
@@ -54,9 +57,9 @@ fn open_file(path: &Path, mode: OpenMode) -> Result<Connection, StoreError> {
     begin_log(&db)?;
     settle(&db)?;
     db.pragma_update(None, "synchronous", "NORMAL")?;
-    // Checkpoints are taken when idle; this is for a turn that never is. About 16 MiB.
-    db.pragma_update(None, "wal_autocheckpoint", 4000)?;
-    db.pragma_update(None, "journal_size_limit", 16 * 1024 * 1024)?;
+    // The writer takes checkpoints itself (`Desk::committed`): one that SQLite takes within a commit fails unheard.
+    db.pragma_update(None, "wal_autocheckpoint", 0)?;
+    db.pragma_update(None, "journal_size_limit", LONG_LOG)?;
     // What is freed is overwritten, so that what was erased leaves no trace.
     db.pragma_update(None, "secure_delete", true)?;
     if found != 0 && found != VERSION {

@@ -332,7 +332,22 @@ impl Desk {
         let done = commit(&mut self.db, |db| {
             lists.iter().flat_map(|l| l.iter()).try_for_each(|change| apply::apply(db, change, &by))
         });
+        self.committed(done)
+    }
+
+    /// What became of a commit. A log that grew long is written into the file: a turn may never rest.
+    fn committed<T>(&self, done: Result<T, StoreError>) -> Result<T, StoreError> {
+        let log = || std::fs::metadata(schema::wal_path(&self.path)).map_or(0, |log| log.len());
+        if done.is_ok() && log() > u64::from(schema::LONG_LOG) {
+            self.checkpoint();
+        }
         self.heard(done)
+    }
+
+    /// Writes into the file what the log holds, as far as nobody reads it. The log stays where that fails.
+    fn checkpoint(&self) {
+        let done = self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        let _ = self.heard(done.map_err(StoreError::from));
     }
 
     /// What SQLite did; where the disk failed it, the log is doubted.
@@ -373,7 +388,7 @@ impl Desk {
         work: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let done = commit(&mut self.db, work);
-        self.heard(done)
+        self.committed(done)
     }
 
     pub(super) fn import(&mut self, tree: &Tree) -> Result<ConversationId, StoreError> {
@@ -436,8 +451,7 @@ impl Desk {
         match indexing {
             Ok(true) => self.pause = BETWEEN,
             Ok(false) | Err(_) => {
-                let done = self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-                let _ = self.heard(done.map_err(StoreError::from));
+                self.checkpoint();
                 self.untidy = false;
             }
         }

@@ -177,6 +177,25 @@ fn bodies(conversation: &Conversation) -> Vec<Body> {
     conversation.messages.iter().map(|m| m.body.clone()).collect()
 }
 
+/// A turn that never rests: the log is written into the file all the same, by whoever hears whether that failed.
+#[test]
+fn the_log_stays_short_though_nothing_rests() {
+    let (_folder, path) = folder();
+    let store = open(&path);
+    let text = "a long line of a long message\n".repeat(20_000);
+    block(async {
+        let mut most = 0;
+        for n in 0..120 {
+            let name = format!("u{n}");
+            let parent = (n > 0).then(|| format!("u{}", n - 1));
+            synced(&store, vec![begin("c1", 1), user("c1", &name, parent.as_deref(), &text)]).await;
+            most = most.max(std::fs::metadata(path.with_extension("db-wal")).unwrap().len());
+        }
+        assert!(most < 24 << 20, "{most} bytes of {}", 120 * text.len());
+        assert_eq!(store.check().await.unwrap(), None);
+    });
+}
+
 #[test]
 fn a_turn_reads_back_as_it_was_written() {
     let (_folder, path) = folder();

@@ -232,7 +232,7 @@ async fn prices(
 
 /// The model that was last chosen for this endpoint.
 pub async fn last_model(store: &Store, endpoint: &Endpoint) -> Option<String> {
-    let learnt = store.learnt(endpoint.base_url.as_str().trim_end_matches('/'), "").await.ok()?;
+    let learnt = store.learnt(&endpoint.address(), "").await.ok()?;
     let value = learnt.into_iter().find(|l| l.key == "model")?.value;
     serde_json::from_str(&value).ok()
 }

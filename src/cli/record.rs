@@ -26,7 +26,7 @@ pub fn begin(args: &SessionArgs, boot: &mut Boot, model: &str, redactor: Redacto
         boot.wait_for_servers,
     )
     .model(
-        endpoint.map(|endpoint| endpoint.base_url.as_str().trim_end_matches('/').to_owned()),
+        endpoint.map(|endpoint| endpoint.address()),
         endpoint.map_or_else(Default::default, |endpoint| endpoint.api),
         model,
         endpoint.and_then(|endpoint| endpoint.vision),

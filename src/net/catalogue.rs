@@ -65,7 +65,7 @@ impl Catalogue {
     /// # Errors
     /// As [`models`] fails; `Network` where it took too long.
     pub async fn ask(&self, http: &Http, endpoint: &Endpoint, anew: bool) -> Result<Listed, Fault> {
-        let base_url = endpoint.base_url.as_str().trim_end_matches('/').to_owned();
+        let base_url = endpoint.address();
         // Building the client is no time of the endpoint's.
         http.ready().await?;
         let began = Instant::now();

@@ -93,6 +93,12 @@ impl Endpoint {
         Ok(self)
     }
 
+    /// Its address as a person writes it: without a slash at the end.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.base_url.as_str().trim_end_matches('/').to_owned()
+    }
+
     /// Scheme, host and port: what a key and provider-specific fields are bound to.
     #[must_use]
     pub fn origin(&self) -> String {

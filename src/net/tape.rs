@@ -32,7 +32,7 @@ impl Tape {
     pub(super) fn request(&self, endpoint: &Endpoint, body: &[u8]) {
         self.tell(|response| Heard::Request {
             response,
-            base_url: endpoint.base_url.as_str().trim_end_matches('/').to_owned(),
+            base_url: endpoint.address(),
             api: endpoint.api,
             body: body.to_vec(),
         });

@@ -70,7 +70,7 @@ pub struct Held {
 
 impl Held {
     pub(super) fn base_url(&self) -> String {
-        self.endpoint.base_url.as_str().trim_end_matches('/').to_owned()
+        self.endpoint.address()
     }
 }
 
@@ -172,7 +172,7 @@ impl Parts {
         warning: Option<String>,
     ) -> Connected {
         let connected = Connected {
-            base_url: endpoint.base_url.as_str().trim_end_matches('/').to_owned(),
+            base_url: endpoint.address(),
             key_from: endpoint.key.as_ref().map(|_| endpoint.key_source.clone()),
             model,
             context_window: window,
@@ -193,7 +193,7 @@ impl Parts {
             })
             .await?;
         }
-        let url = serde_json::Value::from(endpoint.base_url.as_str().trim_end_matches('/')).to_string();
+        let url = serde_json::Value::from(endpoint.address()).to_string();
         let name = name.to_owned();
         self.write(move |edit| {
             edit.set(&format!("profiles.{name}.base_url"), &url)?;

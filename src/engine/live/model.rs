@@ -41,7 +41,7 @@ impl LiveModel {
         Self(Arc::new(Parts {
             http,
             api: endpoint.api,
-            base_url: endpoint.base_url.as_str().trim_end_matches('/').to_owned(),
+            base_url: endpoint.address(),
             origin: endpoint.origin(),
             host: endpoint.host(),
             lessons: Mutex::new(Lessons::new(fresh, endpoint.vision)),

@@ -10,7 +10,7 @@ use crate::chat::{Api, Approve, Conversation, Fault, FaultKind, NoticeKind, Turn
 use crate::config::{Provider, Resolved, Role};
 use crate::demo::{Demo, DemoOptions};
 use crate::engine::live::LiveServers;
-use crate::engine::{Orders, Titles};
+use crate::engine::{Orders, TitleModel, Titles};
 use crate::net::{Catalogue, Endpoint, Http, HttpOptions};
 use crate::store::Store;
 use crate::tui::{self, DemoStart, Desk, Held, LiveConnector, Parts, Services, TuiConfig};
@@ -91,6 +91,9 @@ async fn opened(args: &SessionArgs) -> Result<u8, Fault> {
     let approve = resolved.approve.unwrap_or(Approve::Ask);
     let model = resolved.model.clone().or(last).unwrap_or_default();
     let settings = once::settings(args, &resolved, model, approve, false)?;
+    let base_url = endpoint.as_ref().map(|endpoint| endpoint.address()).unwrap_or_default();
+    let titles = resolved.titles.clone();
+    let titles = titles.map(|name| Titles { model: name.map(|name| TitleModel { name, base_url }) });
     let mut boot = Boot {
         http,
         endpoint,
@@ -106,7 +109,7 @@ async fn opened(args: &SessionArgs) -> Result<u8, Fault> {
         headless: false,
         wait_for_servers: false,
         recorder: None,
-        titles: resolved.titles.clone().map(|model| Titles { model }),
+        titles,
         attended: true,
     };
     let redactor = secrets::of_session(&setup, &resolved, boot.endpoint.as_ref());
@@ -287,7 +290,7 @@ fn demo_start(
 }
 
 fn shown(endpoint: &Endpoint) -> Shown {
-    let base_url = endpoint.base_url.as_str().trim_end_matches('/').to_owned();
+    let base_url = endpoint.address();
     Shown::new(base_url, endpoint.key.as_ref().map(|_| endpoint.key_source.clone()))
 }
 

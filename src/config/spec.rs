@@ -392,7 +392,7 @@ const CHAT: &[Key] = &[
         "title_model",
         Kind::Text,
         "\"qwen3-4b\"",
-        "A smaller model of the same endpoint that makes the titles; without it, the one that answered.",
+        "A smaller model that makes the titles of what the endpoint answers with which millrace starts; without it, and for another endpoint, the one that answered.",
     ),
 ];
 

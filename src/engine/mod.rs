@@ -31,4 +31,4 @@ mod turns;
 
 pub use outbox::{Inbox, Outbox};
 pub use run::{Engine, EngineConfig, Handle, Orders, Ports};
-pub use titling::Titles;
+pub use titling::{TitleModel, Titles};

@@ -42,8 +42,15 @@ const LONGEST: usize = 60;
 /// Who makes titles.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Titles {
-    /// A model of the endpoint that answered; None: the one that answered.
-    pub model: Option<String>,
+    /// None: the one that answered.
+    pub model: Option<TitleModel>,
+}
+
+/// A model that makes titles of what its own endpoint answered. Elsewhere its name says nothing, or another model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TitleModel {
+    pub name: String,
+    pub base_url: String,
 }
 
 /// The titles that are being made.
@@ -83,7 +90,8 @@ impl Engine {
         {
             return;
         }
-        let request = request(titles, settings, history);
+        let named = titles.model.filter(|named| named.base_url == model.base_url());
+        let request = request(named.map(|named| named.name), settings, history);
         let tries = self.titling.tries.entry(conversation.clone()).or_default();
         if *tries >= MOST_TRIES {
             return;
@@ -149,7 +157,7 @@ impl Engine {
     }
 }
 
-fn request(titles: Titles, settings: TurnSettings, history: &[Arc<Message>]) -> Request {
+fn request(named: Option<String>, settings: TurnSettings, history: &[Arc<Message>]) -> Request {
     // The beginning tells what it is about.
     let mut users = history.iter().enumerate().filter(|(_, message)| matches!(message.body, Body::User(_)));
     let end = users.nth(1).map_or(history.len(), |(at, _)| at);
@@ -158,7 +166,7 @@ fn request(titles: Titles, settings: TurnSettings, history: &[Arc<Message>]) -> 
     let message =
         Message { id: MessageId::new("title"), parent: None, at: 0, body: Body::User(vec![Part::text(asked)]) };
     let own = settings.sampling;
-    let (other, lacks) = match titles.model {
+    let (other, lacks) = match named {
         // What the one lacks says nothing of the other.
         Some(model) if model != settings.model => (Some(model), Lacks::default()),
         Some(_) | None => (None, settings.lacks),

@@ -3,7 +3,7 @@
 use millrace::chat::{
     AsideKind, Change, ConversationId, Delta, Fault, FaultKind, Order, Request, TurnEvent, TurnSettings,
 };
-use millrace::engine::Titles;
+use millrace::engine::{TitleModel, Titles};
 use serde_json::json;
 
 use crate::fakes::{Act, Rig, done, finish, text};
@@ -19,8 +19,12 @@ fn counted(words: &str) -> Vec<Act> {
 }
 
 async fn rig(rounds: Vec<Vec<Act>>, model: Option<&str>) -> Rig {
-    let titles = Titles { model: model.map(str::to_owned) };
-    Rig::with(rounds, |config| config.titles = Some(titles)).await
+    rig_at(rounds, model, "http://127.0.0.1:1/v1").await
+}
+
+async fn rig_at(rounds: Vec<Vec<Act>>, model: Option<&str>, base_url: &str) -> Rig {
+    let model = model.map(|name| TitleModel { name: name.to_owned(), base_url: base_url.to_owned() });
+    Rig::with(rounds, |config| config.titles = Some(Titles { model })).await
 }
 
 async fn asked(rig: &mut Rig, prompt: &str, conversation: Option<ConversationId>) -> ConversationId {
@@ -75,6 +79,18 @@ async fn the_first_answer_of_a_nameless_conversation_leads_to_a_title_that_is_co
     asked(&mut rig, "And the Elbe?", Some(conversation)).await;
     quiet(&mut rig).await;
     assert_eq!(requests(&rig).len(), 3);
+}
+
+/// A name means its own endpoint's model.
+#[tokio::test(start_paused = true)]
+async fn what_another_endpoint_answered_is_named_by_the_model_that_answered() {
+    let rounds = vec![answer("It flows to the sea."), answer("The Rhine")];
+    let mut rig = rig_at(rounds, Some("small"), "https://elsewhere.example/v1").await;
+    asked(&mut rig, "Tell me of the Rhine", None).await;
+    quiet(&mut rig).await;
+    let requests = requests(&rig);
+    assert_eq!(requests[1].model, requests[0].model);
+    assert_eq!(titled(&rig).0, ["The Rhine"]);
 }
 
 #[tokio::test(start_paused = true)]

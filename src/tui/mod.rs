@@ -21,6 +21,7 @@ mod graphics;
 mod inline;
 mod keys;
 mod link;
+mod local;
 mod models;
 mod notify;
 mod pace;

@@ -4,31 +4,30 @@
 //! clean, so that what streams gathers in the engine's one slot until the next frame.
 
 use std::panic::AssertUnwindSafe;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use super::backdrop::Backdrop;
-use super::clipboard::{self, Surroundings};
 use super::keys::{Answer, Input, Keys};
+use super::local::{Local, Place};
 use super::notify::Calling;
 use super::pace::Pace;
 use super::screen::Screen;
 use super::signals::{self, Signal, Signals};
 use super::terminal::{self, Keyboard, Raw, TuiError};
 use super::timers::Timers;
-use super::{Replies, Work, files, notify, page, picture, settings, shell};
-use crate::app::{self, EditorUse, Effect, Event, PathMark, Reply, Saved, Start, State};
+use super::{Replies, Work, notify};
+use crate::app::{self, Effect, Event, Reply, Saved, Start, State};
 use crate::chat::{ConversationId, Fault, Limits, Stamped};
 use crate::config::editor;
+use crate::engine::Handle;
 use crate::engine::port::Clock;
-use crate::engine::{Handle, disk};
 use crate::ui::Theme;
 
 /// How long the last effects may take when the screen is left.
@@ -108,23 +107,15 @@ struct Loop {
     screen: Screen,
     services: Services,
     timers: Timers,
-    replies: Replies,
+    local: Local,
     input: Option<Keys>,
     raw: Option<Raw>,
-    folder: PathBuf,
-    config_file: PathBuf,
-    writes: bool,
     inline: bool,
     themes: Box<dyn Themes>,
     backdrop: Backdrop,
     /// Questions to the terminal whose last answer has not come.
     awaited: u32,
-    limits: Arc<Limits>,
-    around: Surroundings,
     notify: Calling,
-    working: JoinSet<()>,
-    /// The commands of the person's own that run, one to a conversation.
-    commands: shell::Running,
     /// Something to draw, and whether now.
     dirty: bool,
     urgent: bool,
@@ -154,21 +145,14 @@ pub async fn run(config: TuiConfig, services: Services, drawn: impl FnOnce()) ->
         screen: Screen::new(theme, inline, links, images)?,
         services,
         timers: Timers::default(),
-        replies: Replies(sender),
+        local: Local::new(Place { folder, config_file, writes, limits }, Replies(sender)),
         input: None,
         raw: Some(raw),
-        folder,
-        config_file,
-        writes,
         inline,
         themes,
         backdrop: Backdrop::default(),
         awaited: 0,
-        limits,
-        around: Surroundings::look(),
         notify,
-        working: JoinSet::new(),
-        commands: shell::Running::default(),
         dirty: true,
         urgent: true,
         pace: Pace::default(),
@@ -184,7 +168,7 @@ pub async fn run(config: TuiConfig, services: Services, drawn: impl FnOnce()) ->
     it.carry(effects)?;
     it.question(true, it.themes.follows())?;
     if let Some(fault) = no_theme {
-        it.replies.send(Reply::Failed(fault));
+        it.local.reply(Reply::Failed(fault));
     }
     // What panics here is told by the hook; the engine is still to be ended in order.
     let ended = AssertUnwindSafe(it.turn(&mut signals, &mut answers)).catch_unwind().await;
@@ -208,9 +192,8 @@ pub async fn run(config: TuiConfig, services: Services, drawn: impl FnOnce()) ->
     }
     it.raw = None;
     it.input = None;
-    it.commands.stop_all();
-    // A draft on its way to the store.
-    let _ = timeout(LAST_WORDS, async { while it.working.join_next().await.is_some() {} }).await;
+    // A draft may be on its way to the store.
+    it.local.end(LAST_WORDS).await;
     if terminal::panicked() {
         return Err(TuiError::Panicked);
     }
@@ -240,7 +223,7 @@ impl Loop {
                 self.draw()?;
                 continue;
             }
-            while self.working.try_join_next().is_some() {}
+            self.local.settle();
             let timer_at = self.timers.next();
             tokio::select! {
                 biased;
@@ -358,7 +341,7 @@ impl Loop {
     fn wear(&mut self) {
         match self.themes.theme(self.backdrop.light()) {
             Ok(theme) => self.screen.wear(theme),
-            Err(fault) => self.replies.send(Reply::Failed(fault)),
+            Err(fault) => self.local.reply(Reply::Failed(fault)),
         }
         (self.dirty, self.urgent) = (true, true);
     }
@@ -412,20 +395,8 @@ impl Loop {
                     self.wear();
                     self.look_behind()?;
                 }
-                Effect::Settings { generation } => {
-                    let (path, themes) = (self.config_file.clone(), self.themes.own());
-                    self.aside(move || match settings::read(&path) {
-                        Ok(written) => Reply::Settings { generation, written, themes },
-                        Err(fault) => Reply::Failed(fault),
-                    });
-                }
-                Effect::SetSetting { key, value } => {
-                    let path = self.writes.then(|| self.config_file.clone());
-                    self.aside(move || {
-                        let result = settings::write(path.as_deref(), &key, value.as_deref());
-                        Reply::Set { key, value, result }
-                    });
-                }
+                Effect::Settings { generation } => self.local.settings(generation, self.themes.own()),
+                Effect::SetSetting { key, value } => self.local.set_setting(key, value),
                 Effect::Quit => self.quit = true,
                 Effect::Suspend => self.outside(|_| {
                     let _ = terminal::suspend();
@@ -435,104 +406,32 @@ impl Loop {
                     let result = editor::edit(&text, extension);
                     Some(Reply::EditorClosed { what, result })
                 })?,
-                Effect::EditConfig { server } => self.outside(move |it| {
-                    let line = server.and_then(|server| line_of(&it.config_file, server.as_str()));
-                    match editor::open(&it.config_file, line) {
-                        Ok(()) => Some(Reply::EditorClosed { what: EditorUse::View, result: Ok(String::new()) }),
-                        Err(fault) => Some(Reply::Failed(fault)),
-                    }
-                })?,
+                Effect::EditConfig { server } => self.outside(move |it| Some(it.local.edit_config(server.as_ref())))?,
                 Effect::Notify(text) => {
-                    let (calling, tmux) = (self.notify, self.around.tmux());
+                    let (calling, tmux) = (self.notify, self.local.around().tmux());
                     // tmux is asked first: not for the loop.
                     tokio::task::spawn_blocking(move || notify::call(&text, calling, tmux));
                 }
-                Effect::Copy { what, text } => {
-                    let (around, folder) = (self.around, self.folder.clone());
-                    self.aside(move || Reply::Copied(clipboard::copy(what, &text, around, &folder)));
-                }
+                Effect::Copy { what, text } => self.local.copy(what, text),
                 Effect::CopyMarked(marked) => {
                     let text = self.screen.marked_text(&self.state, &marked);
                     if text.is_empty() {
-                        self.replies.send(Reply::Said("nothing of that can be copied".to_owned()));
+                        self.local.reply(Reply::Said("nothing of that can be copied".to_owned()));
                     } else {
-                        let (around, folder) = (self.around, self.folder.clone());
-                        self.aside(move || Reply::Copied(clipboard::copy("the marked text", &text, around, &folder)));
+                        self.local.copy("the marked text", text);
                     }
                 }
-                Effect::SaveBytes { uri, mime, bytes } => {
-                    let folder = self.folder.clone();
-                    self.aside(move || {
-                        let result = files::save_resource(&folder, &uri, mime.as_deref(), &bytes);
-                        Reply::Saved { what: "the resource", result }
-                    });
-                }
-                Effect::OpenPage { url } => {
-                    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-                    let here = page::can_open(set);
-                    self.aside(move || {
-                        let no_screen = || Err("there is no screen here".to_owned());
-                        Reply::PageOpened(if here { page::open(&url) } else { no_screen() })
-                    });
-                }
-                Effect::SaveResult { name, outcome } => {
-                    let folder = self.folder.clone();
-                    self.aside(move || {
-                        let result = files::save_result(&folder, &name, &outcome);
-                        Reply::Saved { what: "the result", result }
-                    });
-                }
-                Effect::LookAtFile { call, path, most } => {
-                    self.aside(move || {
-                        let standing = disk::standing(Path::new(&path), most);
-                        Reply::FileStands { call, path, standing }
-                    });
-                }
-                Effect::LookAtPaths { call, paths, roots } => {
-                    let folder = self.folder.clone();
-                    self.aside(move || {
-                        let mark = |(field, path): (String, String)| {
-                            let place = disk::place(Path::new(&path), &roots, &folder);
-                            PathMark { field, path, place }
-                        };
-                        Reply::PathsLead { call, marks: paths.into_iter().map(mark).collect() }
-                    });
-                }
-                Effect::SaveText { what, name, extension, text } => {
-                    let folder = self.folder.clone();
-                    self.aside(move || {
-                        let result = files::save(&folder, &name, extension, text.as_bytes());
-                        Reply::Saved { what, result: result.map(|path| path.display().to_string()) }
-                    });
-                }
-                Effect::Run { generation, command } => {
-                    let stop = self.commands.begin(generation);
-                    let (folder, limits) = (self.folder.clone(), Arc::clone(&self.limits));
-                    let replies = self.replies.clone();
-                    self.working.spawn(async move {
-                        let result = shell::run(command, folder, limits, stop).await;
-                        replies.send(Reply::Ran { generation, result });
-                    });
-                }
-                Effect::StopRun { generation } => self.commands.stop(generation),
-                Effect::PastePicture { generation } => {
-                    let (around, limits) = (self.around, Arc::clone(&self.limits));
-                    self.aside(move || {
-                        let result = picture::picture(around, &limits);
-                        Reply::Picture { generation, result }
-                    });
-                }
-                Effect::Files { generation, query } => {
-                    let folder = self.folder.clone();
-                    self.aside(move || Reply::Files { generation, paths: files::find(&folder, &query) });
-                }
-                Effect::Attach { path } => {
-                    let (folder, limits) = (self.folder.clone(), Arc::clone(&self.limits));
-                    self.aside(move || {
-                        let result = files::attach(&folder, &path, &limits);
-                        Reply::Attached { path, result }
-                    });
-                }
+                Effect::SaveBytes { uri, mime, bytes } => self.local.save_bytes(uri, mime, bytes),
+                Effect::OpenPage { url } => self.local.open_page(url),
+                Effect::SaveResult { name, outcome } => self.local.save_result(name, outcome),
+                Effect::LookAtFile { call, path, most } => self.local.look_at_file(call, path, most),
+                Effect::LookAtPaths { call, paths, roots } => self.local.look_at_paths(call, paths, roots),
+                Effect::SaveText { what, name, extension, text } => self.local.save_text(what, name, extension, text),
+                Effect::Run { generation, command } => self.local.run(generation, command),
+                Effect::StopRun { generation } => self.local.stop_run(generation),
+                Effect::PastePicture { generation } => self.local.paste_picture(generation),
+                Effect::Files { generation, query } => self.local.files(generation, query),
+                Effect::Attach { path } => self.local.attach(path),
                 effect @ (Effect::Search { .. }
                 | Effect::Preview { .. }
                 | Effect::Open { .. }
@@ -565,17 +464,12 @@ impl Loop {
                 | Effect::AddServer { .. }
                 | Effect::FindRoot { .. }
                 | Effect::Connect(_)) => {
-                    self.working.spawn(self.services.work.carry(effect, self.replies.clone()));
+                    let work = &self.services.work;
+                    self.local.work(|replies| work.carry(effect, replies));
                 }
             }
         }
         Ok(())
-    }
-
-    /// Does something slow on a thread of its own.
-    fn aside(&self, work: impl FnOnce() -> Reply + Send + 'static) {
-        let replies = self.replies.clone();
-        tokio::task::spawn_blocking(move || replies.send(work()));
     }
 
     /// Gives the terminal back, does something with it, takes it again.
@@ -585,7 +479,7 @@ impl Loop {
         self.screen.farewell()?;
         self.raw = None;
         if let Some(reply) = work(self) {
-            self.replies.send(reply);
+            self.local.reply(reply);
         }
         self.raw = Some(Raw::enter(self.state.status.mouse, self.inline)?);
         self.input = Some(Keys::open()?);
@@ -602,11 +496,4 @@ async fn next_input(input: &mut Option<Keys>) -> Option<std::io::Result<Input>> 
         Some(keys) => keys.next().await,
         None => std::future::pending().await,
     }
-}
-
-/// The line of a server's entry in the configuration, from 1.
-fn line_of(path: &std::path::Path, server: &str) -> Option<usize> {
-    let text = std::fs::read_to_string(path).ok()?;
-    let head = format!("[servers.{server}]");
-    text.lines().position(|line| line.trim() == head).map(|at| at + 1)
 }

@@ -6,11 +6,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{StoreError, claim, ledger, rows};
-use crate::chat::{
-    Answer, AnswerState, Aside, Body, CallId, Change, Compaction, ConversationId, Message, MessageId, OutcomeKind,
-    ToolCall, ToolOutcome, ToolRef, UnixMs,
-};
+use super::{StoreError, calls, claim, heads, ledger, rows};
+use crate::chat::{Answer, AnswerState, Aside, Body, Change, Compaction, ConversationId, Message, MessageId, UnixMs};
 
 /// Longest title that is made of a first message, in characters.
 const FIRST_LINE: usize = 200;
@@ -23,7 +20,7 @@ pub(super) struct By<'a> {
 }
 
 impl By<'_> {
-    fn may_write(&self, db: &Connection, conversation: i64) -> Result<(), StoreError> {
+    pub(super) fn may_write(&self, db: &Connection, conversation: i64) -> Result<(), StoreError> {
         claim::admit(db, self.store, conversation, self.token)
     }
 }
@@ -94,7 +91,7 @@ pub(super) fn apply(db: &Connection, change: &Change, by: &By<'_>) -> Result<(),
         }
         Change::CallOpened { turn, round, call, index, wire_name, tool, at_us } => {
             let turn = Turn::find(db, turn, by)?;
-            let no = put_call(db, turn.conversation, call, *index, wire_name, tool.as_ref(), None)?;
+            let no = calls::put(db, turn.conversation, call, *index, wire_name, tool.as_ref(), None)?;
             db.prepare_cached("UPDATE call SET turn = ?2, round = ?3, opened = ?4 WHERE no = ?1")?.execute(params![
                 no,
                 turn.no,
@@ -103,25 +100,25 @@ pub(super) fn apply(db: &Connection, change: &Change, by: &By<'_>) -> Result<(),
             ])?;
         }
         Change::CallClosed { turn, call, arguments, closed_by, at_us } => {
-            let no = find_call(db, turn, call, by)?;
+            let no = calls::find(db, turn, call, by)?;
             db.prepare_cached("UPDATE call SET arguments = ?2, closed_by = ?3, closed = ?4 WHERE no = ?1")?
                 .execute(params![no, arguments.as_ref(), closed_by.word(), whole(*at_us)])?;
         }
         Change::CallAsked { turn, call, at_us } => {
-            let no = find_call(db, turn, call, by)?;
+            let no = calls::find(db, turn, call, by)?;
             db.prepare_cached("UPDATE call SET asked = ?2 WHERE no = ?1")?.execute(params![no, whole(*at_us)])?;
         }
         Change::CallApproved { turn, call, at_us } => {
-            let no = find_call(db, turn, call, by)?;
+            let no = calls::find(db, turn, call, by)?;
             db.prepare_cached("UPDATE call SET approved = ?2 WHERE no = ?1")?.execute(params![no, whole(*at_us)])?;
         }
         Change::CallSent { turn, call, at_us } => {
-            let no = find_call(db, turn, call, by)?;
+            let no = calls::find(db, turn, call, by)?;
             db.prepare_cached("UPDATE call SET sent = ?2 WHERE no = ?1")?.execute(params![no, whole(*at_us)])?;
         }
         Change::CallEnded { turn, call, outcome, at_us } => {
-            let no = find_call(db, turn, call, by)?;
-            put_outcome(db, no, outcome)?;
+            let no = calls::find(db, turn, call, by)?;
+            calls::put_outcome(db, no, outcome)?;
             db.prepare_cached("UPDATE call SET answered = ?2 WHERE no = ?1")?.execute(params![no, whole(*at_us)])?;
         }
         Change::TurnEnded { turn, status, fault, at_us } => {
@@ -241,7 +238,7 @@ pub(super) fn conversation_no(db: &Connection, id: &ConversationId) -> Result<i6
         .ok_or_else(|| StoreError::Missing { what: "conversation", id: id.as_str().into() })
 }
 
-fn message_no(db: &Connection, conversation: i64, id: &MessageId) -> Result<Option<i64>, StoreError> {
+pub(super) fn message_no(db: &Connection, conversation: i64, id: &MessageId) -> Result<Option<i64>, StoreError> {
     Ok(db
         .prepare_cached("SELECT no FROM message WHERE id = ?1 AND conversation = ?2")?
         .query_row(params![id.as_str(), conversation], |row| row.get(0))
@@ -311,12 +308,12 @@ fn put_message(
         Some(id) => match message_no(db, conversation, id)? {
             Some(no) => Some(no),
             // What stood between was not saved (a full disk, for a while): better hung on the head than lost.
-            None => head(db, conversation)?,
+            None => heads::of(db, conversation)?,
         },
     };
     let known = message_no(db, conversation, &message.id)?;
     let call = match &message.body {
-        Body::Tool(tool) => Some(put_told(db, conversation, &tool.call, &tool.outcome)?),
+        Body::Tool(tool) => Some(calls::put_told(db, conversation, &tool.call, &tool.outcome)?),
         Body::User(_) | Body::Assistant(_) => None,
     };
     let columns = rows::columns(&message.body)?;
@@ -352,7 +349,7 @@ fn put_message(
         }
         Body::Assistant(answer) => {
             for call in &answer.calls {
-                put_answer_call(db, conversation, call)?;
+                calls::put_of_answer(db, conversation, call)?;
             }
             db.prepare_cached("UPDATE conversation SET interrupted = ?2 WHERE no = ?1")?
                 .execute(params![conversation, answer.state == AnswerState::Interrupted])?;
@@ -365,7 +362,7 @@ fn put_message(
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM message WHERE parent = ?1)")?
             .query_row([no], |row| row.get(0))?;
     if !has_children {
-        move_head(db, conversation, no)?;
+        heads::shift(db, conversation, no)?;
     }
     touch(db, conversation, message.at)
 }
@@ -404,71 +401,6 @@ pub(super) fn insert(db: &Connection, row: &Row<'_>, columns: &rows::Columns) ->
     Ok(no)
 }
 
-pub(super) fn head(db: &Connection, conversation: i64) -> Result<Option<i64>, StoreError> {
-    Ok(db.prepare_cached("SELECT head FROM conversation WHERE no = ?1")?.query_row([conversation], |row| row.get(0))?)
-}
-
-pub(super) fn move_head(db: &Connection, conversation: i64, no: i64) -> Result<(), StoreError> {
-    db.prepare_cached("UPDATE conversation SET head = ?2 WHERE no = ?1")?.execute(params![conversation, no])?;
-    Ok(())
-}
-
-/// Lets another branch be the one that is shown; outcomes that follow the message come along.
-pub(super) fn set_head(db: &Connection, id: &ConversationId, message: &MessageId) -> Result<(), StoreError> {
-    let conversation = conversation_no(db, id)?;
-    let mut no = message_no(db, conversation, message)?
-        .ok_or_else(|| StoreError::Missing { what: "message", id: message.as_str().into() })?;
-    while let Some(next) = db
-        .prepare_cached("SELECT no FROM message WHERE parent = ?1 AND role = 'tool' ORDER BY no LIMIT 1")?
-        .query_row([no], |row| row.get::<_, i64>(0))
-        .optional()?
-    {
-        no = next;
-    }
-    move_head(db, conversation, no)
-}
-
-/// Shows the branch that holds a message, down to the newest that follows it. What a list tells of the conversation is
-/// that branch's from then on.
-pub(super) fn show_branch(
-    db: &Connection,
-    id: &ConversationId,
-    message: &MessageId,
-    by: &By<'_>,
-) -> Result<(), StoreError> {
-    let conversation = conversation_no(db, id)?;
-    by.may_write(db, conversation)?;
-    let no = message_no(db, conversation, message)?
-        .ok_or_else(|| StoreError::Missing { what: "message", id: message.as_str().into() })?;
-    // Messages are numbered as they are added, each behind what it answers: the newest below is a last one.
-    let newest: i64 = db
-        .prepare_cached(
-            "WITH RECURSIVE below (no) AS (
-                 SELECT ?1 UNION ALL SELECT m.no FROM below JOIN message m ON m.parent = below.no
-             )
-             SELECT max(no) FROM below",
-        )?
-        .query_row([no], |row| row.get(0))?;
-    move_head(db, conversation, newest)?;
-    db.prepare_cached(
-        "WITH RECURSIVE path (no, parent) AS (
-             SELECT no, parent FROM message WHERE no = ?2
-             UNION ALL SELECT m.no, m.parent FROM path JOIN message m ON m.no = path.parent
-         ),
-         last (usage) AS (
-             SELECT r.usage FROM path JOIN message m ON m.no = path.no JOIN round r ON r.answer = m.id
-             WHERE r.usage ->> '$.input' IS NOT NULL OR r.usage ->> '$.output' IS NOT NULL
-             ORDER BY m.no DESC LIMIT 1
-         )
-         UPDATE conversation SET
-             tokens = (SELECT coalesce(usage ->> '$.input', 0) + coalesce(usage ->> '$.output', 0) FROM last),
-             interrupted = (SELECT role <> 'assistant' OR body ->> '$.state' <> 'complete' FROM message WHERE no = ?2)
-         WHERE no = ?1",
-    )?
-    .execute(params![conversation, newest])?;
-    Ok(())
-}
-
 fn name_after(db: &Connection, conversation: i64, text: &str) -> Result<(), StoreError> {
     let line = text.lines().map(str::trim).find(|l| !l.is_empty()).unwrap_or_default();
     let line: String = line.chars().take(FIRST_LINE).collect();
@@ -504,102 +436,5 @@ fn put_text(db: &Connection, message: &MessageId, answer: &Answer, by: &By<'_>) 
     let row = Row { id: message, conversation, parent, at, call: None, partial: true };
     let no = insert(db, &row, &rows::Columns { role: "assistant", text: answer.text.clone(), body })?;
     // What is being answered is what is shown, also where another answer to the same message stands.
-    move_head(db, conversation, no)
-}
-
-fn find_call(db: &Connection, turn: &MessageId, call: &CallId, by: &By<'_>) -> Result<i64, StoreError> {
-    let (no, conversation) = db
-        .prepare_cached(
-            "SELECT k.no, k.conversation FROM turn t JOIN call k ON k.conversation = t.conversation AND k.id = ?2
-             WHERE t.id = ?1",
-        )?
-        .query_row(params![turn.as_str(), call.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?
-        .ok_or_else(|| StoreError::Missing { what: "call", id: call.as_str().into() })?;
-    by.may_write(db, conversation)?;
-    Ok(no)
-}
-
-fn put_answer_call(db: &Connection, conversation: i64, call: &ToolCall) -> Result<(), StoreError> {
-    let arguments = Some(call.arguments.as_ref());
-    put_call(db, conversation, &call.id, call.index, &call.wire_name, call.tool.as_ref(), arguments).map(drop)
-}
-
-fn put_call(
-    db: &Connection,
-    conversation: i64,
-    id: &CallId,
-    index: u32,
-    wire_name: &str,
-    tool: Option<&ToolRef>,
-    arguments: Option<&str>,
-) -> Result<i64, StoreError> {
-    let (server, name) = (tool.map(|t| t.server.as_str()), tool.map(|t| t.tool.as_ref()));
-    let known: Option<i64> = db
-        .prepare_cached("SELECT no FROM call WHERE conversation = ?1 AND id = ?2")?
-        .query_row(params![conversation, id.as_str()], |row| row.get(0))
-        .optional()?;
-    if let Some(no) = known {
-        db.prepare_cached(
-            "UPDATE call SET idx = ?2, wire_name = ?3, server = ?4, tool = ?5, arguments = coalesce(?6, arguments)
-             WHERE no = ?1",
-        )?
-        .execute(params![no, index, wire_name, server, name, arguments])?;
-        return Ok(no);
-    }
-    db.prepare_cached(
-        "INSERT INTO call (conversation, id, idx, wire_name, server, tool, arguments)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    )?
-    .execute(params![conversation, id.as_str(), index, wire_name, server, name, arguments])?;
-    let no = db.last_insert_rowid();
-    db.prepare_cached("UPDATE conversation SET calls = calls + 1 WHERE no = ?1")?.execute([conversation])?;
-    Ok(no)
-}
-
-/// The outcome that a tool's message tells.
-pub(super) fn put_told(
-    db: &Connection,
-    conversation: i64,
-    call: &CallId,
-    outcome: &ToolOutcome,
-) -> Result<i64, StoreError> {
-    let known: Option<i64> = db
-        .prepare_cached("SELECT no FROM call WHERE conversation = ?1 AND id = ?2")?
-        .query_row(params![conversation, call.as_str()], |row| row.get(0))
-        .optional()?;
-    let no = match known {
-        Some(no) => no,
-        None => put_call(db, conversation, call, 0, "", None, None)?,
-    };
-    put_outcome(db, no, outcome)?;
-    Ok(no)
-}
-
-pub(super) fn put_outcome(db: &Connection, call: i64, outcome: &ToolOutcome) -> Result<(), StoreError> {
-    let before: Option<String> =
-        db.prepare_cached("SELECT kind FROM call WHERE no = ?1")?.query_row([call], |row| row.get(0))?;
-    db.prepare_cached("UPDATE call SET kind = ?2, content = ?3, outcome = ?4 WHERE no = ?1")?.execute(params![
-        call,
-        outcome.kind.word(),
-        outcome.content,
-        rows::outcome_rest(outcome)?
-    ])?;
-    // An outcome read back without its whole text does not take it from the store.
-    if let Some(full) = &outcome.full {
-        db.prepare_cached(
-            "INSERT INTO result (call, full) VALUES (?1, squeezed(?2)) ON CONFLICT DO UPDATE SET full = excluded.full",
-        )?
-        .execute(params![call, full])?;
-    }
-    let failed = |kind: Option<OutcomeKind>| i64::from(kind.is_some_and(rows::is_failure));
-    let step = failed(Some(outcome.kind)) - failed(before.as_deref().and_then(OutcomeKind::from_word));
-    if step != 0 {
-        db.prepare_cached(
-            "UPDATE conversation SET failed_calls = failed_calls + ?2
-             WHERE no = (SELECT conversation FROM call WHERE no = ?1)",
-        )?
-        .execute(params![call, step])?;
-    }
-    Ok(())
+    heads::shift(db, conversation, no)
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{StoreError, apply, claim, ledger, rows};
+use super::{StoreError, apply, calls, claim, heads, ledger, rows};
 use crate::chat::{
     Answer, AnswerState, CallId, ConversationId, MessageId, OutcomeKind, ToolCall, ToolOutcome, ToolRef,
 };
@@ -109,11 +109,11 @@ fn recover_round(db: &Connection, round: &Round) -> Result<(), StoreError> {
     let followed: bool =
         db.query_row("SELECT EXISTS (SELECT 1 FROM message WHERE parent = ?1)", [last], |row| row.get(0))?;
     if !followed {
-        apply::move_head(db, round.conversation, last)?;
+        heads::shift(db, round.conversation, last)?;
     }
     // Calls that the answer does not have ran for nobody, but may have run.
     for left in left.iter().filter(|l| l.outcome.is_none()) {
-        apply::put_outcome(db, left.no, &unknown(left))?;
+        calls::put_outcome(db, left.no, &unknown(left))?;
     }
     Ok(())
 }
@@ -148,7 +148,7 @@ fn answer_calls(
                 "Cancelled: the program stopped before this call was sent. It did not run.",
             ),
         };
-        let row = apply::put_told(db, round.conversation, &call.id, &outcome)?;
+        let row = calls::put_told(db, round.conversation, &call.id, &outcome)?;
         let id = MessageId::new(uuid::Uuid::now_v7().to_string());
         let columns = rows::Columns { role: "tool", text: String::new(), body: "null".into() };
         let message = apply::Row {
@@ -165,8 +165,8 @@ fn answer_calls(
         // What was said after it (known only where outcomes were lost from the middle) stands on them now.
         db.execute("UPDATE message SET parent = ?2 WHERE parent = ?1 AND role <> 'tool'", params![was_last, last])?;
     }
-    if apply::head(db, round.conversation)? == Some(was_last) {
-        apply::move_head(db, round.conversation, last)?;
+    if heads::of(db, round.conversation)? == Some(was_last) {
+        heads::shift(db, round.conversation, last)?;
     }
     Ok(last)
 }

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use super::backlog::Backlog;
 use super::sync::{Reply, Syncer};
-use super::{OpenMode, StoreError, apply, claim, erase, import, index, ledger, recover, schema, sync};
+use super::{OpenMode, StoreError, apply, claim, erase, heads, import, index, ledger, recover, schema, sync};
 use crate::chat::{Change, ConversationId, Durability, MessageId, Tree};
 
 /// How long nothing must have been asked before the writer tidies up.
@@ -402,13 +402,13 @@ impl Desk {
     }
 
     pub(super) fn set_head(&mut self, id: &ConversationId, message: &MessageId) -> Result<(), StoreError> {
-        self.change(|db| apply::set_head(db, id, message))
+        self.change(|db| heads::set(db, id, message))
     }
 
     pub(super) fn show_branch(&mut self, id: &ConversationId, message: &MessageId) -> Result<(), StoreError> {
         let (path, token) = (self.path.clone(), self.lock.as_ref().map(|l| l.token.clone()));
         let by = apply::By { token: token.as_deref(), store: &path };
-        self.change(|db| apply::show_branch(db, id, message, &by))
+        self.change(|db| heads::show(db, id, message, &by))
     }
 
     pub(super) fn save_draft(&mut self, owner: &super::DraftOf, text: &str) -> Result<(), StoreError> {

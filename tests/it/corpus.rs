@@ -51,40 +51,29 @@ pub(crate) fn corpus() -> Vec<String> {
     texts
 }
 
-/// What of the bytes for a terminal is not ours: escapes that the drawing does not use, controls, hidden characters.
-pub(crate) fn foreign(wire: &[u8]) -> BTreeSet<String> {
-    let text = std::str::from_utf8(wire).unwrap();
-    let mut found = BTreeSet::new();
-    let mut plain = String::new();
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        rest = &rest[c.len_utf8()..];
-        if c != '\u{1b}' {
-            plain.push(c);
-            continue;
-        }
-        let body = rest.strip_prefix('[').unwrap_or("");
-        let end = body.find(|c: char| !matches!(c, '0'..='9' | ';' | '?' | ':')).unwrap_or(body.len());
-        let last = body[end..].chars().next().unwrap_or(' ');
-        let ours = match last {
-            // Places, colours, the cursor seen or not.
-            'H' | 'm' => !body[..end].contains('?'),
-            'h' | 'l' => &body[..end] == "?25",
-            _ => false,
-        };
-        if !ours {
-            found.insert(format!("ESC {}", body.chars().take(12).collect::<String>()));
-        }
-        rest = body.get(end + 1..).unwrap_or("");
-    }
-    found.extend(plain.chars().filter(|c| c.is_control()).map(|c| format!("{c:?}")));
-    found.extend(millrace::text::hidden(&plain).into_iter().map(|(_, c)| format!("hidden {c:?}")));
-    found
+/// Who wrote the bytes, and so what of them is its own.
+#[derive(Clone, Copy, PartialEq)]
+enum Writer {
+    /// Places, colours, the cursor seen or not.
+    Frame,
+    /// Beside those the modes that it sets and takes back, its questions to the terminal, the window's title,
+    /// notifications, and links to addresses of the web.
+    Program,
 }
 
-/// What of the bytes of the whole program on its screen is not its own: beside what frames use, the modes that it sets
-/// and takes back, its questions to the terminal, the window's title, notifications, and links to addresses of the web.
+/// What of the bytes of a frame for a terminal is not ours: escapes that the drawing does not use, controls, hidden
+/// characters.
+pub(crate) fn foreign(wire: &[u8]) -> BTreeSet<String> {
+    judge(wire, Writer::Frame)
+}
+
+/// The same of the bytes of the whole program on its screen.
 pub(crate) fn foreign_on(wire: &[u8]) -> BTreeSet<String> {
+    judge(wire, Writer::Program)
+}
+
+/// Not by a terminal's own grammar: what that drops, a cut sequence at the end say, is foreign too.
+fn judge(wire: &[u8], writer: Writer) -> BTreeSet<String> {
     let text = match std::str::from_utf8(wire) {
         Ok(text) => text,
         Err(error) => return [format!("no text at {}", error.valid_up_to())].into(),
@@ -102,7 +91,7 @@ pub(crate) fn foreign_on(wire: &[u8]) -> BTreeSet<String> {
         if let Some(body) = rest.strip_prefix('[') {
             let end = body.find(|c: char| ('@'..='~').contains(&c)).unwrap_or(body.len());
             let sequence = &body[..(end + 1).min(body.len())];
-            if !own(sequence) {
+            if !own(sequence, writer) {
                 found.insert(head());
             }
             rest = body.get(end + 1..).unwrap_or("");
@@ -110,6 +99,7 @@ pub(crate) fn foreign_on(wire: &[u8]) -> BTreeSet<String> {
             let end = body.find(['\u{7}', '\u{1b}']).unwrap_or(body.len());
             let said = &body[..end];
             let ours = match said.split_once(';') {
+                _ if writer == Writer::Frame => false,
                 Some(("2" | "9", words)) => !words.chars().any(char::is_control),
                 Some(("11", words)) => words == "?",
                 Some(("8", link)) => link.split_once(';').is_some_and(|(_, url)| {
@@ -129,19 +119,28 @@ pub(crate) fn foreign_on(wire: &[u8]) -> BTreeSet<String> {
             found.insert(head());
         }
     }
-    // The bell rings behind a notification; lines end as on any terminal.
-    let plain: String = plain.chars().filter(|c| !matches!(c, '\r' | '\n' | '\u{7}')).collect();
+    if writer == Writer::Program {
+        // The bell rings behind a notification; lines end as on any terminal.
+        plain.retain(|c| !matches!(c, '\r' | '\n' | '\u{7}'));
+    }
     found.extend(plain.chars().filter(|c| c.is_control()).map(|c| format!("{c:?}")));
     found.extend(millrace::text::hidden(&plain).into_iter().map(|(_, c)| format!("hidden {c:?}")));
     found
 }
 
 /// A sequence that the program writes itself, behind `ESC [`.
-fn own(sequence: &str) -> bool {
+fn own(sequence: &str, writer: Writer) -> bool {
     const MODES: [&str; 11] = ["7", "25", "1000", "1002", "1003", "1004", "1006", "1049", "2004", "2026", "2031"];
     let Some(last) = sequence.chars().last() else { return false };
     let arguments = &sequence[..sequence.len() - last.len_utf8()];
     let numbers = arguments.chars().all(|c| c.is_ascii_digit() || c == ';' || c == ':');
+    if writer == Writer::Frame {
+        return match last {
+            'H' | 'm' => numbers,
+            'h' | 'l' => arguments == "?25",
+            _ => false,
+        };
+    }
     match last {
         'H' | 'm' | 'A' | 'B' | 'C' | 'D' | 'G' | 'J' | 'K' => numbers && !(last == 'J' && arguments == "3"),
         'h' | 'l' => arguments.strip_prefix('?').is_some_and(|mode| mode.split(';').all(|mode| MODES.contains(&mode))),
@@ -162,6 +161,7 @@ fn what_is_foreign_is_found() {
     assert!(found("\x1b]0;x\x07").contains("ESC"));
     assert!(found("\x1b[2J").contains("2J"));
     assert!(found("\x1b[?1049l").contains("1049"));
+    assert!(found("\x1b[!H").contains("ESC") && found("\x1b[3").contains("ESC"));
     assert!(found("a\u{9b}b").contains("9b"));
     assert!(found("a\u{202e}b").contains("202e"));
     let found = |wire: &[u8]| foreign_on(wire).len();
